@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the scripted upstream answers: pure functions from a request to the bytes and timing of its answer.
+
+The model name chooses, so that a test scripts an upstream by naming a model. A name is SCENARIO or
+SCENARIO@OPTION=N,…; the options are words (content pieces after the first, default 4), first_ms (wait before
+the status line) and between_ms (wait before each further piece).
+
+  text              the last message's text, then ` w1 w2 …`
+  tools             calls the first tool twice and the second one once (parallel calls), arguments in pieces
+  json              a JSON object with the prompt in it
+  cached            as text; half of the prompt tokens are cache reads
+  cache-write       as text; 3 of 8 prompt tokens are cache reads, 2 of 8 cache writes (Messages only)
+  usage-in-choices  usage rides on a chunk whose choices are not empty, and no usage-only chunk follows
+  no-usage          never says what it used
+  unknown-fields    as text, with fields and whitespace no client knows
+  split             as text, in transfer chunks of seven bytes that respect no event
+  bytes             as text, one byte a write
+  comments          as text, with a `: comment` line at the head of each event
+  large             100 KB of content
+  until-close       as text, with no length: the end of the connection is the end of the body
+  close             as text, then the connection is closed although nothing said so
+  slow              as text; first_ms is 1000 unless given
+  stall             the first pieces, then silence until the client leaves
+  silent            no byte at all until the client leaves
+  cut               the first pieces of a stream, then the connection ends before the terminal event
+  cut-inside        as cut, in the middle of an event
+  cut-early         the status line and headers of a stream, then the end
+  reset             the connection is reset in place of an answer
+  error-first       200, a stream that begins with an error event
+  error-role        200, a lifecycle event without content, then an error event
+  error-mid         200, content, then an error event
+  status-N          the error status N with the provider's own body; 429 and 529 say `retry-after: 7`
+
+Usage: prompt tokens are the UTF-8 bytes of all message texts plus 3; completion tokens are the pieces of
+content (and of tool arguments) the whole answer has, though a client may see fewer.
+"""
+
+import dataclasses
+import hashlib
+import json
+
+ERRORS = {  # status: (OpenAI type, OpenAI code, Anthropic type)
+    400: ("invalid_request_error", "context_length_exceeded", "invalid_request_error"),
+    401: ("invalid_request_error", "invalid_api_key", "authentication_error"),
+    403: ("invalid_request_error", "unsupported_country_region_territory", "permission_error"),
+    404: ("invalid_request_error", "model_not_found", "not_found_error"),
+    413: ("invalid_request_error", None, "request_too_large"),
+    422: ("invalid_request_error", None, "invalid_request_error"),
+    429: ("insufficient_quota", "insufficient_quota", "rate_limit_error"),
+    500: ("server_error", None, "api_error"),
+    502: ("server_error", None, "api_error"),
+    503: ("server_error", "service_unavailable", "api_error"),
+    529: ("server_error", "overloaded", "overloaded_error"),
+}
+CHAT, MESSAGES = "chat", "messages"
+CREATED = 1700000000
+
+
+@dataclasses.dataclass
+class Plan:
+    """An answer: how it is framed, its pieces, when they go out, how it ends."""
+
+    status: int = 200
+    headers: tuple = ()
+    pieces: list = dataclasses.field(default_factory=list)
+    stream: bool = False
+    framing: str = "length"  # length, chunked, close
+    unit: int = 0  # cut into chunks of this many bytes; 0: one chunk a piece
+    byte_writes: bool = False
+    first_s: float = 0.0
+    between_s: float = 0.0
+    ending: str = "keep"  # keep, close, cut, stall, silent, reset
+    usage: dict = None
+
+
+@dataclasses.dataclass
+class Ask:
+    """A request as far as an answer depends on it."""
+
+    dialect: str
+    body: dict
+    scenario: str
+    options: dict
+
+    @property
+    def model(self):
+        return self.body["model"]
+
+    @property
+    def stream(self):
+        return bool(self.body.get("stream"))
+
+    @property
+    def wants_usage(self):
+        return bool((self.body.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def texts(self):
+        """The texts of all messages, the system prompt of Messages among them."""
+        parts = [self.body.get("system") or ""] if self.dialect == MESSAGES else []
+        parts += [m.get("content") or "" for m in self.body["messages"]]
+        return [p if isinstance(p, str) else "".join(b.get("text", "") for b in p) for p in parts]
+
+    @property
+    def id(self):
+        return hashlib.sha256("\0".join([self.model, *self.texts]).encode()).hexdigest()[:24]
+
+    def pieces(self):
+        """The content, piece by piece."""
+        if self.scenario == "large":
+            return [("0123456789abcdef" * 64)] * 100
+        if self.scenario == "json":
+            return ['{"answer": ', json.dumps(self.texts[-1]), ', "list": [1, 2, 3]', "}"]
+        return [self.texts[-1]] + [f" w{n}" for n in range(1, self.options.get("words", 4) + 1)]
+
+    def calls(self):
+        """Tool calls as (name, id, arguments in pieces)."""
+        tools = [t.get("function", t)["name"] for t in self.body.get("tools") or []]
+        if self.scenario != "tools" or not tools:
+            return []
+        chosen = [tools[0], tools[0]] + tools[1:2]
+        prefix = "call" if self.dialect == CHAT else "toolu"
+        return [
+            (name, f"{prefix}_{self.id[:8]}{n}", ['{"city": ', f'"c{n}"', ', "n": ', f"{n}", "}"])
+            for n, name in enumerate(chosen)
+        ]
+
+
+def ask(dialect, body):
+    """Reads the model name of a parsed request."""
+    scenario, _, tail = body["model"].partition("@")
+    pairs = (pair.split("=") for pair in tail.split(",") if pair)
+    return Ask(dialect, body, scenario, {name: int(value) for name, value in pairs})
+
+
+def tokens(what):
+    """(prompt, cache reads, cache writes, completion) of an answer."""
+    prompt = sum(len(t.encode()) for t in what.texts) + 3
+    calls = what.calls()
+    out = sum(len(parts) for _, _, parts in calls) if calls else len(what.pieces())
+    if what.scenario == "cached":
+        return prompt, prompt // 2, 0, out
+    if what.scenario == "cache-write":
+        return prompt, prompt * 3 // 8, prompt * 2 // 8, out
+    return prompt, 0, 0, out
+
+
+def compact(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def plan(dialect, body):
+    """The whole answer to a parsed request."""
+    what = ask(dialect, body)
+    maker = ChatMaker(what) if dialect == CHAT else MessagesMaker(what)
+    if what.scenario.startswith("status-"):
+        return error_plan(maker, int(what.scenario.removeprefix("status-")))
+    made = Plan(usage=maker.usage(), stream=what.stream)
+    if what.stream:
+        made.headers = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+        made.framing, made.pieces = "chunked", maker.events()
+    else:
+        made.headers, made.pieces = (("content-type", "application/json"),), [maker.document()]
+    made.first_s = what.options.get("first_ms", 1000 if what.scenario == "slow" else 0) / 1000
+    made.between_s = what.options.get("between_ms", 0) / 1000
+    return bend(made, maker)
+
+
+def error_plan(maker, status):
+    headers = [("content-type", "application/json"), ("x-request-id", f"req_{maker.ask.id[:12]}")]
+    if status in (429, 529):
+        headers.append(("retry-after", "7"))
+    return Plan(status=status, headers=tuple(headers), pieces=[maker.error(status)])
+
+
+def bend(made, maker):
+    """Applies what a scenario does to a well-behaved answer."""
+    scenario = maker.ask.scenario
+    if scenario == "bytes":
+        made.byte_writes = True
+    elif scenario == "split":
+        made.unit, made.framing = 7, "chunked"
+    elif scenario == "until-close":
+        made.framing, made.ending = "close", "close"
+    elif scenario == "close":
+        made.ending = "close"
+    elif scenario in ("reset", "silent"):
+        made.pieces, made.ending = [], scenario
+    elif scenario == "stall":
+        made.pieces, made.ending = head_of(made, maker), "stall"
+    elif scenario == "cut":
+        made.pieces, made.ending = head_of(made, maker), "cut"
+    elif scenario == "cut-inside":
+        made.pieces, made.ending = head_of(made, maker), "cut"
+        made.pieces[-1] = made.pieces[-1][:-9]
+    elif scenario == "cut-early":
+        made.pieces, made.ending = [], "cut"
+    elif scenario == "comments" and made.stream:
+        made.pieces = [b": comment\n" + piece for piece in made.pieces]
+    elif scenario.startswith("error-") and made.stream:
+        made.pieces = made.pieces[: {"first": 0, "role": maker.lead, "mid": maker.lead + 2}[scenario[6:]]]
+        made.pieces.append(maker.error_event(500))
+    return made
+
+
+def head_of(made, maker):
+    """An answer's beginning: two pieces of content of a stream, half of a document."""
+    if made.stream:
+        return made.pieces[: maker.lead + 2]
+    return [made.pieces[0][: len(made.pieces[0]) // 2]]
+
+
+class ChatMaker:
+    """OpenAI Chat Completions."""
+
+    lead = 1  # events before the first content
+
+    def __init__(self, what):
+        self.ask = what
+
+    def usage(self):
+        prompt, cached, _, out = tokens(self.ask)
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": out,
+            "total_tokens": prompt + out,
+            "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        }
+
+    def says_usage(self):
+        return self.ask.scenario != "no-usage" and (not self.ask.stream or self.ask.wants_usage)
+
+    def _top(self, kind):
+        top = {"id": f"chatcmpl-{self.ask.id}", "object": kind, "created": CREATED, "model": self.ask.model}
+        if self.ask.scenario == "unknown-fields":
+            top["zz_unknown"] = {"b": [1.50, 1e3], "a": "é\u2028"}
+        return top
+
+    def document(self):
+        message = {"role": "assistant", "content": "".join(self.ask.pieces()), "refusal": None}
+        calls = [
+            {"id": call, "type": "function", "function": {"name": name, "arguments": "".join(parts)}}
+            for name, call, parts in self.ask.calls()
+        ]
+        if calls:
+            message = {"role": "assistant", "content": None, "tool_calls": calls}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish()}
+        body = {**self._top("chat.completion"), "choices": [choice]}
+        if self.says_usage():
+            body["usage"] = self.usage()
+        if self.ask.scenario == "unknown-fields":
+            return json.dumps(body, indent=3).encode()
+        return compact(body)
+
+    def _finish(self):
+        return "tool_calls" if self.ask.calls() else "stop"
+
+    def chunk(self, delta, finish=None, **more):
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return self.raw_chunk([choice], **more)
+
+    def raw_chunk(self, choices, **more):
+        body = {**self._top("chat.completion.chunk"), "choices": choices, **more}
+        return b"data: " + compact(body) + b"\n\n"
+
+    def events(self):
+        null = {"usage": None} if self.says_usage() else {}
+        made = [self.chunk({"role": "assistant", "content": ""}, **null)]
+        if self.ask.calls():
+            made += self._call_events(null)
+        else:
+            made += [self.chunk({"content": piece}, **null) for piece in self.ask.pieces()]
+        made.append(self.chunk({}, self._finish(), **null))
+        if self.ask.scenario == "usage-in-choices":
+            made.append(self.raw_chunk([{"index": 0, "delta": {}}], usage=self.usage()))
+        elif self.says_usage():
+            made.append(self.raw_chunk([], usage=self.usage()))
+        return made + [b"data: [DONE]\n\n"]
+
+    def _call_events(self, null):
+        for n, (name, call, parts) in enumerate(self.ask.calls()):
+            head = {"index": n, "id": call, "type": "function", "function": {"name": name, "arguments": ""}}
+            yield self.chunk({"tool_calls": [head]}, **null)
+            for part in parts:
+                yield self.chunk({"tool_calls": [{"index": n, "function": {"arguments": part}}]}, **null)
+
+    def error(self, status):
+        kind, code, _ = ERRORS[status]
+        return json.dumps(
+            {"error": {"message": f"upstream says {status}", "type": kind, "param": None, "code": code}}, indent=2
+        ).encode()
+
+    def error_event(self, status):
+        kind, code, _ = ERRORS[status]
+        error = {"message": "upstream failed inside the stream", "type": kind, "param": None, "code": code}
+        return b"data: " + compact({"error": error}) + b"\n\n"
+
+
+class MessagesMaker:
+    """Anthropic Messages. Usage is split into disjoint classes, and message_delta's is cumulative."""
+
+    lead = 3
+
+    def __init__(self, what):
+        self.ask = what
+
+    def usage(self):
+        prompt, read, write, out = tokens(self.ask)
+        return {
+            "input_tokens": prompt - read - write,
+            "cache_creation_input_tokens": write,
+            "cache_read_input_tokens": read,
+            "output_tokens": out,
+            "service_tier": "standard",
+        }
+
+    def _message(self, content, stop, usage):
+        message = {
+            "id": f"msg_{self.ask.id}",
+            "type": "message",
+            "role": "assistant",
+            "model": self.ask.model,
+            "content": content,
+            "stop_reason": stop,
+            "stop_sequence": None,
+            "usage": usage,
+        }
+        if self.ask.scenario == "unknown-fields":
+            message["zz_unknown"] = {"b": [1.50, 1e3], "a": "é\u2028"}
+        return message
+
+    def document(self):
+        content = [{"type": "text", "text": "".join(self.ask.pieces())}]
+        calls = [
+            {"type": "tool_use", "id": call, "name": name, "input": json.loads("".join(parts))}
+            for name, call, parts in self.ask.calls()
+        ]
+        return compact(self._message(calls or content, self._stop(), self.usage()))
+
+    def _stop(self):
+        return "tool_use" if self.ask.calls() else "end_turn"
+
+    @staticmethod
+    def event(name, **more):
+        return f"event: {name}\ndata: ".encode() + compact({"type": name, **more}) + b"\n\n"
+
+    def events(self):
+        start = {**self.usage(), "output_tokens": 1}
+        made = [self.event("message_start", message=self._message([], None, start))]
+        if self.ask.calls():
+            for n, (name, call, parts) in enumerate(self.ask.calls()):
+                block = {"type": "tool_use", "id": call, "name": name, "input": {}}
+                made += self._block(n, block, [{"type": "input_json_delta", "partial_json": p} for p in parts])
+        else:
+            deltas = [{"type": "text_delta", "text": piece} for piece in self.ask.pieces()]
+            made += self._block(0, {"type": "text", "text": ""}, deltas)
+        made.insert(2, self.event("ping"))
+        delta = {"stop_reason": self._stop(), "stop_sequence": None}
+        made.append(self.event("message_delta", delta=delta, usage={"output_tokens": self.usage()["output_tokens"]}))
+        return made + [self.event("message_stop")]
+
+    def _block(self, index, block, deltas):
+        yield self.event("content_block_start", index=index, content_block=block)
+        for delta in deltas:
+            yield self.event("content_block_delta", index=index, delta=delta)
+        yield self.event("content_block_stop", index=index)
+
+    def error(self, status):
+        error = {"type": ERRORS[status][2], "message": f"upstream says {status}"}
+        return compact({"type": "error", "error": error, "request_id": f"req_{self.ask.id[:12]}"})
+
+    def error_event(self, status):
+        return self.event("error", error={"type": "overloaded_error", "message": "upstream failed inside the stream"})
+
+
+MODELS = {
+    "object": "list",
+    "data": [
+        {"id": name, "object": "model", "created": CREATED, "owned_by": "upstream"} for name in ("text", "tools", "json")
+    ],
+}
