@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files. A write goes to a hidden temporary file beside its target and is renamed over it, with both the bytes
+ * and the folder entry on disk before success is told. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+enum {
+	READ_CHUNK_BYTES = 65536,
+};
+
+static int fail(struct error *error, int code, const char *path, const char *what)
+{
+	return error_set_at(error, code, path, 0, 0, "cannot %s: %s", what, strerror(-code));
+}
+
+static int read_all(int fd, size_t max_bytes, struct buffer *out)
+{
+	for (;;) {
+		ssize_t got;
+
+		if (!buffer_reserve(out, READ_CHUNK_BYTES))
+			return -ENOMEM;
+		got = read(fd, out->data + out->len, READ_CHUNK_BYTES);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return 0;
+		out->len += (size_t)got;
+		if (out->len > max_bytes)
+			return -EFBIG;
+	}
+}
+
+int file_read(const char *path, size_t max_bytes, struct buffer *out, struct error *error)
+{
+	_cleanup_fd_ int fd = -1;
+	int r;
+
+	buffer_clear(out);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(error, -errno, path, "open it");
+	r = read_all(fd, max_bytes, out);
+	if (r == 0)
+		return 0;
+	buffer_clear(out);
+	if (r == -EFBIG)
+		return error_set_at(error, r, path, 0, 0, "larger than the limit of %zu bytes",
+				    max_bytes);
+	return fail(error, r, path, "read it");
+}
+
+static int write_all(int fd, struct slice content)
+{
+	while (content.len > 0) {
+		ssize_t done = write(fd, content.ptr, content.len);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		content = slice_skip(content, (size_t)done);
+	}
+	return 0;
+}
+
+/* The folder of `path`: "" where it has none, else with its closing slash. */
+static struct slice folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slice_span(path, slash + 1) : slice_span(path, path);
+}
+
+static int sync_folder(struct slice folder)
+{
+	_cleanup_free_ char *name = folder.len > 0 ? slice_dup(folder) : strdup(".");
+	_cleanup_fd_ int fd = -1;
+
+	if (!name)
+		return -ENOMEM;
+	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int fill_temporary(int fd, struct slice content, mode_t mode)
+{
+	int r = write_all(fd, content);
+
+	if (r < 0)
+		return r;
+	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *error)
+{
+	_cleanup_(buffer_fini) struct buffer temporary = { 0 };
+	_cleanup_fd_ int fd = -1;
+	struct slice folder = folder_of(path);
+	int r;
+
+	buffer_append_slice(&temporary, folder);
+	buffer_append(&temporary, ".new-XXXXXX", sizeof(".new-XXXXXX"));
+	if (temporary.failed)
+		return fail(error, -ENOMEM, path, "write it");
+	fd = mkostemp(temporary.data, O_CLOEXEC);
+	if (fd < 0)
+		return fail(error, -errno, path, "make a temporary file beside it");
+	r = fill_temporary(fd, content, mode);
+	if (r == 0 && rename(temporary.data, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(temporary.data);
+		return fail(error, r, path, "write it");
+	}
+	r = sync_folder(folder);
+	return r < 0 ? fail(error, r, path, "sync its folder") : 0;
+}
+
+static int make_folder(const char *path, mode_t mode)
+{
+	struct stat info;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (stat(path, &info) < 0)
+		return -errno;
+	return S_ISDIR(info.st_mode) ? 0 : -ENOTDIR;
+}
+
+int file_make_folders(const char *path, mode_t mode, struct error *error)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	int r = 0;
+
+	if (!copy)
+		return fail(error, -ENOMEM, path, "make the folder");
+	for (char *at = copy + strspn(copy, "/"); r == 0 && *at;) {
+		char *end = at + strcspn(at, "/");
+		char was = *end;
+
+		*end = '\0';
+		r = make_folder(copy, mode);
+		*end = was;
+		at = end + strspn(end, "/");
+	}
+	return r < 0 ? fail(error, r, path, "make the folder") : 0;
+}
+
+static bool name_plain(unsigned char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       (c && strchr("._@:+-", c));
+}
+
+void file_name_encode(struct slice name, struct buffer *out)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char c = (unsigned char)name.ptr[i];
+
+		if (name_plain(c) && !(c == '.' && i == 0))
+			buffer_append_char(out, (char)c);
+		else
+			buffer_printf(out, "%%%02X", c);
+	}
+}
+
+static int upper_hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int file_name_decode(struct slice text, struct buffer *out)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		bool leading_dot = i == 0 && text.ptr[0] == '.';
+		int high, low, c;
+
+		if (name_plain((unsigned char)text.ptr[i]) && !leading_dot) {
+			buffer_append_char(out, text.ptr[i]);
+			continue;
+		}
+		if (text.ptr[i] != '%' || text.len - i < 3)
+			return -EINVAL;
+		high = upper_hex(text.ptr[i + 1]);
+		low = upper_hex(text.ptr[i + 2]);
+		if (high < 0 || low < 0)
+			return -EINVAL;
+		c = high << 4 | low;
+		if (c == 0 || (name_plain((unsigned char)c) && !(c == '.' && i == 0)))
+			return -EINVAL;
+		buffer_append_char(out, (char)c);
+		i += 2;
+	}
+	return 0;
+}

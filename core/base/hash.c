@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hashes and randomness. The fast hash folds 64 × 64 → 128-bit products under two secret words drawn once a process;
+ * nothing that outlives the process may depend on it. */
+#include "base/hash.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include <glib.h>
+
+static uint64_t seeds[2];
+static pthread_once_t seeds_once = PTHREAD_ONCE_INIT;
+
+static void seeds_draw(void)
+{
+	random_bytes(seeds, sizeof(seeds));
+}
+
+void hash_sha256(struct slice data, uint8_t out[static SHA256_BYTES])
+{
+	GChecksum *checksum = g_checksum_new(G_CHECKSUM_SHA256);
+	gsize len = SHA256_BYTES;
+
+	while (data.len > 0) {
+		size_t part = data.len < G_MAXSSIZE ? data.len : G_MAXSSIZE;
+
+		g_checksum_update(checksum, (const guchar *)data.ptr, (gssize)part);
+		data = slice_skip(data, part);
+	}
+	g_checksum_get_digest(checksum, out, &len);
+	g_checksum_free(checksum);
+}
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t load(const char *at, size_t len)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, at, len < sizeof(word) ? len : sizeof(word));
+	return word;
+}
+
+uint64_t hash_fast(struct slice data)
+{
+	uint64_t state;
+	size_t len = data.len;
+
+	pthread_once(&seeds_once, seeds_draw);
+	state = seeds[0];
+	while (data.len > 16) {
+		state = fold(load(data.ptr, 8) ^ seeds[1], load(data.ptr + 8, 8) ^ state);
+		data = slice_skip(data, 16);
+	}
+	if (data.len > 8)
+		state = fold(load(data.ptr, 8) ^ seeds[1], load(data.ptr + 8, data.len - 8) ^ state);
+	else if (data.len > 0)
+		state = fold(load(data.ptr, data.len) ^ seeds[1], state);
+	return fold(state ^ UINT64_C(0x9e3779b97f4a7c15), seeds[1] ^ len);
+}
+
+void hash_hex(const uint8_t *bytes, size_t len, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		*out++ = digits[bytes[i] >> 4];
+		*out++ = digits[bytes[i] & 15];
+	}
+	*out = '\0';
+}
+
+int hash_unhex(struct slice text, uint8_t *out, size_t len)
+{
+	if (text.len % 2 != 0 || text.len / 2 != len)
+		return -EINVAL;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!g_ascii_isxdigit(text.ptr[i]))
+			return -EINVAL;
+	}
+	for (size_t i = 0; i < len; i++)
+		out[i] = (uint8_t)(g_ascii_xdigit_value(text.ptr[2 * i]) << 4 |
+				   g_ascii_xdigit_value(text.ptr[2 * i + 1]));
+	return 0;
+}
+
+bool hash_equal(const void *a, const void *b, size_t len)
+{
+	const volatile uint8_t *left = a, *right = b;
+	uint8_t differ = 0;
+
+	for (size_t i = 0; i < len; i++)
+		differ |= left[i] ^ right[i];
+	return differ == 0;
+}
+
+void random_bytes(void *out, size_t len)
+{
+	char *at = out;
+
+	while (len > 0) {
+		ssize_t got = getrandom(at, len, 0);
+
+		if (got < 0) {
+			if (errno == EINTR)
+				continue;
+			abort(); /* going on with predictable secrets would be worse */
+		}
+		at += got;
+		len -= (size_t)got;
+	}
+}
+
+void random_text(char *out, size_t len)
+{
+	static const char alphabet[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	enum { LETTERS = sizeof(alphabet) - 1, UNIFORM = 256 / LETTERS * LETTERS };
+	uint8_t pool[64];
+	size_t left = 0;
+
+	for (size_t i = 0; i < len;) {
+		if (left == 0) {
+			random_bytes(pool, sizeof(pool));
+			left = sizeof(pool);
+		}
+		left--;
+		if (pool[left] < UNIFORM)
+			out[i++] = alphabet[pool[left] % LETTERS];
+	}
+	out[len] = '\0';
+	explicit_bzero(pool, sizeof(pool));
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* IANA time zones by GLib (glibc has no thread-safe ones): where a day or month begins, in UTC seconds. [any] */
+#pragma once
+
+#include <stdint.h>
+
+struct zone;
+
+/* -ENOENT when the zone database does not know `name`. */
+int zone_new(const char *name, struct zone **ret);
+struct zone *zone_ref(struct zone *zone);
+struct zone *zone_unref(struct zone *zone);
+const char *zone_name(const struct zone *zone);
+/* The first second of the local day / month that holds `utc_s`, exact across DST. */
+int64_t zone_day_start(const struct zone *zone, int64_t utc_s);
+int64_t zone_day_end(const struct zone *zone, int64_t utc_s); /* the first second of the next day */
+int64_t zone_month_start(const struct zone *zone, int64_t utc_s);
+int64_t zone_month_end(const struct zone *zone, int64_t utc_s);
+/* "2026-11-24" and 7 for an instant. */
+void zone_date(const struct zone *zone, int64_t utc_s, char out[static 11], int *ret_hour);

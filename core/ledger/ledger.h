@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose call was it and what did it cost: prices, the in-flight file, rows, rollups, totals, the request log.
+ *
+ * A loop opens an entry in the memory-mapped in-flight file when a request is admitted, keeps it current, prices it,
+ * and closes it: no lock and no system call. The writer thread turns closed entries into rows, and frees an entry only
+ * after the commit that holds them; at start what was left is replayed, idempotent by request id. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/zone.h"
+
+/* ---- money: femto-dollars a unit, summed in 128 bits, rounded once per attempt, half to even, to nano-dollars ---- */
+
+enum ledger_class {
+	LEDGER_INPUT, /* fresh: neither read from nor written to a cache */
+	LEDGER_CACHE_READ,
+	LEDGER_CACHE_WRITE, /* 5 minutes, or the provider's only lifetime */
+	LEDGER_CACHE_WRITE_1H,
+	LEDGER_OUTPUT, /* everything billed as output, reasoning included */
+	LEDGER_CLASSES,
+};
+
+struct ledger_usage {
+	int64_t tokens[LEDGER_CLASSES]; /* disjoint */
+	int64_t reasoning;		/* part of output, for information */
+};
+
+enum {
+	LEDGER_TIERS_MAX = 4,
+	LEDGER_NAME_MAX = 128,
+	LEDGER_ATTEMPTS_MAX = 8,
+};
+
+/* Plain data: it is copied into entries, so that a crash can be priced without the book. */
+struct ledger_price {
+	bool known;
+	uint32_t tier_count; /* at least 1 when known; ascending */
+	struct ledger_tier {
+		int64_t above_input_tokens; /* applies when all input tokens together exceed this; 0 for the first */
+		int64_t femto[LEDGER_CLASSES];
+	} tiers[LEDGER_TIERS_MAX];
+};
+
+int64_t ledger_cost_nano(const struct ledger_price *price, const struct ledger_usage *usage);
+
+/* The price book: immutable, refcounted [any]. The file is the public data of genai-prices; source and shape are said in
+ * price-book.c. */
+struct ledger_book;
+int ledger_book_load(const char *path, struct ledger_book **ret, struct error *error);
+struct ledger_book *ledger_book_ref(struct ledger_book *book);
+struct ledger_book *ledger_book_unref(struct ledger_book *book);
+/* The price of a provider's model at a time; `ret->known` false when the book has none. */
+void ledger_book_find(const struct ledger_book *book, struct slice provider, struct slice model, int64_t utc_s,
+		      struct ledger_price *ret);
+
+/* ---- entries of the in-flight file ---- */
+
+enum ledger_outcome {
+	LEDGER_OK,
+	LEDGER_ERROR,	   /* an error answer reached the client */
+	LEDGER_INCOMPLETE, /* the upstream died or failed inside its answer */
+	LEDGER_DEPARTED,   /* the client left first */
+	LEDGER_REFUSED,	   /* we refused; no upstream was asked */
+	LEDGER_CRASHED,	   /* found in the in-flight file at start */
+};
+
+enum ledger_usage_source {
+	LEDGER_USAGE_NONE,	/* nothing was billed: no answer, or an error that carries no usage */
+	LEDGER_USAGE_PROVIDER,	/* the provider said it at the end of its answer */
+	LEDGER_USAGE_PARTIAL,	/* the provider said some of it */
+	LEDGER_USAGE_ESTIMATED, /* from bytes: the answer was cut before usage came */
+};
+
+struct ledger_attempt {
+	uint16_t provider, model; /* names: offsets into the entry's text */
+	uint16_t status;	  /* HTTP status of the upstream; 0 none */
+	uint8_t usage_source;	  /* ledger_usage_source */
+	uint8_t outcome;	  /* ledger_outcome */
+	uint32_t start_us, first_content_us, end_us; /* since the entry's start; 0 none */
+	uint32_t content_bytes;	  /* of the answer so far, for estimates */
+	int64_t cost_nano;
+	struct ledger_usage usage;
+	struct ledger_price price;
+	char provider_request_id[64];
+};
+
+struct ledger_entry {
+	_Atomic uint32_t state; /* the ledger's */
+	uint32_t slot;		/* the ledger's */
+	uint64_t id;		/* time-ordered, unique over restarts; printed as 16 hex digits */
+	uint64_t start_real_ns;
+	int64_t reserved_nano; /* upper bound held while open */
+	int64_t input_estimate; /* tokens, for estimates */
+	uint16_t tenant, feature, key, route; /* offsets into text */
+	uint16_t status;		      /* HTTP status sent to the client; 0 none */
+	uint8_t outcome, stream, attempt_count, attempts_failed_over;
+	uint32_t first_content_us, end_us;
+	struct ledger_attempt attempts[LEDGER_ATTEMPTS_MAX];
+	uint16_t text_used;
+	char text[2048];
+};
+
+struct ledger_options {
+	const char *folder;	 /* STATE/ledger, made if missing */
+	const char *inflight_path, *log_folder;
+	struct zone *zone;
+	uint32_t loops;		 /* entries are divided among them */
+	uint32_t entries;	 /* in all; default 16384 */
+	uint32_t commit_ms;
+	uint32_t features_max;	 /* distinct names totalled; later ones count as "other" */
+};
+
+struct ledger;
+
+/* Opens, replays what a crash left, restores totals, starts the writer thread (named "writer"). */
+int ledger_new(const struct ledger_options *options, struct ledger **ret, struct error *error);
+/* Commits everything closed and stops. Entries still open are left for replay. */
+struct ledger *ledger_free(struct ledger *ledger);
+
+struct ledger_names {
+	struct slice tenant, feature, key, route; /* cut at LEDGER_NAME_MAX */
+};
+
+/* [loop] NULL when all entries of this loop are in use. The entry is this loop's until ledger_close. */
+struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop, const struct ledger_names *names,
+				 bool stream, int64_t input_estimate, int64_t reserved_nano);
+/* [loop] NULL when LEDGER_ATTEMPTS_MAX are used. */
+struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry, struct slice provider,
+					    struct slice model, const struct ledger_price *price);
+uint32_t ledger_elapsed_us(const struct ledger_entry *entry); /* since its start, at least 1 */
+/* [loop] Fills cost_nano of the attempt from its usage; without usage by usage_source ESTIMATED, from input_estimate
+ * and content_bytes (4 bytes a token). From here a crash keeps exactly this cost. */
+void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *attempt);
+/* [loop] The request is settled: hands the entry to the writer; the loop must not touch it again. */
+void ledger_close(struct ledger *ledger, uint32_t loop, struct ledger_entry *entry);
+static inline const char *ledger_text(const struct ledger_entry *entry, uint16_t offset)
+{
+	return entry->text + offset;
+}
+enum {
+	LEDGER_ID_SIZE = 17,
+};
+void ledger_id_text(uint64_t id, char out[static LEDGER_ID_SIZE]);
+
+/* ---- what happened so far [any thread but loops] ---- */
+
+enum ledger_group {
+	LEDGER_BY_TENANT,
+	LEDGER_BY_FEATURE,
+	LEDGER_BY_KEY,
+	LEDGER_BY_ROUTE,
+	LEDGER_BY_MODEL, /* what the upstream was asked for */
+	LEDGER_BY_PROVIDER,
+	LEDGER_GROUPS,
+};
+
+enum ledger_period {
+	LEDGER_TODAY, /* in the zone given */
+	LEDGER_MONTH,
+	LEDGER_TOTAL,
+	LEDGER_PERIODS,
+};
+
+struct ledger_total {
+	const char *name;
+	int64_t cost_nano, tokens_in, tokens_out, tokens_cached;
+	uint64_t requests, errors;
+};
+
+/* Calls `fn` for each name in ascending order, of one consistent moment. By model and provider, requests are attempts. */
+void ledger_totals_each(struct ledger *ledger, enum ledger_group group, enum ledger_period period,
+			void (*fn)(const struct ledger_total *total, void *data), void *data);
+struct ledger_total ledger_totals_sum(struct ledger *ledger, enum ledger_period period);
+const char *ledger_group_name(enum ledger_group group); /* "tenant" … */
+int ledger_group_parse(struct slice name, enum ledger_group *ret);
+
+struct ledger_state {
+	uint64_t inflight;	/* entries open or closed but not committed */
+	int64_t reserved_nano;	/* of open ones */
+	uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown;
+	uint64_t totals_generation; /* changes when totals did */
+	bool degraded;		/* the last commit failed; rows wait in the in-flight file */
+	char degraded_reason[128];
+};
+void ledger_state_read(struct ledger *ledger, struct ledger_state *ret);
+
+/* Request rows as JSON lines (the log's own format), oldest first, with id > after; at most `limit`. [admin thread] */
+int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest, struct buffer *out);
+/* The request log's live file; sealed segments lie beside it as requests-YYYYMMDDTHHZ.jsonl. */
+const char *ledger_log_path(const struct ledger *ledger);
