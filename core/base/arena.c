@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arena's blocks: the first of the list is the one being filled; larger ones of their own hang behind it. */
+/* The arena's blocks: the first of the list is the one being filled; larger ones of their own hang
+ * behind it. */
 #include "base/arena.h"
 
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The proleptic Gregorian calendar in pure arithmetic: glibc's gmtime_r takes a lock. Years are counted from March, so
- * that the leap day is a year's last. Private to base. */
+/* The proleptic Gregorian calendar in pure arithmetic: glibc's gmtime_r takes a lock. Years are
+ * counted from March, so that the leap day is a year's last. Private to base. */
 #pragma once
 
 #include <stdint.h>
@@ -23,8 +23,8 @@ static inline int64_t civil_to_days(struct civil date)
 	int64_t year_of_era = year - era * 400;
 	int64_t day_of_year = (153 * ((date.month + 9) % 12) + 2) / 5 + date.day - 1;
 
-	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-	       719468;
+	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+	       day_of_year - 719468;
 }
 
 static inline struct civil civil_from_days(int64_t days)

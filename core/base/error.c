@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors as values. The text is formed aside first: its arguments may point into the error it replaces. */
+/* Errors as values. The text is formed aside first: its arguments may point into the error it
+ * replaces. */
 #include "base/error.h"
 
 #include <stdarg.h>

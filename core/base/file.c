@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole files. A write goes to a hidden temporary file beside its target and is renamed over it, with both the bytes
- * and the folder entry on disk before success is told. */
+/* Whole files. A write goes to a hidden temporary file beside its target and is renamed over it,
+ * with both the bytes and the folder entry on disk before success is told. */
 #include "base/file.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes and randomness. The fast hash folds 64 × 64 → 128-bit products under two secret words drawn once a process;
- * nothing that outlives the process may depend on it. */
+/* Hashes and randomness. The fast hash folds 64 × 64 → 128-bit products under two secret words
+ * drawn once a process; nothing that outlives the process may depend on it. */
 #include "base/hash.h"
 
 #include <errno.h>
@@ -60,7 +60,8 @@ uint64_t hash_fast(struct slice data)
 		data = slice_skip(data, 16);
 	}
 	if (data.len > 8)
-		state = fold(load(data.ptr, 8) ^ seeds[1], load(data.ptr + 8, data.len - 8) ^ state);
+		state =
+		    fold(load(data.ptr, 8) ^ seeds[1], load(data.ptr + 8, data.len - 8) ^ state);
 	else if (data.len > 0)
 		state = fold(load(data.ptr, data.len) ^ seeds[1], state);
 	return fold(state ^ UINT64_C(0x9e3779b97f4a7c15), seeds[1] ^ len);
@@ -121,7 +122,7 @@ void random_bytes(void *out, size_t len)
 void random_text(char *out, size_t len)
 {
 	static const char alphabet[] =
-		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	enum { LETTERS = sizeof(alphabet) - 1, UNIFORM = 256 / LETTERS * LETTERS };
 	uint8_t pool[64];
 	size_t left = 0;

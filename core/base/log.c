@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One write(2) a line, so that lines of threads never mix; whatever could forge a line or drive a terminal is escaped. */
+/* One write(2) a line, so that lines of threads never mix; whatever could forge a line or drive a
+ * terminal is escaped. */
 #include "base/log.h"
 
 #include <errno.h>

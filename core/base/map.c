@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open addressing with linear probing. Removal shifts the cluster back, so that a lookup may stop at the first free
- * slot and no tombstones pile up. At most three quarters are filled. */
+/* Open addressing with linear probing. Removal shifts the cluster back, so that a lookup may stop
+ * at the first free slot and no tombstones pile up. At most three quarters are filled. */
 #include "base/map.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ enum {
 
 void map_fini(struct map *map)
 {
-	map_foreach(entry, map)
+	map_foreach (entry, map)
 		free((char *)entry->key.ptr);
 	free(map->entries);
 	*map = (struct map){ 0 };
@@ -48,7 +48,7 @@ static int grow(struct map *map)
 	wider.entries = calloc(wider.cap, sizeof(*wider.entries));
 	if (!wider.entries)
 		return -ENOMEM;
-	map_foreach(entry, map)
+	map_foreach (entry, map)
 		*find(&wider, entry->key, entry->hash) = *entry;
 	free(map->entries);
 	*map = wider;

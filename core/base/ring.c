@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Single producer, single consumer. Head and tail only grow; their difference is the fill. Each side publishes with a
- * release what the other acquires, so that a record's bytes are never seen half written or reused too early. */
+/* Single producer, single consumer. Head and tail only grow; their difference is the fill. Each
+ * side publishes with a release what the other acquires, so that a record's bytes are never seen
+ * half written or reused too early. */
 #include "base/ring.h"
 
 #include <errno.h>
