@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of the house that tests/lint checks: layers, owners of foreign headers, sizes, top level."""
+
+# Folder of core/ (`api` and `ui` are web/api and web/ui) -> layer. An include goes to a lower layer only.
+LAYERS = {
+    "include": -1,
+    "base": 0,
+    "conf": 1, "db": 1, "http": 1, "upstream": 1,
+    "plugin": 2, "wire": 2, "ledger": 2, "keys": 2, "store": 2,
+    "gateway": 3,
+    "admin": 4,
+    "fs": 5, "bus": 5, "api": 5,
+    "daemon": 6,
+}
+
+# Folders that stand apart from the layers -> what they may use.
+APART = {"cli": {"base"}}
+
+# Foreign header (regular expression, whole name) -> the one folder that includes it.
+FOREIGN = {
+    r"libconfig\.h": "conf",
+    r"sqlite3\.h": "db",
+    r"openssl/.*": "http",
+    r"curl/.*": "upstream",
+    r"dlfcn\.h": "plugin",
+    r"fuse.*\.h": "fs",
+    r"systemd/.*": "bus",
+    r"civetweb\.h": "api",
+    r"jansson\.h": "base",
+    r"g(lib|io|object|module)(-.*|\.h|/.*)": "base",
+}
+
+# Dependency variable of meson.build -> the folder that links it. `threads` is everybody's.
+FOREIGN_DEPS = {
+    "libconfig": "conf", "sqlite": "db", "openssl": "http", "crypto": "http", "curl": "upstream",
+    "dl": "plugin", "fuse": "fs", "systemd": "bus", "civetweb": "api", "jansson": "base", "glib": "base",
+}
+COMMON_DEPS = {"threads"}
+
+# The only headers of the plugin ABI's own includes.
+ABI_HEADERS = {"stddef.h", "stdint.h"}
+
+FUNCTION_LINES = 100
+FUNCTION_LINES_WARN = 60
+FILE_LINES = 1000
+FILE_LINES_WARN = 600
+HEADER_LINES = 300
+
+TOP_LEVEL = {"core", "plugins", "web", "packaging", "tests", "meson.build", "README.md", "meson_options.txt",
+             "LICENSE"}
