@@ -64,6 +64,9 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 /* The configuration in force, as a new reference. [any] */
 struct conf *gateway_conf(struct gateway *gateway);
 
+/* Destroys snapshots and provider instances that no request uses any more. [admin thread, now and then] */
+void gateway_reap(struct gateway *gateway);
+
 /* Opens all listeners of the configuration for all loops; then starts the loop threads, named "loop-N". */
 int gateway_start(struct gateway *gateway, struct error *error);
 /* Stops accepting and waits up to drain_ms for exchanges; ends the rest with an error event and stops the threads.

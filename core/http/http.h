@@ -67,7 +67,8 @@ struct http_limits {
 /* What the owner of an exchange is told. `on_request` comes when the head is parsed: it must answer (http_respond and
  * http_finish), or ask for the body (http_want_body), now or later. Exactly one `on_end` follows every on_request, as
  * the last call: sent = every byte of a finished answer reached the kernel; !sent = the client left or broke a
- * deadline. On on_end the exchange is gone: cancel what was running for it. */
+ * deadline. On on_end the exchange is gone: cancel what was running for it. It never comes from inside http_respond,
+ * http_write or http_writev; http_finish, http_reply and http_abort may call it before they return. */
 struct http_handler {
 	void (*on_request)(struct http_exchange *exchange, void *data);
 	void (*on_body)(struct http_exchange *exchange, struct slice body); /* whole body; lives until on_end */
