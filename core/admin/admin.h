@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one operator surface. Named nodes can be read; verbs can be done. REST, page, command line and mount are
- * projections of these two tables and hold no logic of their own.
+/* The one operator surface. Named nodes can be read; verbs can be done. REST, page, command line
+ * and mount are projections of these two tables and hold no logic of their own.
  *
- * Threads: "admin" is the single mutator and runs the verbs; "ticker" renders the nodes at most every 100 ms, when what
- * they show has changed. Rendered values are immutable and shared. */
+ * Threads: "admin" is the single mutator and runs the verbs; "ticker" renders the nodes at most
+ * every 100 ms, when what they show has changed. Rendered values are immutable and shared. */
 #pragma once
 
 #include "base/buffer.h"
@@ -29,14 +29,14 @@ struct admin *admin_free(struct admin *admin);
 /* ---- nodes ---- */
 
 enum admin_shape {
-	ADMIN_VALUE,	/* one plain value and a newline; the unit is in the name */
-	ADMIN_TABLE,	/* TSV with one header line */
+	ADMIN_VALUE,    /* one plain value and a newline; the unit is in the name */
+	ADMIN_TABLE,    /* TSV with one header line */
 	ADMIN_DOCUMENT, /* JSON */
 	ADMIN_TEXT,
 };
 
 struct admin_node {
-	const char *path;    /* below the mount: "now/cost/today_usd" */
+	const char *path; /* below the mount: "now/cost/today_usd" */
 	enum admin_shape shape;
 	const char *columns; /* of a table, tab-separated; NULL otherwise */
 	const char *doc;     /* one sentence: meaning and unit */
@@ -49,19 +49,20 @@ int admin_node_find(const char *path);
 
 struct admin_value {
 	_Atomic uint32_t refs;
-	uint64_t generation;	  /* grows by one with each change of this node */
+	uint64_t generation;      /* grows by one with each change of this node */
 	uint64_t changed_real_ns; /* when the content last changed */
 	size_t len;
 	char data[];
 };
 
-/* The newest value of a node, as a new reference; never NULL. Takes a short lock of its own, never one that a slow
- * operation holds. [any] */
+/* The newest value of a node, as a new reference; never NULL. Takes a short lock of its own, never
+ * one that a slow operation holds. [any] */
 struct admin_value *admin_value_get(struct admin *admin, size_t node);
 struct admin_value *admin_value_unref(struct admin_value *value);
-/* `fn` is called on the ticker thread, holding no lock, after a node's value changed. At most four watchers; set before
- * admin_start. */
-int admin_watch(struct admin *admin, void (*fn)(void *data, size_t node, uint64_t generation), void *data);
+/* `fn` is called on the ticker thread, holding no lock, after a node's value changed. At most four
+ * watchers; set before admin_start. */
+int admin_watch(struct admin *admin, void (*fn)(void *data, size_t node, uint64_t generation),
+		void *data);
 int admin_start(struct admin *admin, struct error *error);
 
 /* ---- verbs ---- */
@@ -81,11 +82,12 @@ struct admin_verb {
 size_t admin_verb_count(void);
 const struct admin_verb *admin_verb_at(size_t index);
 
-/* Runs a verb on the admin thread and waits for it. `arguments` is an object (borrowed). 0 and a new reference in
- * `ret`, or a negative errno and what to tell the person: -EINVAL bad arguments or configuration, -ENOENT, -EEXIST,
- * -EROFS owned by files, -EBUSY referenced, -EPERM. Every write is logged with its caller. [any but loops] */
-int admin_act(struct admin *admin, const char *verb, json_t *arguments, const struct admin_caller *caller,
-	      json_t **ret, struct error *error);
+/* Runs a verb on the admin thread and waits for it. `arguments` is an object (borrowed). 0 and a
+ * new reference in `ret`, or a negative errno and what to tell the person: -EINVAL bad arguments or
+ * configuration, -ENOENT, -EEXIST, -EROFS owned by files, -EBUSY referenced, -EPERM. Every write is
+ * logged with its caller. [any but loops] */
+int admin_act(struct admin *admin, const char *verb, json_t *arguments,
+	      const struct admin_caller *caller, json_t **ret, struct error *error);
 
 /* Reload without waiting, for SIGHUP. [any] */
 void admin_reload_soon(struct admin *admin);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes that grow. A zeroed struct is an empty buffer. Appending sets `failed` when memory runs out and does nothing
- * from then on, so that a chain of appends is checked once, at its end. */
+/* Bytes that grow. A zeroed struct is an empty buffer. Appending sets `failed` when memory runs out
+ * and does nothing from then on, so that a chain of appends is checked once, at its end. */
 #pragma once
 
 #include <stdarg.h>
@@ -30,7 +30,8 @@ void buffer_append_usd(struct buffer *buffer, int64_t cost_nano);
 void buffer_append_json(struct buffer *buffer, struct slice text);
 /* RFC 3339 UTC with milliseconds: 2026-11-24T07:15:00.123Z. */
 void buffer_append_time(struct buffer *buffer, uint64_t real_ns);
-void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Drops the first `count` bytes. */
 void buffer_consume(struct buffer *buffer, size_t count);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scope-bound release: `_cleanup_(buffer_fini) struct buffer b = { 0 };`, and steal() to hand over. */
+/* Scope-bound release: `_cleanup_(buffer_fini) struct buffer b = { 0 };`, and steal() to hand over.
+ */
 #pragma once
 
 #include <stdio.h>
@@ -12,23 +13,23 @@
 #define _cleanup_file_ _cleanup_(cleanup_file)
 
 /* Defines cleanup_NAME for a pointer to `type` released by `function`. */
-#define CLEANUP_DEFINE(type, function)                                                             \
-	static inline void cleanup_##function(type **object)                                       \
-	{                                                                                          \
-		if (*object)                                                                       \
-			function(*object);                                                         \
-	}                                                                                          \
+#define CLEANUP_DEFINE(type, function)                       \
+	static inline void cleanup_##function(type **object) \
+	{                                                    \
+		if (*object)                                 \
+			function(*object);                   \
+	}                                                    \
 	struct cleanup_semicolon
 
-#define steal(pointer)                                                                             \
-	({                                                                                         \
-		__typeof__(pointer) *steal_from = &(pointer);                                      \
-		__typeof__(pointer) stolen = *steal_from;                                          \
-		*steal_from = NULL;                                                                \
-		stolen;                                                                            \
+#define steal(pointer)                                        \
+	({                                                    \
+		__typeof__(pointer) *steal_from = &(pointer); \
+		__typeof__(pointer) stolen = *steal_from;     \
+		*steal_from = NULL;                           \
+		stolen;                                       \
 	})
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 static inline void cleanup_free(void *pointer)

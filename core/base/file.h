@@ -13,9 +13,9 @@ int file_read(const char *path, size_t max_bytes, struct buffer *out, struct err
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *error);
 /* mkdir -p; existing is fine. */
 int file_make_folders(const char *path, mode_t mode, struct error *error);
-/* Appends a name percent-encoded: bytes outside [A-Za-z0-9._@:+-] as %XX, and a leading dot too (hidden files are
- * temporary, and "." and ".." are no files). */
+/* Appends a name percent-encoded: bytes outside [A-Za-z0-9._@:+-] as %XX, and a leading dot too
+ * (hidden files are temporary, and "." and ".." are no files). */
 void file_name_encode(struct slice name, struct buffer *out);
-/* Appends the name; -EINVAL unless `text` is just what encoding writes, so that no two files bear one name, or where it
- * hides a NUL. What was appended until then stays. */
+/* Appends the name; -EINVAL unless `text` is just what encoding writes, so that no two files bear
+ * one name, or where it hides a NUL. What was appended until then stays. */
 int file_name_decode(struct slice text, struct buffer *out);

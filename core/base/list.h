@@ -35,9 +35,20 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-#define list_entry(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+/* Moves all nodes of `from` into `to`, whose former links are forgotten. */
+static inline void list_take_all(struct list *to, struct list *from)
+{
+	list_init(to);
+	if (list_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	list_init(from);
+}
+
+#define list_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
 /* The current node may be removed in the body. */
-#define list_foreach(node, list)                                                                   \
-	for (struct list *node = (list)->next, *node##_next = node->next; node != (list);          \
+#define list_foreach(node, head)                                                          \
+	for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
 	     node = node##_next, node##_next = node->next)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One epoll loop for one thread: descriptors, timers, tasks. All structs are the caller's and must outlive their
- * registration. Only loop_post and loop_stop may be called from other threads. */
+/* One epoll loop for one thread: descriptors, timers, tasks. All structs are the caller's and must
+ * outlive their registration. Only loop_post and loop_stop may be called from other threads. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +24,7 @@ struct loop_io {
 };
 
 struct loop_timer {
-	uint64_t at_ns;	   /* monotonic */
+	uint64_t at_ns;    /* monotonic */
 	size_t heap_index; /* 0: not set; the loop's to write */
 	loop_timer_fn fn;
 };
@@ -39,20 +39,24 @@ struct loop *loop_free(struct loop *loop);
 
 /* 0 or a negative errno. loop_remove does not close; events already fetched for it are dropped. */
 int loop_add(struct loop *loop, struct loop_io *io, uint32_t events);
-int loop_modify(struct loop *loop, struct loop_io *io, uint32_t events); /* no system call if unchanged */
+int loop_modify(struct loop *loop, struct loop_io *io,
+		uint32_t events); /* no system call if unchanged */
 void loop_remove(struct loop *loop, struct loop_io *io);
 
-/* Setting a set timer moves it. Timers fire in order, never early. -ENOMEM when the heap cannot grow. */
+/* Setting a set timer moves it. Timers fire in order, never early. -ENOMEM when the heap cannot
+ * grow. */
 int loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t at_ns);
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
 
-/* Runs `task` on the loop's thread: soon [any], or after the events at hand [loop]. A posted task runs once and may be
- * posted again from its own function. */
+/* Runs `task` on the loop's thread: soon [any], or after the events at hand [loop]. A posted task
+ * runs once and may be posted again from its own function. */
 void loop_post(struct loop *loop, struct loop_task *task);
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* [loop] Takes back a deferred task that has not run; nothing if there is none. */
+void loop_undefer(struct loop *loop, struct loop_task *task);
 
 /* Called before each wait, with nothing of the loop on the stack. */
 void loop_set_prepare(struct loop *loop, void (*fn)(void *data), void *data);
 uint64_t loop_now_ns(const struct loop *loop); /* read once a round */
-int loop_run(struct loop *loop); /* until loop_stop; 0 or a negative errno */
-void loop_stop(struct loop *loop); /* [any] */
+int loop_run(struct loop *loop);               /* until loop_stop; 0 or a negative errno */
+void loop_stop(struct loop *loop);             /* [any] */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash map from byte strings to pointers. It copies its keys and does not own its values. A zeroed struct is an
- * empty map. Hash-flooding is answered by a per-process random seed. */
+/* A hash map from byte strings to pointers. It copies its keys and does not own its values. A
+ * zeroed struct is an empty map. Hash-flooding is answered by a per-process random seed. */
 #pragma once
 
 #include "base/slice.h"
@@ -24,7 +24,7 @@ int map_put(struct map *map, struct slice key, void *value, void **ret_old);
 void *map_remove(struct map *map, struct slice key);
 
 /* Entries in no order; the map must not change meanwhile. */
-#define map_foreach(entry, map)                                                                    \
-	for (struct map_entry *entry = (map)->entries;                                             \
-	     entry && entry < (map)->entries + (map)->cap; entry++)                                \
+#define map_foreach(entry, map)                                     \
+	for (struct map_entry *entry = (map)->entries;              \
+	     entry && entry < (map)->entries + (map)->cap; entry++) \
 		if (entry->key.ptr)

@@ -9,7 +9,7 @@
 
 struct ring {
 	char *records;
-	size_t record_size, cap; /* cap is a power of two */
+	size_t record_size, cap;            /* cap is a power of two */
 	_Alignas(64) _Atomic uint64_t head; /* [consumer] */
 	_Alignas(64) _Atomic uint64_t tail; /* [producer] */
 };

@@ -44,7 +44,8 @@ static inline bool slice_case_eq(struct slice a, struct slice b)
 
 static inline bool slice_starts(struct slice a, struct slice prefix)
 {
-	return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
+	return a.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 static inline struct slice slice_skip(struct slice a, size_t count)
@@ -54,7 +55,8 @@ static inline struct slice slice_skip(struct slice a, size_t count)
 
 /* Without leading and trailing spaces and tabs. */
 struct slice slice_trim(struct slice a);
-/* Splits at the first `separator`: the part before it, `rest` the part after; all of it and an empty rest if absent. */
+/* Splits at the first `separator`: the part before it, `rest` the part after; all of it and an
+ * empty rest if absent. */
 struct slice slice_cut(struct slice a, char separator, struct slice *ret_rest);
 /* Decimal digits only, no sign. 0, or -EINVAL / -ERANGE. */
 int slice_to_u64(struct slice a, uint64_t *ret);

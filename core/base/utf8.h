@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One UTF-8 sequence at a time, strict: no overlong forms, no surrogates, nothing above U+10FFFF.
- * Private to base. */
+ */
 #pragma once
 
 #include <stddef.h>

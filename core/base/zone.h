@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IANA time zones by GLib (glibc has no thread-safe ones): where a day or month begins, in UTC seconds. [any] */
+/* IANA time zones by GLib (glibc has no thread-safe ones): where a day or month begins, in UTC
+ * seconds. [any] */
 #pragma once
 
 #include <stdint.h>

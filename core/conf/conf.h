@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configuration: text in, an immutable, refcounted snapshot out, validated as a whole or not at all. Only this folder
- * knows libconfig. One table of options per kind (options.h) validates, gives defaults, and writes man page and sample.
+/* Configuration: text in, an immutable, refcounted snapshot out, validated as a whole or not at
+ * all. Only this folder knows libconfig. One table of options per kind (options.h) validates, gives
+ * defaults, and writes man page and sample.
  *
- * Everything in a snapshot lives as long as the snapshot. [any thread may read; ref and unref are atomic] */
+ * Everything in a snapshot lives as long as the snapshot. [any thread may read; ref and unref are
+ * atomic] */
 #pragma once
 
 #include "base/error.h"
@@ -19,7 +21,8 @@ enum conf_kind {
 };
 
 enum conf_owner {
-	CONF_OWNER_FILES, /* people and configuration management: conf.d beside the main file, or inline in it */
+	CONF_OWNER_FILES, /* people and configuration management: conf.d beside the main file, or
+			     inline in it */
 	CONF_OWNER_LIVE,  /* page, REST, command line, mount: STATE/conf */
 };
 
@@ -32,7 +35,8 @@ struct conf_place {
 /* One line of a provider's `options: { … }`, for the plugin's own rows to judge. */
 struct conf_plugin_option {
 	const char *name;
-	const char *text;      /* canonical text: numbers decimal, booleans true/false; lists are refused */
+	const char
+	    *text; /* canonical text: numbers decimal, booleans true/false; lists are refused */
 	enum { CONF_TEXT, CONF_NUMBER, CONF_BOOLEAN } type;
 	struct conf_place place;
 };
@@ -40,10 +44,11 @@ struct conf_plugin_option {
 struct conf_provider {
 	const char *name, *plugin;
 	struct conf_place place;
-	const char *base_url;	   /* NULL where the plugin needs none */
-	const char *secret;	   /* "file:PATH" as written, or NULL */
-	const char *secret_text;   /* what the file held, without the final newline; never to be shown */
-	const char *lane;	   /* auto plain curl */
+	const char *base_url; /* NULL where the plugin needs none */
+	const char *secret;   /* "file:PATH" as written, or NULL */
+	const char
+	    *secret_text; /* what the file held, without the final newline; never to be shown */
+	const char *lane; /* auto plain curl */
 	const char *price_provider; /* id in the price book; default: the plugin's name */
 	const char *ca_file, *cert_file, *key_file, *proxy;
 	bool allow_private, http2;
@@ -51,13 +56,15 @@ struct conf_provider {
 	uint32_t connections_max;
 	const struct conf_plugin_option *options;
 	size_t option_count;
-	const char *digest; /* hex SHA-256 of the canonical object: unchanged objects keep their instances */
+	const char *digest; /* hex SHA-256 of the canonical object: unchanged objects keep their
+			       instances */
 };
 
 /* Femto-dollars a token; -1: not given (then the price book's). Zero is a price. */
 struct conf_price {
 	bool given;
-	int64_t input_femto, output_femto, cache_read_femto, cache_write_femto, cache_write_1h_femto;
+	int64_t input_femto, output_femto, cache_read_femto, cache_write_femto,
+	    cache_write_1h_femto;
 };
 
 struct conf_model {
@@ -98,23 +105,25 @@ struct conf_key {
 };
 
 struct conf_limits {
-	uint32_t header_bytes, header_ms, body_ms, idle_ms, write_ms, output_bytes, connections, drain_ms;
+	uint32_t header_bytes, header_ms, body_ms, idle_ms, write_ms, output_bytes, connections,
+	    drain_ms;
 	uint64_t body_bytes, body_budget_bytes;
-	uint32_t features;	/* distinct feature names remembered; later ones count as "other" */
-	uint32_t inflight;	/* requests in flight over all loops; 503 above. Needs a restart. */
+	uint32_t features; /* distinct feature names remembered; later ones count as "other" */
+	uint32_t inflight; /* requests in flight over all loops; 503 above. Needs a restart. */
 };
 
 struct conf {
-	/* main file; fields marked R need a restart: a reload that changes them is refused with a message */
+	/* main file; fields marked R need a restart: a reload that changes them is refused with a
+	 * message */
 	const char *main_file, *objects_folder;
-	const char **api_listen, **admin_listen; /* R; NULL-terminated */
-	const char *admin_socket;		 /* R; NULL: none */
-	const char *state, *mount;		 /* R; mount NULL: none */
+	const char **api_listen, **admin_listen;    /* R; NULL-terminated */
+	const char *admin_socket;                   /* R; NULL: none */
+	const char *state, *mount;                  /* R; mount NULL: none */
 	const char *zone, *prices_file, *log_level; /* zone is R */
-	const char *plugin_folder;		 /* R */
-	const char **plugin_load;		 /* R; file stems, NULL-terminated */
+	const char *plugin_folder;                  /* R */
+	const char **plugin_load;                   /* R; file stems, NULL-terminated */
 	bool metrics_open;
-	uint32_t commit_ms;  /* ledger: rows wait at most this long for their commit; default 50 */
+	uint32_t commit_ms;   /* ledger: rows wait at most this long for their commit; default 50 */
 	uint32_t retain_days; /* logs and ledger segments; default 400 */
 	enum conf_owner owners[CONF_KINDS];
 	struct conf_limits limits;
@@ -133,8 +142,9 @@ struct conf_overrides {
 	const char *state, *mount;
 };
 
-/* Reads the main file, conf.d and the live folder. 0, or -EINVAL / -ENOENT / -EACCES… with the first error; with
- * `errors` not NULL every error found, one line each "FILE:LINE:COLUMN: message", up to 100. */
+/* Reads the main file, conf.d and the live folder. 0, or -EINVAL / -ENOENT / -EACCES… with the
+ * first error; with `errors` not NULL every error found, one line each "FILE:LINE:COLUMN: message",
+ * up to 100. */
 int conf_load(const char *main_file, const struct conf_overrides *overrides, struct conf **ret,
 	      struct error *error, struct buffer *errors);
 struct conf *conf_ref(struct conf *conf);
@@ -146,21 +156,22 @@ const struct conf_route *conf_find_route(const struct conf *conf, struct slice n
 const struct conf_tenant *conf_find_tenant(const struct conf *conf, struct slice name);
 const struct conf_key *conf_find_key(const struct conf *conf, struct slice name);
 
-/* Fields marked R that differ, as an error naming the first; 0 when `next` may follow `now` without a restart. */
+/* Fields marked R that differ, as an error naming the first; 0 when `next` may follow `now` without
+ * a restart. */
 int conf_check_reload(const struct conf *now, const struct conf *next, struct error *error);
 
 const char *conf_kind_name(enum conf_kind kind); /* "provider" … */
 int conf_kind_parse(struct slice name, enum conf_kind *ret);
 const char *conf_owner_name(enum conf_owner owner);
 
-/* Writes one live object, `text` being `KIND: { … };`: checks the whole configuration with it, then writes durably and
- * returns the new snapshot. -EROFS with a message naming the file when the kind is owned by files, -EINVAL when
- * anything is wrong; then nothing has changed. [admin thread] */
-int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice name, struct slice text,
-		    struct conf **ret, struct error *error);
+/* Writes one live object, `text` being `KIND: { … };`: checks the whole configuration with it, then
+ * writes durably and returns the new snapshot. -EROFS with a message naming the file when the kind
+ * is owned by files, -EINVAL when anything is wrong; then nothing has changed. [admin thread] */
+int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice name,
+		    struct slice text, struct conf **ret, struct error *error);
 /* -ENOENT, -EROFS, or -EBUSY where others refer to it, naming one. */
-int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice name, struct conf **ret,
-		     struct error *error);
+int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice name,
+		     struct conf **ret, struct error *error);
 
 /* The option tables as the body of tidegate.conf(5) in man(7) format, and as a commented sample. */
 void conf_write_manual(struct buffer *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SQLite, and nothing but: open, migrate, statements, transactions. Statements are constants of the program; values are
- * bound, never printed into SQL. A struct db belongs to one thread at a time. */
+/* SQLite, and nothing but: open, migrate, statements, transactions. Statements are constants of the
+ * program; values are bound, never printed into SQL. A struct db belongs to one thread at a time.
+ */
 #pragma once
 
 #include "base/error.h"
@@ -9,14 +10,15 @@
 struct db;
 struct db_statement;
 
-/* One step of the schema; steps are applied in order, each in its own transaction, and never change once released. */
+/* One step of the schema; steps are applied in order, each in its own transaction, and never change
+ * once released. */
 struct db_migration {
 	uint32_t version; /* from 1, ascending */
 	const char *sql;
 };
 
-/* Opens or creates, WAL, synchronous=FULL, and migrates. A newer schema than the last migration is refused and left
- * untouched. With `read_only` nothing is created or migrated. */
+/* Opens or creates, WAL, synchronous=FULL, and migrates. A newer schema than the last migration is
+ * refused and left untouched. With `read_only` nothing is created or migrated. */
 int db_open(const char *path, bool read_only, const struct db_migration *migrations, size_t count,
 	    struct db **ret, struct error *error);
 struct db *db_close(struct db *db);
@@ -25,12 +27,13 @@ const char *db_message(const struct db *db);
 int db_prepare(struct db *db, const char *sql, struct db_statement **ret);
 struct db_statement *db_statement_free(struct db_statement *statement);
 void db_bind_i64(struct db_statement *statement, int index, int64_t value); /* from 1 */
-void db_bind_text(struct db_statement *statement, int index, struct slice text); /* borrowed until reset */
+void db_bind_text(struct db_statement *statement, int index,
+		  struct slice text); /* borrowed until reset */
 void db_bind_null(struct db_statement *statement, int index);
 /* 1: a row; 0: done; negative: -ENOSPC full, -EBUSY, -EIO … Errors are kept until db_reset. */
 int db_step(struct db_statement *statement);
 void db_reset(struct db_statement *statement);
-int db_run(struct db_statement *statement); /* step to the end and reset */
+int db_run(struct db_statement *statement);                        /* step to the end and reset */
 int64_t db_column_i64(struct db_statement *statement, int column); /* from 0 */
 struct slice db_column_text(struct db_statement *statement, int column); /* until the next step */
 int64_t db_changes(const struct db *db);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /mnt/ai: the nodes of admin and the request log as files, by two FUSE connections: the tree, and now/ without OPEN
- * requests. No handler blocks, takes a lock of the data plane, or touches the mount. Only this folder knows libfuse. */
+/* /mnt/ai: the nodes of admin and the request log as files, by two FUSE connections: the tree, and
+ * now/ without OPEN requests. No handler blocks, takes a lock of the data plane, or touches the
+ * mount. Only this folder knows libfuse. */
 #pragma once
 
 #include "admin/admin.h"
@@ -8,12 +9,13 @@
 struct fs;
 
 struct fs_options {
-	const char *mount;     /* made if missing; a stale mount there is detached first */
+	const char *mount; /* made if missing; a stale mount there is detached first */
 	struct admin *admin;
 	const char *log_folder; /* STATE/logs */
 };
 
-/* Call before admin_start (it watches nodes); mounts and starts its threads, named "fs" and "fs-now". */
+/* Call before admin_start (it watches nodes); mounts and starts its threads, named "fs" and
+ * "fs-now". */
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *error);
 /* Unmounts and ends the threads. */
 struct fs *fs_free(struct fs *fs);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a request: admit, plan, attempt, relay, settle, one file per stage, one state machine; and the registry
- * of long-lived state that a reload does not touch.
+/* The life of a request: admit, plan, attempt, relay, settle, one file per stage, one state
+ * machine; and the registry of long-lived state that a reload does not touch.
  *
- * Each loop thread owns its exchanges and one reference to the snapshot in force; requests keep the one they began
- * with. */
+ * Each loop thread owns its exchanges and one reference to the snapshot in force; requests keep the
+ * one they began with. */
 #pragma once
 
 #include "base/buffer.h"
@@ -22,17 +22,18 @@ enum {
 
 /* Sums over all loops since start; a consistent moment per field only. */
 struct gateway_counters {
-	uint64_t requests_total;      /* settled */
+	uint64_t requests_total; /* settled */
 	uint64_t requests_by_outcome[LEDGER_CRASHED + 1];
-	uint64_t refused_keys_total;  /* 401: no row is written for them */
+	uint64_t refused_keys_total; /* 401: no row is written for them */
 	uint64_t attempts_total, failovers_total;
 	uint64_t streams_total;
-	uint64_t inflight;	      /* admitted, not settled */
+	uint64_t inflight; /* admitted, not settled */
 	uint64_t tokens_in_total, tokens_out_total;
-	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS];	   /* request duration */
+	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS];       /* request duration */
 	uint64_t first_content[GATEWAY_HISTOGRAM_BUCKETS]; /* time to first content */
 	/* front door and upstream side */
-	uint64_t connections_open, connections_total, bad_requests_total, bytes_in_total, bytes_out_total;
+	uint64_t connections_open, connections_total, bad_requests_total, bytes_in_total,
+	    bytes_out_total;
 	uint64_t departures_total, body_bytes_held;
 	uint64_t upstream_connections_open, upstream_connects_total, upstream_reuses_total;
 	uint64_t upstream_failures_total, upstream_stale_retries_total;
@@ -40,7 +41,8 @@ struct gateway_counters {
 
 /* Upper bound of a bucket: quarter powers of two from 16 µs. */
 uint64_t gateway_bucket_us(size_t bucket);
-/* The value below which `ratio` (0…1 in 1/10000) of the counted durations lie; 0 when nothing was counted. */
+/* The value below which `ratio` (0…1 in 1/10000) of the counted durations lie; 0 when nothing was
+ * counted. */
 uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_10000);
 
 struct gateway_options {
@@ -48,7 +50,7 @@ struct gateway_options {
 	struct keys_console *console;
 	const struct plugin_set *plugins;
 	uint32_t loops;
-	uint16_t console_port;	    /* loopback port of the page and REST server; 0: none */
+	uint16_t console_port;      /* loopback port of the page and REST server; 0: none */
 	const char *console_secret; /* per-boot secret that its requests carry in x-tidegate-boot */
 	/* The newest /metrics text, copied into `out`; [loop]. */
 	void (*metrics)(void *data, struct buffer *out);
@@ -58,20 +60,23 @@ struct gateway_options {
 int gateway_new(const struct gateway_options *options, struct gateway **ret, struct error *error);
 struct gateway *gateway_free(struct gateway *gateway);
 
-/* Makes a snapshot of `conf` (takes a reference) and publishes it to all loops: all of it or, with an error, none.
- * Providers whose object did not change keep their instance. [admin thread] */
+/* Makes a snapshot of `conf` (takes a reference) and publishes it to all loops: all of it or, with
+ * an error, none. Providers whose object did not change keep their instance. [admin thread] */
 int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *error);
 /* The configuration in force, as a new reference. [any] */
 struct conf *gateway_conf(struct gateway *gateway);
 
-/* Destroys snapshots and provider instances that no request uses any more. [admin thread, now and then] */
+/* Destroys snapshots and provider instances that no request uses any more. [admin thread, now and
+ * then] */
 void gateway_reap(struct gateway *gateway);
 
-/* Opens all listeners of the configuration for all loops; then starts the loop threads, named "loop-N". */
+/* Opens all listeners of the configuration for all loops; then starts the loop threads, named
+ * "loop-N". */
 int gateway_start(struct gateway *gateway, struct error *error);
-/* Stops accepting and waits up to drain_ms for exchanges; ends the rest with an error event and stops the threads.
- * [main] */
+/* Stops accepting and waits up to drain_ms for exchanges; ends the rest with an error event and
+ * stops the threads. [main] */
 void gateway_stop(struct gateway *gateway, uint32_t drain_ms);
 void gateway_counters_read(struct gateway *gateway, struct gateway_counters *ret); /* [any] */
-/* What readiness says: "ready", or "draining", or a reason that still serves: "degraded: …". [any] */
+/* What readiness says: "ready", or "draining", or a reason that still serves: "degraded: …". [any]
+ */
 bool gateway_ready(struct gateway *gateway, char *out, size_t size);

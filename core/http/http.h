@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The front door: listeners, a strict HTTP/1.1 server (RFC 9112, RFC 9110) and SSE framing on one loop. Nothing behind
- * it ever sees a malformed request; nothing before it can make it allocate without a bound.
+/* The front door: listeners, a strict HTTP/1.1 server (RFC 9112, RFC 9110) and SSE framing on one
+ * loop. Nothing behind it ever sees a malformed request; nothing before it can make it allocate
+ * without a bound.
  *
  * One http_server belongs to one loop; all functions and callbacks run on that loop's thread. */
 #pragma once
@@ -26,7 +27,7 @@ enum http_method {
 };
 
 struct http_header {
-	struct slice name; /* as sent; compare with slice_case_eq */
+	struct slice name;  /* as sent; compare with slice_case_eq */
 	struct slice value; /* trimmed */
 };
 
@@ -55,26 +56,31 @@ struct http_stats {
 };
 
 struct http_limits {
-	uint32_t header_bytes;	/* default 32768; 431 above */
-	uint64_t body_bytes;	/* default 33554432; 413 above */
+	uint32_t header_bytes;      /* default 32768; 431 above */
+	uint64_t body_bytes;        /* default 33554432; 413 above */
 	uint64_t body_budget_bytes; /* over all exchanges of the server; 503 above */
-	uint32_t connections;	/* per server; accepting pauses above */
-	uint32_t header_ms, body_ms, idle_ms; /* 408 for a started request, a silent close when idle */
-	uint32_t write_ms;	/* no progress of a reader while we have bytes for it: closed */
-	uint32_t output_bytes;	/* high watermark of unsent output of one exchange; default 65536 */
+	uint32_t connections;       /* per server; accepting pauses above */
+	uint32_t header_ms, body_ms,
+	    idle_ms;           /* 408 for a started request, a silent close when idle */
+	uint32_t write_ms;     /* no progress of a reader while we have bytes for it: closed */
+	uint32_t output_bytes; /* high watermark of unsent output of one exchange; default 65536 */
 };
 
-/* What the owner of an exchange is told. `on_request` comes when the head is parsed: it must answer (http_respond and
- * http_finish), or ask for the body (http_want_body), now or later. Exactly one `on_end` follows every on_request, as
- * the last call: sent = every byte of a finished answer reached the kernel; !sent = the client left or broke a
- * deadline. On on_end the exchange is gone: cancel what was running for it. It never comes from inside http_respond,
- * http_write or http_writev; http_finish, http_reply and http_abort may call it before they return. */
+/* What the owner of an exchange is told. `on_request` comes when the head is parsed: it must answer
+ * (http_respond and http_finish), or ask for the body (http_want_body), now or later. Exactly one
+ * `on_end` follows every on_request, as the last call: sent = every byte of a finished answer
+ * reached the kernel; !sent = the client left or broke a deadline. On on_end the exchange is gone:
+ * cancel what was running for it. It never comes from inside http_respond, http_write or
+ * http_writev; http_finish, http_reply and http_abort may call it before they return. */
 struct http_handler {
 	void (*on_request)(struct http_exchange *exchange, void *data);
-	void (*on_body)(struct http_exchange *exchange, struct slice body); /* whole body; lives until on_end */
-	void (*on_drain)(struct http_exchange *exchange); /* unsent output fell below half the watermark */
+	void (*on_body)(struct http_exchange *exchange,
+			struct slice body); /* whole body; lives until on_end */
+	void (*on_drain)(
+	    struct http_exchange *exchange); /* unsent output fell below half the watermark */
 	void (*on_end)(struct http_exchange *exchange, bool sent);
-	/* A body for an error the server itself makes (400, 408, 413, 431, 503): may be NULL (then text/plain). */
+	/* A body for an error the server itself makes (400, 408, 413, 431, 503): may be NULL (then
+	 * text/plain). */
 	struct slice (*error_body)(struct http_exchange *exchange, int status, const char *code,
 				   const char *message, void *data);
 };
@@ -84,11 +90,13 @@ struct http_server *http_server_free(struct http_server *server); /* ends all ex
 void http_server_set_limits(struct http_server *server, const struct http_limits *limits);
 const struct http_stats *http_server_stats(const struct http_server *server);
 
-/* Opens a listening socket: "127.0.0.1:8080", "[::1]:8080" (SO_REUSEPORT, one for each loop) or "unix:/path" (mode
- * 0660). `ret_fd` is non-blocking and close-on-exec. */
+/* Opens a listening socket: "127.0.0.1:8080", "[::1]:8080" (SO_REUSEPORT, one for each loop) or
+ * "unix:/path" (mode 0660). `ret_fd` is non-blocking and close-on-exec. */
 int http_listen_open(const char *address, int *ret_fd, struct error *error);
-/* Serves connections of `fd` (taken; not closed on failure) by `handler`; `data` is passed to it. */
-int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler, void *data);
+/* Serves connections of `fd` (taken; not closed on failure) by `handler`; `data` is passed to it.
+ */
+int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler,
+		       void *data);
 /* Stops accepting, closes idle connections, and lets exchanges finish with `connection: close`. */
 void http_server_drain(struct http_server *server);
 size_t http_server_exchange_count(const struct http_server *server);
@@ -100,33 +108,36 @@ void http_exchange_set_user(struct http_exchange *exchange, void *user);
 void *http_exchange_data(const struct http_exchange *exchange); /* of http_server_listen */
 /* Peer as text "127.0.0.1:5000" or "unix:UID", in the connection. */
 const char *http_exchange_peer(struct http_exchange *exchange);
-bool http_exchange_is_unix(const struct http_exchange *exchange, uint32_t *ret_uid); /* SO_PEERCRED */
+bool http_exchange_is_unix(const struct http_exchange *exchange,
+			   uint32_t *ret_uid); /* SO_PEERCRED */
 /* The first header of that name, or an empty slice with ptr NULL. */
 struct slice http_request_header(const struct http_request *request, struct slice name);
 
-/* Asks for the body (100-continue is answered then). `max_bytes` lowers limits.body_bytes where not 0. Without a
- * body, on_body comes with an empty slice. May call back before it returns. */
+/* Asks for the body (100-continue is answered then). `max_bytes` lowers limits.body_bytes where not
+ * 0. Without a body, on_body comes with an empty slice. May call back before it returns. */
 void http_want_body(struct http_exchange *exchange, uint64_t max_bytes);
 
 enum {
 	HTTP_LENGTH_UNKNOWN = -1, /* chunked for HTTP/1.1, until close for 1.0 */
 };
 
-/* Starts the answer. Nothing is sent before the first http_write or http_finish of the same round, so that head and
- * body leave in one system call. Headers are copied; content-length, transfer-encoding, connection and date are the
- * server's own. HEAD and 204/304 send no body whatever is written. */
-void http_respond(struct http_exchange *exchange, int status, const struct http_header *headers, size_t count,
-		  int64_t content_length);
-/* Sends or queues. Allocates nothing while the reader keeps up. Returns false when unsent output is above the
- * watermark: stop producing until on_drain (what was written is kept all the same). */
+/* Starts the answer. Nothing is sent before the first http_write or http_finish of the same round,
+ * so that head and body leave in one system call. Headers are copied; content-length,
+ * transfer-encoding, connection and date are the server's own. HEAD and 204/304 send no body
+ * whatever is written. */
+void http_respond(struct http_exchange *exchange, int status, const struct http_header *headers,
+		  size_t count, int64_t content_length);
+/* Sends or queues. Allocates nothing while the reader keeps up. Returns false when unsent output is
+ * above the watermark: stop producing until on_drain (what was written is kept all the same). */
 bool http_write(struct http_exchange *exchange, struct slice data);
 bool http_writev(struct http_exchange *exchange, const struct slice *parts, size_t count);
 /* The answer is complete. */
 void http_finish(struct http_exchange *exchange);
-/* The answer cannot be completed: the connection is closed so that the client sees a truncated message. */
+/* The answer cannot be completed: the connection is closed so that the client sees a truncated
+ * message. */
 void http_abort(struct http_exchange *exchange);
 /* A whole answer in one call. */
-void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers, size_t count,
-		struct slice body);
+void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
+		size_t count, struct slice body);
 bool http_responded(const struct http_exchange *exchange);
 const char *http_status_text(int status);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is calling: virtual keys of applications, and the sessions of people at the console. A presented key is hashed
- * before any look-up and compared in constant time; its text is kept nowhere. */
+/* Who is calling: virtual keys of applications, and the sessions of people at the console. A
+ * presented key is hashed before any look-up and compared in constant time; its text is kept
+ * nowhere. */
 #pragma once
 
 #include "base/error.h"
@@ -20,7 +21,8 @@ struct keys_entry {
 struct keys_table; /* immutable [any] */
 
 /* -EEXIST with the two names when two entries share a hash. */
-int keys_table_new(const struct keys_entry *entries, size_t count, struct keys_table **ret, struct error *error);
+int keys_table_new(const struct keys_entry *entries, size_t count, struct keys_table **ret,
+		   struct error *error);
 struct keys_table *keys_table_free(struct keys_table *table);
 /* NULL for an unknown or disabled key. */
 const struct keys_entry *keys_find(const struct keys_table *table, struct slice presented);
@@ -35,7 +37,8 @@ struct keys_console;
 /* Reads `secret_path`, or creates it (0600, random) on the first run. */
 int keys_console_new(const char *secret_path, struct keys_console **ret, struct error *error);
 struct keys_console *keys_console_free(struct keys_console *console);
-/* A new session for the right secret. -EACCES wrong; -EAGAIN throttled, seconds to wait in ret_wait_s. */
+/* A new session for the right secret. -EACCES wrong; -EAGAIN throttled, seconds to wait in
+ * ret_wait_s. */
 int keys_console_login(struct keys_console *console, struct slice secret, uint64_t now_ns,
 		       char session[static KEYS_SESSION_SIZE], uint32_t *ret_wait_s);
 bool keys_console_check(struct keys_console *console, struct slice session, uint64_t now_ns);

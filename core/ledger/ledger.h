@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose call was it and what did it cost: prices, the in-flight file, rows, rollups, totals, the request log.
+/* Whose call was it and what did it cost: prices, the in-flight file, rows, rollups, totals, the
+ * request log.
  *
- * A loop opens an entry in the memory-mapped in-flight file when a request is admitted, keeps it current, prices it,
- * and closes it: no lock and no system call. The writer thread turns closed entries into rows, and frees an entry only
- * after the commit that holds them; at start what was left is replayed, idempotent by request id. */
+ * A loop opens an entry in the memory-mapped in-flight file when a request is admitted, keeps it
+ * current, prices it, and closes it: no lock and no system call. The writer thread turns closed
+ * entries into rows, and frees an entry only after the commit that holds them; at start what was
+ * left is replayed, idempotent by request id. */
 #pragma once
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/zone.h"
 
-/* ---- money: femto-dollars a unit, summed in 128 bits, rounded once per attempt, half to even, to nano-dollars ---- */
+/* ---- money: femto-dollars a unit, summed in 128 bits, rounded once per attempt, half to even, to
+ * nano-dollars ---- */
 
 enum ledger_class {
 	LEDGER_INPUT, /* fresh: neither read from nor written to a cache */
@@ -23,62 +26,67 @@ enum ledger_class {
 
 struct ledger_usage {
 	int64_t tokens[LEDGER_CLASSES]; /* disjoint */
-	int64_t reasoning;		/* part of output, for information */
+	int64_t reasoning;              /* part of output, for information */
 };
 
 enum {
 	LEDGER_TIERS_MAX = 4,
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
+	LEDGER_TEXT_SIZE =
+	    1 + (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1), /* every name fits */
 };
 
 /* Plain data: it is copied into entries, so that a crash can be priced without the book. */
 struct ledger_price {
 	bool known;
-	uint32_t tier_count; /* at least 1 when known; ascending */
+	int64_t request_femto; /* for each answered call, whatever its tokens */
+	uint32_t tier_count;   /* at least 1 when known; ascending */
 	struct ledger_tier {
-		int64_t above_input_tokens; /* applies when all input tokens together exceed this; 0 for the first */
+		int64_t above_input_tokens; /* applies when all input tokens together exceed this; 0
+					       for the first */
 		int64_t femto[LEDGER_CLASSES];
 	} tiers[LEDGER_TIERS_MAX];
 };
 
 int64_t ledger_cost_nano(const struct ledger_price *price, const struct ledger_usage *usage);
 
-/* The price book: immutable, refcounted [any]. The file is the public data of genai-prices; source and shape are said in
- * price-book.c. */
+/* The price book: immutable, refcounted [any]. The file is the public data of genai-prices; source
+ * and shape are said in price-book.c. */
 struct ledger_book;
 int ledger_book_load(const char *path, struct ledger_book **ret, struct error *error);
 struct ledger_book *ledger_book_ref(struct ledger_book *book);
 struct ledger_book *ledger_book_unref(struct ledger_book *book);
 /* The price of a provider's model at a time; `ret->known` false when the book has none. */
-void ledger_book_find(const struct ledger_book *book, struct slice provider, struct slice model, int64_t utc_s,
-		      struct ledger_price *ret);
+void ledger_book_find(const struct ledger_book *book, struct slice provider, struct slice model,
+		      int64_t utc_s, struct ledger_price *ret);
 
 /* ---- entries of the in-flight file ---- */
 
 enum ledger_outcome {
 	LEDGER_OK,
-	LEDGER_ERROR,	   /* an error answer reached the client */
+	LEDGER_ERROR,      /* an error answer reached the client */
 	LEDGER_INCOMPLETE, /* the upstream died or failed inside its answer */
 	LEDGER_DEPARTED,   /* the client left first */
-	LEDGER_REFUSED,	   /* we refused; no upstream was asked */
-	LEDGER_CRASHED,	   /* found in the in-flight file at start */
+	LEDGER_REFUSED,    /* we refused; no upstream was asked */
+	LEDGER_CRASHED,    /* found in the in-flight file at start */
 };
 
 enum ledger_usage_source {
-	LEDGER_USAGE_NONE,	/* nothing was billed: no answer, or an error that carries no usage */
-	LEDGER_USAGE_PROVIDER,	/* the provider said it at the end of its answer */
-	LEDGER_USAGE_PARTIAL,	/* the provider said some of it */
+	LEDGER_USAGE_NONE, /* nothing was billed: no answer, or an error that carries no usage */
+	LEDGER_USAGE_PROVIDER,  /* the provider said it at the end of its answer */
+	LEDGER_USAGE_PARTIAL,   /* the provider said some of it */
 	LEDGER_USAGE_ESTIMATED, /* from bytes: the answer was cut before usage came */
 };
 
 struct ledger_attempt {
-	uint16_t provider, model; /* names: offsets into the entry's text */
-	uint16_t status;	  /* HTTP status of the upstream; 0 none */
-	uint8_t usage_source;	  /* ledger_usage_source */
-	uint8_t outcome;	  /* ledger_outcome */
+	uint16_t provider, model;                    /* names: offsets into the entry's text */
+	uint16_t status;                             /* HTTP status of the upstream; 0 none */
+	uint8_t usage_source;                        /* ledger_usage_source */
+	uint8_t outcome;                             /* ledger_outcome */
+	uint8_t priced;                              /* the ledger's: cost_nano is final */
 	uint32_t start_us, first_content_us, end_us; /* since the entry's start; 0 none */
-	uint32_t content_bytes;	  /* of the answer so far, for estimates */
+	uint32_t content_bytes;                      /* of the answer so far, for estimates */
 	int64_t cost_nano;
 	struct ledger_usage usage;
 	struct ledger_price price;
@@ -87,28 +95,28 @@ struct ledger_attempt {
 
 struct ledger_entry {
 	_Atomic uint32_t state; /* the ledger's */
-	uint32_t slot;		/* the ledger's */
-	uint64_t id;		/* time-ordered, unique over restarts; printed as 16 hex digits */
-	uint64_t start_real_ns;
-	int64_t reserved_nano; /* upper bound held while open */
-	int64_t input_estimate; /* tokens, for estimates */
+	uint32_t slot;          /* the ledger's */
+	uint64_t id;            /* time-ordered, unique over restarts; printed as 16 hex digits */
+	uint64_t start_real_ns, start_ns;
+	int64_t reserved_nano;                /* upper bound held while open */
+	int64_t input_estimate;               /* tokens, for estimates */
 	uint16_t tenant, feature, key, route; /* offsets into text */
-	uint16_t status;		      /* HTTP status sent to the client; 0 none */
+	uint16_t status;                      /* HTTP status sent to the client; 0 none */
 	uint8_t outcome, stream, attempt_count, attempts_failed_over;
 	uint32_t first_content_us, end_us;
 	struct ledger_attempt attempts[LEDGER_ATTEMPTS_MAX];
 	uint16_t text_used;
-	char text[2048];
+	char text[LEDGER_TEXT_SIZE]; /* offset 0 is the empty name */
 };
 
 struct ledger_options {
-	const char *folder;	 /* STATE/ledger, made if missing */
+	const char *folder; /* STATE/ledger, made if missing */
 	const char *inflight_path, *log_folder;
 	struct zone *zone;
-	uint32_t loops;		 /* entries are divided among them */
-	uint32_t entries;	 /* in all; default 16384 */
+	uint32_t loops;   /* entries are divided among them */
+	uint32_t entries; /* in all; default 16384 */
 	uint32_t commit_ms;
-	uint32_t features_max;	 /* distinct names totalled; later ones count as "other" */
+	uint32_t features_max; /* distinct names totalled; later ones count as "other" */
 };
 
 struct ledger;
@@ -122,17 +130,22 @@ struct ledger_names {
 	struct slice tenant, feature, key, route; /* cut at LEDGER_NAME_MAX */
 };
 
-/* [loop] NULL when all entries of this loop are in use. The entry is this loop's until ledger_close. */
-struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop, const struct ledger_names *names,
-				 bool stream, int64_t input_estimate, int64_t reserved_nano);
+/* [loop] NULL when all entries of this loop are in use. The entry is this loop's until
+ * ledger_close. */
+struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
+				 const struct ledger_names *names, bool stream,
+				 int64_t input_estimate, int64_t reserved_nano);
 /* [loop] NULL when LEDGER_ATTEMPTS_MAX are used. */
-struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry, struct slice provider,
-					    struct slice model, const struct ledger_price *price);
+struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
+					    struct slice provider, struct slice model,
+					    const struct ledger_price *price);
 uint32_t ledger_elapsed_us(const struct ledger_entry *entry); /* since its start, at least 1 */
-/* [loop] Fills cost_nano of the attempt from its usage; without usage by usage_source ESTIMATED, from input_estimate
- * and content_bytes (4 bytes a token). From here a crash keeps exactly this cost. */
+/* [loop] Makes cost_nano final by usage_source: NONE costs nothing; PROVIDER is taken as it is; of
+ * PARTIAL what is missing (no input, less output than came) and of ESTIMATED all is filled in from
+ * input_estimate and content_bytes (4 bytes a token). From here a crash keeps exactly this cost. */
 void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *attempt);
-/* [loop] The request is settled: hands the entry to the writer; the loop must not touch it again. */
+/* [loop] The request is settled: hands the entry to the writer; the loop must not touch it again.
+ */
 void ledger_close(struct ledger *ledger, uint32_t loop, struct ledger_entry *entry);
 static inline const char *ledger_text(const struct ledger_entry *entry, uint16_t offset)
 {
@@ -168,7 +181,8 @@ struct ledger_total {
 	uint64_t requests, errors;
 };
 
-/* Calls `fn` for each name in ascending order, of one consistent moment. By model and provider, requests are attempts. */
+/* Calls `fn` for each name in ascending order, of one consistent moment. By model and provider,
+ * requests are attempts. */
 void ledger_totals_each(struct ledger *ledger, enum ledger_group group, enum ledger_period period,
 			void (*fn)(const struct ledger_total *total, void *data), void *data);
 struct ledger_total ledger_totals_sum(struct ledger *ledger, enum ledger_period period);
@@ -176,16 +190,18 @@ const char *ledger_group_name(enum ledger_group group); /* "tenant" … */
 int ledger_group_parse(struct slice name, enum ledger_group *ret);
 
 struct ledger_state {
-	uint64_t inflight;	/* entries open or closed but not committed */
-	int64_t reserved_nano;	/* of open ones */
+	uint64_t inflight;     /* entries open or closed but not committed */
+	int64_t reserved_nano; /* of open ones */
 	uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown;
 	uint64_t totals_generation; /* changes when totals did */
-	bool degraded;		/* the last commit failed; rows wait in the in-flight file */
+	bool degraded;              /* the last commit failed; rows wait in the in-flight file */
 	char degraded_reason[128];
 };
 void ledger_state_read(struct ledger *ledger, struct ledger_state *ret);
 
-/* Request rows as JSON lines (the log's own format), oldest first, with id > after; at most `limit`. [admin thread] */
-int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest, struct buffer *out);
+/* Request rows as JSON lines (the log's own format), oldest first, with id > after; at most
+ * `limit`. [admin thread] */
+int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest,
+		     struct buffer *out);
 /* The request log's live file; sealed segments lie beside it as requests-YYYYMMDDTHHZ.jsonl. */
 const char *ledger_log_path(const struct ledger *ledger);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plugins: find, check, load, inspect, and the instances made of them. Only this folder knows dlopen. A plugin that is
- * refused is refused with a reason and never half loaded. */
+/* Plugins: find, check, load, inspect, and the instances made of them. Only this folder knows
+ * dlopen. A plugin that is refused is refused with a reason and never half loaded. */
 #pragma once
 
 #include "base/buffer.h"
@@ -9,36 +9,39 @@
 
 #include <tidegate/provider.h>
 
-struct plugin_set; /* the plugins of one process, loaded once at start, never unloaded while it runs */
+struct plugin_set; /* the plugins of one process, loaded once at start, never unloaded while it runs
+		    */
 
-/* Loads folder/STEM.so for each stem of the NULL-terminated list. `require_root` asks that file and folder are owned by
- * root and writable by nobody else. */
-int plugin_set_load(const char *folder, const char *const *stems, bool require_root, struct plugin_set **ret,
-		    struct error *error);
+/* Loads folder/STEM.so for each stem of the NULL-terminated list. `require_root` asks that file and
+ * folder are owned by root and writable by nobody else. */
+int plugin_set_load(const char *folder, const char *const *stems, bool require_root,
+		    struct plugin_set **ret, struct error *error);
 struct plugin_set *plugin_set_free(struct plugin_set *set);
 const struct tide_plugin *plugin_set_find(const struct plugin_set *set, const char *name);
 size_t plugin_set_count(const struct plugin_set *set);
 const struct tide_plugin *plugin_set_at(const struct plugin_set *set, size_t index);
 
-/* Describes a plugin file without trusting it: it is loaded in a child process of no privileges. Human text, or a JSON
- * object with `json`. */
+/* Describes a plugin file without trusting it: it is loaded in a child process of no privileges.
+ * Human text, or a JSON object with `json`. */
 int plugin_inspect(const char *path, bool json, struct buffer *out, struct error *error);
 
 /* One configured provider: refcounted [any]; the last unref calls destroy(). */
 struct plugin_provider {
 	const char *name;
 	const struct tide_plugin *plugin;
-	const struct tide_provider_operations *operations; /* clamped by size: absent ones are NULL */
+	const struct tide_provider_operations
+	    *operations; /* clamped by size: absent ones are NULL */
 	void *state;
 };
 
-/* Checks the object's options against the plugin's rows (errors have file, line and column) and creates. `services` are
- * the calls' services, by the gateway. */
+/* Checks the object's options against the plugin's rows (errors have file, line and column) and
+ * creates. `services` are the calls' services, by the gateway. */
 int plugin_provider_new(const struct plugin_set *set, const struct conf_provider *conf,
 			const struct tide_call_services *services,
-			void *(*call_alloc)(struct tide_call *call, uint64_t size), struct plugin_provider **ret,
-			struct error *error);
+			void *(*call_alloc)(struct tide_call *call, uint64_t size),
+			struct plugin_provider **ret, struct error *error);
 struct plugin_provider *plugin_provider_ref(struct plugin_provider *provider);
 struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider);
 /* Checks options only, without create(): for --check. */
-int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf, struct error *error);
+int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf,
+			  struct error *error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The dialects: what gateway code must know of requests and answers, as pure functions over bytes. Nothing here does
- * input or output, and nothing allocates but through an arena or a buffer that is passed in. [any] */
+/* The dialects: what gateway code must know of requests and answers, as pure functions over bytes.
+ * Nothing here does input or output, and nothing allocates but through an arena or a buffer that is
+ * passed in. [any] */
 #pragma once
 
 #include "base/arena.h"
@@ -9,73 +10,79 @@
 #include "base/json.h"
 
 enum wire_dialect { /* the values of enum tide_dialect */
-	WIRE_OPENAI_CHAT = 1,
-	WIRE_ANTHROPIC_MESSAGES = 2,
+		    WIRE_OPENAI_CHAT = 1,
+		    WIRE_ANTHROPIC_MESSAGES = 2,
 };
 
 /* ---- requests ---- */
 
 /* Spans point into the body; ptr NULL when absent. */
 struct wire_request {
-	struct slice model_value;	/* with its quotes: what a stage replaces */
-	struct slice model;		/* unescaped text, in the arena or the body */
-	struct slice stream_options;	/* the object's span */
-	struct slice object_end;	/* empty span right before the closing brace: where members are inserted */
+	struct slice model_value;    /* with its quotes: what a stage replaces */
+	struct slice model;          /* unescaped text, in the arena or the body */
+	struct slice stream_options; /* the object's span */
+	struct slice
+	    object_end; /* empty span right before the closing brace: where members are inserted */
 	bool object_empty;
 	bool stream;
-	bool include_usage;   /* the client itself asked for it (chat) */
-	int64_t max_output;   /* the client's cap; 0 none */
-	int64_t choices;      /* n, default 1 */
+	bool include_usage;     /* the client itself asked for it (chat) */
+	int64_t max_output;     /* the client's cap; 0 none */
+	int64_t choices;        /* n, default 1 */
 	int64_t input_estimate; /* tokens: bytes of the messages / 4, at least 1 */
 };
 
-/* Checks the body (JSON, UTF-8, duplicate keys, depth, types of the members we read) and finds the spans. -EINVAL with
- * `error` saying which member is wrong and why. */
-int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena *arena, struct wire_request *ret,
-		      struct error *error);
+/* Checks the body (JSON, UTF-8, duplicate keys, depth, types of the members we read) and finds the
+ * spans. -EINVAL with `error` saying which member is wrong and why. */
+int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena *arena,
+		      struct wire_request *ret, struct error *error);
 
 enum {
 	WIRE_PARTS_MAX = 8,
 };
 
-/* The body as parts with the model replaced and, for a streamed chat that did not ask for usage, include_usage forced
+/* The body as parts with the model replaced and, for a streamed chat that did not ask for usage,
+ * include_usage forced
  * (*ret_forced). Everything else is the client's bytes. Returns the count of parts; -ENOMEM. */
-int wire_request_edit(enum wire_dialect dialect, struct slice body, const struct wire_request *request,
-		      struct slice upstream_model, struct arena *arena, struct slice parts[static WIRE_PARTS_MAX],
+int wire_request_edit(enum wire_dialect dialect, struct slice body,
+		      const struct wire_request *request, struct slice upstream_model,
+		      struct arena *arena, struct slice parts[static WIRE_PARTS_MAX],
 		      bool *ret_forced);
 
 /* ---- answers ---- */
 
 struct wire_usage {
-	bool seen, final;	/* any field; the last word (chat: the usage chunk; messages: message_delta) */
-	int64_t input, cache_read, cache_write, cache_write_1h, output, reasoning; /* disjoint input classes; -1 unknown */
+	bool seen,
+	    final; /* any field; the last word (chat: the usage chunk; messages: message_delta) */
+	int64_t input, cache_read, cache_write, cache_write_1h, output,
+	    reasoning; /* disjoint input classes; -1 unknown */
 };
 
 enum wire_error_class { /* how an error event or body reads, for the decision before content */
-	WIRE_ERROR_NONE,
-	WIRE_ERROR_OVERLOADED, /* as 529 or 503 */
-	WIRE_ERROR_RATE_LIMIT, /* 429 */
-	WIRE_ERROR_QUOTA,
-	WIRE_ERROR_INVALID, /* 400 */
-	WIRE_ERROR_AUTHENTICATION,
-	WIRE_ERROR_INTERNAL,
+			WIRE_ERROR_NONE,
+			WIRE_ERROR_OVERLOADED, /* as 529 or 503 */
+			WIRE_ERROR_RATE_LIMIT, /* 429 */
+			WIRE_ERROR_QUOTA,
+			WIRE_ERROR_INVALID, /* 400 */
+			WIRE_ERROR_AUTHENTICATION,
+			WIRE_ERROR_INTERNAL,
 };
 
 enum {
 	WIRE_CAPTURE_BYTES = 2048, /* of one member or event that is looked into */
 };
 
-/* Watches an answer that passes through, in pieces of any size. It holds no more than WIRE_CAPTURE_BYTES. */
+/* Watches an answer that passes through, in pieces of any size. It holds no more than
+ * WIRE_CAPTURE_BYTES. */
 struct wire_watch {
 	enum wire_dialect dialect;
 	bool stream;
 	/* what was seen so far */
 	struct wire_usage usage;
-	bool content;  /* a content token or tool call has begun */
-	bool terminal; /* [DONE], message_stop, or the end of the JSON object */
+	bool content;                /* a content token or tool call has begun */
+	bool terminal;               /* [DONE], message_stop, or the end of the JSON object */
 	enum wire_error_class error; /* an error event, or an error body */
-	bool too_long; /* one event was over the bound and was not looked into */
-	uint64_t content_bytes; /* of text and arguments so far, for estimates */
+	bool too_long;               /* one event was over the bound and was not looked into */
+	uint64_t content_bytes;      /* of text and arguments so far, for estimates */
 	uint64_t events;
 	/* [private] */
 	uint8_t state[64];
@@ -86,19 +93,22 @@ struct wire_watch {
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream);
 /* Looks at the next bytes. Never fails: what is not understood is passed over. */
 void wire_watch_feed(struct wire_watch *watch, struct slice data);
-/* True when the bytes fed so far end between events (a terminal error may be written as an event of its own). */
+/* True when the bytes fed so far end between events (a terminal error may be written as an event of
+ * its own). */
 bool wire_watch_at_boundary(const struct wire_watch *watch);
 
-/* Takes the forced usage-only chunk of a chat stream out again, and holds at most one partial event. `emit` is called
- * with what goes on, before it returns. */
+/* Takes the forced usage-only chunk of a chat stream out again, and holds at most one partial
+ * event. `emit` is called with what goes on, before it returns. */
 struct wire_strip {
 	struct buffer held;
 };
 void wire_strip_init(struct wire_strip *strip);
 void wire_strip_fini(struct wire_strip *strip);
-int wire_strip_feed(struct wire_strip *strip, struct slice data, void (*emit)(void *user, struct slice data),
+int wire_strip_feed(struct wire_strip *strip, struct slice data,
+		    void (*emit)(void *user, struct slice data),
 		    void *user); /* -ENOMEM; -EMSGSIZE when one event is over 8 MiB */
-struct slice wire_strip_rest(const struct wire_strip *strip); /* what is held at the end of the answer */
+struct slice
+wire_strip_rest(const struct wire_strip *strip); /* what is held at the end of the answer */
 
 /* ---- errors of our own ---- */
 
@@ -111,12 +121,17 @@ struct wire_error {
 
 /* The dialect's own error body for an HTTP status. */
 void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, struct buffer *out);
-/* The dialect's own error as an event of a stream; with `inside_event`, first ends the half-written one. */
-void wire_error_event(enum wire_dialect dialect, const struct wire_error *error, bool inside_event, struct buffer *out);
+/* The dialect's own error as an event of a stream; with `inside_event`, first ends the half-written
+ * one. */
+void wire_error_event(enum wire_dialect dialect, const struct wire_error *error, bool inside_event,
+		      struct buffer *out);
 
 /* ---- models ---- */
 
-/* One entry of GET /v1/models in the dialect's shape; the list's frame is written by begin and end. */
+/* One entry of GET /v1/models in the dialect's shape; the list's frame is written by begin and end.
+ */
 void wire_models_begin(enum wire_dialect dialect, struct buffer *out);
-void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice owner, bool first, struct buffer *out);
-void wire_models_end(enum wire_dialect dialect, struct slice first_id, struct slice last_id, struct buffer *out);
+void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice owner, bool first,
+		     struct buffer *out);
+void wire_models_end(enum wire_dialect dialect, struct slice first_id, struct slice last_id,
+		     struct buffer *out);

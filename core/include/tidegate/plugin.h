@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tidegate's plugin ABI, version 0.1. A plugin is one shared object that exports one function, tide_plugin(), and links
- * nothing of the host: everything it may do comes in as a table of functions.
+/* Tidegate's plugin ABI, version 0.1. A plugin is one shared object that exports one function,
+ * tide_plugin(), and links nothing of the host: everything it may do comes in as a table of
+ * functions.
  *
- * Fixed-width integers, slices and pointers cross this border; nothing else does. Structs grow at their end only; each
- * table begins with its size, and whoever reads a table uses no more of it than that size covers.
+ * Fixed-width integers, slices and pointers cross this border; nothing else does. Structs grow at
+ * their end only; each table begins with its size, and whoever reads a table uses no more of it
+ * than that size covers.
  *
  * Changes: 0.1 first version; providers. */
 #pragma once
@@ -36,14 +38,15 @@ enum tide_option_type {
 
 #define TIDE_OPTION_REQUIRED 1u
 
-/* One row of `options: { … }` in the object's configuration: validates it, and is its documentation. */
+/* One row of `options: { … }` in the object's configuration: validates it, and is its
+ * documentation. */
 struct tide_option {
 	const char *name;
-	uint32_t type;	/* enum tide_option_type */
-	uint32_t flags; /* TIDE_OPTION_REQUIRED */
+	uint32_t type;            /* enum tide_option_type */
+	uint32_t flags;           /* TIDE_OPTION_REQUIRED */
 	const char *default_text; /* NULL: none. Integers decimal, booleans "true" or "false" */
-	int64_t min, max;	  /* integers only */
-	const char *doc;	  /* one sentence */
+	int64_t min, max;         /* integers only */
+	const char *doc;          /* one sentence */
 };
 
 enum tide_kind {
@@ -54,7 +57,7 @@ enum tide_kind {
 struct tide_plugin {
 	uint32_t size; /* sizeof(struct tide_plugin) of the header it was built with */
 	uint16_t abi_major, abi_minor;
-	uint32_t kind;	      /* enum tide_kind */
+	uint32_t kind;        /* enum tide_kind */
 	uint32_t option_size; /* sizeof(struct tide_option) */
 	const char *name;     /* what a provider's `plugin` option says: [a-z0-9-]{1,32} */
 	const char *version;
@@ -81,23 +84,25 @@ struct tide_instance; /* the host's handle of one configured object */
 struct tide_call;     /* one attempt at one upstream, see provider.h */
 struct tide_timer;
 
-/* Services of the host. Thread rules: [any] any thread; [create] only inside create(); [call] only on the thread that
- * called start() for that call, between start() and the call's end. */
+/* Services of the host. Thread rules: [any] any thread; [create] only inside create(); [call] only
+ * on the thread that called start() for that call, between start() and the call's end. */
 struct tide_host {
 	uint32_t size;
 	uint16_t abi_major, abi_minor;
 
-	/* [any] Never write secrets, prompts or answers. The line is prefixed with the object's name. */
+	/* [any] Never write secrets, prompts or answers. The line is prefixed with the object's
+	 * name. */
 	void (*log)(struct tide_instance *instance, uint32_t level, struct tide_slice text);
-	uint64_t (*clock_ns)(void);	 /* [any] monotonic */
+	uint64_t (*clock_ns)(void);      /* [any] monotonic */
 	uint64_t (*clock_real_ns)(void); /* [any] */
 
-	/* [create] Options of the object, checked against the rows, defaults filled in. A string lives as long as the
-	 * instance; {NULL, 0} when not given and without default. */
+	/* [create] Options of the object, checked against the rows, defaults filled in. A string
+	 * lives as long as the instance; {NULL, 0} when not given and without default. */
 	struct tide_slice (*option_string)(struct tide_instance *instance, const char *name);
 	int64_t (*option_int)(struct tide_instance *instance, const char *name);
 	uint32_t (*option_bool)(struct tide_instance *instance, const char *name);
-	/* [create] The object's secret (API key); {NULL, 0} when it has none. Lives as long as the instance. */
+	/* [create] The object's secret (API key); {NULL, 0} when it has none. Lives as long as the
+	 * instance. */
 	struct tide_slice (*secret)(struct tide_instance *instance);
 
 	/* [call] Zeroed memory that lives until the call has ended. NULL when out of memory. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Providers: plugins that turn one attempt into an answer, by an HTTP request that the host performs, or in process.
+/* Providers: plugins that turn one attempt into an answer, by an HTTP request that the host
+ * performs, or in process.
  *
- * A call lives on one loop thread. The host calls start() once; the plugin then either sends one HTTP request, whose
- * answer the host relays itself, or answers by respond / data / end. A call ends by end(), fail(), or when the host
- * calls cancel(); after that the plugin must not touch it. Operations must not block. */
+ * A call lives on one loop thread. The host calls start() once; the plugin then either sends one
+ * HTTP request, whose answer the host relays itself, or answers by respond / data / end. A call
+ * ends by end(), fail(), or when the host calls cancel(); after that the plugin must not touch it.
+ * Operations must not block. */
 #pragma once
 
 #include <tidegate/plugin.h>
@@ -14,20 +16,21 @@ extern "C" {
 
 /* A wire format; what a provider's upstream speaks and what it answers in. */
 enum tide_dialect {
-	TIDE_DIALECT_OPENAI_CHAT = 1,	     /* platform.openai.com/docs/api-reference/chat */
+	TIDE_DIALECT_OPENAI_CHAT = 1,        /* platform.openai.com/docs/api-reference/chat */
 	TIDE_DIALECT_ANTHROPIC_MESSAGES = 2, /* docs.anthropic.com/en/api/messages */
 };
 
 /* Slices of a call live until the call ends. */
 struct tide_call_info {
 	uint32_t size;
-	uint32_t dialect;	  /* enum tide_dialect of body and expected answer */
-	struct tide_slice model;  /* what the upstream is asked for; already written into the body */
-	uint32_t stream;	  /* 1: the client asked for server-sent events */
-	uint32_t attempt;	  /* from 1, over all targets */
+	uint32_t dialect;        /* enum tide_dialect of body and expected answer */
+	struct tide_slice model; /* what the upstream is asked for; already written into the body */
+	uint32_t stream;         /* 1: the client asked for server-sent events */
+	uint32_t attempt;        /* from 1, over all targets */
 	const struct tide_slice *body; /* the request body as parts, in order */
 	uint64_t body_count;
-	const struct tide_header *headers; /* of the client, those that may go upstream (no identity, no hop-by-hop) */
+	const struct tide_header
+	    *headers; /* of the client, those that may go upstream (no identity, no hop-by-hop) */
 	uint64_t header_count;
 	struct tide_slice request_id;
 };
@@ -36,8 +39,9 @@ struct tide_http_request {
 	uint32_t size;
 	uint32_t reserved;
 	struct tide_slice method; /* {NULL, 0}: POST */
-	struct tide_slice path;	  /* appended to the object's base_url */
-	const struct tide_header *headers; /* host, content-length and connection are the host's own */
+	struct tide_slice path;   /* appended to the object's base_url */
+	const struct tide_header
+	    *headers; /* host, content-length and connection are the host's own */
 	uint64_t header_count;
 	const struct tide_slice *body; /* NULL: the call's body */
 	uint64_t body_count;
@@ -57,36 +61,42 @@ struct tide_call_services {
 	uint32_t reserved;
 	/* The same struct for the life of the call. */
 	const struct tide_call_info *(*info)(struct tide_call *call);
-	/* Performs one HTTP request against the object's base_url. Slices are used until the call ends (keep them in
-	 * call_alloc memory). The host relays the answer; 0, or a negative errno when it could not be started: the
-	 * plugin then returns that from start(). */
+	/* Performs one HTTP request against the object's base_url. Slices are used until the call
+	 * ends (keep them in call_alloc memory). The host relays the answer; 0, or a negative errno
+	 * when it could not be started: the plugin then returns that from start(). */
 	int (*send)(struct tide_call *call, const struct tide_http_request *request);
 	/* Starts an answer in the call's dialect; once. content_type is copied. */
 	void (*respond)(struct tide_call *call, uint32_t status, struct tide_slice content_type,
 			const struct tide_header *headers, uint64_t header_count);
-	/* Bytes of the answer, copied or sent before it returns. 0: stop producing until resume(). */
+	/* Bytes of the answer, copied or sent before it returns. 0: stop producing until resume().
+	 */
 	uint32_t (*data)(struct tide_call *call, struct tide_slice bytes);
 	void (*end)(struct tide_call *call);
 	void (*fail)(struct tide_call *call, uint32_t failure, struct tide_slice message);
-	/* Calls fn once after delay_ms; one timer a call, setting it again replaces it. Gone when the call ends. */
+	/* Calls fn once after delay_ms; one timer a call, setting it again replaces it. Gone when
+	 * the call ends. */
 	void (*timer)(struct tide_call *call, uint64_t delay_ms, tide_timer_fn fn, void *data);
 };
 
 struct tide_provider_operations {
 	uint32_t size;
 	uint32_t dialects; /* bit 1 << enum tide_dialect for each dialect it takes */
-	/* [admin thread] Makes an instance from its options. 0, or a negative errno with a message (one sentence, no
-	 * secret) in error, which has error_size bytes. */
-	int32_t (*create)(const struct tide_host *host, struct tide_instance *instance, void **ret_state,
-			  char *error, uint64_t error_size);
+	/* [admin thread] Makes an instance from its options. 0, or a negative errno with a message
+	 * (one sentence, no secret) in error, which has error_size bytes. */
+	int32_t (*create)(const struct tide_host *host, struct tide_instance *instance,
+			  void **ret_state, char *error, uint64_t error_size);
 	/* [admin thread] No call is running any more. */
 	void (*destroy)(void *state);
-	/* [call] 0, or a negative errno: the attempt fails as TIDE_FAILURE_INTERNAL. `*ret_call_state` is passed to
-	 * the operations below. May answer, end or fail the call before it returns. */
+	/* [call] 0, or a negative errno: the attempt fails as TIDE_FAILURE_INTERNAL.
+	 * `*ret_call_state` is passed to the operations below. May answer, end or fail the call
+	 * before it returns. */
 	int32_t (*start)(void *state, struct tide_call *call, void **ret_call_state);
-	/* [call] The client left or a deadline passed. May be NULL when there is nothing to release. */
+	/* [call] The client left or a deadline passed while the call was answered in process. May
+	 * be NULL when there is nothing to release. Calls that used send() are the host's alone and
+	 * hear nothing more. */
 	void (*cancel)(void *state, struct tide_call *call, void *call_state);
-	/* [call] There is room again after data() returned 0. May be NULL for providers that only send. */
+	/* [call] There is room again after data() returned 0. May be NULL for providers that only
+	 * send. */
 	void (*resume)(void *state, struct tide_call *call, void *call_state);
 };
 

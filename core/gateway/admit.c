@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Admission, the one way in: the key is checked before the body is read; then the body is scanned,
+ * a route found, an upper bound of the cost reserved, and an entry opened. Only then does anything
+ * go upstream. */
+#include "gateway/exchange.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+
+static const struct slice bearer = { "Bearer ", 7 };
+
+static struct slice presented_key(const struct http_request *request)
+{
+	struct slice value = http_request_header(request, SLICE("authorization"));
+
+	if (value.len > bearer.len && strncasecmp(value.ptr, bearer.ptr, bearer.len) == 0)
+		return slice_trim(slice_skip(value, bearer.len));
+	return http_request_header(request, SLICE("x-api-key"));
+}
+
+static bool feature_valid(struct slice feature)
+{
+	if (feature.len == 0 || feature.len > 64)
+		return false;
+	for (size_t i = 0; i < feature.len; i++) {
+		char c = feature.ptr[i];
+		bool word =
+		    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+		if (!word && c != '.' && c != '_' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+/* Client headers that mean something to a provider; never who the client is, never hop-by-hop. */
+static bool goes_upstream(struct slice name)
+{
+	static const struct slice prefixes[] = { { "openai-", 7 }, { "anthropic-", 10 } };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct slice head = { name.ptr, prefixes[i].len };
+		if (name.len > prefixes[i].len && slice_case_eq(head, prefixes[i]))
+			return true;
+	}
+	return slice_case_eq(name, SLICE("accept")) ||
+	       slice_case_eq(name, SLICE("idempotency-key"));
+}
+
+static int collect_headers(struct exchange *exchange, const struct http_request *request)
+{
+	struct tide_header *out;
+	size_t count = 0;
+
+	out =
+	    arena_alloc(http_exchange_arena(exchange->http), request->header_count * sizeof(*out));
+	if (!out)
+		return -ENOMEM;
+	for (size_t i = 0; i < request->header_count; i++) {
+		const struct http_header *header = &request->headers[i];
+		if (goes_upstream(header->name))
+			out[count++] = (struct tide_header){
+				{ header->name.ptr, header->name.len },
+				{ header->value.ptr, header->value.len },
+			};
+	}
+	exchange->client_headers = out;
+	exchange->client_header_count = count;
+	return 0;
+}
+
+static struct exchange *exchange_new(struct gateway_loop *loop, struct http_exchange *http)
+{
+	size_t zeroed = offsetof(struct exchange, call) + offsetof(struct tide_call, watch);
+	struct exchange *exchange = arena_alloc(http_exchange_arena(http), sizeof(*exchange));
+
+	if (!exchange)
+		return NULL;
+	memset(exchange, 0, zeroed);
+	exchange->loop = loop;
+	exchange->http = http;
+	exchange->call.exchange = exchange;
+	exchange->held = loop_snapshot_hold(loop);
+	exchange->start_ns = loop_now_ns(loop->loop);
+	exchange->deadline.fn = attempt_deadline;
+	list_append(&loop->exchanges, &exchange->node);
+	http_exchange_set_user(http, exchange);
+	return exchange;
+}
+
+/* What may be said before the body is read; NULL when the request may go on. */
+static const struct keys_entry *authenticate(struct gateway_loop *loop, struct http_exchange *http,
+					     enum wire_dialect dialect)
+{
+	const struct keys_entry *key;
+	struct slice presented = presented_key(http_exchange_request(http));
+	struct wire_error error = { .status = 401, .code = "invalid_api_key" };
+
+	key = keys_find(loop->current->snapshot->keys, presented);
+	if (key)
+		return key;
+	counter_add(&loop->counters.refused_keys, 1);
+	error.message =
+	    presented.ptr
+		? "This key is not known here or was revoked. Ask the people who run this "
+		  "appliance for a key."
+		: "No key was sent. Send one as `Authorization: Bearer KEY` or `x-api-key: KEY`.";
+	reply_error(http, dialect, &error, NULL);
+	return NULL;
+}
+
+static void refuse_endpoint(struct http_exchange *http, bool other_method)
+{
+	const struct http_request *request = http_exchange_request(http);
+	struct wire_error error = { .status = 404, .code = "unknown_path" };
+
+	error.message = "There is nothing at this path. The base URL of an SDK ends in /v1 for "
+			"OpenAI's, and has no "
+			"path for Anthropic's.";
+	if (other_method) {
+		error = (struct wire_error){ .status = 405, .code = "method_not_allowed" };
+		error.message = "This path does not answer this method.";
+	}
+	reply_error(http, endpoint_dialect(request), &error, NULL);
+}
+
+static void reply_models(struct gateway_loop *loop, struct http_exchange *http, bool one)
+{
+	const struct http_request *request = http_exchange_request(http);
+	const struct gateway_snapshot *snapshot = loop->current->snapshot;
+	enum wire_dialect dialect = endpoint_dialect(request);
+	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
+	struct slice id =
+	    slice_skip(request->path, one ? strlen("/v1/models/") : request->path.len);
+	struct buffer body = { 0 };
+
+	if (!one) {
+		const struct buffer *list = dialect == WIRE_OPENAI_CHAT
+						? &snapshot->models_chat
+						: &snapshot->models_messages;
+		http_reply(http, 200, &type, 1, buffer_slice(list));
+		return;
+	}
+	if (!map_get(&snapshot->routes, id)) {
+		struct wire_error error = {
+			404, "model_not_found", "model",
+			"This model is not configured. GET /v1/models lists those that are."
+		};
+		reply_error(http, dialect, &error, NULL);
+		return;
+	}
+	wire_models_add(dialect, id, SLICE("tidegate"), true, &body);
+	http_reply(http, 200, &type, 1, buffer_slice(&body));
+	buffer_fini(&body);
+}
+
+static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
+		       const struct endpoint_row *row)
+{
+	const struct http_request *request = http_exchange_request(http);
+	const struct keys_entry *key = authenticate(loop, http, row->dialect);
+	struct slice feature = http_request_header(request, SLICE("x-tidegate-feature"));
+	struct exchange *exchange;
+
+	if (!key)
+		return;
+	if (feature.ptr && !feature_valid(feature)) {
+		struct wire_error error = {
+			400, "invalid_feature", "x-tidegate-feature",
+			"The header x-tidegate-feature takes 1 to 64 of [A-Za-z0-9._-]."
+		};
+		reply_error(http, row->dialect, &error, NULL);
+		return;
+	}
+	exchange = exchange_new(loop, http);
+	if (!exchange || collect_headers(exchange, request) < 0) {
+		http_abort(http);
+		return;
+	}
+	exchange->key = key;
+	exchange->dialect = row->dialect;
+	exchange->feature = feature.ptr ? feature : slice_of(key->feature);
+	http_want_body(http, 0);
+}
+
+static void on_request(struct http_exchange *http, void *data)
+{
+	struct gateway_loop *loop = data;
+	bool other_method;
+	const struct endpoint_row *row = endpoint_find(http_exchange_request(http), &other_method);
+
+	http_exchange_set_user(http, NULL);
+	counter_add(&loop->exchange_count, 1);
+	if (!row) {
+		refuse_endpoint(http, other_method);
+		return;
+	}
+	if (health_reply(loop->gateway, http, row->endpoint, false))
+		return;
+	if (row->reaches_provider) {
+		admit_head(loop, http, row);
+		return;
+	}
+	if (authenticate(loop, http, endpoint_dialect(http_exchange_request(http))))
+		reply_models(loop, http, row->endpoint == ENDPOINT_MODEL);
+}
+
+/* A caller who is known gets a row even for what we refuse, so that nothing that was tried is
+ * invisible. */
+static bool open_entry(struct exchange *exchange)
+{
+	struct gateway_loop *loop = exchange->loop;
+	struct ledger_names names = {
+		.tenant = slice_of(exchange->key->tenant),
+		.feature = exchange->feature,
+		.key = slice_of(exchange->key->name),
+		.route = exchange->request.model.ptr ? exchange->request.model : SLICE("-"),
+	};
+
+	exchange->entry = ledger_open(loop->gateway->options.ledger, loop->index, &names,
+				      exchange->request.stream, exchange->request.input_estimate,
+				      plan_reservation_nano(exchange));
+	if (!exchange->entry)
+		return false;
+	ledger_id_text(exchange->entry->id, exchange->id);
+	counter_add(&loop->counters.inflight, 1);
+	if (exchange->request.stream)
+		counter_add(&loop->counters.streams, 1);
+	return true;
+}
+
+static void on_body(struct http_exchange *http, struct slice body)
+{
+	struct exchange *exchange = http_exchange_user(http);
+	struct wire_error refusal = { .status = 400, .code = "invalid_request" };
+	struct error error = { 0 };
+	int r;
+
+	exchange->body = body;
+	r = wire_request_scan(exchange->dialect, body, http_exchange_arena(http),
+			      &exchange->request, &error);
+	if (r >= 0)
+		exchange->route = plan_route(exchange);
+	if (!open_entry(exchange)) {
+		refusal = (struct wire_error){
+			503, "too_many_requests_in_flight", NULL,
+			"All entries for requests in flight are in use (limits.inflight). Try "
+			"again in a few seconds."
+		};
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	if (r < 0) {
+		refusal.message = error.message;
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	if (!exchange->route) {
+		refusal = (struct wire_error){
+			404, "model_not_found", "model",
+			"This model is neither a route, a model, nor PROVIDER/MODEL of a "
+			"configured provider. GET /v1/models lists what is."
+		};
+		exchange_refuse(exchange, &refusal);
+		return;
+	}
+	attempt_first(exchange);
+}
+
+static void on_drain(struct http_exchange *http)
+{
+	struct exchange *exchange = http_exchange_user(http);
+	struct tide_call *call;
+	const struct tide_provider_operations *operations;
+
+	if (!exchange || !exchange->call.active || !exchange->call.paused)
+		return;
+	call = &exchange->call;
+	call->paused = false;
+	operations = call->target->provider->plugin->operations;
+	if (call->upstream)
+		upstream_resume(call->upstream);
+	else if (operations->resume)
+		operations->resume(call->target->provider->plugin->state, call, call->plugin_state);
+}
+
+/* The last word about an exchange. Not settled means that the client left first. */
+static void on_end(struct http_exchange *http, bool sent)
+{
+	struct gateway_loop *loop = http_exchange_data(http);
+	struct exchange *exchange = http_exchange_user(http);
+
+	counter_add(&loop->exchange_count, (uint64_t)-1);
+	if (!exchange)
+		return;
+	if (exchange->call.active) {
+		settle_attempt(&exchange->call, LEDGER_DEPARTED);
+		attempt_stop(&exchange->call);
+	}
+	settle(exchange, LEDGER_DEPARTED, exchange->status);
+	loop_timer_cancel(loop->loop, &exchange->deadline);
+	wire_strip_fini(&exchange->strip);
+	buffer_fini(&exchange->kept);
+	list_remove(&exchange->node);
+	loop_snapshot_drop(loop, exchange->held);
+}
+
+static struct slice error_body(struct http_exchange *http, int status, const char *code,
+			       const char *message, void *data)
+{
+	static _Thread_local struct buffer body;
+	struct wire_error error = { status, code, NULL, message };
+
+	buffer_clear(&body);
+	wire_error_body(WIRE_OPENAI_CHAT, &error, &body);
+	return buffer_slice(&body);
+}
+
+const struct http_handler gateway_api_handler = {
+	.on_request = on_request,
+	.on_body = on_body,
+	.on_drain = on_drain,
+	.on_end = on_end,
+	.error_body = error_body,
+};

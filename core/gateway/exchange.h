@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the stages share: the snapshot in force, one loop's state, one request. Private to the
+ * gateway. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "base/map.h"
+#include "gateway/gateway.h"
+#include "upstream/upstream.h"
+#include "wire/wire.h"
+
+/* ---- long-lived: one per provider object, kept by reloads that do not change the object ---- */
+
+struct gateway_provider {
+	_Atomic uint32_t refs;
+	struct slice name;
+	char *digest;
+	struct plugin_provider *plugin;
+	struct upstream_origin *origin; /* NULL: answers in process */
+	uint64_t first_content_ns, between_ns, total_ns;
+};
+
+/* ---- immutable: what one configuration means to requests ---- */
+
+struct gateway_target {
+	struct gateway_provider *provider;
+	struct slice upstream_model;
+	struct ledger_price price;
+	int64_t max_output; /* assumed where the client names no cap */
+};
+
+struct gateway_route {
+	struct slice name;
+	struct gateway_target *targets;
+	size_t target_count;
+};
+
+struct gateway_snapshot {
+	_Atomic uint32_t refs;
+	struct gateway_snapshot *next; /* in the graveyard */
+	struct conf *conf;
+	struct ledger_book *book;
+	struct keys_entry *key_entries;
+	struct keys_table *keys;
+	struct map providers; /* name → gateway_provider, one reference each */
+	struct map routes;    /* a client's model → gateway_route: routes, then models */
+	struct arena arena;
+	struct buffer models_chat, models_messages; /* answers of GET /v1/models */
+};
+
+int snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
+		 struct gateway_snapshot **ret, struct error *error);
+void snapshot_destroy(struct gateway_snapshot *snapshot);
+/* Fills a target for a provider's model outside any route. */
+void snapshot_price(const struct gateway_snapshot *snapshot, const struct conf_provider *provider,
+		    const struct conf_model *model, struct slice upstream_model,
+		    struct ledger_price *ret);
+
+/* A loop's hold on a snapshot: one atomic reference for all its requests. */
+struct loop_snapshot {
+	struct gateway_snapshot *snapshot;
+	uint32_t users;   /* the loop itself and its exchanges */
+	struct map adhoc; /* PROVIDER/UPSTREAM_MODEL named by clients → gateway_route; bounded */
+	struct arena arena;
+};
+
+/* ---- one loop ---- */
+
+/* Written by the loop alone, read by others: relaxed loads and stores, no locked instruction. */
+struct loop_counters {
+	_Atomic uint64_t requests_by_outcome[LEDGER_CRASHED + 1];
+	_Atomic uint64_t refused_keys, attempts, failovers, streams, inflight, tokens_in,
+	    tokens_out;
+	_Atomic uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS],
+	    first_content[GATEWAY_HISTOGRAM_BUCKETS];
+};
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t more)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+			      memory_order_relaxed);
+}
+
+struct gateway_loop {
+	struct gateway *gateway;
+	uint32_t index;
+	pthread_t thread;
+	bool started;
+	struct loop *loop;
+	struct http_server *server;
+	struct upstream *upstream;
+	struct loop_snapshot *current;
+	struct list exchanges;
+	struct arena_pool snapshot_pool;
+	struct loop_task swap_task, drain_task, end_task;
+	_Atomic uint64_t exchange_count; /* of all kinds, for draining */
+	struct upstream_origin *console_origin;
+	struct loop_counters counters;
+};
+
+struct gateway {
+	struct gateway_options options;
+	struct gateway_loop *loops;
+	pthread_mutex_t lock; /* guards newest, graveyard, pending_swaps */
+	struct gateway_snapshot *newest;
+	struct gateway_snapshot
+	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */
+	struct tide_call_services services;
+	_Atomic bool draining;
+	char console_secret[64];
+};
+
+void snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot);
+struct loop_snapshot *loop_snapshot_hold(struct gateway_loop *loop);
+void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held);
+
+/* ---- one request ---- */
+
+struct exchange;
+
+/* One attempt at one target; a plugin knows it by pointer only. */
+struct tide_call {
+	struct exchange *exchange;
+	const struct gateway_target *target;
+	struct ledger_attempt *attempt;
+	struct upstream_call *upstream;
+	void *plugin_state;
+	bool active;   /* between start() and the call's end */
+	bool starting; /* inside start(): end and failure wait until it returns */
+	bool ended;    /* end() came while starting */
+	const struct wire_error *failure; /* fail() came while starting; in the arena */
+	bool sent; /* the host performs an HTTP request for it; the plugin has no part any more */
+	bool answering; /* a head was received or respond() was called */
+	bool paused;
+	struct tide_call_info info;
+	struct slice parts[WIRE_PARTS_MAX];
+	struct loop_timer plugin_timer;
+	tide_timer_fn plugin_fn;
+	void *plugin_data;
+	uint64_t begun_ns, content_ns; /* start; last time content was seen */
+	struct wire_watch watch;
+};
+
+struct exchange {
+	struct list node; /* of the loop's exchanges */
+	struct gateway_loop *loop;
+	struct http_exchange *http;
+	struct loop_snapshot *held;
+	const struct keys_entry *key;
+	struct slice feature;
+	enum wire_dialect dialect;
+	struct slice body;
+	struct wire_request request;
+	const struct gateway_route *route;
+	size_t target; /* index of the target being tried */
+	uint32_t attempts;
+	struct ledger_entry *entry;
+	char id[LEDGER_ID_SIZE];
+	uint64_t start_ns, deadline_ns;
+	struct loop_timer deadline;
+	bool committed; /* the head of an answer is on its way */
+	int status;     /* of that head */
+	bool settled;
+	bool holding; /* bytes before the first content are kept, so that a failure can still switch
+		       */
+	bool strip_usage; /* include_usage was ours */
+	struct wire_strip strip;
+	struct buffer kept; /* while holding */
+	int kept_status;
+	struct http_header *kept_headers;
+	size_t kept_header_count;
+	struct tide_header *client_headers; /* those that may go upstream */
+	size_t client_header_count;
+	struct tide_call call; /* last: its watch need not be zeroed */
+};
+
+/* routes.c: which paths exist */
+enum endpoint {
+	ENDPOINT_CHAT,
+	ENDPOINT_MESSAGES,
+	ENDPOINT_MODELS,
+	ENDPOINT_MODEL,
+	ENDPOINT_HEALTH,
+	ENDPOINT_READY,
+};
+
+struct endpoint_row {
+	enum http_method method;
+	const char *path; /* a final '*' takes the rest */
+	enum endpoint endpoint;
+	enum wire_dialect dialect; /* of its errors */
+	bool reaches_provider;     /* then it goes through admit() */
+};
+
+const struct endpoint_row *endpoint_find(const struct http_request *request,
+					 bool *ret_other_method);
+size_t endpoint_count(void);
+const struct endpoint_row *endpoint_at(size_t index);
+enum wire_dialect endpoint_dialect(const struct http_request *request);
+
+/* admit.c */
+extern const struct http_handler gateway_api_handler;
+/* console.c */
+extern const struct http_handler gateway_console_handler;
+/* health.c */
+bool health_reply(struct gateway *gateway, struct http_exchange *http, enum endpoint endpoint,
+		  bool detail);
+/* plan.c: the route of a client's model, or NULL */
+const struct gateway_route *plan_route(struct exchange *exchange);
+int64_t plan_reservation_nano(const struct exchange *exchange);
+/* attempt.c */
+void attempt_first(struct exchange *exchange);
+/* The attempt failed before anything was committed: next target, or the error to the client. */
+void attempt_failed(struct exchange *exchange, const struct wire_error *error);
+/* Ends the attempt's work without telling the client anything. */
+void attempt_stop(struct tide_call *call);
+bool attempt_may_switch(const struct exchange *exchange);
+void attempt_services_init(struct tide_call_services *services);
+void *attempt_alloc(struct tide_call *call, uint64_t size);
+void attempt_deadline(struct loop_timer *timer);
+void attempt_arm(struct exchange *exchange);
+/* relay.c */
+void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
+		size_t count, int64_t content_length);
+bool relay_data(struct tide_call *call, struct slice data);
+void relay_end(struct tide_call *call);
+void relay_broken(struct tide_call *call, const struct wire_error *error);
+bool relay_status_switches(int status);
+/* settle.c */
+void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
+void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);
+void exchange_refuse(struct exchange *exchange, const struct wire_error *error);
+void reply_error(struct http_exchange *http, enum wire_dialect dialect,
+		 const struct wire_error *error, const char *request_id);

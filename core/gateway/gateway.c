@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process-wide part: the snapshot in force and its publication, the loop threads, start and
+ * stop, sums. */
+#include "gateway/exchange.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	LOOP_STACK_BYTES = 256 * 1024,
+};
+
+/* ---- snapshots ---- */
+
+/* [loop] */
+static void swap(struct loop_task *task)
+{
+	struct gateway_loop *loop = container_of(task, struct gateway_loop, swap_task);
+	struct loop_snapshot *next, *before = loop->current;
+	struct http_limits limits;
+	const struct conf_limits *conf;
+
+	next = calloc(1, sizeof(*next));
+	if (!next) {
+		log_error("loop %u: out of memory; it keeps the configuration before the reload",
+			  loop->index);
+		return;
+	}
+	pthread_mutex_lock(&loop->gateway->lock);
+	next->snapshot = loop->gateway->newest;
+	atomic_fetch_add(&next->snapshot->refs, 1);
+	pthread_mutex_unlock(&loop->gateway->lock);
+	next->users = 1;
+	arena_init(&next->arena, NULL);
+	loop->current = next;
+	loop_snapshot_drop(loop, before);
+	conf = &next->snapshot->conf->limits;
+	limits = (struct http_limits){
+		.header_bytes = conf->header_bytes,
+		.body_bytes = conf->body_bytes,
+		.body_budget_bytes = conf->body_budget_bytes / loop->gateway->options.loops,
+		.connections = conf->connections / loop->gateway->options.loops,
+		.header_ms = conf->header_ms,
+		.body_ms = conf->body_ms,
+		.idle_ms = conf->idle_ms,
+		.write_ms = conf->write_ms,
+		.output_bytes = conf->output_bytes,
+	};
+	http_server_set_limits(loop->server, &limits);
+}
+
+int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *error)
+{
+	struct gateway_snapshot *snapshot, *before;
+	struct ledger_book *book = NULL;
+	int r;
+
+	if (conf->prices_file) {
+		r = ledger_book_load(conf->prices_file, &book, error);
+		if (r < 0)
+			return r;
+	}
+	r = snapshot_new(gateway, conf, book, &snapshot, error);
+	ledger_book_unref(book);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&gateway->lock);
+	before = gateway->newest;
+	gateway->newest = snapshot;
+	pthread_mutex_unlock(&gateway->lock);
+	snapshot_unref(gateway, before);
+	for (uint32_t i = 0; i < gateway->options.loops; i++) {
+		struct gateway_loop *loop = &gateway->loops[i];
+		if (loop->started)
+			loop_post(loop->loop, &loop->swap_task);
+	}
+	gateway_reap(gateway);
+	return 0;
+}
+
+void gateway_reap(struct gateway *gateway)
+{
+	struct gateway_snapshot *dead, *next;
+
+	pthread_mutex_lock(&gateway->lock);
+	dead = gateway->graveyard;
+	gateway->graveyard = NULL;
+	pthread_mutex_unlock(&gateway->lock);
+	for (; dead; dead = next) {
+		next = dead->next;
+		snapshot_destroy(dead);
+	}
+}
+
+struct conf *gateway_conf(struct gateway *gateway)
+{
+	struct conf *conf;
+
+	pthread_mutex_lock(&gateway->lock);
+	conf = conf_ref(gateway->newest->conf);
+	pthread_mutex_unlock(&gateway->lock);
+	return conf;
+}
+
+/* ---- loops ---- */
+
+/* [loop] */
+static void drain(struct loop_task *task)
+{
+	struct gateway_loop *loop = container_of(task, struct gateway_loop, drain_task);
+
+	http_server_drain(loop->server);
+}
+
+/* [loop] What is still running after the drain time ends in an error that its client can read. */
+static void end_all(struct loop_task *task)
+{
+	static const struct wire_error error = {
+		503, "shutting_down", NULL,
+		"The appliance is shutting down; send the request again."
+	};
+	struct gateway_loop *loop = container_of(task, struct gateway_loop, end_task);
+
+	list_foreach (node, &loop->exchanges) {
+		struct exchange *exchange = list_entry(node, struct exchange, node);
+		if (exchange->call.active) {
+			attempt_stop(&exchange->call);
+			exchange->deadline_ns = 0; /* no further target */
+			relay_broken(&exchange->call, &error);
+		}
+	}
+}
+
+static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_t index,
+		     struct error *error)
+{
+	static const struct http_limits unlimited_until_swap = { 0 };
+	char url[64];
+	struct upstream_origin_options console = { .base_url = url,
+						   .allow_private = true,
+						   .connect_ms = 2000 };
+	int r;
+
+	loop->gateway = gateway;
+	loop->index = index;
+	loop->swap_task.fn = swap;
+	loop->drain_task.fn = drain;
+	loop->end_task.fn = end_all;
+	list_init(&loop->exchanges);
+	r = loop_new(&loop->loop);
+	if (r >= 0)
+		r = http_server_new(loop->loop, &unlimited_until_swap, &loop->server);
+	if (r >= 0)
+		r = upstream_new(loop->loop, &loop->upstream);
+	if (r < 0)
+		return error_set(error, r, "loop %u could not be made: %s", index, strerror(-r));
+	if (!gateway->options.console_port)
+		return 0;
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", gateway->options.console_port);
+	return upstream_origin_new(&console, &loop->console_origin, error);
+}
+
+static void loop_fini(struct gateway_loop *loop)
+{
+	http_server_free(loop->server);
+	upstream_free(loop->upstream);
+	upstream_origin_unref(loop->console_origin);
+	if (loop->current)
+		loop_snapshot_drop(loop, loop->current);
+	loop_free(loop->loop);
+}
+
+int gateway_new(const struct gateway_options *options, struct gateway **ret, struct error *error)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	int r = 0;
+
+	if (gateway)
+		gateway->loops =
+		    aligned_alloc(64, options->loops * ((sizeof(*gateway->loops) + 63) / 64 * 64));
+	if (!gateway || !gateway->loops) {
+		free(gateway);
+		return error_set(error, -ENOMEM, "out of memory");
+	}
+	memset(gateway->loops, 0, options->loops * sizeof(*gateway->loops));
+	gateway->options = *options;
+	snprintf(gateway->console_secret, sizeof(gateway->console_secret), "%s",
+		 options->console_secret ? options->console_secret : "");
+	pthread_mutex_init(&gateway->lock, NULL);
+	attempt_services_init(&gateway->services);
+	for (uint32_t i = 0; i < options->loops && r >= 0; i++)
+		r = loop_init(gateway, &gateway->loops[i], i, error);
+	if (r < 0) {
+		gateway_free(gateway);
+		return r;
+	}
+	*ret = gateway;
+	return 0;
+}
+
+struct gateway *gateway_free(struct gateway *gateway)
+{
+	if (!gateway)
+		return NULL;
+	for (uint32_t i = 0; i < gateway->options.loops; i++)
+		loop_fini(&gateway->loops[i]);
+	snapshot_unref(gateway, gateway->newest);
+	gateway_reap(gateway);
+	pthread_mutex_destroy(&gateway->lock);
+	free(gateway->loops);
+	free(gateway);
+	return NULL;
+}
+
+static int listen_one(struct gateway_loop *loop, const char *address,
+		      const struct http_handler *handler, struct error *error)
+{
+	int fd, r = http_listen_open(address, &fd, error);
+
+	if (r < 0)
+		return r;
+	r = http_server_listen(loop->server, fd, handler, loop);
+	if (r < 0) {
+		close(fd);
+		return error_set(error, r, "%s: cannot listen: %s", address, strerror(-r));
+	}
+	return 0;
+}
+
+static int listen_all(struct gateway_loop *loop, const struct conf *conf, struct error *error)
+{
+	char socket_address[512];
+	int r;
+
+	for (size_t i = 0; conf->api_listen[i]; i++) {
+		r = listen_one(loop, conf->api_listen[i], &gateway_api_handler, error);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; conf->admin_listen[i]; i++) {
+		r = listen_one(loop, conf->admin_listen[i], &gateway_console_handler, error);
+		if (r < 0)
+			return r;
+	}
+	if (!conf->admin_socket || loop->index > 0)
+		return 0;
+	snprintf(socket_address, sizeof(socket_address), "unix:%s", conf->admin_socket);
+	return listen_one(loop, socket_address, &gateway_console_handler, error);
+}
+
+static void *loop_main(void *data)
+{
+	struct gateway_loop *loop = data;
+	char name[16];
+	int r;
+
+	snprintf(name, sizeof(name), "loop-%u", loop->index);
+	pthread_setname_np(pthread_self(), name);
+	r = loop_run(loop->loop);
+	if (r < 0)
+		log_error("%s ended: %s", name, strerror(-r));
+	return NULL;
+}
+
+static int start_thread(struct gateway_loop *loop, struct error *error)
+{
+	pthread_attr_t attributes;
+	int r;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, LOOP_STACK_BYTES);
+	r = pthread_create(&loop->thread, &attributes, loop_main, loop);
+	pthread_attr_destroy(&attributes);
+	if (r)
+		return error_set(error, -r, "loop %u cannot start: %s", loop->index, strerror(r));
+	loop->started = true;
+	return 0;
+}
+
+int gateway_start(struct gateway *gateway, struct error *error)
+{
+	int r;
+
+	for (uint32_t i = 0; i < gateway->options.loops; i++) {
+		swap(&gateway->loops[i].swap_task);
+		r = gateway->loops[i].current
+			? listen_all(&gateway->loops[i], gateway->newest->conf, error)
+			: error_set(error, -ENOMEM, "out of memory");
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t i = 0; i < gateway->options.loops; i++) {
+		r = start_thread(&gateway->loops[i], error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool wait_idle(struct gateway *gateway, uint64_t until_ns)
+{
+	static const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+
+	for (;;) {
+		uint64_t busy = 0;
+		for (uint32_t i = 0; i < gateway->options.loops; i++)
+			busy += atomic_load_explicit(&gateway->loops[i].exchange_count,
+						     memory_order_relaxed);
+		if (busy == 0)
+			return true;
+		if (clock_now_ns() >= until_ns)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+}
+
+void gateway_stop(struct gateway *gateway, uint32_t drain_ms)
+{
+	atomic_store(&gateway->draining, true);
+	for (uint32_t i = 0; i < gateway->options.loops; i++)
+		loop_post(gateway->loops[i].loop, &gateway->loops[i].drain_task);
+	if (!wait_idle(gateway, clock_now_ns() + drain_ms * NS_PER_MS)) {
+		for (uint32_t i = 0; i < gateway->options.loops; i++)
+			loop_post(gateway->loops[i].loop, &gateway->loops[i].end_task);
+		wait_idle(gateway, clock_now_ns() + NS_PER_S);
+	}
+	for (uint32_t i = 0; i < gateway->options.loops; i++) {
+		if (!gateway->loops[i].started)
+			continue;
+		loop_stop(gateway->loops[i].loop);
+		pthread_join(gateway->loops[i].thread, NULL);
+		gateway->loops[i].started = false;
+	}
+}
+
+bool gateway_ready(struct gateway *gateway, char *out, size_t size)
+{
+	struct ledger_state state;
+
+	if (atomic_load_explicit(&gateway->draining, memory_order_relaxed)) {
+		snprintf(out, size, "draining");
+		return false;
+	}
+	ledger_state_read(gateway->options.ledger, &state);
+	snprintf(out, size, "%s%s", state.degraded ? "degraded: " : "ready",
+		 state.degraded ? state.degraded_reason : "");
+	return true;
+}

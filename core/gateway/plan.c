@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which targets a request may be answered by, in order: a route's, a model's one, or PROVIDER/MODEL
+ * as the client named it. */
+#include "gateway/exchange.h"
+
+enum {
+	PLAN_ADHOC_MAX = 1000, /* PROVIDER/MODEL names of clients remembered by a loop */
+};
+
+/* A route of one target for what a client named. Remembered, since finding a price may be slow;
+ * when the memory is full, made anew in the request's own arena. */
+static struct gateway_route *adhoc_new(struct exchange *exchange, struct arena *arena,
+				       struct gateway_provider *provider,
+				       struct slice upstream_model)
+{
+	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
+	struct gateway_route *route = arena_zalloc(arena, sizeof(*route));
+	struct gateway_target *target = arena_zalloc(arena, sizeof(*target));
+
+	if (!route || !target)
+		return NULL;
+	target->provider = provider;
+	target->upstream_model = arena_dup(arena, upstream_model);
+	target->max_output = 4096;
+	snapshot_price(snapshot, conf_find_provider(snapshot->conf, provider->name), NULL,
+		       upstream_model, &target->price);
+	route->name = arena_dup(arena, exchange->request.model);
+	route->targets = target;
+	route->target_count = 1;
+	return target->upstream_model.ptr && route->name.ptr ? route : NULL;
+}
+
+static const struct gateway_route *adhoc_route(struct exchange *exchange)
+{
+	struct loop_snapshot *held = exchange->held;
+	struct slice model, name = slice_cut(exchange->request.model, '/', &model);
+	struct gateway_provider *provider;
+	struct gateway_route *route;
+	bool remember = held->adhoc.count < PLAN_ADHOC_MAX;
+
+	if (model.len == 0 || model.len > LEDGER_NAME_MAX)
+		return NULL;
+	provider = map_get(&held->snapshot->providers, name);
+	if (!provider)
+		return NULL;
+	route = map_get(&held->adhoc, exchange->request.model);
+	if (route)
+		return route;
+	route = adhoc_new(exchange, remember ? &held->arena : http_exchange_arena(exchange->http),
+			  provider, model);
+	if (route && remember)
+		map_put(&held->adhoc, route->name, route, NULL);
+	return route;
+}
+
+const struct gateway_route *plan_route(struct exchange *exchange)
+{
+	const struct gateway_route *route;
+
+	if (!exchange->request.model.ptr)
+		return NULL;
+	route = map_get(&exchange->held->snapshot->routes, exchange->request.model);
+	return route ? route : adhoc_route(exchange);
+}
+
+/* An upper bound over all targets: no token is shorter than a byte, and the answer is as long as it
+ * may be. */
+int64_t plan_reservation_nano(const struct exchange *exchange)
+{
+	int64_t most = 0, choices = exchange->request.choices > 0 ? exchange->request.choices : 1;
+
+	if (!exchange->route)
+		return 0;
+	for (size_t i = 0; i < exchange->route->target_count; i++) {
+		const struct gateway_target *target = &exchange->route->targets[i];
+		int64_t output = exchange->request.max_output ? exchange->request.max_output
+							      : target->max_output;
+		struct ledger_usage usage = { 0 };
+		int64_t cost;
+
+		usage.tokens[LEDGER_INPUT] = (int64_t)exchange->body.len;
+		if (__builtin_mul_overflow(output, choices, &usage.tokens[LEDGER_OUTPUT]))
+			usage.tokens[LEDGER_OUTPUT] = INT64_MAX;
+		cost = ledger_cost_nano(&target->price, &usage);
+		most = cost > most ? cost : most;
+	}
+	return most;
+}

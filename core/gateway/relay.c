@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes through as they come. Parsers only watch; while another target could still answer, bytes
+ * before the first content are kept back. An answer that breaks off ends in the dialect's own error
+ * event, never in a clean end. */
+#include "gateway/exchange.h"
+
+#include "base/cleanup.h"
+
+enum {
+	RELAY_KEEP_BYTES = 65536, /* before first content; more is committed as it is */
+	RELAY_HEADERS_MAX = 40,
+};
+
+/* Of an upstream's answer: what a client's SDK reads. */
+static bool comes_back(struct slice name)
+{
+	static const struct slice names[] = {
+		{ "content-type", 12 },   { "content-encoding", 16 }, { "x-request-id", 12 },
+		{ "request-id", 10 },     { "retry-after", 11 },      { "retry-after-ms", 14 },
+		{ "x-should-retry", 14 },
+	};
+	static const struct slice prefixes[] = { { "openai-", 7 },
+						 { "anthropic-", 10 },
+						 { "x-ratelimit-", 12 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		struct slice head = { name.ptr, prefixes[i].len };
+		if (name.len > prefixes[i].len && slice_case_eq(head, prefixes[i]))
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (slice_case_eq(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The request itself is not at fault, so another target may do better. 400, 422 and the like are
+ * the client's. */
+bool relay_status_switches(int status)
+{
+	switch (status) {
+	case 401: /* our key, not the client's */
+	case 402:
+	case 403:
+	case 404: /* the model is gone there */
+	case 408:
+	case 429:
+		return true;
+	default:
+		return status >= 500;
+	}
+}
+
+static void own_headers(struct exchange *exchange, int status, struct http_header *out,
+			size_t *count)
+{
+	struct arena *arena = http_exchange_arena(exchange->http);
+	struct slice provider = exchange->call.target->provider->name;
+
+	out[(*count)++] =
+	    (struct http_header){ SLICE("x-tidegate-request-id"), slice_of(exchange->id) };
+	out[(*count)++] = (struct http_header){ SLICE("x-tidegate-provider"), provider };
+	out[(*count)++] = (struct http_header){ SLICE("x-tidegate-model"),
+						exchange->call.target->upstream_model };
+	out[(*count)++] = (struct http_header){
+		SLICE("x-tidegate-attempts"),
+		exchange->attempts == 1 ? SLICE("1") : arena_printf(arena, "%u", exchange->attempts)
+	};
+	if (status >= 400)
+		out[(*count)++] = (struct http_header){ SLICE("x-tidegate-error-source"),
+							arena_printf(arena, "provider:%.*s",
+								     SLICE_ARGS(provider)) };
+	if (exchange->call.watch.stream) {
+		out[(*count)++] = (struct http_header){ SLICE("cache-control"), SLICE("no-cache") };
+		out[(*count)++] = (struct http_header){ SLICE("x-accel-buffering"), SLICE("no") };
+	}
+}
+
+static void commit(struct exchange *exchange, int status, const struct http_header *headers,
+		   size_t count, int64_t length)
+{
+	exchange->committed = true;
+	exchange->status = status;
+	http_respond(exchange->http, status, headers, count, length);
+}
+
+/* Headers of an answer that is kept back must outlive the callback that brought them. */
+static void keep_head(struct exchange *exchange, int status, const struct http_header *headers,
+		      size_t count)
+{
+	struct arena *arena = http_exchange_arena(exchange->http);
+	struct http_header *copy = arena_alloc(arena, count * sizeof(*copy));
+
+	if (!copy) {
+		commit(exchange, status, headers, count, HTTP_LENGTH_UNKNOWN);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		copy[i].name = arena_dup(arena, headers[i].name);
+		copy[i].value = arena_dup(arena, headers[i].value);
+	}
+	exchange->holding = true;
+	exchange->kept_status = status;
+	exchange->kept_headers = copy;
+	exchange->kept_header_count = count;
+}
+
+static void note_head(struct tide_call *call, int status, const struct upstream_header *headers,
+		      size_t count)
+{
+	bool events = false;
+
+	call->answering = true;
+	call->attempt->status = (uint16_t)status;
+	for (size_t i = 0; i < count; i++) {
+		if (slice_case_eq(headers[i].name, SLICE("content-type"))) {
+			struct slice type = { headers[i].value.ptr, strlen("text/event-stream") };
+			events = headers[i].value.len >= type.len &&
+				 slice_case_eq(type, SLICE("text/event-stream"));
+		}
+		if (slice_case_eq(headers[i].name, SLICE("x-request-id")) ||
+		    slice_case_eq(headers[i].name, SLICE("request-id")))
+			slice_copy(headers[i].value, call->attempt->provider_request_id,
+				   sizeof(call->attempt->provider_request_id));
+	}
+	if (events != call->watch.stream)
+		wire_watch_init(&call->watch, call->exchange->dialect, events);
+}
+
+void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
+		size_t count, int64_t length)
+{
+	struct exchange *exchange = call->exchange;
+	struct http_header out[RELAY_HEADERS_MAX];
+	size_t n = 0;
+
+	note_head(call, status, headers, count);
+	if (relay_status_switches(status) && attempt_may_switch(exchange)) {
+		struct wire_error error = {
+			.status = 502,
+			.code = "upstream_error",
+			.message = "Every target of this route answered with an error."
+		};
+		settle_attempt(call, LEDGER_ERROR);
+		attempt_stop(call);
+		attempt_failed(exchange, &error);
+		return;
+	}
+	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
+		if (comes_back(headers[i].name))
+			out[n++] = (struct http_header){ headers[i].name, headers[i].value };
+	}
+	own_headers(exchange, status, out, &n);
+	exchange->strip_usage = exchange->strip_usage && call->watch.stream;
+	if (call->watch.stream && status < 400 && attempt_may_switch(exchange))
+		keep_head(exchange, status, out, n);
+	else
+		commit(exchange, status, out, n,
+		       exchange->strip_usage ? HTTP_LENGTH_UNKNOWN : length);
+}
+
+struct forwarding {
+	struct http_exchange *http;
+	bool room;
+};
+
+static void forward_one(void *user, struct slice data)
+{
+	struct forwarding *forwarding = user;
+
+	forwarding->room = http_write(forwarding->http, data) && forwarding->room;
+}
+
+static bool forward(struct exchange *exchange, struct slice data)
+{
+	struct forwarding forwarding = { exchange->http, true };
+	int r;
+
+	if (!exchange->strip_usage)
+		return http_write(exchange->http, data);
+	r = wire_strip_feed(&exchange->strip, data, forward_one, &forwarding);
+	if (r < 0) { /* one event over every bound: what is held goes out as it is, and the rest
+			untouched */
+		exchange->strip_usage = false;
+		forward_one(&forwarding, wire_strip_rest(&exchange->strip));
+		wire_strip_fini(&exchange->strip);
+	}
+	return forwarding.room;
+}
+
+static bool release_kept(struct exchange *exchange)
+{
+	struct slice kept = buffer_slice(&exchange->kept);
+
+	exchange->holding = false;
+	commit(exchange, exchange->kept_status, exchange->kept_headers, exchange->kept_header_count,
+	       HTTP_LENGTH_UNKNOWN);
+	return kept.len == 0 || forward(exchange, kept);
+}
+
+static enum ledger_outcome outcome_of(const struct tide_call *call)
+{
+	if (call->attempt->status >= 400)
+		return LEDGER_ERROR;
+	if (call->watch.error != WIRE_ERROR_NONE || !call->watch.terminal)
+		return LEDGER_INCOMPLETE;
+	return LEDGER_OK;
+}
+
+/* What a crash from here on must find in the in-flight file. */
+static void note_progress(struct tide_call *call, bool had_content, bool had_terminal)
+{
+	struct exchange *exchange = call->exchange;
+
+	if (call->watch.content && !had_content) {
+		call->attempt->first_content_us = ledger_elapsed_us(exchange->entry);
+		exchange->entry->first_content_us = call->attempt->first_content_us;
+	}
+	call->attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
+					   ? UINT32_MAX
+					   : (uint32_t)call->watch.content_bytes;
+	if (!call->watch.terminal || had_terminal)
+		return;
+	settle_attempt(call, outcome_of(call));
+	exchange->entry->outcome = (uint8_t)outcome_of(call);
+	exchange->entry->status = call->attempt->status;
+}
+
+static const struct wire_error *error_of_event(enum wire_error_class class)
+{
+	static const struct wire_error errors[] = {
+		[WIRE_ERROR_OVERLOADED] = { 503, "upstream_overloaded", NULL,
+					    "The upstream said that it is overloaded." },
+		[WIRE_ERROR_RATE_LIMIT] = { 429, "upstream_rate_limited", NULL,
+					    "The upstream's rate limit was met." },
+		[WIRE_ERROR_QUOTA] = { 429, "upstream_quota", NULL,
+				       "The upstream account's quota is used up." },
+		[WIRE_ERROR_AUTHENTICATION] = { 502, "upstream_key", NULL,
+						"The upstream refused our key." },
+		[WIRE_ERROR_INTERNAL] = { 502, "upstream_error", NULL,
+					  "The upstream failed inside its answer." },
+	};
+
+	return class < ARRAY_SIZE(errors) && errors[class].status ? &errors[class] : NULL;
+}
+
+/* An error event before any content is decided like the status it stands for. */
+static bool switch_on_event(struct tide_call *call)
+{
+	struct exchange *exchange = call->exchange;
+	const struct wire_error *error =
+	    call->watch.content ? NULL : error_of_event(call->watch.error);
+
+	if (!exchange->holding || !error || !attempt_may_switch(exchange))
+		return false;
+	exchange->holding = false;
+	call->attempt->status = (uint16_t)error->status;
+	settle_attempt(call, LEDGER_ERROR);
+	attempt_stop(call);
+	attempt_failed(exchange, error);
+	return true;
+}
+
+/* False: the reader is behind; stop until it drains. */
+bool relay_data(struct tide_call *call, struct slice data)
+{
+	struct exchange *exchange = call->exchange;
+	bool had_content = call->watch.content, had_terminal = call->watch.terminal;
+	uint64_t bytes_before = call->watch.content_bytes;
+
+	wire_watch_feed(&call->watch, data);
+	if (switch_on_event(call))
+		return true;
+	if (call->watch.content_bytes != bytes_before || call->watch.terminal || !had_content)
+		call->content_ns = loop_now_ns(exchange->loop->loop);
+	note_progress(call, had_content, had_terminal);
+	if (!exchange->holding)
+		return forward(exchange, data);
+	buffer_append_slice(&exchange->kept, data);
+	if (!call->watch.content && !call->watch.terminal && exchange->kept.len < RELAY_KEEP_BYTES)
+		return true;
+	return release_kept(exchange);
+}
+
+void relay_end(struct tide_call *call)
+{
+	struct exchange *exchange = call->exchange;
+	static const struct wire_error cut = { 502, "upstream_incomplete", NULL,
+					       "The upstream ended its answer before its end." };
+	static const struct wire_error silent = {
+		502, "upstream_unreachable", NULL,
+		"The provider ended the attempt without an answer."
+	};
+	enum ledger_outcome outcome;
+
+	call->active = false;
+	loop_timer_cancel(exchange->loop->loop, &call->plugin_timer);
+	if (!call->answering || (call->watch.stream && !call->watch.terminal)) {
+		relay_broken(call, call->answering ? &cut : &silent);
+		return;
+	}
+	if (exchange->holding)
+		release_kept(exchange);
+	if (exchange->strip_usage && wire_strip_rest(&exchange->strip).len)
+		http_write(exchange->http, wire_strip_rest(&exchange->strip));
+	outcome = outcome_of(call);
+	settle_attempt(call, outcome);
+	settle(exchange, outcome, exchange->status);
+	http_finish(exchange->http);
+}
+
+/* The attempt is over and its answer is not whole. */
+void relay_broken(struct tide_call *call, const struct wire_error *error)
+{
+	struct exchange *exchange = call->exchange;
+	bool inside = !wire_watch_at_boundary(&call->watch) && !exchange->strip_usage;
+	struct buffer event = { 0 };
+
+	exchange->holding = false;
+	if (!exchange->committed) {
+		settle_attempt(call, call->answering ? LEDGER_INCOMPLETE : LEDGER_ERROR);
+		attempt_failed(exchange, error);
+		return;
+	}
+	settle_attempt(call, LEDGER_INCOMPLETE);
+	settle(exchange, LEDGER_INCOMPLETE, exchange->status);
+	if (!call->watch.stream) {
+		http_abort(exchange->http);
+		return;
+	}
+	wire_error_event(exchange->dialect, error, inside, &event);
+	http_write(exchange->http, buffer_slice(&event));
+	buffer_fini(&event);
+	http_finish(exchange->http);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Usage to money, exactly once: attempts are priced before the bytes that end an answer leave, and
+ * the request's entry is handed to the writer before the answer is finished. */
+#include "gateway/exchange.h"
+
+#include "base/clock.h"
+
+static int64_t known(int64_t tokens)
+{
+	return tokens > 0 ? tokens : 0;
+}
+
+static void copy_usage(const struct wire_usage *from, struct ledger_usage *to)
+{
+	to->tokens[LEDGER_INPUT] = known(from->input);
+	to->tokens[LEDGER_CACHE_READ] = known(from->cache_read);
+	to->tokens[LEDGER_CACHE_WRITE] = known(from->cache_write);
+	to->tokens[LEDGER_CACHE_WRITE_1H] = known(from->cache_write_1h);
+	to->tokens[LEDGER_OUTPUT] = known(from->output);
+	to->reasoning = known(from->reasoning);
+}
+
+static enum ledger_usage_source usage_source(const struct tide_call *call)
+{
+	const struct wire_watch *watch = &call->watch;
+
+	if (watch->usage.final || (watch->usage.seen && watch->terminal))
+		return LEDGER_USAGE_PROVIDER;
+	if (watch->usage.seen)
+		return LEDGER_USAGE_PARTIAL;
+	if (!call->answering || call->attempt->status >= 400)
+		return LEDGER_USAGE_NONE;
+	return LEDGER_USAGE_ESTIMATED;
+}
+
+/* May be called again when more is known, until the entry is closed. */
+void settle_attempt(struct tide_call *call, enum ledger_outcome outcome)
+{
+	struct exchange *exchange = call->exchange;
+	struct ledger_attempt *attempt = call->attempt;
+
+	if (!attempt || exchange->settled)
+		return;
+	copy_usage(&call->watch.usage, &attempt->usage);
+	attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
+				     ? UINT32_MAX
+				     : (uint32_t)call->watch.content_bytes;
+	attempt->usage_source = (uint8_t)usage_source(call);
+	attempt->outcome = (uint8_t)outcome;
+	attempt->end_us = ledger_elapsed_us(exchange->entry);
+	ledger_price_attempt(exchange->entry, attempt);
+}
+
+static void count_duration(_Atomic uint64_t *histogram, uint64_t us)
+{
+	size_t low = 0, high = GATEWAY_HISTOGRAM_BUCKETS - 1;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (gateway_bucket_us(middle) < us)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	counter_add(&histogram[low], 1);
+}
+
+static void count(struct exchange *exchange)
+{
+	struct loop_counters *counters = &exchange->loop->counters;
+	const struct ledger_entry *entry = exchange->entry;
+
+	counter_add(&counters->requests_by_outcome[entry->outcome], 1);
+	counter_add(&counters->inflight, (uint64_t)-1);
+	for (size_t i = 0; i < entry->attempt_count; i++) {
+		const int64_t *tokens = entry->attempts[i].usage.tokens;
+		counter_add(&counters->tokens_in,
+			    (uint64_t)(tokens[LEDGER_INPUT] + tokens[LEDGER_CACHE_READ] +
+				       tokens[LEDGER_CACHE_WRITE] + tokens[LEDGER_CACHE_WRITE_1H]));
+		counter_add(&counters->tokens_out, (uint64_t)tokens[LEDGER_OUTPUT]);
+	}
+	count_duration(counters->latency, entry->end_us);
+	if (entry->first_content_us)
+		count_duration(counters->first_content, entry->first_content_us);
+}
+
+void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)
+{
+	struct ledger_entry *entry = exchange->entry;
+
+	if (exchange->settled || !entry)
+		return;
+	exchange->settled = true;
+	entry->outcome = (uint8_t)outcome;
+	entry->status = (uint16_t)status;
+	entry->end_us = ledger_elapsed_us(entry);
+	count(exchange);
+	ledger_close(exchange->loop->gateway->options.ledger, exchange->loop->index, entry);
+	exchange->entry = NULL;
+	exchange->call.attempt = NULL;
+}
+
+void reply_error(struct http_exchange *http, enum wire_dialect dialect,
+		 const struct wire_error *error, const char *request_id)
+{
+	struct http_header headers[4] = {
+		{ SLICE("content-type"), SLICE("application/json") },
+		{ SLICE("x-tidegate-error-source"), SLICE("gateway") },
+	};
+	size_t count = 2;
+	struct buffer body = { 0 };
+
+	if (request_id)
+		headers[count++] =
+		    (struct http_header){ SLICE("x-tidegate-request-id"), slice_of(request_id) };
+	if (error->status == 503)
+		headers[count++] = (struct http_header){ SLICE("retry-after"), SLICE("2") };
+	wire_error_body(dialect, error, &body);
+	http_reply(http, error->status, headers, count, buffer_slice(&body));
+	buffer_fini(&body);
+}
+
+/* Says no to an admitted caller; the exchange is not to be touched afterwards. */
+void exchange_refuse(struct exchange *exchange, const struct wire_error *error)
+{
+	enum ledger_outcome outcome = exchange->attempts ? LEDGER_ERROR : LEDGER_REFUSED;
+
+	settle(exchange, outcome, error->status);
+	exchange->committed = true;
+	exchange->status = error->status;
+	reply_error(exchange->http, exchange->dialect, error,
+		    exchange->id[0] ? exchange->id : NULL);
+}

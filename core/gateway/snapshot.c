@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a configuration to what requests look up: keys by hash, routes with their targets and
+ * prices, providers. A provider whose object did not change is the same instance as before. */
+#include "gateway/exchange.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+static struct gateway_provider *provider_unref(struct gateway_provider *provider)
+{
+	if (!provider || atomic_fetch_sub(&provider->refs, 1) > 1)
+		return NULL;
+	plugin_provider_unref(provider->plugin);
+	upstream_origin_unref(provider->origin);
+	free(provider->digest);
+	free((char *)provider->name.ptr);
+	free(provider);
+	return NULL;
+}
+CLEANUP_DEFINE(struct gateway_provider, provider_unref);
+
+static int origin_new(const struct conf_provider *conf, struct upstream_origin **ret,
+		      struct error *error)
+{
+	struct upstream_origin_options options = {
+		.base_url = conf->base_url,
+		.allow_private = conf->allow_private,
+		.ca_file = conf->ca_file,
+		.cert_file = conf->cert_file,
+		.key_file = conf->key_file,
+		.proxy = conf->proxy,
+		.http2 = conf->http2,
+		.connect_ms = conf->connect_ms,
+		.connections_max = conf->connections_max,
+	};
+	struct error cause = { 0 };
+	int r;
+
+	if (strcmp(conf->lane, "plain") == 0)
+		options.lane = UPSTREAM_LANE_PLAIN;
+	else if (strcmp(conf->lane, "curl") == 0)
+		options.lane = UPSTREAM_LANE_CURL;
+	r = upstream_origin_new(&options, ret, &cause);
+	if (r < 0)
+		return error_set_at(error, r, conf->place.file, conf->place.line,
+				    conf->place.column, "provider %s: %s", conf->name,
+				    cause.message);
+	return 0;
+}
+
+static int provider_new(struct gateway *gateway, const struct conf_provider *conf,
+			struct gateway_provider **ret, struct error *error)
+{
+	_cleanup_(cleanup_provider_unref) struct gateway_provider *provider =
+	    calloc(1, sizeof(*provider));
+	int r;
+
+	if (!provider)
+		return error_set(error, -ENOMEM, "out of memory");
+	atomic_init(&provider->refs, 1);
+	provider->name = (struct slice){ strdup(conf->name), strlen(conf->name) };
+	provider->digest = strdup(conf->digest);
+	provider->first_content_ns = conf->first_content_ms * NS_PER_MS;
+	provider->between_ns = conf->between_ms * NS_PER_MS;
+	provider->total_ns = conf->total_ms * NS_PER_MS;
+	if (!provider->name.ptr || !provider->digest)
+		return error_set(error, -ENOMEM, "out of memory");
+	if (conf->base_url) {
+		r = origin_new(conf, &provider->origin, error);
+		if (r < 0)
+			return r;
+	}
+	r = plugin_provider_new(gateway->options.plugins, conf, &gateway->services, attempt_alloc,
+				&provider->plugin, error);
+	if (r < 0)
+		return r;
+	*ret = steal(provider);
+	return 0;
+}
+
+static int add_providers(struct gateway *gateway, struct gateway_snapshot *snapshot,
+			 struct error *error)
+{
+	const struct gateway_snapshot *before = gateway->newest;
+
+	for (size_t i = 0; i < snapshot->conf->provider_count; i++) {
+		const struct conf_provider *conf = &snapshot->conf->providers[i];
+		struct slice name = slice_of(conf->name);
+		struct gateway_provider *provider =
+		    before ? map_get(&before->providers, name) : NULL;
+		int r;
+
+		if (provider && strcmp(provider->digest, conf->digest) == 0)
+			atomic_fetch_add(&provider->refs, 1);
+		else {
+			r = provider_new(gateway, conf, &provider, error);
+			if (r < 0)
+				return r;
+		}
+		if (map_put(&snapshot->providers, name, provider, NULL) < 0) {
+			provider_unref(provider);
+			return error_set(error, -ENOMEM, "out of memory");
+		}
+	}
+	return 0;
+}
+
+static void override_price(const struct conf_price *given, struct ledger_price *price)
+{
+	const int64_t femto[LEDGER_CLASSES] = {
+		[LEDGER_INPUT] = given->input_femto,
+		[LEDGER_CACHE_READ] = given->cache_read_femto,
+		[LEDGER_CACHE_WRITE] = given->cache_write_femto,
+		[LEDGER_CACHE_WRITE_1H] = given->cache_write_1h_femto,
+		[LEDGER_OUTPUT] = given->output_femto,
+	};
+
+	*price = (struct ledger_price){ .known = true, .tier_count = 1 };
+	for (size_t i = 0; i < LEDGER_CLASSES; i++)
+		price->tiers[0].femto[i] = femto[i];
+	/* A class that is not given costs what it is a kind of. */
+	if (femto[LEDGER_CACHE_READ] < 0)
+		price->tiers[0].femto[LEDGER_CACHE_READ] = femto[LEDGER_INPUT];
+	if (femto[LEDGER_CACHE_WRITE] < 0)
+		price->tiers[0].femto[LEDGER_CACHE_WRITE] = femto[LEDGER_INPUT];
+	if (femto[LEDGER_CACHE_WRITE_1H] < 0)
+		price->tiers[0].femto[LEDGER_CACHE_WRITE_1H] =
+		    price->tiers[0].femto[LEDGER_CACHE_WRITE];
+}
+
+void snapshot_price(const struct gateway_snapshot *snapshot, const struct conf_provider *provider,
+		    const struct conf_model *model, struct slice upstream_model,
+		    struct ledger_price *ret)
+{
+	*ret = (struct ledger_price){ .known = false };
+	if (model && model->price.given)
+		override_price(&model->price, ret);
+	else if (snapshot->book && provider)
+		ledger_book_find(snapshot->book, slice_of(provider->price_provider), upstream_model,
+				 (int64_t)(clock_real_ns() / NS_PER_S), ret);
+}
+
+static int add_route(struct gateway_snapshot *snapshot, const char *name,
+		     const struct conf_target *targets, size_t count, struct error *error)
+{
+	struct gateway_route *route = arena_zalloc(&snapshot->arena, sizeof(*route));
+	struct gateway_target *out = arena_zalloc(&snapshot->arena, count * sizeof(*out));
+
+	if (!route || !out)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		out[i].provider =
+		    map_get(&snapshot->providers, slice_of(targets[i].provider->name));
+		out[i].upstream_model = slice_of(targets[i].upstream_model);
+		out[i].max_output = targets[i].model ? targets[i].model->max_output_tokens : 4096;
+		snapshot_price(snapshot, targets[i].provider, targets[i].model,
+			       out[i].upstream_model, &out[i].price);
+	}
+	*route = (struct gateway_route){ slice_of(name), out, count };
+	if (map_get(&snapshot->routes, route->name))
+		return 0; /* a route of that name comes before a model */
+	return map_put(&snapshot->routes, route->name, route, NULL) < 0
+		   ? error_set(error, -ENOMEM, "out of memory")
+		   : 0;
+}
+
+static int add_routes(struct gateway_snapshot *snapshot, struct error *error)
+{
+	const struct conf *conf = snapshot->conf;
+	int r = 0;
+
+	for (size_t i = 0; i < conf->route_count && r >= 0; i++)
+		r = add_route(snapshot, conf->routes[i].name, conf->routes[i].targets,
+			      conf->routes[i].target_count, error);
+	for (size_t i = 0; i < conf->model_count && r >= 0; i++) {
+		const struct conf_model *model = &conf->models[i];
+		struct conf_target target = { model->provider, model->upstream_model, model };
+		r = add_route(snapshot, model->name, &target, 1, error);
+	}
+	return r;
+}
+
+static int add_keys(struct gateway_snapshot *snapshot, struct error *error)
+{
+	const struct conf *conf = snapshot->conf;
+	struct keys_entry *entries =
+	    calloc(conf->key_count ? conf->key_count : 1, sizeof(*entries));
+
+	if (!entries)
+		return error_set(error, -ENOMEM, "out of memory");
+	snapshot->key_entries = entries;
+	for (size_t i = 0; i < conf->key_count; i++) {
+		entries[i].name = conf->keys[i].name;
+		entries[i].tenant = conf->keys[i].tenant->name;
+		entries[i].feature = conf->keys[i].feature;
+		entries[i].disabled = conf->keys[i].disabled;
+		memcpy(entries[i].sha256, conf->keys[i].sha256, sizeof(entries[i].sha256));
+	}
+	return keys_table_new(entries, conf->key_count, &snapshot->keys, error);
+}
+
+/* Lists are the same for every key, so they are written once. */
+static int write_models(struct gateway_snapshot *snapshot, enum wire_dialect dialect,
+			struct buffer *out)
+{
+	struct slice first = { 0 }, last = { 0 };
+
+	wire_models_begin(dialect, out);
+	map_foreach (entry, &snapshot->routes) {
+		struct gateway_route *route = entry->value;
+		wire_models_add(dialect, route->name, route->targets[0].provider->name,
+				first.ptr == NULL, out);
+		first = first.ptr ? first : route->name;
+		last = route->name;
+	}
+	wire_models_end(dialect, first, last, out);
+	return out->failed ? -ENOMEM : 0;
+}
+
+void snapshot_destroy(struct gateway_snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	map_foreach (entry, &snapshot->providers)
+		provider_unref(entry->value);
+	map_fini(&snapshot->providers);
+	map_fini(&snapshot->routes);
+	keys_table_free(snapshot->keys);
+	free(snapshot->key_entries);
+	buffer_fini(&snapshot->models_chat);
+	buffer_fini(&snapshot->models_messages);
+	arena_fini(&snapshot->arena);
+	ledger_book_unref(snapshot->book);
+	conf_unref(snapshot->conf);
+	free(snapshot);
+}
+CLEANUP_DEFINE(struct gateway_snapshot, snapshot_destroy);
+
+int snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
+		 struct gateway_snapshot **ret, struct error *error)
+{
+	_cleanup_(cleanup_snapshot_destroy) struct gateway_snapshot *snapshot =
+	    calloc(1, sizeof(*snapshot));
+	int r;
+
+	if (!snapshot)
+		return error_set(error, -ENOMEM, "out of memory");
+	atomic_init(&snapshot->refs, 1);
+	arena_init(&snapshot->arena, NULL);
+	snapshot->conf = conf_ref(conf);
+	snapshot->book = ledger_book_ref(book);
+	r = add_providers(gateway, snapshot, error);
+	if (r < 0)
+		return r;
+	r = add_routes(snapshot, error);
+	if (r < 0)
+		return r;
+	r = add_keys(snapshot, error);
+	if (r < 0)
+		return r;
+	if (write_models(snapshot, WIRE_OPENAI_CHAT, &snapshot->models_chat) < 0 ||
+	    write_models(snapshot, WIRE_ANTHROPIC_MESSAGES, &snapshot->models_messages) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	*ret = steal(snapshot);
+	return 0;
+}
+
+/* The last reference may go on a loop, but destroying calls plugins, which is the admin thread's
+ * work. */
+void snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot)
+{
+	if (!snapshot || atomic_fetch_sub(&snapshot->refs, 1) > 1)
+		return;
+	pthread_mutex_lock(&gateway->lock);
+	snapshot->next = gateway->graveyard;
+	gateway->graveyard = snapshot;
+	pthread_mutex_unlock(&gateway->lock);
+}
+
+struct loop_snapshot *loop_snapshot_hold(struct gateway_loop *loop)
+{
+	loop->current->users++;
+	return loop->current;
+}
+
+void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held)
+{
+	if (!held || --held->users > 0)
+		return;
+	snapshot_unref(loop->gateway, held->snapshot);
+	map_fini(&held->adhoc);
+	arena_fini(&held->arena);
+	free(held);
+}
