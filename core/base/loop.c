@@ -28,6 +28,7 @@ struct loop {
 	struct loop_timer **heap; /* from index 1 */
 	size_t heap_count, heap_cap;
 	struct loop_task *deferred, **deferred_end;
+	struct loop_task *running; /* deferred ones of this round not yet run */
 	void (*prepare)(void *data);
 	void *prepare_data;
 	_Atomic(struct loop_task *) posted; /* [any] newest first */
@@ -223,6 +224,25 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 	loop->deferred_end = &task->next;
 }
 
+static bool unlink_task(struct loop_task **at, struct loop_task *task)
+{
+	while (*at && *at != task)
+		at = &(*at)->next;
+	if (!*at)
+		return false;
+	*at = task->next;
+	return true;
+}
+
+void loop_undefer(struct loop *loop, struct loop_task *task)
+{
+	if (unlink_task(&loop->running, task) || !unlink_task(&loop->deferred, task))
+		return;
+	loop->deferred_end = &loop->deferred;
+	while (*loop->deferred_end)
+		loop->deferred_end = &(*loop->deferred_end)->next;
+}
+
 void loop_set_prepare(struct loop *loop, void (*fn)(void *data), void *data)
 {
 	loop->prepare = fn;
@@ -306,11 +326,15 @@ static void run_posted(struct loop *loop)
 
 static void run_deferred(struct loop *loop)
 {
-	struct loop_task *task = loop->deferred;
-
+	loop->running = loop->deferred;
 	loop->deferred = NULL;
 	loop->deferred_end = &loop->deferred;
-	run_tasks(task);
+	while (loop->running) {
+		struct loop_task *task = loop->running;
+
+		loop->running = task->next;
+		task->fn(task);
+	}
 }
 
 static int run_round(struct loop *loop)

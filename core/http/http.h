@@ -55,8 +55,9 @@ struct http_stats {
 	_Atomic uint64_t bytes_in_total, bytes_out_total, departures_total, body_bytes_held;
 };
 
+/* A zero takes the default. */
 struct http_limits {
-	uint32_t header_bytes;      /* default 32768; 431 above */
+	uint32_t header_bytes;      /* default 32768, at most 65536; 431 above */
 	uint64_t body_bytes;        /* default 33554432; 413 above */
 	uint64_t body_budget_bytes; /* over all exchanges of the server; 503 above */
 	uint32_t connections;       /* per server; accepting pauses above */
@@ -97,7 +98,8 @@ int http_listen_open(const char *address, int *ret_fd, struct error *error);
  */
 int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler,
 		       void *data);
-/* Stops accepting, closes idle connections, and lets exchanges finish with `connection: close`. */
+/* Accepts what is queued, closes the listeners and idle connections, and lets exchanges finish with
+ * `connection: close`. */
 void http_server_drain(struct http_server *server);
 size_t http_server_exchange_count(const struct http_server *server);
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening sockets from addresses as people write them. A socket file is taken over only when
+ * nobody listens on it. */
+#include "http/http.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+
+enum {
+	BACKLOG = 4096,
+	SOCKET_MODE = 0660,
+};
+
+static int remove_stale(const char *path, const struct sockaddr_un *address, struct error *error)
+{
+	struct stat status;
+	_cleanup_fd_ int fd = -1;
+
+	if (lstat(path, &status) < 0)
+		return errno == ENOENT ? 0
+				       : error_set(error, -errno, "cannot look at %s: %s", path,
+						   strerror(errno));
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(error, -EEXIST,
+				 "cannot listen on %s: it exists and is not a socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(error, -errno, "cannot make a socket: %s", strerror(errno));
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+	    errno != ECONNREFUSED)
+		return error_set(error, -EADDRINUSE, "cannot listen on %s: another process does",
+				 path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return error_set(error, -errno, "cannot remove the stale socket %s: %s", path,
+				 strerror(errno));
+	return 0;
+}
+
+static int listen_unix(const char *path, int *ret_fd, struct error *error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_fd_ int fd = -1;
+	int r;
+
+	if (path[0] != '/' ||
+	    !slice_copy(slice_of(path), address.sun_path, sizeof(address.sun_path)))
+		return error_set(error, -EINVAL,
+				 "cannot listen on unix:%s: the path is not absolute or too long",
+				 path);
+	r = remove_stale(path, &address, error);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* The mode of the unbound socket is the file's from its first moment; the umask is made up
+	 * for after. */
+	if (fd < 0 || fchmod(fd, SOCKET_MODE) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(path, SOCKET_MODE) < 0 || listen(fd, BACKLOG) < 0)
+		return error_set(error, -errno, "cannot listen on unix:%s: %s", path,
+				 strerror(errno));
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* "[host]:port" or "host:port" into its parts. */
+static bool split_address(const char *text, char *host, size_t host_size, char *port,
+			  size_t port_size)
+{
+	const char *colon = strrchr(text, ':');
+	struct slice name;
+
+	if (!colon)
+		return false;
+	name = slice_span(text, colon);
+	if (name.len >= 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
+		name = (struct slice){ name.ptr + 1, name.len - 2 };
+	else if (memchr(name.ptr, ':', name.len))
+		return false;
+	return name.len > 0 && slice_copy(name, host, host_size) &&
+	       slice_copy(slice_of(colon + 1), port, port_size);
+}
+
+static int listen_internet(const char *text, int *ret_fd, struct error *error)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE },
+			*found;
+	_cleanup_fd_ int fd = -1;
+	char host[64], port[8];
+	int one = 1, r;
+
+	if (!split_address(text, host, sizeof(host), port, sizeof(port)) || port[0] == '\0' ||
+	    getaddrinfo(host, port, &hints, &found) != 0)
+		return error_set(error, -EINVAL,
+				 "cannot listen on %s: not ADDRESS:PORT with a numeric address, "
+				 "[IPV6]:PORT or unix:/PATH",
+				 text);
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	r = fd < 0 ? -1 : 0;
+	if (r == 0 && found->ai_family == AF_INET6)
+		r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (r == 0)
+		r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (r == 0)
+		r = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	if (r == 0)
+		r = bind(fd, found->ai_addr, found->ai_addrlen);
+	if (r == 0)
+		r = listen(fd, BACKLOG);
+	r = r < 0 ? -errno : 0;
+	freeaddrinfo(found);
+	if (r < 0)
+		return error_set(error, r, "cannot listen on %s: %s", text, strerror(-r));
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int http_listen_open(const char *address, int *ret_fd, struct error *error)
+{
+	if (strncmp(address, "unix:", 5) == 0)
+		return listen_unix(address + 5, ret_fd, error);
+	return listen_internet(address, ret_fd, error);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server: its listeners, its limits, its end. Running out of descriptors or connections pauses
+ * accepting; it never spins and never closes what it has accepted. */
+#include "http/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	ACCEPT_BATCH = 64,
+	ACCEPT_PAUSE_MS = 100,
+};
+
+static const struct http_limits default_limits = {
+	.header_bytes = 32768,
+	.body_bytes = 33554432,
+	.body_budget_bytes = 268435456,
+	.connections = 20000,
+	.header_ms = 10000,
+	.body_ms = 60000,
+	.idle_ms = 75000,
+	.write_ms = 60000,
+	.output_bytes = 65536,
+};
+
+void http_server_set_limits(struct http_server *server, const struct http_limits *limits)
+{
+	struct http_limits *own = &server->limits;
+
+	*own = limits ? *limits : default_limits;
+#define DEFAULT(field)       \
+	if (own->field == 0) \
+	own->field = default_limits.field
+	DEFAULT(header_bytes);
+	DEFAULT(body_bytes);
+	DEFAULT(body_budget_bytes);
+	DEFAULT(connections);
+	DEFAULT(header_ms);
+	DEFAULT(body_ms);
+	DEFAULT(idle_ms);
+	DEFAULT(write_ms);
+	DEFAULT(output_bytes);
+#undef DEFAULT
+	if (own->header_bytes > HTTP_HEADER_BYTES_MAX)
+		own->header_bytes = HTTP_HEADER_BYTES_MAX;
+	http_server_resume(server);
+}
+
+int http_server_new(struct loop *loop, const struct http_limits *limits, struct http_server **ret)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return -ENOMEM;
+	server->loop = loop;
+	list_init(&server->listeners);
+	list_init(&server->connections);
+	list_init(&server->attention);
+	server->task.fn = connection_attend_all;
+	http_server_set_limits(server, limits);
+	*ret = server;
+	return 0;
+}
+
+static void listener_close(struct http_listener *listener)
+{
+	loop_remove(listener->server->loop, &listener->io);
+	loop_timer_cancel(listener->server->loop, &listener->timer);
+	close(listener->io.fd);
+	list_remove(&listener->node);
+	free(listener);
+}
+
+struct http_server *http_server_free(struct http_server *server)
+{
+	if (!server)
+		return NULL;
+	server->draining = true;
+	list_foreach (node, &server->connections)
+		connection_close(list_entry(node, struct connection, node));
+	list_foreach (node, &server->listeners)
+		listener_close(list_entry(node, struct http_listener, node));
+	if (server->task_queued)
+		loop_undefer(server->loop, &server->task);
+	arena_pool_fini(&server->pool);
+	free(server);
+	return NULL;
+}
+
+const struct http_stats *http_server_stats(const struct http_server *server)
+{
+	return &server->stats;
+}
+
+size_t http_server_exchange_count(const struct http_server *server)
+{
+	return server->exchange_count;
+}
+
+static bool is_full(const struct http_server *server)
+{
+	return atomic_load_explicit(&server->stats.connections_open, memory_order_relaxed) >=
+	       server->limits.connections;
+}
+
+void http_server_resume(struct http_server *server)
+{
+	if (!server->full || is_full(server))
+		return;
+	server->full = false;
+	list_foreach (node, &server->listeners) {
+		struct http_listener *listener = list_entry(node, struct http_listener, node);
+		if (listener->timer.heap_index == 0)
+			loop_modify(server->loop, &listener->io, EPOLLIN);
+	}
+}
+
+static void on_pause_over(struct loop_timer *timer)
+{
+	struct http_listener *listener = container_of(timer, struct http_listener, timer);
+
+	if (!listener->server->full)
+		loop_modify(listener->server->loop, &listener->io, EPOLLIN);
+}
+
+static void pause_accepting(struct http_listener *listener)
+{
+	struct loop *loop = listener->server->loop;
+
+	/* Without memory for the timer it stays armed and is tried again with the next event. */
+	if (loop_timer_set(loop, &listener->timer,
+			   loop_now_ns(loop) + ACCEPT_PAUSE_MS * NS_PER_MS) == 0)
+		loop_modify(loop, &listener->io, 0);
+}
+
+/* 1: one more may wait; 0: none; or a negative errno. */
+static int accept_one(struct http_listener *listener)
+{
+	union {
+		struct sockaddr_in6 v6;
+		struct sockaddr_un un;
+		struct sockaddr any;
+	} peer = { .v6 = { 0 } };
+	socklen_t size = sizeof(peer);
+	int fd = accept4(listener->io.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC), one = 1;
+
+	if (fd < 0) {
+		if (errno == EAGAIN)
+			return 0;
+		/* The one that waited gave up; anything else is ours. */
+		return errno == ECONNABORTED || errno == EINTR || errno == EPROTO ? 1 : -errno;
+	}
+	if (!listener->is_unix)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	int r = connection_open(listener, fd, &peer.v6);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return 1;
+}
+
+static void on_accept(struct loop_io *io, uint32_t events)
+{
+	struct http_listener *listener = container_of(io, struct http_listener, io);
+	struct http_server *server = listener->server;
+
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		if (is_full(server)) {
+			server->full = true;
+			list_foreach (node, &server->listeners)
+				loop_modify(server->loop,
+					    &list_entry(node, struct http_listener, node)->io, 0);
+			return;
+		}
+		int r = accept_one(listener);
+		if (r < 0) {
+			log_debug("accepting pauses: %s", strerror(-r));
+			pause_accepting(listener);
+		}
+		if (r <= 0)
+			return;
+	}
+}
+
+int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler,
+		       void *data)
+{
+	_cleanup_free_ struct http_listener *listener = calloc(1, sizeof(*listener));
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	int r;
+
+	if (!listener)
+		return -ENOMEM;
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+		return -errno;
+	listener->server = server;
+	listener->handler = handler;
+	listener->data = data;
+	listener->is_unix = address.ss_family == AF_UNIX;
+	listener->io = (struct loop_io){ .fd = fd, .fn = on_accept };
+	listener->timer.fn = on_pause_over;
+	r = loop_add(server->loop, &listener->io, server->full ? 0 : EPOLLIN);
+	if (r < 0)
+		return r;
+	struct http_listener *taken = steal(listener);
+	list_append(&server->listeners, &taken->node);
+	return 0;
+}
+
+void http_server_drain(struct http_server *server)
+{
+	if (server->draining)
+		return;
+	list_foreach (node, &server->listeners) {
+		struct http_listener *listener = list_entry(node, struct http_listener, node);
+		/* Closing a listener resets what waits in its queue. */
+		while (accept_one(listener) > 0)
+			;
+		listener_close(listener);
+	}
+	server->draining = true;
+	list_foreach (node, &server->connections)
+		connection_drain(list_entry(node, struct connection, node));
+}
