@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A load from start to end: main file, inline objects, conf.d, live folder, references. Errors are gathered all the way,
+ * and any of them makes the whole load fail. */
+#include <errno.h>
+
+#include "conf/gather.h"
+#include "conf/resolve.h"
+
+enum {
+	MAIN_FILE_BYTES_MAX = 16777216,
+};
+
+static int name_paths(struct snapshot *snapshot, const char *main_file)
+{
+	const char *slash = strrchr(main_file, '/');
+	struct slice folder = slash ? slice_span(main_file, slash) : SLICE(".");
+
+	if (slash == main_file)
+		folder = SLICE("/");
+	snapshot->conf.main_file = snapshot_text(snapshot, slice_of(main_file));
+	snapshot->folder = snapshot_text(snapshot, folder);
+	if (!snapshot->conf.main_file || !snapshot->folder)
+		return -ENOMEM;
+	snapshot->conf.objects_folder = snapshot_path(snapshot, snapshot->folder, SLICE("conf.d"));
+	return snapshot->conf.objects_folder ? 0 : -ENOMEM;
+}
+
+static int override(struct snapshot *snapshot, const struct conf_overrides *overrides)
+{
+	if (overrides && overrides->state) {
+		snapshot->conf.state = snapshot_text(snapshot, slice_of(overrides->state));
+		if (!snapshot->conf.state)
+			return -ENOMEM;
+	}
+	if (overrides && overrides->mount && strcmp(overrides->mount, "none") == 0) {
+		snapshot->conf.mount = NULL;
+	} else if (overrides && overrides->mount) {
+		snapshot->conf.mount = snapshot_text(snapshot, slice_of(overrides->mount));
+		if (!snapshot->conf.mount)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void check_limits(const struct conf *conf, const struct document *document,
+			 struct report *report)
+{
+	const config_setting_t *setting = config_lookup(&document->config, "limits");
+	struct conf_place place;
+
+	if (!setting || conf->limits.body_budget_bytes >= conf->limits.body_bytes)
+		return;
+	place = document_place(document, setting);
+	report_at(report, &place,
+		  "body_budget_bytes (%llu) is less than body_bytes (%llu): no body of that size "
+		  "could be read; raise it",
+		  (unsigned long long)conf->limits.body_budget_bytes,
+		  (unsigned long long)conf->limits.body_bytes);
+}
+
+/* The main file's own options and inline objects. */
+static int read_main(const struct gather *gather, const struct conf_overrides *overrides)
+{
+	struct snapshot *snapshot = gather->snapshot;
+	_cleanup_(document_fini) struct document document;
+	struct reader reader = { snapshot, &document, gather->report };
+	int r;
+
+	r = document_read(&document, snapshot->conf.main_file, MAIN_FILE_BYTES_MAX, false,
+			  gather->report);
+	if (r < 0)
+		return r;
+	r = read_group(&reader, config_root_setting(&document.config), &options_main,
+		       &snapshot->conf);
+	if (r == -ENOMEM)
+		return r;
+	if (override(snapshot, overrides) < 0)
+		return report_no_memory(gather->report);
+	check_limits(&snapshot->conf, &document, gather->report);
+	return gather_inline(gather, &document);
+}
+
+static int load(const struct gather *gather, const char *main_file,
+		const struct conf_overrides *overrides)
+{
+	struct snapshot *snapshot = gather->snapshot;
+	const char *live;
+	int r;
+
+	if (name_paths(snapshot, main_file) < 0)
+		return report_no_memory(gather->report);
+	r = read_main(gather, overrides);
+	if (r < 0)
+		return r;
+	live = snapshot_path(snapshot, snapshot->conf.state, SLICE("conf"));
+	if (!live)
+		return report_no_memory(gather->report);
+	r = gather_folder(gather, snapshot->conf.objects_folder, CONF_OWNER_FILES);
+	if (r == 0)
+		r = gather_folder(gather, live, CONF_OWNER_LIVE);
+	if (r == 0)
+		r = resolve(snapshot, gather->objects, gather->report);
+	return r;
+}
+
+int conf_load(const char *main_file, const struct conf_overrides *overrides, struct conf **ret,
+	      struct error *error, struct buffer *errors)
+{
+	_cleanup_(cleanup_snapshot_unref) struct snapshot *snapshot = snapshot_new();
+	_cleanup_(objects_fini) struct objects objects = { 0 };
+	struct report report = { .first = error, .lines = errors };
+	struct gather gather = { snapshot, &objects, &report };
+
+	if (!snapshot)
+		return report_no_memory(&report);
+	load(&gather, main_file, overrides);
+	if (report.code < 0)
+		return report.code;
+	*ret = &steal(snapshot)->conf;
+	return 0;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows. Their order is the order of the manual and the sample. */
+#include "conf/options.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+enum {
+	HOUR_MS = 3600000,
+	DAY_MS = 86400000,
+};
+
+#define SECTION(variable, section_name, text)                                                      \
+	static const struct option_section variable = {                                            \
+		.name = section_name,                                                              \
+		.doc = text,                                                                       \
+		.rows = variable##_rows,                                                           \
+		.count = ARRAY_SIZE(variable##_rows),                                              \
+	}
+
+#define MAIN(field) .offset = offsetof(struct conf, field)
+#define OBJECT(field) .offset = offsetof(struct object, field)
+#define EXTRA(field) .extra = offsetof(struct object, field)
+
+static const struct option api_rows[] = {
+	{ "listen", OPTION_LISTEN, OPTION_RESTART, MAIN(api_listen), .fallback = "127.0.0.1:8080",
+	  .doc = "Where applications connect: HOST:PORT or [IPV6]:PORT. Port 0 takes a free one." },
+};
+SECTION(api, "api", "The listener of the applications.");
+
+static const struct option admin_rows[] = {
+	{ "listen", OPTION_LISTEN, OPTION_RESTART, MAIN(admin_listen), .fallback = "127.0.0.1:8081",
+	  .doc = "Where page, REST API, health and metrics are served." },
+	{ "socket", OPTION_PATH, OPTION_RESTART | OPTION_OR_NONE, MAIN(admin_socket),
+	  .fallback = "/run/tidegate/admin.sock",
+	  .doc = "Unix socket of tidectl, or \"none\". It needs no log-in; it is for root and the "
+		 "daemon's own user." },
+	{ "metrics_open", OPTION_FLAG, 0, MAIN(metrics_open), .fallback = "false",
+	  .doc = "Serve /metrics without a session." },
+};
+SECTION(admin, "admin", "The listener of the operators.");
+
+static const struct option plugins_rows[] = {
+	{ "folder", OPTION_PATH, OPTION_RESTART, MAIN(plugin_folder),
+	  .fallback = TIDEGATE_PLUGIN_FOLDER, .doc = "Where plugins are loaded from." },
+	{ "load", OPTION_TEXTS, OPTION_RESTART, MAIN(plugin_load),
+	  .fallback = "provider-openai provider-anthropic provider-simulator",
+	  .doc = "The plugins to load, by file name without \".so\". Nothing else is loaded." },
+};
+SECTION(plugins, "plugins", "Plugins.");
+
+#define OWNER(kind_name, kind_value, text)                                                         \
+	{ kind_name, OPTION_OWNER, 0, MAIN(owners[kind_value]), .fallback = text,                  \
+	  .values = "files|live",                                                                  \
+	  .doc = "Who owns objects of this kind." }
+
+static const struct option owners_rows[] = {
+	OWNER("provider", CONF_PROVIDER, "files"), OWNER("model", CONF_MODEL, "files"),
+	OWNER("route", CONF_ROUTE, "files"),	   OWNER("tenant", CONF_TENANT, "files"),
+	OWNER("key", CONF_KEY, "live"),
+};
+SECTION(owners, "owners",
+	"Each kind of object has one owner. \"files\": written by people and configuration "
+	"management, in conf.d/KIND/NAME.conf beside the main file or in the main file itself. "
+	"\"live\": written through page, REST API and tidectl, kept in STATE/conf/KIND/NAME.conf. "
+	"An object found at the other owner's place is an error.");
+
+#define LIMIT(field) .offset = offsetof(struct conf, limits.field)
+
+static const struct option limits_rows[] = {
+	{ "connections", OPTION_COUNT, 0, LIMIT(connections), .min = 1, .max = 1000000,
+	  .fallback = "20000", .doc = "Connections of clients at a time; accepting pauses above." },
+	{ "inflight", OPTION_COUNT, OPTION_RESTART, LIMIT(inflight), .min = 1, .max = 1000000,
+	  .fallback = "16384", .doc = "Requests at a time, over all loops; status 503 above." },
+	{ "header_bytes", OPTION_BYTES32, 0, LIMIT(header_bytes), .min = 1024, .max = 1048576,
+	  .fallback = "32768", .doc = "Size of a request's head; status 431 above." },
+	{ "header_ms", OPTION_MS, 0, LIMIT(header_ms), .min = 1, .max = HOUR_MS,
+	  .fallback = "10000", .doc = "Time for a whole head; status 408 after it." },
+	{ "body_bytes", OPTION_BYTES, 0, LIMIT(body_bytes), .min = 1024, .max = 1ull << 40,
+	  .fallback = "33554432", .doc = "Size of a request's body; status 413 above." },
+	{ "body_budget_bytes", OPTION_BYTES, 0, LIMIT(body_budget_bytes), .min = 1024,
+	  .max = 1ull << 44, .fallback = "268435456",
+	  .doc = "Memory for all bodies at a time; status 503 above. At least body_bytes." },
+	{ "body_ms", OPTION_MS, 0, LIMIT(body_ms), .min = 1, .max = DAY_MS, .fallback = "60000",
+	  .doc = "Time for a whole body; status 408 after it." },
+	{ "idle_ms", OPTION_MS, 0, LIMIT(idle_ms), .min = 1, .max = DAY_MS, .fallback = "75000",
+	  .doc = "How long a connection without a request is kept." },
+	{ "write_ms", OPTION_MS, 0, LIMIT(write_ms), .min = 1, .max = DAY_MS, .fallback = "60000",
+	  .doc = "How long a client may take nothing of an answer that waits for it." },
+	{ "output_bytes", OPTION_BYTES32, 0, LIMIT(output_bytes), .min = 4096, .max = 1u << 30,
+	  .fallback = "65536",
+	  .doc = "Unsent bytes of one answer above which reading from the provider pauses." },
+	{ "drain_ms", OPTION_MS, 0, LIMIT(drain_ms), .min = 0, .max = DAY_MS, .fallback = "30000",
+	  .doc = "How long open requests may go on after SIGTERM." },
+	{ "features", OPTION_COUNT, 0, LIMIT(features), .min = 1, .max = 1000000,
+	  .fallback = "1000",
+	  .doc = "Different feature names that are totalled; later ones count as \"other\"." },
+};
+SECTION(limits, "limits", "What clients can make grow, and for how long.");
+
+#define GROUP(section_name, row_name)                                                              \
+	{ row_name, OPTION_GROUP, .section = &(section_name), .doc = "" }
+#define OBJECTS(row_name, kind_value, kind_name)                                                   \
+	{ row_name, OPTION_OBJECTS, .kind = kind_value,                                            \
+	  .doc = "Objects of kind " kind_name ", as a list of groups, each with its name. The "    \
+		 "same as files in conf.d/" kind_name "." }
+
+static const struct option main_rows[] = {
+	GROUP(api, "api"),
+	GROUP(admin, "admin"),
+	{ "state", OPTION_PATH, OPTION_RESTART, MAIN(state), .fallback = "/var/lib/tidegate",
+	  .doc = "Folder of ledger, logs and live objects. --state overrides it." },
+	{ "mount", OPTION_PATH, OPTION_RESTART | OPTION_OR_NONE, MAIN(mount), .fallback = "/mnt/ai",
+	  .doc = "Where the file system is mounted, or \"none\". --mount overrides it." },
+	{ "zone", OPTION_TEXT, OPTION_RESTART, MAIN(zone), .fallback = "UTC",
+	  .example = "Europe/Berlin", .doc = "IANA time zone of \"today\" and \"month\"." },
+	{ "prices", OPTION_PATH, 0, MAIN(prices_file), .fallback = TIDEGATE_PRICES_FILE,
+	  .doc = "The price book." },
+	{ "log", OPTION_CHOICE, 0, MAIN(log_level), .values = "error|warn|info|debug",
+	  .fallback = "info", .doc = "What is logged." },
+	{ "commit_ms", OPTION_MS, 0, MAIN(commit_ms), .min = 1, .max = 10000, .fallback = "50",
+	  .doc = "How long rows of the ledger may wait to be committed together." },
+	{ "retain_days", OPTION_DAYS, 0, MAIN(retain_days), .min = 1, .max = 36500,
+	  .fallback = "400", .doc = "How long request logs and rows of the ledger are kept." },
+	GROUP(plugins, "plugins"),
+	GROUP(owners, "owners"),
+	GROUP(limits, "limits"),
+	OBJECTS("providers", CONF_PROVIDER, "provider"),
+	OBJECTS("models", CONF_MODEL, "model"),
+	OBJECTS("routes", CONF_ROUTE, "route"),
+	OBJECTS("tenants", CONF_TENANT, "tenant"),
+	OBJECTS("keys", CONF_KEY, "key"),
+};
+const struct option_section options_main = {
+	.name = "",
+	.doc = "The main file.",
+	.rows = main_rows,
+	.count = ARRAY_SIZE(main_rows),
+};
+
+#define OBJECT_NAME                                                                              \
+	{ "name", OPTION_NAME, OPTION_REQUIRED, OBJECT(name),                                      \
+	  .doc = "The object's name, 1 to 128 bytes. In a file of its own the file's name says "   \
+		 "it, percent-encoded." }
+
+static const struct option provider_rows[] = {
+	OBJECT_NAME,
+	{ "plugin", OPTION_TEXT, OPTION_REQUIRED, OBJECT(provider.plugin), .example = "openai",
+	  .doc = "The provider plugin's own name, as in openai, anthropic or simulator." },
+	{ "base_url", OPTION_URL, 0, OBJECT(provider.base_url),
+	  .example = "https://api.openai.com/v1",
+	  .doc = "Where the provider's API begins. Required by plugins that make calls." },
+	{ "secret", OPTION_SECRET, 0, OBJECT(provider.secret), EXTRA(provider.secret_text),
+	  .example = "file:secrets/openai",
+	  .doc = "The provider's API key: \"file:PATH\", or \"credential:NAME\" for a file in "
+		 "$CREDENTIALS_DIRECTORY. It is read at each load; a final line break is "
+		 "dropped. Group and others may not write the file." },
+	{ "lane", OPTION_CHOICE, 0, OBJECT(provider.lane), .values = "auto|plain|curl",
+	  .fallback = "auto",
+	  .doc = "How calls are made. auto: plain for http:// without a proxy, else curl." },
+	{ "allow_private", OPTION_FLAG, 0, OBJECT(provider.allow_private), .fallback = "false",
+	  .doc = "Allow loopback and private addresses." },
+	{ "http2", OPTION_FLAG, 0, OBJECT(provider.http2), .fallback = "false",
+	  .doc = "Use HTTP/2 where the provider offers it." },
+	{ "price_provider", OPTION_TEXT, 0, OBJECT(provider.price_provider), .example = "openai",
+	  .doc = "The provider's id in the price book; the plugin's name if absent." },
+	{ "ca_file", OPTION_FILE, 0, OBJECT(provider.ca_file), .example = "ca.pem",
+	  .doc = "Certificates to trust for this provider instead of the system's." },
+	{ "cert_file", OPTION_FILE, 0, OBJECT(provider.cert_file), .example = "client.pem",
+	  .doc = "Client certificate; needs key_file." },
+	{ "key_file", OPTION_FILE, 0, OBJECT(provider.key_file), .example = "client.key",
+	  .doc = "Key of the client certificate." },
+	{ "proxy", OPTION_URL, 0, OBJECT(provider.proxy), .example = "http://proxy.example:3128",
+	  .doc = "HTTP proxy for this provider." },
+	{ "connect_ms", OPTION_MS, 0, OBJECT(provider.connect_ms), .min = 1, .max = HOUR_MS,
+	  .fallback = "5000", .doc = "Time to connect, TLS included." },
+	{ "first_content_ms", OPTION_MS, 0, OBJECT(provider.first_content_ms), .min = 1,
+	  .max = DAY_MS, .fallback = "120000", .doc = "Time until the first content." },
+	{ "between_ms", OPTION_MS, 0, OBJECT(provider.between_ms), .min = 1, .max = DAY_MS,
+	  .fallback = "60000", .doc = "Time between two pieces of content." },
+	{ "total_ms", OPTION_MS, 0, OBJECT(provider.total_ms), .min = 1, .max = DAY_MS,
+	  .fallback = "600000", .doc = "Time for the whole call." },
+	{ "connections_max", OPTION_COUNT, 0, OBJECT(provider.connections_max), .min = 1,
+	  .max = 1000000, .fallback = "10000",
+	  .doc = "Connections to this provider at a time, in each loop." },
+	{ "options", OPTION_PLUGIN, .doc = "The plugin's own options; its manual names them." },
+};
+SECTION(provider, "provider", "A provider: where calls go, and with which secret.");
+
+#define MONEY(row_name, field, text)                                                               \
+	{ row_name, OPTION_MONEY, 0, OBJECT(model.price.field), .example = "0.15", .doc = text }
+
+static const struct option price_rows[] = {
+	MONEY("input_usd_per_mtok", input_femto,
+	      "Dollars for a million input tokens, as text: \"0.15\"."),
+	MONEY("output_usd_per_mtok", output_femto, "The same for output tokens."),
+	MONEY("cache_read_usd_per_mtok", cache_read_femto,
+	      "The same for input tokens read from the provider's cache."),
+	MONEY("cache_write_usd_per_mtok", cache_write_femto,
+	      "The same for input tokens written to the provider's cache."),
+	MONEY("cache_write_1h_usd_per_mtok", cache_write_1h_femto,
+	      "The same for those written to be kept for an hour."),
+};
+SECTION(price, "price", "Own prices of a model; what is absent is the price book's.");
+
+static const struct option model_rows[] = {
+	OBJECT_NAME,
+	{ "provider", OPTION_NAME, OPTION_REQUIRED, OBJECT(refers), EXTRA(refers_place),
+	  .example = "alpha", .doc = "The provider that serves it." },
+	{ "upstream_model", OPTION_TEXT, OPTION_REQUIRED, OBJECT(model.upstream_model),
+	  .example = "gpt-4o-mini", .doc = "The provider's own name of the model." },
+	{ "max_output_tokens", OPTION_COUNT, 0, OBJECT(model.max_output_tokens), .min = 1,
+	  .max = 100000000, .fallback = "4096",
+	  .doc = "Output assumed and asked for where a client sets no maximum." },
+	{ "price", OPTION_GROUP, 0, .extra = offsetof(struct object, model.price.given),
+	  .section = &price, .doc = "" },
+};
+SECTION(model, "model", "A model under a name of its own.");
+
+static const struct option route_rows[] = {
+	OBJECT_NAME,
+	{ "targets", OPTION_TEXTS, OPTION_REQUIRED, OBJECT(targets), EXTRA(target_places),
+	  .example = "alpha/gpt-4o-mini small",
+	  .doc = "What to try, in order: names of models, or PROVIDER/UPSTREAM_MODEL." },
+};
+SECTION(route, "route", "A name that clients ask for, and where it leads.");
+
+static const struct option tenant_rows[] = {
+	OBJECT_NAME,
+	{ "description", OPTION_TEXT, 0, OBJECT(tenant.description), .example = "ACME Ltd.",
+	  .doc = "For people." },
+};
+SECTION(tenant, "tenant", "A tenant: whose keys, whose money.");
+
+static const struct option key_rows[] = {
+	OBJECT_NAME,
+	{ "tenant", OPTION_NAME, OPTION_REQUIRED, OBJECT(refers), EXTRA(refers_place),
+	  .example = "acme", .doc = "The tenant it belongs to." },
+	{ "sha256", OPTION_SHA256, OPTION_REQUIRED, OBJECT(key.sha256),
+	  .example = "60c6e3d1b3a4a1b0ff1ac1b9d4ff3a2d0bfb3b0b1d2f6a3a5c1e7f8091a2b3c4",
+	  .doc = "SHA-256 of the whole text of the key, as 64 hexadecimal digits." },
+	{ "feature", OPTION_FEATURE, 0, OBJECT(key.feature), .fallback = "-",
+	  .doc = "The feature to count under where a request names none." },
+	{ "disabled", OPTION_FLAG, 0, OBJECT(key.disabled), .fallback = "false",
+	  .doc = "Refuse the key, and keep it." },
+};
+SECTION(key, "key", "A virtual key of an application. The key itself is kept nowhere.");
+
+const struct option_section *options_of_kind(enum conf_kind kind)
+{
+	static const struct option_section *const sections[CONF_KINDS] = {
+		[CONF_PROVIDER] = &provider, [CONF_MODEL] = &model, [CONF_ROUTE] = &route,
+		[CONF_TENANT] = &tenant,     [CONF_KEY] = &key,
+	};
+
+	return sections[kind];
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cross references. Objects are sorted by kind and name first, so that look-ups work as soon as a kind's array stands;
+ * kinds are resolved in the order of their references. */
+#include "conf/resolve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "conf/options.h"
+
+enum {
+	CERTIFICATE_BYTES_MAX = 1048576,
+};
+
+static int compare_names(const char *a, const char *b)
+{
+	size_t a_len = strlen(a), b_len = strlen(b);
+	int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+	return order ? order : (a_len > b_len) - (a_len < b_len);
+}
+
+static int compare_objects(const void *first, const void *second)
+{
+	const struct object *a = first, *b = second;
+	int order;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	order = compare_names(a->name, b->name);
+	if (order == 0)
+		order = strcmp(a->place.file, b->place.file);
+	if (order == 0)
+		order = (a->place.line > b->place.line) - (a->place.line < b->place.line);
+	if (order == 0)
+		order = (a->place.column > b->place.column) - (a->place.column < b->place.column);
+	return order;
+}
+
+/* Reports all but the first of each name, and drops them. */
+static void drop_duplicates(struct objects *objects, struct report *report)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct object *object = &objects->items[i];
+		const struct object *last = kept > 0 ? &objects->items[kept - 1] : NULL;
+
+		if (!last || last->kind != object->kind || strcmp(last->name, object->name) != 0) {
+			objects->items[kept++] = *object;
+			continue;
+		}
+		report_at(report, &object->place,
+			  "there is a %s \"%s\" already, at %s:%u; remove or rename one",
+			  conf_kind_name(object->kind), object->name, last->place.file,
+			  last->place.line);
+	}
+	objects->count = kept;
+}
+
+static void check_provider(const struct object *object, struct report *report)
+{
+	const struct conf_provider *provider = &object->provider;
+	bool https = provider->base_url && strncmp(provider->base_url, "https:", 6) == 0;
+	bool plain = provider->lane && strcmp(provider->lane, "plain") == 0;
+
+	if (strchr(object->name, '/'))
+		report_at(report, &object->place,
+			  "a provider's name must not contain \"/\": it would make "
+			  "PROVIDER/UPSTREAM_MODEL ambiguous");
+	if (!provider->cert_file != !provider->key_file)
+		report_at(report, &object->place, "cert_file and key_file are given together or not at all");
+	if (plain && https)
+		report_at(report, &object->place,
+			  "lane \"plain\" cannot reach an https:// address; use \"auto\"");
+	if (plain && provider->proxy)
+		report_at(report, &object->place, "lane \"plain\" knows no proxy; use \"auto\"");
+}
+
+static void digest_file(const char *path, struct buffer *canonical)
+{
+	_cleanup_(buffer_fini) struct buffer content = { 0 };
+
+	if (path && file_read(path, CERTIFICATE_BYTES_MAX, &content, NULL) == 0)
+		buffer_append_slice(canonical, buffer_slice(&content));
+	buffer_append_char(canonical, '\n');
+}
+
+/* Certificates count by their content: one that was renewed in place asks for a new instance. */
+static const char *provider_digest(struct snapshot *snapshot, const struct object *object)
+{
+	const struct option_section *section = options_of_kind(CONF_PROVIDER);
+	_cleanup_(buffer_fini) struct buffer canonical = { 0 };
+	uint8_t sum[SHA256_BYTES];
+	char hex[SHA256_HEX_SIZE];
+
+	for (size_t i = 0; i < section->count; i++) {
+		buffer_append_str(&canonical, section->rows[i].name);
+		buffer_append_char(&canonical, '=');
+		option_write_value(&section->rows[i], object, &canonical);
+		buffer_append_char(&canonical, '\n');
+	}
+	digest_file(object->provider.ca_file, &canonical);
+	digest_file(object->provider.cert_file, &canonical);
+	digest_file(object->provider.key_file, &canonical);
+	if (canonical.failed)
+		return NULL;
+	hash_sha256(buffer_slice(&canonical), sum);
+	explicit_bzero(canonical.data, canonical.len);
+	hash_hex(sum, sizeof(sum), hex);
+	return snapshot_text(snapshot, slice_of(hex));
+}
+
+static int resolve_provider(struct snapshot *snapshot, struct object *object, struct report *report)
+{
+	struct conf_provider *provider = &object->provider;
+
+	provider->name = object->name;
+	provider->place = object->place;
+	if (!provider->price_provider)
+		provider->price_provider = provider->plugin;
+	check_provider(object, report);
+	provider->digest = provider_digest(snapshot, object);
+	return provider->digest ? 0 : -ENOMEM;
+}
+
+static int resolve_tenant(struct snapshot *snapshot, struct object *object, struct report *report)
+{
+	object->tenant.name = object->name;
+	object->tenant.place = object->place;
+	return 0;
+}
+
+static int resolve_model(struct snapshot *snapshot, struct object *object, struct report *report)
+{
+	struct conf_model *model = &object->model;
+
+	model->name = object->name;
+	model->place = object->place;
+	if (!object->refers)
+		return 0;
+	model->provider = conf_find_provider(&snapshot->conf, slice_of(object->refers));
+	if (!model->provider)
+		report_at(report, &object->refers_place, "there is no provider \"%s\"",
+			  object->refers);
+	return 0;
+}
+
+static void resolve_target(const struct conf *conf, const char *text, const struct conf_place *place,
+			   struct conf_target *target, struct report *report)
+{
+	struct slice upstream, name = slice_cut(slice_of(text), '/', &upstream);
+
+	target->model = conf_find_model(conf, slice_of(text));
+	if (target->model) {
+		target->provider = target->model->provider;
+		target->upstream_model = target->model->upstream_model;
+		return;
+	}
+	if (upstream.len == 0) {
+		report_at(report, place,
+			  "there is no model \"%s\"; name a model, or PROVIDER/UPSTREAM_MODEL", text);
+		return;
+	}
+	target->provider = conf_find_provider(conf, name);
+	target->upstream_model = upstream.ptr;
+	if (!target->provider)
+		report_at(report, place, "there is no provider \"%.*s\", and no model \"%s\"",
+			  SLICE_ARGS(name), text);
+}
+
+static int resolve_route(struct snapshot *snapshot, struct object *object, struct report *report)
+{
+	struct conf_target *targets;
+	size_t count = 0;
+
+	object->route.name = object->name;
+	object->route.place = object->place;
+	while (object->targets && object->targets[count])
+		count++;
+	targets = snapshot_zalloc(snapshot, count, sizeof(*targets));
+	if (!targets)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		resolve_target(&snapshot->conf, object->targets[i], &object->target_places[i],
+			       &targets[i], report);
+	object->route.targets = targets;
+	object->route.target_count = count;
+	return 0;
+}
+
+static int resolve_key(struct snapshot *snapshot, struct object *object, struct report *report)
+{
+	struct conf_key *key = &object->key;
+
+	key->name = object->name;
+	key->place = object->place;
+	if (!object->refers)
+		return 0;
+	key->tenant = conf_find_tenant(&snapshot->conf, slice_of(object->refers));
+	if (!key->tenant)
+		report_at(report, &object->refers_place, "there is no tenant \"%s\"", object->refers);
+	return 0;
+}
+
+static int compare_keys(const void *first, const void *second)
+{
+	const struct conf_key *a = *(const struct conf_key *const *)first;
+	const struct conf_key *b = *(const struct conf_key *const *)second;
+	int order = memcmp(a->sha256, b->sha256, sizeof(a->sha256));
+
+	return order ? order : strcmp(a->name, b->name);
+}
+
+static int check_keys(const struct conf *conf, struct report *report)
+{
+	_cleanup_free_ const struct conf_key **keys = calloc(conf->key_count + 1, sizeof(*keys));
+	static const uint8_t none[SHA256_BYTES];
+
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < conf->key_count; i++)
+		keys[i] = &conf->keys[i];
+	qsort(keys, conf->key_count, sizeof(*keys), compare_keys);
+	for (size_t i = 1; i < conf->key_count; i++) {
+		const struct conf_key *a = keys[i - 1], *b = keys[i];
+		if (memcmp(a->sha256, b->sha256, sizeof(none)) == 0 &&
+		    memcmp(a->sha256, none, sizeof(none)) != 0)
+			report_at(report, &b->place,
+				  "the sha256 is that of key \"%s\", at %s:%u; each key is a secret "
+				  "of its own",
+				  a->name, a->place.file, a->place.line);
+	}
+	return 0;
+}
+
+/* How the objects of a kind are resolved, and where its array and count stand in struct conf. */
+static const struct kind_row {
+	enum conf_kind kind;
+	int (*resolve)(struct snapshot *snapshot, struct object *object, struct report *report);
+	size_t source, size, items, count;
+} kind_rows[] = {
+#define KIND(value, name)                                                                          \
+	{ value, resolve_##name, offsetof(struct object, name), sizeof(struct conf_##name),        \
+	  offsetof(struct conf, name##s), offsetof(struct conf, name##_count) }
+	KIND(CONF_PROVIDER, provider), KIND(CONF_TENANT, tenant), KIND(CONF_MODEL, model),
+	KIND(CONF_ROUTE, route),       KIND(CONF_KEY, key),
+#undef KIND
+};
+
+static int resolve_kind(struct snapshot *snapshot, const struct kind_row *row,
+			struct objects *objects, struct report *report)
+{
+	size_t first = 0, count = 0;
+	char *items;
+	int r;
+
+	while (first < objects->count && objects->items[first].kind != row->kind)
+		first++;
+	while (first + count < objects->count && objects->items[first + count].kind == row->kind)
+		count++;
+	items = snapshot_zalloc(snapshot, count, row->size);
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct object *object = &objects->items[first + i];
+		r = row->resolve(snapshot, object, report);
+		if (r < 0)
+			return r;
+		memcpy(items + i * row->size, (const char *)object + row->source, row->size);
+	}
+	*(const void **)((char *)&snapshot->conf + row->items) = items;
+	*(size_t *)((char *)&snapshot->conf + row->count) = count;
+	return 0;
+}
+
+int resolve(struct snapshot *snapshot, struct objects *objects, struct report *report)
+{
+	int r = 0;
+
+	if (objects->count > 1)
+		qsort(objects->items, objects->count, sizeof(*objects->items), compare_objects);
+	drop_duplicates(objects, report);
+	for (size_t i = 0; i < ARRAY_SIZE(kind_rows) && r == 0; i++)
+		r = resolve_kind(snapshot, &kind_rows[i], objects, report);
+	if (r == 0)
+		r = check_keys(&snapshot->conf, report);
+	return r < 0 ? report_no_memory(report) : 0;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of single values. Text has passed the pre-scan: it is valid UTF-8 but for what escapes may have put there. */
+#include "conf/value.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+
+enum {
+	FRACTION_DIGITS = 9,
+	PORT_MAX = 65535,
+};
+
+static bool has_control(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+		if (c < 0x20 || c == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+const char *value_check_text(struct slice text)
+{
+	if (text.len == 0)
+		return "must not be empty; remove the line to have the default";
+	if (text.len > VALUE_TEXT_MAX)
+		return "must not be longer than 4096 bytes";
+	if (has_control(text))
+		return "must not contain control characters";
+	return NULL;
+}
+
+const char *value_check_name(struct slice text)
+{
+	if (text.len == 0 || text.len > VALUE_NAME_MAX)
+		return "must have 1 to 128 bytes";
+	if (has_control(text))
+		return "must not contain control characters";
+	if (text.ptr[0] == ' ' || text.ptr[text.len - 1] == ' ')
+		return "must not begin or end with a blank";
+	return NULL;
+}
+
+const char *value_check_feature(struct slice text)
+{
+	bool good = text.len > 0 && text.len <= VALUE_FEATURE_MAX;
+
+	for (size_t i = 0; good && i < text.len; i++) {
+		char c = text.ptr[i];
+		good = isalnum((unsigned char)c) || c == '.' || c == '_' || c == '-';
+	}
+	return good ? NULL : "must be 1 to 64 of A-Z a-z 0-9 . _ -";
+}
+
+static bool is_port(struct slice text)
+{
+	uint64_t port;
+
+	return text.len <= 5 && slice_to_u64(text, &port) == 0 && port <= PORT_MAX;
+}
+
+static bool is_address(int family, struct slice text)
+{
+	char copy[INET6_ADDRSTRLEN];
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return slice_copy(text, copy, sizeof(copy)) && inet_pton(family, copy, bytes) == 1;
+}
+
+static bool is_host(struct slice text)
+{
+	if (text.len == 0 || text.len > 253)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!isalnum((unsigned char)text.ptr[i]) && !strchr(".-_", text.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+/* HOST[:PORT] or [IPV6][:PORT] */
+static bool is_authority(struct slice text, bool port_required)
+{
+	struct slice host, rest;
+
+	if (text.len > 0 && text.ptr[0] == '[') {
+		const char *close = memchr(text.ptr, ']', text.len);
+		if (!close || !is_address(AF_INET6, slice_span(text.ptr + 1, close)))
+			return false;
+		rest = slice_span(close + 1, text.ptr + text.len);
+		if (rest.len == 0)
+			return !port_required;
+		return rest.ptr[0] == ':' && is_port(slice_skip(rest, 1));
+	}
+	host = slice_cut(text, ':', &rest);
+	if (host.len == text.len)
+		return !port_required && is_host(host);
+	return is_host(host) && is_port(rest);
+}
+
+const char *value_check_url(struct slice text)
+{
+	struct slice rest, authority;
+	const char *wrong = value_check_text(text);
+
+	if (wrong)
+		return wrong;
+	if (slice_starts(text, SLICE("https://")))
+		rest = slice_skip(text, 8);
+	else if (slice_starts(text, SLICE("http://")))
+		rest = slice_skip(text, 7);
+	else
+		return "must begin with http:// or https://";
+	if (memchr(text.ptr, '@', text.len))
+		return "must not contain a user; secrets go into \"secret\"";
+	if (memchr(text.ptr, '?', text.len) || memchr(text.ptr, '#', text.len))
+		return "must not contain a query or a fragment";
+	if (memchr(text.ptr, ' ', text.len))
+		return "must not contain a blank";
+	authority = slice_cut(rest, '/', &rest);
+	return is_authority(authority, false) ? NULL : "must name a host, as in https://HOST:PORT/PATH";
+}
+
+const char *value_check_listen(struct slice text)
+{
+	struct slice port, host;
+
+	if (!is_authority(text, true))
+		return "must be HOST:PORT or [IPV6]:PORT";
+	host = slice_cut(text, ':', &port);
+	if (text.ptr[0] == '[' || is_address(AF_INET, host) || slice_eq_str(host, "localhost"))
+		return NULL;
+	return "must begin with an address of this machine, as in 127.0.0.1 or 0.0.0.0";
+}
+
+const char *value_parse_money(struct slice text, int64_t *ret_femto)
+{
+	static const char form[] = "must be dollars as digits with at most nine after the point, "
+				   "as in \"0.15\"";
+	struct slice fraction, whole = slice_cut(text, '.', &fraction);
+	bool point = whole.len < text.len;
+	int64_t femto = 0;
+
+	if (whole.len == 0 || (point && fraction.len == 0) || fraction.len > FRACTION_DIGITS)
+		return form;
+	for (size_t i = 0; i < whole.len + FRACTION_DIGITS; i++) {
+		size_t behind = i - whole.len;
+		char c = i < whole.len ? whole.ptr[i] : behind < fraction.len ? fraction.ptr[behind] :
+										'0';
+		if (!isdigit((unsigned char)c))
+			return form;
+		if (__builtin_mul_overflow(femto, 10, &femto) ||
+		    __builtin_add_overflow(femto, c - '0', &femto))
+			return "is too much";
+	}
+	*ret_femto = femto;
+	return NULL;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a piece of text must look like to be a name, an address, an amount. The checks return NULL,
+ * or what is wrong as the end of a sentence: "… must not contain a blank". Pure. */
+#pragma once
+
+#include "base/slice.h"
+
+enum {
+	VALUE_NAME_MAX = 128,
+	VALUE_TEXT_MAX = 4096,
+	VALUE_FEATURE_MAX = 64,
+};
+
+const char *value_check_text(struct slice text);
+const char *value_check_name(struct slice text);
+const char *value_check_feature(struct slice text);
+const char *value_check_url(struct slice text);
+const char *value_check_listen(struct slice text);
+/* Dollars for a million tokens as decimal text into femto-dollars a token, exactly (one is a
+ * thousand million of the other): "0.15" is 150000000. */
+const char *value_parse_money(struct slice text, int64_t *ret_femto);
