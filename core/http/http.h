@@ -70,9 +70,9 @@ struct http_limits {
 /* What the owner of an exchange is told. `on_request` comes when the head is parsed: it must answer
  * (http_respond and http_finish), or ask for the body (http_want_body), now or later. Exactly one
  * `on_end` follows every on_request, as the last call: sent = every byte of a finished answer
- * reached the kernel; !sent = the client left or broke a deadline. On on_end the exchange is gone:
- * cancel what was running for it. It never comes from inside http_respond, http_write or
- * http_writev; http_finish, http_reply and http_abort may call it before they return. */
+ * reached the kernel; !sent = the client left or broke a deadline or a limit, or the owner aborted.
+ * On on_end the exchange is gone: cancel what was running for it. Callbacks come from the loop (and
+ * on_end from http_server_free), never from inside a call below. */
 struct http_handler {
 	void (*on_request)(struct http_exchange *exchange, void *data);
 	void (*on_body)(struct http_exchange *exchange,
@@ -80,8 +80,10 @@ struct http_handler {
 	void (*on_drain)(
 	    struct http_exchange *exchange); /* unsent output fell below half the watermark */
 	void (*on_end)(struct http_exchange *exchange, bool sent);
-	/* A body for an error the server itself makes (400, 408, 413, 431, 503): may be NULL (then
-	 * text/plain). */
+	/* A JSON body, static or in the exchange's arena, for an error the server itself makes
+	 * (http/parse.h lists them). NULL, or ptr NULL: a line of text/plain. It comes without an
+	 * on_request when the head could not be read: the request's method_text.ptr is NULL then.
+	 * The connection closes behind the answer. */
 	struct slice (*error_body)(struct http_exchange *exchange, int status, const char *code,
 				   const char *message, void *data);
 };
@@ -116,7 +118,7 @@ bool http_exchange_is_unix(const struct http_exchange *exchange,
 struct slice http_request_header(const struct http_request *request, struct slice name);
 
 /* Asks for the body (100-continue is answered then). `max_bytes` lowers limits.body_bytes where not
- * 0. Without a body, on_body comes with an empty slice. May call back before it returns. */
+ * 0. Without a body, on_body comes with an empty slice. */
 void http_want_body(struct http_exchange *exchange, uint64_t max_bytes);
 
 enum {
@@ -125,8 +127,9 @@ enum {
 
 /* Starts the answer. Nothing is sent before the first http_write or http_finish of the same round,
  * so that head and body leave in one system call. Headers are copied; content-length,
- * transfer-encoding, connection and date are the server's own. HEAD and 204/304 send no body
- * whatever is written. */
+ * transfer-encoding, connection and date are the server's own; one that holds control characters
+ * is left out. HEAD and 204/304 send no body whatever is written. Another number of bytes than
+ * content_length ends as http_abort. */
 void http_respond(struct http_exchange *exchange, int status, const struct http_header *headers,
 		  size_t count, int64_t content_length);
 /* Sends or queues. Allocates nothing while the reader keeps up. Returns false when unsent output is
