@@ -15,6 +15,7 @@ static void test_alignment_and_disjoint(void)
 	for (size_t i = 0; i < 400; i++) {
 		parts[i] = arena_alloc(&arena, i);
 		CHECK(parts[i] && (uintptr_t)parts[i] % 16 == 0);
+		CHECK(arena.at <= arena.end && (char *)parts[i] + i <= arena.at);
 		memset(parts[i], (int)(i & 255), i);
 	}
 	for (size_t i = 0; i < 400; i++) {

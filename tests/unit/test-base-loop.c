@@ -188,10 +188,29 @@ static void run_pair(loop_io_fn fn)
 	}
 }
 
+static int quiet_fds[2];
+
+/* The other struct gets a new descriptor, as a connection's would: what was fetched for the old one
+ * is not its. */
+static void on_pair_reuses_other(struct loop_io *io, uint32_t events)
+{
+	struct loop_io *other = &pair_io[io == &pair_io[0]];
+
+	pair_events++;
+	loop_remove(loop, other);
+	close(other->fd);
+	other->fd = quiet_fds[0];
+	CHECK_INT(loop_add(loop, other, EPOLLIN), 0);
+	loop_stop(loop);
+}
+
 static void test_fetched_events_are_dropped(void)
 {
 	run_pair(on_pair_removes_other);
 	run_pair(on_pair_mutes_other);
+	CHECK_INT(pipe(quiet_fds), 0);
+	run_pair(on_pair_reuses_other);
+	close(quiet_fds[1]);
 }
 
 static void test_add_reports_errors(void)
@@ -259,6 +278,37 @@ static void test_round_order(void)
 	loop_set_prepare(loop, on_prepare, trace);
 	run();
 	CHECK_STR(trace, "p012dpdpd");
+}
+
+static void on_stop_task(struct loop_task *task)
+{
+	loop_stop(loop);
+}
+
+static void on_undefers(struct loop_task *task)
+{
+	note('u');
+	loop_undefer(loop, &tasks[1]); /* of this round */
+	loop_undefer(loop, &tasks[1]);
+	loop_defer(loop, &tasks[3]);
+	loop_undefer(loop, &tasks[3]); /* the last of the next */
+	tasks[0].fn = on_posted;
+	loop_defer(loop, &tasks[0]);
+	tasks[1].fn = on_stop_task;
+	loop_defer(loop, &tasks[1]);
+}
+
+static void test_undefer(void)
+{
+	fresh_loop();
+	trace[0] = '\0';
+	for (int i = 0; i < 4; i++) {
+		tasks[i] = (struct loop_task){ .fn = i == 0 ? on_undefers : on_posted };
+		if (i < 3)
+			loop_defer(loop, &tasks[i]);
+	}
+	run();
+	CHECK_STR(trace, "u20");
 }
 
 static void on_post_again(struct loop_task *task)
@@ -358,6 +408,7 @@ int main(void)
 	test_run("fetched_events_are_dropped", test_fetched_events_are_dropped);
 	test_run("add_reports_errors", test_add_reports_errors);
 	test_run("round_order", test_round_order);
+	test_run("undefer", test_undefer);
 	test_run("task_posts_itself_again", test_task_posts_itself_again);
 	test_run("posts_of_threads", test_posts_of_threads);
 	test_run("stop_from_a_thread", test_stop_from_a_thread);
