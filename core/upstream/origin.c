@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Origins: a base URL checked once, to the last byte, so that nothing a caller appends can change where a call goes. */
+#include "upstream/origin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+enum {
+	URL_BYTES_MAX = 2048,
+	HOST_BYTES_MAX = 253,
+	PEM_BYTES_MAX = 4 * 1024 * 1024,
+	CONNECT_MS_DEFAULT = 5000,
+};
+
+CLEANUP_DEFINE(struct upstream_origin, upstream_origin_unref);
+
+/* A URL taken apart; slices of the text. */
+struct url {
+	bool https, bracketed;
+	struct slice host, path;
+	uint16_t port;
+};
+
+static bool is_host_char(char c, bool bracketed)
+{
+	if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.')
+		return true;
+	return bracketed ? c == ':' : c == '-' || c == '_';
+}
+
+/* Unreserved, sub-delims, ":", "@", "%" and "/" of RFC 3986. */
+static bool is_path_char(char c)
+{
+	return c > ' ' && c < 0x7f && !strchr("\"<>\\^`{|}?#", c);
+}
+
+static int parse_authority(struct slice authority, struct url *url, struct error *error)
+{
+	struct slice port;
+	uint64_t number = url->https ? 443 : 80;
+
+	url->bracketed = authority.len > 0 && authority.ptr[0] == '[';
+	if (url->bracketed) {
+		url->host = slice_cut(slice_skip(authority, 1), ']', &port);
+		if (url->host.len + 1 == authority.len || (port.len > 0 && port.ptr[0] != ':'))
+			return error_set(error, -EINVAL, "base_url: the address in brackets is malformed");
+		port = port.len > 0 ? slice_skip(port, 1) : port;
+	} else {
+		url->host = slice_cut(authority, ':', &port);
+	}
+	if (url->host.len == 0 || url->host.len > HOST_BYTES_MAX)
+		return error_set(error, -EINVAL, "base_url: the host is missing or too long");
+	for (size_t i = 0; i < url->host.len; i++)
+		if (!is_host_char(url->host.ptr[i], url->bracketed))
+			return error_set(error, -EINVAL, "base_url: the host has a character that is not allowed");
+	if (port.len > 0 && (slice_to_u64(port, &number) < 0 || number == 0 || number > UINT16_MAX))
+		return error_set(error, -EINVAL, "base_url: the port is not between 1 and 65535");
+	if (port.len == 0 && authority.ptr[authority.len - 1] == ':')
+		return error_set(error, -EINVAL, "base_url: the port is missing");
+	url->port = (uint16_t)number;
+	return 0;
+}
+
+static int parse_url(const char *text, struct url *ret, struct error *error)
+{
+	struct slice rest = slice_of(text), authority;
+	struct url url = { 0 };
+	size_t end = 0;
+	int r;
+
+	if (rest.len > URL_BYTES_MAX)
+		return error_set(error, -EINVAL, "base_url: longer than %d bytes", URL_BYTES_MAX);
+	url.https = rest.len >= 8 && strncasecmp(rest.ptr, "https://", 8) == 0;
+	if (!url.https && (rest.len < 7 || strncasecmp(rest.ptr, "http://", 7) != 0))
+		return error_set(error, -EINVAL, "base_url: must begin with http:// or https://");
+	rest = slice_skip(rest, url.https ? 8 : 7);
+	while (end < rest.len && rest.ptr[end] != '/')
+		end++;
+	authority = slice_span(rest.ptr, rest.ptr + end);
+	url.path = slice_skip(rest, end);
+	r = parse_authority(authority, &url, error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < url.path.len; i++)
+		if (!is_path_char(url.path.ptr[i]))
+			return error_set(error, -EINVAL,
+					 "base_url: the path has a query, a fragment or a character not allowed");
+	while (url.path.len > 0 && url.path.ptr[url.path.len - 1] == '/')
+		url.path.len--;
+	*ret = url;
+	return 0;
+}
+
+/* A bad path is an error when the configuration is read, not when the first call fails. */
+static int check_pem(const char *option, const char *path, struct error *error)
+{
+	_cleanup_(buffer_fini) struct buffer content = { 0 };
+	int r;
+
+	if (!path)
+		return 0;
+	r = file_read(path, PEM_BYTES_MAX, &content, error);
+	if (r < 0)
+		return r;
+	if (content.len == 0 || !memmem(content.data, content.len, "-----BEGIN ", 11))
+		return error_set(error, -EINVAL, "%s: %s holds nothing in PEM format", option, path);
+	return 0;
+}
+
+static int copy_text(char **ret, const char *text)
+{
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
+static int copy_options(struct upstream_origin *origin, const struct upstream_origin_options *options)
+{
+	origin->allow_private = options->allow_private;
+	origin->http2 = options->http2;
+	origin->connect_ms = options->connect_ms ? options->connect_ms : CONNECT_MS_DEFAULT;
+	origin->connections_max = options->connections_max;
+	if (copy_text(&origin->ca_file, options->ca_file) < 0 || copy_text(&origin->cert_file, options->cert_file) < 0 ||
+	    copy_text(&origin->key_file, options->key_file) < 0 || copy_text(&origin->proxy, options->proxy) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* The texts that are made of the URL. The default port is left out of Host, as clients do. */
+static int compose(struct upstream_origin *origin, const struct url *url)
+{
+	const char *open = url->bracketed ? "[" : "", *close = url->bracketed ? "]" : "";
+	const char *scheme = url->https ? "https" : "http";
+	char port[8] = "";
+	int length;
+
+	if (url->port != (url->https ? 443 : 80))
+		snprintf(port, sizeof(port), ":%u", url->port);
+	origin->port = url->port;
+	origin->host = slice_dup(url->host);
+	if (!origin->host)
+		return -ENOMEM;
+	length = asprintf(&origin->url, "%s://%s%s%s%s%.*s", scheme, open, origin->host, close, port,
+			  SLICE_ARGS(url->path));
+	if (length < 0) {
+		origin->url = NULL;
+		return -ENOMEM;
+	}
+	origin->path = (struct slice){ origin->url + length - url->path.len, url->path.len };
+	if (asprintf(&origin->fields, "host: %s%s%s%s\r\naccept-encoding: identity\r\n", open, origin->host, close,
+		     port) < 0) {
+		origin->fields = NULL;
+		return -ENOMEM;
+	}
+	if (asprintf(&origin->pool, "%s %u %d %u", origin->host, url->port, origin->allow_private,
+		     origin->connections_max) < 0) {
+		origin->pool = NULL;
+		return -ENOMEM;
+	}
+	origin->literal = address_parse(origin->host, &origin->address) == 0;
+	if (origin->literal)
+		address_set_port(&origin->address, url->port);
+	return 0;
+}
+
+/* The port of "[scheme://][user@]host[:port]", by curl's defaults. */
+static uint16_t proxy_port(const char *proxy)
+{
+	const char *scheme_end = strstr(proxy, "://");
+	struct slice rest = slice_of(scheme_end ? scheme_end + 3 : proxy);
+	struct slice authority = slice_cut(rest, '/', &rest);
+	const char *colon = memrchr(authority.ptr, ':', authority.len);
+	uint64_t number = strncasecmp(proxy, "https://", 8) == 0 ? 443 : 1080;
+
+	if (colon && !memchr(colon, ']', (size_t)(authority.ptr + authority.len - colon)))
+		if (slice_to_u64(slice_span(colon + 1, authority.ptr + authority.len), &number) < 0 ||
+		    number > UINT16_MAX)
+			return 0;
+	return (uint16_t)number;
+}
+
+static const char *environment_proxy(bool https)
+{
+	static const char *const names[2][4] = {
+		{ "http_proxy", "all_proxy", "ALL_PROXY" },
+		{ "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names[0]) && names[https][i]; i++) {
+		const char *value = getenv(names[https][i]);
+
+		if (value && *value)
+			return value;
+	}
+	return NULL;
+}
+
+static int choose_lane(struct upstream_origin *origin, const struct upstream_origin_options *options,
+		       const struct url *url, struct error *error)
+{
+	const char *proxy;
+
+	origin->curl = options->lane == UPSTREAM_LANE_CURL ||
+		       (options->lane == UPSTREAM_LANE_AUTO && (url->https || options->proxy));
+	if (!origin->curl && url->https)
+		return error_set(error, -EINVAL, "base_url: the plain lane cannot speak https");
+	if (!origin->curl && options->proxy)
+		return error_set(error, -EINVAL, "proxy: the plain lane cannot use a proxy");
+	if (options->key_file && !options->cert_file)
+		return error_set(error, -EINVAL, "key_file: given without cert_file");
+	proxy = options->proxy ? options->proxy : environment_proxy(url->https);
+	if (origin->curl && proxy)
+		origin->proxy_port = proxy_port(proxy);
+	return 0;
+}
+
+int upstream_origin_new(const struct upstream_origin_options *options, struct upstream_origin **ret,
+			struct error *error)
+{
+	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin = calloc(1, sizeof(*origin));
+	struct url url = { 0 };
+	int r;
+
+	if (!origin)
+		return error_set(error, -ENOMEM, "out of memory");
+	atomic_init(&origin->refs, 1);
+	r = parse_url(options->base_url ? options->base_url : "", &url, error);
+	if (r >= 0)
+		r = choose_lane(origin, options, &url, error);
+	if (r >= 0)
+		r = check_pem("ca_file", options->ca_file, error);
+	if (r >= 0)
+		r = check_pem("cert_file", options->cert_file, error);
+	if (r >= 0)
+		r = check_pem("key_file", options->key_file, error);
+	if (r < 0)
+		return r;
+	if (copy_options(origin, options) < 0 || compose(origin, &url) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	*ret = steal(origin);
+	return 0;
+}
+
+struct upstream_origin *upstream_origin_ref(struct upstream_origin *origin)
+{
+	atomic_fetch_add_explicit(&origin->refs, 1, memory_order_relaxed);
+	return origin;
+}
+
+struct upstream_origin *upstream_origin_unref(struct upstream_origin *origin)
+{
+	if (!origin || atomic_fetch_sub_explicit(&origin->refs, 1, memory_order_acq_rel) != 1)
+		return NULL;
+	free(origin->host);
+	free(origin->url);
+	free(origin->fields);
+	free(origin->pool);
+	free(origin->ca_file);
+	free(origin->cert_file);
+	free(origin->key_file);
+	free(origin->proxy);
+	free(origin);
+	return NULL;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What both lanes know of an origin. Immutable after upstream_origin_new, so [any] may read it. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "upstream/address.h"
+#include "upstream/upstream.h"
+
+struct upstream_origin {
+	atomic_uint refs;
+	bool curl; /* which lane */
+	bool allow_private, http2;
+	bool literal; /* the host is an address: `address` with its port */
+	struct address address;
+	uint16_t port;
+	uint16_t proxy_port; /* of the proxy that curl may choose; 0: none */
+	uint32_t connect_ms, connections_max;
+	char *host;        /* without brackets */
+	char *url;         /* scheme://host:port/path, no slash at the end */
+	struct slice path; /* the path in `url`, empty or from its slash */
+	char *fields;      /* header lines that every request carries: host, accept-encoding */
+	char *pool;        /* origins with equal text share connections */
+	char *ca_file, *cert_file, *key_file, *proxy;
+};

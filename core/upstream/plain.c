@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plain lane: HTTP/1.1 with keep-alive. A request on a reused connection costs one sendmsg and one recv: idle
+ * connections stay in epoll (so that the peer's close is seen when it happens), heads are built in a scratch, and calls
+ * and connections come from free lists.
+ *
+ * A connection may vanish inside any callback; what follows one asks call_tell_… first. */
+#include "upstream/plain.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+enum {
+	FREE_CONNECTIONS_MAX = 256,
+	PARTS_MAX = 64,		     /* of one sendmsg */
+	HEAD_KEEP_BYTES = 16 * 1024, /* of the scratch between requests */
+};
+
+#define IDLE_NS (60 * NS_PER_S)
+#define SWEEP_NS (15 * NS_PER_S)
+
+static void serve_waiting(struct plain *plain, struct plain_pool *pool);
+
+static void sweep_later(struct plain *plain)
+{
+	if (plain->sweep_timer.heap_index == 0)
+		loop_timer_set(plain->loop, &plain->sweep_timer, loop_now_ns(plain->loop) + SWEEP_NS);
+}
+
+/* Asks epoll for what the connection can use now. A failure here is followed by one of the socket itself. */
+static void watch(struct plain_connection *connection)
+{
+	struct upstream_call *call = connection->call;
+	uint32_t events = call && call->paused ? 0 : PLAIN_EVENTS;
+
+	if (call && call->plain.sending)
+		events |= EPOLLOUT;
+	if (!connection->unwatched)
+		loop_modify(connection->plain->loop, &connection->io, events);
+	else if (events && loop_add(connection->plain->loop, &connection->io, events) >= 0)
+		connection->unwatched = false;
+}
+
+static void connection_free(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+
+	if (plain->free_count == FREE_CONNECTIONS_MAX) {
+		free(connection);
+		return;
+	}
+	list_append(&plain->free_connections, &connection->node);
+	plain->free_count++;
+}
+
+/* Closes without a look at who waits for its place. */
+static void connection_drop(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+
+	dial_stop(connection);
+	list_remove(&connection->node);
+	if (connection->io.fd >= 0) {
+		if (!connection->unwatched)
+			loop_remove(plain->loop, &connection->io);
+		close(connection->io.fd);
+	}
+	if (connection->call)
+		connection->call->plain.connection = NULL;
+	buffer_fini(&connection->head);
+	connection->pool->open--;
+	stat_add(&plain->upstream->stats.connections_open, (uint64_t)-1);
+	connection_free(connection);
+}
+
+static void connection_close(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+	struct plain_pool *pool = connection->pool;
+
+	connection_drop(connection);
+	serve_waiting(plain, pool);
+}
+
+static void connection_fail(struct plain_connection *connection, enum upstream_failure failure, int error,
+			    const char *reason)
+{
+	struct upstream_call *call = connection->call;
+
+	connection_close(connection);
+	call_fail(call, failure, error, reason);
+}
+
+bool plain_spare_descriptor(struct plain *plain)
+{
+	map_foreach(entry, &plain->pools) {
+		struct plain_pool *pool = entry->value;
+
+		if (list_empty(&pool->idle))
+			continue;
+		connection_drop(list_entry(pool->idle.next, struct plain_connection, node));
+		return true;
+	}
+	return false;
+}
+
+/* RFC 9110, 8.6: methods that usually have content say so even when there is none. */
+static bool says_length(struct slice method, uint64_t body_bytes)
+{
+	return body_bytes > 0 || slice_eq(method, SLICE("POST")) || slice_eq(method, SLICE("PUT")) ||
+	       slice_eq(method, SLICE("PATCH"));
+}
+
+/* "METHOD path HTTP/1.1" and all headers, in the scratch: the same bytes each time for one call. */
+static int build_head(struct plain *plain, struct upstream_call *call)
+{
+	const struct upstream_request *request = &call->request;
+	struct slice prefix = call->origin->path;
+	struct buffer *head = &plain->head;
+	uint64_t body_bytes = 0;
+
+	for (size_t i = 0; i < request->body_part_count; i++)
+		body_bytes += request->body_parts[i].len;
+	buffer_clear(head);
+	buffer_append_slice(head, request->method);
+	buffer_append_char(head, ' ');
+	buffer_append_slice(head, prefix);
+	if (prefix.len == 0 && (request->path.len == 0 || request->path.ptr[0] == '?'))
+		buffer_append_char(head, '/');
+	buffer_append_slice(head, request->path);
+	buffer_append_slice(head, SLICE(" HTTP/1.1\r\n"));
+	buffer_append_str(head, call->origin->fields);
+	for (size_t i = 0; i < request->header_count; i++) {
+		if (call_header_is_ours(request->headers[i].name))
+			continue;
+		buffer_append_slice(head, request->headers[i].name);
+		buffer_append_slice(head, SLICE(": "));
+		buffer_append_slice(head, request->headers[i].value);
+		buffer_append_slice(head, SLICE("\r\n"));
+	}
+	if (says_length(request->method, body_bytes)) {
+		buffer_append_slice(head, SLICE("content-length: "));
+		buffer_append_u64(head, body_bytes);
+		buffer_append_slice(head, SLICE("\r\n"));
+	}
+	buffer_append_slice(head, SLICE("\r\n"));
+	if (head->failed || head->len > UINT32_MAX)
+		return -ENOMEM;
+	call->plain.head_len = (uint32_t)head->len;
+	call->plain.total = head->len + body_bytes;
+	return 0;
+}
+
+/* The scratch keeps the size of ordinary heads only. */
+static void trim_head(struct plain *plain)
+{
+	if (plain->head.cap > HEAD_KEEP_BYTES || plain->head.failed) {
+		buffer_fini(&plain->head);
+		plain->head = (struct buffer){ 0 };
+	}
+}
+
+/* The parts from `sent` on, as many as fit; returns their bytes. */
+static size_t fill_parts(struct plain *plain, const struct upstream_call *call, struct iovec *parts, size_t *ret_count)
+{
+	const struct upstream_request *request = &call->request;
+	uint64_t skip = call->plain.sent;
+	size_t count = 0, bytes = 0;
+
+	for (size_t i = 0; i <= request->body_part_count && count < PARTS_MAX; i++) {
+		struct slice part = i == 0 ? buffer_slice(&plain->head) : request->body_parts[i - 1];
+		size_t len = i == 0 ? call->plain.head_len : part.len;
+
+		if (skip >= len) {
+			skip -= len;
+			continue;
+		}
+		parts[count].iov_base = (char *)part.ptr + skip;
+		parts[count].iov_len = len - skip;
+		bytes += parts[count++].iov_len;
+		skip = 0;
+	}
+	*ret_count = count;
+	return bytes;
+}
+
+/* Sends what the socket takes. 0, -EAGAIN, or the socket's error. */
+static int send_parts(struct plain *plain, struct plain_connection *connection)
+{
+	struct upstream_call *call = connection->call;
+
+	while (call->plain.sent < call->plain.total) {
+		struct iovec parts[PARTS_MAX];
+		struct msghdr message = { .msg_iov = parts };
+		size_t bytes = fill_parts(plain, call, parts, &message.msg_iovlen);
+		ssize_t n = sendmsg(connection->io.fd, &message, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		call->plain.sent += (uint64_t)n;
+		if ((size_t)n < bytes)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+/* A peer that has closed may have answered before it did: that is for the next read to find out. */
+static void connection_send(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+	struct upstream_call *call = connection->call;
+	int r = 0;
+
+	if (call->plain.total == 0 || call->plain.sent < call->plain.head_len)
+		r = build_head(plain, call);
+	if (r >= 0)
+		r = send_parts(plain, connection);
+	trim_head(plain);
+	call->plain.sending = r == -EAGAIN;
+	if (r == -ENOMEM)
+		connection_fail(connection, UPSTREAM_FAILED_MEMORY, 0, "out of memory");
+	else if (r < 0 && r != -EAGAIN && r != -EPIPE && r != -ECONNRESET)
+		connection_fail(connection, UPSTREAM_FAILED_SEND, -r, "cannot send the request");
+	else
+		watch(connection);
+}
+
+static void attach(struct plain_connection *connection, struct upstream_call *call)
+{
+	connection->call = call;
+	call->plain.connection = connection;
+	if (!connection->used)
+		return;
+	stat_add(&connection->plain->upstream->stats.reuses_total, 1);
+	connection_send(connection);
+}
+
+static void connection_idle(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+	struct plain_pool *pool = connection->pool;
+
+	connection->call->plain.connection = NULL;
+	connection->call = NULL;
+	connection->used = true;
+	if (!list_empty(&pool->waits)) {
+		struct upstream_call *call = list_entry(pool->waits.next, struct upstream_call, wait);
+
+		list_remove(&call->wait);
+		attach(connection, call);
+		return;
+	}
+	connection->idle_since_ns = loop_now_ns(plain->loop);
+	list_append(&pool->idle, &connection->node);
+	watch(connection);
+	sweep_later(plain);
+}
+
+static void connection_event(struct loop_io *io, uint32_t events);
+
+static int connection_open(struct plain *plain, struct plain_pool *pool, struct upstream_call *call)
+{
+	struct plain_connection *connection;
+	int r;
+
+	if (list_empty(&plain->free_connections)) {
+		connection = malloc(sizeof(*connection));
+		if (!connection)
+			return -ENOMEM;
+	} else {
+		connection = list_entry(plain->free_connections.prev, struct plain_connection, node);
+		list_remove(&connection->node);
+		plain->free_count--;
+	}
+	*connection = (struct plain_connection){ .plain = plain, .pool = pool };
+	connection->io = (struct loop_io){ .fd = -1, .fn = connection_event };
+	list_init(&connection->node);
+	pool->open++;
+	stat_add(&plain->upstream->stats.connections_open, 1);
+	attach(connection, call);
+	r = dial_start(connection);
+	if (r < 0)
+		connection_drop(connection);
+	return r;
+}
+
+static void serve_waiting(struct plain *plain, struct plain_pool *pool)
+{
+	while (!list_empty(&pool->waits) && pool->open < pool->max) {
+		struct upstream_call *call = list_entry(pool->waits.next, struct upstream_call, wait);
+
+		list_remove(&call->wait);
+		if (connection_open(plain, pool, call) < 0)
+			call_fail(call, UPSTREAM_FAILED_MEMORY, 0, "out of memory");
+	}
+}
+
+void plain_dialed(struct plain_connection *connection)
+{
+	stat_add(&connection->plain->upstream->stats.connects_total, 1);
+	connection_send(connection);
+}
+
+void plain_dial_failed(struct plain_connection *connection, enum upstream_failure failure, int error,
+		       const char *reason)
+{
+	connection_fail(connection, failure, error, reason);
+}
+
+/* Once only, on a connection that is new: an upstream that closes that one too means it. */
+static void send_again(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+	struct plain_pool *pool = connection->pool;
+	struct upstream_call *call = connection->call;
+
+	stat_add(&plain->upstream->stats.stale_retries_total, 1);
+	connection_drop(connection);
+	call->plain = (struct plain_call){ .retried = true };
+	if (connection_open(plain, pool, call) < 0)
+		call_fail(call, UPSTREAM_FAILED_MEMORY, 0, "out of memory");
+}
+
+/* The peer has closed, or the socket has failed with `error`. */
+static void connection_lost(struct plain_connection *connection, int error)
+{
+	struct upstream_call *call = connection->call;
+	const struct plain_call *state = &call->plain;
+
+	if (state->head_done && error == 0 && response_body_ends_with_close(&state->body)) {
+		connection_close(connection);
+		call_end(call);
+	} else if (state->got_bytes) {
+		connection_fail(connection, UPSTREAM_FAILED_TRUNCATED, error, "closed inside the response");
+	} else if (connection->used && !state->retried) {
+		send_again(connection);
+	} else if (state->sent < state->total) {
+		connection_fail(connection, UPSTREAM_FAILED_SEND, error, "closed before it had read the request");
+	} else {
+		connection_fail(connection, UPSTREAM_FAILED_RESET, error, "closed before any byte of the response");
+	}
+}
+
+/* The next head in `*data`: 1, 0 when more must come, negative with a reason. */
+static int next_head(struct plain_connection *connection, char **data, size_t *len, struct response_head *ret,
+		     const char **ret_reason)
+{
+	struct upstream_call *call = connection->call;
+	unsigned flags = slice_eq(call->request.method, SLICE("HEAD")) ? RESPONSE_TO_HEAD : 0;
+
+	for (;;) {
+		struct slice bytes = { *data, *len };
+		ssize_t used = response_head_scan(&connection->scan, bytes, ret_reason);
+		int r;
+
+		if (used <= 0)
+			return (int)used;
+		bytes.len = (size_t)used;
+		r = response_head_parse(bytes, flags, ret, ret_reason);
+		if (r < 0)
+			return r;
+		connection->scan = (struct response_scan){ 0 };
+		*data += used;
+		*len -= (size_t)used;
+		if (ret->status >= 200)
+			return 1;
+		if (ret->status == 101 || ++call->plain.interim > RESPONSE_INTERIM_MAX) {
+			*ret_reason = "an interim response that nobody asked for";
+			return -EPROTO;
+		}
+	}
+}
+
+/* Request bytes not sent by now never are: the caller may let go of them. */
+static bool begin_body(struct plain_connection *connection, const struct response_head *head)
+{
+	struct upstream_call *call = connection->call;
+
+	call->plain.head_done = true;
+	call->plain.keep_alive = head->keep_alive && call->plain.sent == call->plain.total;
+	response_body_init(&call->plain.body, head);
+	if (call->plain.sending) {
+		call->plain.sending = false;
+		watch(connection);
+	}
+	return call_tell_head(call, head);
+}
+
+static void feed_body(struct plain_connection *connection, char *data, size_t len)
+{
+	struct upstream_call *call = connection->call;
+	const char *reason = NULL;
+	struct slice piece;
+	size_t used;
+	int r = response_body_decode(&call->plain.body, data, len, &piece, &used, &reason);
+
+	if (piece.len > 0 && !call_tell_data(call, piece))
+		return;
+	if (r < 0) {
+		connection_fail(connection, UPSTREAM_FAILED_PROTOCOL, 0, reason);
+		return;
+	}
+	if (r == 0)
+		return;
+	if (call->plain.keep_alive && used == len)
+		connection_idle(connection);
+	else
+		connection_close(connection);
+	call_end(call);
+}
+
+/* What has come of a head waits for the rest, in the memory it may already have. */
+static int keep_head(struct plain_connection *connection, struct buffer *held, const char *data, size_t len)
+{
+	if (held->data) {
+		buffer_consume(held, held->len - len);
+		connection->head = *held;
+		*held = (struct buffer){ 0 };
+	} else {
+		buffer_append(&connection->head, data, len);
+	}
+	return connection->head.failed ? -ENOMEM : 0;
+}
+
+static void feed_head(struct plain_connection *connection, char *data, size_t len)
+{
+	_cleanup_(buffer_fini) struct buffer held = { 0 };
+	struct response_head head;
+	const char *reason = NULL;
+	int r;
+
+	if (connection->head.len > 0) {
+		buffer_append(&connection->head, data, len);
+		held = connection->head;
+		connection->head = (struct buffer){ 0 };
+		data = held.data;
+		len = held.len;
+	}
+	r = held.failed ? -ENOMEM : next_head(connection, &data, &len, &head, &reason);
+	if (r == 0)
+		r = keep_head(connection, &held, data, len);
+	if (r == -ENOMEM)
+		connection_fail(connection, UPSTREAM_FAILED_MEMORY, 0, "out of memory");
+	else if (r < 0)
+		connection_fail(connection, UPSTREAM_FAILED_PROTOCOL, 0, reason);
+	else if (r > 0 && begin_body(connection, &head))
+		feed_body(connection, data, len);
+}
+
+static void connection_read(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+	struct upstream_call *call = connection->call;
+	ssize_t n = recv(connection->io.fd, plain->read, PLAIN_READ_BYTES, 0);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_lost(connection, n < 0 ? errno : 0);
+		return;
+	}
+	call->plain.got_bytes = true;
+	if (call->plain.head_done)
+		feed_body(connection, plain->read, (size_t)n);
+	else
+		feed_head(connection, plain->read, (size_t)n);
+}
+
+static void connection_event(struct loop_io *io, uint32_t events)
+{
+	struct plain_connection *connection = container_of(io, struct plain_connection, io);
+
+	if (!connection->call) {
+		/* The peer closed, or spoke when nobody had asked. */
+		connection_close(connection);
+		return;
+	}
+	if (connection->dial) {
+		dial_event(connection);
+		return;
+	}
+	if (connection->call->paused && !(events & (PLAIN_EVENTS | EPOLLOUT))) {
+		/* Hang-up cannot be masked; it keeps until the call is resumed. */
+		loop_remove(connection->plain->loop, io);
+		connection->unwatched = true;
+		return;
+	}
+	if (events & EPOLLOUT) {
+		connection_send(connection);
+		return;
+	}
+	connection_read(connection);
+}
+
+static struct plain_pool *pool_get(struct plain *plain, const struct upstream_origin *origin)
+{
+	struct slice key = slice_of(origin->pool);
+	struct plain_pool *pool = map_get(&plain->pools, key);
+
+	if (pool)
+		return pool;
+	pool = calloc(1, sizeof(*pool));
+	if (!pool)
+		return NULL;
+	list_init(&pool->idle);
+	list_init(&pool->waits);
+	pool->max = origin->connections_max ? origin->connections_max : UINT32_MAX;
+	if (map_put(&plain->pools, key, pool, NULL) < 0) {
+		free(pool);
+		return NULL;
+	}
+	sweep_later(plain);
+	return pool;
+}
+
+/* True when a pool was removed: the map has changed under whoever walks it. */
+static bool remove_unused_pool(struct plain *plain)
+{
+	map_foreach(entry, &plain->pools) {
+		struct plain_pool *pool = entry->value;
+
+		if (pool->open > 0 || !list_empty(&pool->waits))
+			continue;
+		map_remove(&plain->pools, entry->key);
+		free(pool);
+		return true;
+	}
+	return false;
+}
+
+static void sweep(struct loop_timer *timer)
+{
+	struct plain *plain = container_of(timer, struct plain, sweep_timer);
+	uint64_t now = loop_now_ns(plain->loop);
+
+	map_foreach(entry, &plain->pools) {
+		struct plain_pool *pool = entry->value;
+
+		list_foreach(node, &pool->idle) {
+			struct plain_connection *connection = list_entry(node, struct plain_connection, node);
+
+			if (now - connection->idle_since_ns < IDLE_NS)
+				break;
+			connection_drop(connection);
+		}
+	}
+	while (remove_unused_pool(plain))
+		;
+	if (plain->pools.count > 0)
+		sweep_later(plain);
+}
+
+static struct plain *plain_get(struct upstream *upstream)
+{
+	struct plain *plain = upstream->plain;
+
+	if (plain)
+		return plain;
+	plain = calloc(1, sizeof(*plain));
+	if (!plain)
+		return NULL;
+	plain->read = malloc(PLAIN_READ_BYTES);
+	if (!plain->read) {
+		free(plain);
+		return NULL;
+	}
+	plain->upstream = upstream;
+	plain->loop = upstream->loop;
+	plain->sweep_timer.fn = sweep;
+	list_init(&plain->free_connections);
+	upstream->plain = plain;
+	return plain;
+}
+
+struct plain *plain_free(struct plain *plain)
+{
+	if (!plain)
+		return NULL;
+	loop_timer_cancel(plain->loop, &plain->sweep_timer);
+	while (plain_spare_descriptor(plain))
+		;
+	while (remove_unused_pool(plain))
+		;
+	list_foreach(node, &plain->free_connections)
+		free(list_entry(node, struct plain_connection, node));
+	map_fini(&plain->pools);
+	buffer_fini(&plain->head);
+	free(plain->read);
+	free(plain);
+	return NULL;
+}
+
+static int plain_start(struct upstream_call *call)
+{
+	struct plain *plain = plain_get(call->upstream);
+	struct plain_pool *pool = plain ? pool_get(plain, call->origin) : NULL;
+
+	if (!pool)
+		return -ENOMEM;
+	if (!list_empty(&pool->idle)) {
+		struct plain_connection *connection =
+		    list_entry(pool->idle.prev, struct plain_connection, node);
+
+		list_remove(&connection->node);
+		attach(connection, call);
+		return 0;
+	}
+	if (pool->open < pool->max)
+		return connection_open(plain, pool, call);
+	list_append(&pool->waits, &call->wait);
+	return 0;
+}
+
+static void plain_cancel(struct upstream_call *call)
+{
+	if (call->plain.connection)
+		connection_close(call->plain.connection);
+}
+
+/* Before the connection stands there is nothing to read; watch() looks at the flag once it does. */
+static void plain_watch(struct upstream_call *call)
+{
+	if (call->plain.connection && !call->plain.connection->dial)
+		watch(call->plain.connection);
+}
+
+const struct lane_ops plain_ops = {
+	.start = plain_start,
+	.cancel = plain_cancel,
+	.pause = plain_watch,
+	.resume = plain_watch,
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plain lane's insides: connections, their pools, and how a connection comes about. A
+ * connection has a call from its first moment until the response is complete; without one it is
+ * idle in its pool. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/map.h"
+#include "upstream/lane.h"
+
+struct dial;
+
+struct plain_pool {
+	struct list idle;   /* connections; the most recently used last */
+	struct list waits;  /* calls, oldest first */
+	uint32_t open, max; /* connections, idle ones included; max 0: no bound */
+};
+
+struct plain_connection {
+	struct list node; /* idle in the pool, or free */
+	struct loop_io io;
+	struct plain *plain;
+	struct plain_pool *pool;
+	struct upstream_call *call; /* NULL: idle */
+	struct dial *dial;          /* NULL: connected */
+	uint64_t idle_since_ns;
+	bool used;          /* has carried a whole response before */
+	bool unwatched;     /* not in epoll: closed by the peer while its call is paused */
+	struct buffer head; /* what has come of a head that came in pieces */
+	struct response_scan scan;
+};
+
+struct plain {
+	struct upstream *upstream;
+	struct loop *loop;
+	struct map pools;
+	struct list free_connections;
+	unsigned free_count;
+	struct loop_timer sweep_timer;
+	struct buffer head; /* scratch: the head of the request being sent */
+	char *read;         /* scratch: PLAIN_READ_BYTES */
+};
+
+enum {
+	PLAIN_READ_BYTES = 64 * 1024,
+	PLAIN_EVENTS = EPOLLIN | EPOLLRDHUP,
+};
+
+/* Resolves and connects for connection->call; ends in plain_dialed or plain_dial_failed, perhaps
+ * before it returns. -ENOMEM: neither will come. */
+int dial_start(struct plain_connection *connection);
+void dial_event(struct plain_connection *connection);
+void dial_stop(struct plain_connection *connection);
+
+void plain_dialed(struct plain_connection *connection);
+void plain_dial_failed(struct plain_connection *connection, enum upstream_failure failure,
+		       int error, const char *reason);
+/* Closes the longest idle connection of some pool, when descriptors run out; false: there is none.
+ */
+bool plain_spare_descriptor(struct plain *plain);
