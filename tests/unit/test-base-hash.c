@@ -88,18 +88,19 @@ static void test_fast_fills_low_bits(void)
 
 static void test_random_text(void)
 {
-	static char text[62001];
+	static char text[620001];
 	int seen[256] = { 0 };
 
-	random_text(text, 62000);
-	CHECK_INT(strlen(text), 62000);
-	for (size_t i = 0; i < 62000; i++)
+	random_text(text, 620000);
+	CHECK_INT(strlen(text), 6200000);
+	for (size_t i = 0; i < 620000; i++)
 		seen[(unsigned char)text[i]]++;
 	for (int c = 0; c < 256; c++) {
 		bool letter =
 		    (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 
-		CHECK(letter ? seen[c] > 750 && seen[c] < 1250 : seen[c] == 0);
+		/* 10000 ± 100; eight sigma */
+		CHECK(letter ? seen[c] > 9200 && seen[c] < 10800 : seen[c] == 0);
 	}
 	random_text(text, 0);
 	CHECK_STR(text, "");

@@ -53,7 +53,8 @@ static void test_removal_inside_a_walk(void)
 {
 	struct list list;
 
-	list_foreach (node, filled(&list, 4)) {
+	filled(&list, 4);
+	list_foreach (node, &list) {
 		if (list_entry(node, struct item, node)->letter != 'c')
 			list_remove(node);
 	}

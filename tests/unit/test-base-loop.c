@@ -290,10 +290,10 @@ static void on_undefers(struct loop_task *task)
 	note('u');
 	loop_undefer(loop, &tasks[1]); /* of this round */
 	loop_undefer(loop, &tasks[1]);
-	loop_defer(loop, &tasks[3]);
-	loop_undefer(loop, &tasks[3]); /* the last of the next */
 	tasks[0].fn = on_posted;
 	loop_defer(loop, &tasks[0]);
+	loop_defer(loop, &tasks[3]);
+	loop_undefer(loop, &tasks[3]); /* the last of the next */
 	tasks[1].fn = on_stop_task;
 	loop_defer(loop, &tasks[1]);
 }
