@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One UTF-8 sequence at a time, strict: no overlong forms, no surrogates, nothing above U+10FFFF. [any] */
+/* One UTF-8 sequence at a time, strict: no overlong forms, no surrogates, nothing above U+10FFFF.
+ * [any] */
 #pragma once
 
 #include <stddef.h>

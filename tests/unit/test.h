@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a unit test needs: checks that stay in release builds, named cases, and a private folder. The first check that
- * fails names itself on stderr and ends the program with 1; test_skip ends it with 77. */
+/* What a unit test needs: checks that stay in release builds, named cases, and a private folder.
+ * The first check that fails names itself on stderr and ends the program with 1; test_skip ends it
+ * with 77. */
 #pragma once
 
 #include <ftw.h>
@@ -15,28 +16,28 @@
 static const char *test_name __attribute__((unused)) = "start";
 static char test_folder_path[256] __attribute__((unused));
 
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			test_fail(__FILE__, __LINE__, "%s", #condition);                           \
+#define CHECK(condition)                                                 \
+	do {                                                             \
+		if (!(condition))                                        \
+			test_fail(__FILE__, __LINE__, "%s", #condition); \
 	} while (0)
 
 /* Integers; prints both. */
-#define CHECK_INT(actual, expected)                                                                \
-	do {                                                                                       \
-		int64_t test_actual = (int64_t)(actual), test_expected = (int64_t)(expected);      \
-		if (test_actual != test_expected)                                                  \
-			test_fail(__FILE__, __LINE__, "%s is %" PRId64 ", not %" PRId64, #actual,  \
-				  test_actual, test_expected);                                     \
+#define CHECK_INT(actual, expected)                                                               \
+	do {                                                                                      \
+		int64_t test_actual = (int64_t)(actual), test_expected = (int64_t)(expected);     \
+		if (test_actual != test_expected)                                                 \
+			test_fail(__FILE__, __LINE__, "%s is %" PRId64 ", not %" PRId64, #actual, \
+				  test_actual, test_expected);                                    \
 	} while (0)
 
 /* A slice against a C string; prints both. */
-#define CHECK_SLICE(actual, expected)                                                              \
-	do {                                                                                       \
-		struct slice test_actual = (actual);                                               \
-		if (!slice_eq_str(test_actual, (expected)))                                        \
-			test_fail(__FILE__, __LINE__, "%s is \"%.*s\", not \"%s\"", #actual,       \
-				  SLICE_ARGS(test_actual), (expected));                            \
+#define CHECK_SLICE(actual, expected)                                                        \
+	do {                                                                                 \
+		struct slice test_actual = (actual);                                         \
+		if (!slice_eq_str(test_actual, (expected)))                                  \
+			test_fail(__FILE__, __LINE__, "%s is \"%.*s\", not \"%s\"", #actual, \
+				  SLICE_ARGS(test_actual), (expected));                      \
 	} while (0)
 
 #define CHECK_STR(actual, expected) CHECK_SLICE(slice_of(actual), expected)
@@ -68,8 +69,8 @@ __attribute__((unused)) static void test_run(const char *name, void (*fn)(void))
 	printf("ok %s\n", name);
 }
 
-__attribute__((unused)) static int test_remove_entry(const char *path, const struct stat *info, int kind,
-						     struct FTW *where)
+__attribute__((unused)) static int test_remove_entry(const char *path, const struct stat *info,
+						     int kind, struct FTW *where)
 {
 	return remove(path);
 }
@@ -86,7 +87,8 @@ __attribute__((unused)) static const char *test_folder(void)
 
 	if (test_folder_path[0])
 		return test_folder_path;
-	snprintf(test_folder_path, sizeof(test_folder_path), "%s/test-XXXXXX", base ? base : "/tmp");
+	snprintf(test_folder_path, sizeof(test_folder_path), "%s/test-XXXXXX",
+		 base ? base : "/tmp");
 	if (!mkdtemp(test_folder_path))
 		test_fail(__FILE__, __LINE__, "cannot make %s", test_folder_path);
 	atexit(test_folder_remove);
