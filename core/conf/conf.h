@@ -174,16 +174,16 @@ int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice n
 		     struct conf **ret, struct error *error);
 
 enum conf_verdict {
-	CONF_COMPLETE,	 /* may be written; conf_live_write still checks what it says */
+	CONF_COMPLETE,   /* may be written; conf_live_write still checks what it says */
 	CONF_INCOMPLETE, /* more text could make it complete */
-	CONF_INVALID,	 /* no text behind it can */
+	CONF_INVALID,    /* no text behind it can */
 };
 
-/* Whether `text` is one object, `KIND: { … };`, by its form alone: the verdict for write(2) on an object file. `error`
- * has line, column and message unless it is complete. [any] */
+/* Whether `text` is one object, `KIND: { … };`, by its form alone: the verdict for write(2) on an
+ * object file. `error` has line, column and message unless it is complete. [any] */
 enum conf_verdict conf_judge(struct slice text, struct error *error);
-/* Appends `text` as a quoted string that reads back as the same bytes, for texts given to conf_live_write. Text must be
- * valid UTF-8 without NUL. */
+/* Appends `text` as a quoted string that reads back as the same bytes, for texts given to
+ * conf_live_write. Text must be valid UTF-8 without NUL. */
 void conf_append_string(struct buffer *out, struct slice text);
 
 /* The option tables as the body of tidegate.conf(5) in man(7) format, and as a commented sample. */

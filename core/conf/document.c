@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Marries the pre-scan's marks to libconfig's settings: both are in document order, so one walk pairs them, and each
- * setting's hook is its mark. A pair that does not match would be two readings of one text, and is refused. */
+/* Marries the pre-scan's marks to libconfig's settings: both are in document order, so one walk
+ * pairs them, and each setting's hook is its mark. A pair that does not match would be two readings
+ * of one text, and is refused. */
 #include "conf/document.h"
 
 #include <errno.h>
@@ -36,14 +37,15 @@ static int build(struct document *document, bool single, struct report *report)
 	enum prescan_verdict verdict;
 	size_t paired = 0;
 
-	verdict = single ? prescan_object(text, &document->prescan, &error) :
-			   prescan_document(text, &document->prescan, &error);
+	verdict = single ? prescan_object(text, &document->prescan, &error)
+			 : prescan_document(text, &document->prescan, &error);
 	if (verdict != PRESCAN_COMPLETE) {
 		place.line = error.line;
 		place.column = error.column;
 		return report_at(report, &place, "%s", error.message);
 	}
-	/* libconfig wants a NUL, and a line break behind a comment; nothing may move: marks point into the text. */
+	/* libconfig wants a NUL, and a line break behind a comment; nothing may move: marks point
+	 * into the text. */
 	if (!config_read_string(&document->config, document->text.data)) {
 		place.line = (uint32_t)config_error_line(&document->config);
 		return report_at(report, &place, "%s", config_error_text(&document->config));

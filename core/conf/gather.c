@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds objects. What people's editors leave in a folder is passed over; any other stray name is an error, because a
- * file that is silently not read is the typo that costs a night. */
+/* Finds objects. What people's editors leave in a folder is passed over; any other stray name is an
+ * error, because a file that is silently not read is the typo that costs a night. */
 #include "conf/gather.h"
 
 #include <dirent.h>
@@ -24,10 +24,11 @@ static void check_owner(const struct gather *gather, const struct object *object
 			  "\"files\"; move it there, or set owners.%s = \"files\"",
 			  kind, conf->state, kind, kind);
 	else
-		report_at(gather->report, &object->place,
-			  "%s objects are owned by \"files\" (%s/%s and the main file), and this is "
-			  "a place of \"live\"; move it there, or set owners.%s = \"live\"",
-			  kind, conf->objects_folder, kind, kind);
+		report_at(
+		    gather->report, &object->place,
+		    "%s objects are owned by \"files\" (%s/%s and the main file), and this is "
+		    "a place of \"live\"; move it there, or set owners.%s = \"live\"",
+		    kind, conf->objects_folder, kind, kind);
 }
 
 /* Reads `group` into an object and keeps it if it has a name. */
@@ -63,7 +64,8 @@ static int take_list(const struct gather *gather, const struct document *documen
 	int count = config_setting_length(list), r = 0;
 
 	if (!config_setting_is_list(list) && !(config_setting_is_array(list) && count == 0)) {
-		report_at(gather->report, &place, "\"%s\" must be a list of groups, ( { … }, { … } )",
+		report_at(gather->report, &place,
+			  "\"%s\" must be a list of groups, ( { … }, { … } )",
 			  config_setting_name(list));
 		return 0;
 	}
@@ -103,14 +105,14 @@ static int take_document(const struct gather *gather, const struct document *doc
 			 struct object *object)
 {
 	const config_setting_t *group =
-		config_setting_get_elem(config_root_setting(&document->config), 0);
+	    config_setting_get_elem(config_root_setting(&document->config), 0);
 	struct conf_place place = document_place(document, group);
 	const char *kind = conf_kind_name(object->kind);
 
 	if (strcmp(config_setting_name(group), kind) != 0) {
 		report_at(gather->report, &place,
-			  "this is a file of kind %s: write %s: { … }; instead of %.64s", kind, kind,
-			  config_setting_name(group));
+			  "this is a file of kind %s: write %s: { … }; instead of %.64s", kind,
+			  kind, config_setting_name(group));
 		return 0;
 	}
 	return take(gather, document, group, object);
@@ -122,8 +124,8 @@ static int keep_name(const struct gather *gather, const struct object *object)
 	return objects_add(gather->objects, object) < 0 ? report_no_memory(gather->report) : 0;
 }
 
-int gather_text(const struct gather *gather, enum conf_kind kind, const char *name, const char *file,
-		struct slice text, enum conf_owner owner)
+int gather_text(const struct gather *gather, enum conf_kind kind, const char *name,
+		const char *file, struct slice text, enum conf_owner owner)
 {
 	struct object object = { .kind = kind, .owner = owner, .name = name, .place.file = file };
 	_cleanup_(document_fini) struct document document;
@@ -172,7 +174,8 @@ static int take_entry(const struct gather *gather, const char *folder, const cha
 		return report_no_memory(gather->report);
 	if (!ends(stem, SLICE(".conf"))) {
 		report_at(gather->report, &place,
-			  "object files are named NAME.conf; rename it, or move it out of %s", folder);
+			  "object files are named NAME.conf; rename it, or move it out of %s",
+			  folder);
 		return 0;
 	}
 	stem.len -= sizeof(".conf") - 1;
@@ -243,8 +246,8 @@ static int take_kind(const struct gather *gather, const char *folder, const char
 		return walk(gather, path, take_entry, *object);
 	close = option_suggest(kinds, slice_of(entry));
 	if (close)
-		report_at(gather->report, &place, "\"%s\" is no kind of object; did you mean \"%s\"?",
-			  entry, close->name);
+		report_at(gather->report, &place,
+			  "\"%s\" is no kind of object; did you mean \"%s\"?", entry, close->name);
 	else
 		report_at(gather->report, &place,
 			  "\"%s\" is no kind of object; objects stand in provider, model, route, "
@@ -270,5 +273,5 @@ const char *gather_path(struct snapshot *snapshot, const char *folder, enum conf
 	hidden = file.data[0] == '.'; /* a dotfile would be passed over */
 	return arena_printf(&snapshot->arena, "%s/%s/%s%.*s.conf", folder, conf_kind_name(kind),
 			    hidden ? "%2E" : "", (int)(file.len - hidden), file.data + hidden)
-		.ptr;
+	    .ptr;
 }

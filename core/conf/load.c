@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A load from start to end: main file, inline objects, conf.d, live folder, references. Errors are gathered all the way,
- * and any of them makes the whole load fail. */
+/* A load from start to end: main file, inline objects, conf.d, live folder, references. Errors are
+ * gathered all the way, and any of them makes the whole load fail. */
 #include <errno.h>
 
 #include "conf/gather.h"

@@ -11,12 +11,12 @@ enum {
 	DAY_MS = 86400000,
 };
 
-#define SECTION(variable, section_name, text)                                                      \
-	static const struct option_section variable = {                                            \
-		.name = section_name,                                                              \
-		.doc = text,                                                                       \
-		.rows = variable##_rows,                                                           \
-		.count = ARRAY_SIZE(variable##_rows),                                              \
+#define SECTION(variable, section_name, text)           \
+	static const struct option_section variable = { \
+		.name = section_name,                   \
+		.doc = text,                            \
+		.rows = variable##_rows,                \
+		.count = ARRAY_SIZE(variable##_rows),   \
 	}
 
 #define MAIN(field) .offset = offsetof(struct conf, field)
@@ -50,14 +50,18 @@ static const struct option plugins_rows[] = {
 };
 SECTION(plugins, "plugins", "Plugins.");
 
-#define OWNER(kind_name, kind_value, text)                                                         \
-	{ kind_name, OPTION_OWNER, 0, MAIN(owners[kind_value]), .fallback = text,                  \
-	  .values = "files|live",                                                                  \
-	  .doc = "Who owns objects of this kind." }
+#define OWNER(kind_name, kind_value, text)                            \
+	{                                                             \
+		kind_name, OPTION_OWNER, 0, MAIN(owners[kind_value]), \
+		    .fallback = text, .values = "files|live",         \
+		    .doc = "Who owns objects of this kind."           \
+	}
 
 static const struct option owners_rows[] = {
-	OWNER("provider", CONF_PROVIDER, "files"), OWNER("model", CONF_MODEL, "files"),
-	OWNER("route", CONF_ROUTE, "files"),	   OWNER("tenant", CONF_TENANT, "files"),
+	OWNER("provider", CONF_PROVIDER, "files"),
+	OWNER("model", CONF_MODEL, "files"),
+	OWNER("route", CONF_ROUTE, "files"),
+	OWNER("tenant", CONF_TENANT, "files"),
 	OWNER("key", CONF_KEY, "live"),
 };
 SECTION(owners, "owners",
@@ -99,12 +103,17 @@ static const struct option limits_rows[] = {
 };
 SECTION(limits, "limits", "What clients can make grow, and for how long.");
 
-#define GROUP(section_name, row_name)                                                              \
-	{ row_name, OPTION_GROUP, .section = &(section_name), .doc = "" }
+#define GROUP(section_name, row_name)                                         \
+	{                                                                     \
+		row_name, OPTION_GROUP, .section = &(section_name), .doc = "" \
+	}
 #define OBJECTS(row_name, kind_value, kind_name)                                                   \
-	{ row_name, OPTION_OBJECTS, .kind = kind_value,                                            \
-	  .doc = "Objects of kind " kind_name ", as a list of groups, each with its name. The "    \
-		 "same as files in conf.d/" kind_name "." }
+	{                                                                                          \
+		row_name, OPTION_OBJECTS, .kind = kind_value,                                      \
+					  .doc = "Objects of kind " kind_name                      \
+						 ", as a list of groups, each with its name. The " \
+						 "same as files in conf.d/" kind_name "."          \
+	}
 
 static const struct option main_rows[] = {
 	GROUP(api, "api"),
@@ -140,9 +149,13 @@ const struct option_section options_main = {
 };
 
 #define OBJECT_NAME                                                                              \
-	{ "name", OPTION_NAME, OPTION_REQUIRED, OBJECT(name),                                      \
-	  .doc = "The object's name, 1 to 128 bytes. In a file of its own the file's name says "   \
-		 "it, percent-encoded." }
+	{                                                                                        \
+		"name", OPTION_NAME, OPTION_REQUIRED, OBJECT(name),                              \
+		    .example = "alpha",                                                          \
+		    .doc = "The object's name, 1 to 128 bytes. In a file of its own the file's " \
+			   "name says "                                                          \
+			   "it, percent-encoded."                                                \
+	}
 
 static const struct option provider_rows[] = {
 	OBJECT_NAME,
@@ -188,8 +201,11 @@ static const struct option provider_rows[] = {
 };
 SECTION(provider, "provider", "A provider: where calls go, and with which secret.");
 
-#define MONEY(row_name, field, text)                                                               \
-	{ row_name, OPTION_MONEY, 0, OBJECT(model.price.field), .example = "0.15", .doc = text }
+#define MONEY(row_name, field, text)                                                     \
+	{                                                                                \
+		row_name, OPTION_MONEY, 0, OBJECT(model.price.field), .example = "0.15", \
+								      .doc = text        \
+	}
 
 static const struct option price_rows[] = {
 	MONEY("input_usd_per_mtok", input_femto,

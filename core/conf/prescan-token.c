@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens as libconfig 1.5 reads them, less what it would change silently: integers beyond their type wrap there, unknown
- * escapes stay literal, a NUL cuts a string. The bytes are checked as a whole before the first token. */
+/* Tokens as libconfig 1.5 reads them, less what it would change silently: integers beyond their
+ * type wrap there, unknown escapes stay literal, a NUL cuts a string. The bytes are checked as a
+ * whole before the first token. */
 #include "conf/prescan-token.h"
 
 #include <ctype.h>
@@ -222,8 +223,9 @@ static int read_string(struct token_reader *reader)
 	reader->at++;
 	while (r == 0 && reader->at < reader->end && *reader->at != '"') {
 		if (*reader->at == '\n')
-			return token_fault_at(reader, reader->line, column,
-					      "the string is not closed on its line; close it with \"");
+			return token_fault_at(
+			    reader, reader->line, column,
+			    "the string is not closed on its line; close it with \"");
 		r = *reader->at == '\\' ? read_escape(reader) : step(reader);
 	}
 	if (r < 0)
@@ -273,7 +275,8 @@ static bool is_float(struct slice text)
 }
 
 /* The digits of an integer without sign, 0x and L; empty if it is none. */
-static struct slice integer_digits(struct slice text, bool *ret_hex, bool *ret_negative, bool *ret_long)
+static struct slice integer_digits(struct slice text, bool *ret_hex, bool *ret_negative,
+				   bool *ret_long)
 {
 	struct slice rest = text;
 
@@ -296,8 +299,8 @@ static struct slice integer_digits(struct slice text, bool *ret_hex, bool *ret_n
 	return rest;
 }
 
-static int check_integer(struct token_reader *reader, struct slice magnitude, bool hex, bool negative,
-			 bool wide)
+static int check_integer(struct token_reader *reader, struct slice magnitude, bool hex,
+			 bool negative, bool wide)
 {
 	const struct token *token = &reader->token;
 	uint64_t most = wide ? INT64_MAX : INT32_MAX, value = 0;
@@ -305,8 +308,8 @@ static int check_integer(struct token_reader *reader, struct slice magnitude, bo
 	most += negative ? 1 : 0;
 	for (size_t i = 0; i < magnitude.len; i++) {
 		char c = magnitude.ptr[i];
-		uint64_t digit = isdigit((unsigned char)c) ? (uint64_t)(c - '0') :
-							     (uint64_t)((c | 0x20) - 'a' + 10);
+		uint64_t digit = isdigit((unsigned char)c) ? (uint64_t)(c - '0')
+							   : (uint64_t)((c | 0x20) - 'a' + 10);
 		uint64_t base = hex ? 16 : 10;
 
 		if (value > (most - digit) / base) {
@@ -357,18 +360,18 @@ static void read_name(struct token_reader *reader)
 		reader->at++;
 	token->text.len = (size_t)(reader->at - token->text.ptr);
 	token->open = reader->at == reader->end;
-	token->type = slice_case_eq(token->text, SLICE("true")) ||
-				      slice_case_eq(token->text, SLICE("false")) ?
-			      TOKEN_BOOLEAN :
-			      TOKEN_NAME;
+	token->type =
+	    slice_case_eq(token->text, SLICE("true")) || slice_case_eq(token->text, SLICE("false"))
+		? TOKEN_BOOLEAN
+		: TOKEN_NAME;
 }
 
 static int read_mark(struct token_reader *reader)
 {
 	static const char marks[] = "=:,;{}[]()";
 	static const enum token_type types[] = {
-		TOKEN_ASSIGN,	 TOKEN_ASSIGN, TOKEN_COMMA,	TOKEN_SEMICOLON, TOKEN_GROUP,
-		TOKEN_GROUP_END, TOKEN_ARRAY,  TOKEN_ARRAY_END, TOKEN_LIST,	 TOKEN_LIST_END,
+		TOKEN_ASSIGN,    TOKEN_ASSIGN, TOKEN_COMMA,     TOKEN_SEMICOLON, TOKEN_GROUP,
+		TOKEN_GROUP_END, TOKEN_ARRAY,  TOKEN_ARRAY_END, TOKEN_LIST,      TOKEN_LIST_END,
 	};
 	const char *found = *reader->at ? strchr(marks, *reader->at) : NULL;
 	struct token *token = &reader->token;
@@ -382,8 +385,9 @@ static int read_mark(struct token_reader *reader)
 		return 0;
 	}
 	if (token->text.ptr[0] == '@')
-		return token_fault_at(reader, token->line, token->column,
-				      "@include is not allowed; put objects into conf.d/KIND/NAME.conf");
+		return token_fault_at(
+		    reader, token->line, token->column,
+		    "@include is not allowed; put objects into conf.d/KIND/NAME.conf");
 	token->open = token->text.ptr[0] == '/' && reader->at == reader->end;
 	if (token->text.ptr[0] != '/')
 		return token_fault_at(reader, token->line, token->column,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The strict pass: a recursive descent over libconfig's grammar, bounded in depth. A fault that lies at the very end of
- * the text is "incomplete", any other is "invalid"; that one rule is what write(2) on an object file stands on. */
+/* The strict pass: a recursive descent over libconfig's grammar, bounded in depth. A fault that
+ * lies at the very end of the text is "incomplete", any other is "invalid"; that one rule is what
+ * write(2) on an object file stands on. */
 #include "conf/prescan.h"
 
 #include <errno.h>
@@ -151,8 +152,9 @@ static int scan_elements(struct scan *scan, enum token_type end)
 		if (r < 0)
 			return r;
 		if (end == TOKEN_ARRAY_END && token_opens(type))
-			return token_fault_at(reader, at.line, at.column,
-					      "an array [ … ] holds plain values; write a list ( … )");
+			return token_fault_at(
+			    reader, at.line, at.column,
+			    "an array [ … ] holds plain values; write a list ( … )");
 		if (first == TOKEN_END)
 			first = type;
 		if (end == TOKEN_ARRAY_END && type != first)
@@ -161,13 +163,14 @@ static int scan_elements(struct scan *scan, enum token_type end)
 		if (reader->token.type == end)
 			break;
 		if (reader->token.type != TOKEN_COMMA)
-			return scan_unexpected(scan, end == TOKEN_ARRAY_END ? "',' or ']'" :
-										 "',' or ')'");
+			return scan_unexpected(scan, end == TOKEN_ARRAY_END ? "',' or ']'"
+									    : "',' or ')'");
 		r = token_next(reader);
 		if (r < 0)
 			return r;
 		if (reader->token.type == end)
-			return token_fault(reader, "no element follows the comma; remove the comma");
+			return token_fault(reader,
+					   "no element follows the comma; remove the comma");
 	}
 	return 0;
 }
@@ -238,8 +241,9 @@ static int scan_single(struct scan *scan)
 	if (r < 0)
 		return r;
 	if (reader->token.type != TOKEN_END)
-		return token_fault_at(reader, reader->token.line, reader->token.column,
-				      "one file holds one object, KIND: { … }; nothing may follow it");
+		return token_fault_at(
+		    reader, reader->token.line, reader->token.column,
+		    "one file holds one object, KIND: { … }; nothing may follow it");
 	if (scan->ret->marks[0].value.ptr[0] != '{')
 		return token_fault_at(reader, scan->ret->marks[0].value_line,
 				      scan->ret->marks[0].value_column,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values by their row's type. Every refusal says what the value must be and stands at the value's own column. */
+/* Values by their row's type. Every refusal says what the value must be and stands at the value's
+ * own column. */
 #include "conf/read-value.h"
 
 #include <errno.h>
@@ -158,7 +159,7 @@ static int read_text(const struct reader *reader, const config_setting_t *settin
 		return not_of_values(reader, setting, option, text);
 	if (option->type == OPTION_NAME && option->extra)
 		*(struct conf_place *)at(base, option->extra) =
-			document_value_place(reader->document, setting);
+		    document_value_place(reader->document, setting);
 	r = store_text(reader, option, base, text);
 	if (r < 0 || option->type != OPTION_FILE)
 		return r;
@@ -175,7 +176,7 @@ static int read_owner(const struct reader *reader, const config_setting_t *setti
 	if (!one_of(text, option->values))
 		return not_of_values(reader, setting, option, text);
 	*(enum conf_owner *)at(base, option->offset) =
-		slice_eq_str(text, "live") ? CONF_OWNER_LIVE : CONF_OWNER_FILES;
+	    slice_eq_str(text, "live") ? CONF_OWNER_LIVE : CONF_OWNER_FILES;
 	return 0;
 }
 
@@ -272,7 +273,8 @@ static int read_sha256(const struct reader *reader, const config_setting_t *sett
 	return 0;
 }
 
-/* Numbers keep the text they are written in, so that a fraction goes through no float; integers become decimal. */
+/* Numbers keep the text they are written in, so that a fraction goes through no float; integers
+ * become decimal. */
 static int read_plugin_option(const struct reader *reader, const config_setting_t *setting,
 			      struct conf_plugin_option *out)
 {
@@ -397,7 +399,7 @@ int read_fallback(const struct reader *reader, const struct option *option, void
 		return 0;
 	case OPTION_OWNER:
 		*(enum conf_owner *)at(base, option->offset) =
-			slice_eq_str(text, "live") ? CONF_OWNER_LIVE : CONF_OWNER_FILES;
+		    slice_eq_str(text, "live") ? CONF_OWNER_LIVE : CONF_OWNER_FILES;
 		return 0;
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:

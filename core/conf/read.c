@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The walk over a group and its rows: unknown and missing members, and nested groups. Values are read-value.c's. */
+/* The walk over a group and its rows: unknown and missing members, and nested groups. Values are
+ * read-value.c's. */
 #include "conf/read.h"
 
 #include <errno.h>
@@ -13,7 +14,8 @@ enum {
 static int read_rows(const struct reader *reader, const config_setting_t *group,
 		     const struct option_section *section, void *base);
 
-/* The rows of all sections stand at compile time, so a fault in a default is a bug that the first start shows. */
+/* The rows of all sections stand at compile time, so a fault in a default is a bug that the first
+ * start shows. */
 int read_defaults(const struct reader *reader, const struct option_section *section, void *base)
 {
 	for (size_t i = 0; i < section->count; i++) {
@@ -44,8 +46,8 @@ static int unknown(const struct reader *reader, const config_setting_t *setting,
 		return report_at(reader->report, &place,
 				 "unknown option \"%.64s\"%s%s; did you mean \"%s\"?", name, in,
 				 section->name, close->name);
-	return report_at(reader->report, &place, "unknown option \"%.64s\"%s%s; remove it", name, in,
-			 section->name);
+	return report_at(reader->report, &place, "unknown option \"%.64s\"%s%s; remove it", name,
+			 in, section->name);
 }
 
 static int read_nested(const struct reader *reader, const config_setting_t *setting,
@@ -98,10 +100,10 @@ static int read_rows(const struct reader *reader, const config_setting_t *group,
 	for (int i = 0; i < count; i++) {
 		const config_setting_t *member = config_setting_get_elem(group, (unsigned int)i);
 		const struct option *option =
-			option_find(section, slice_of(config_setting_name(member)));
+		    option_find(section, slice_of(config_setting_name(member)));
 
-		r = option ? read_member(reader, member, option, base) :
-			     unknown(reader, member, section);
+		r = option ? read_member(reader, member, option, base)
+			   : unknown(reader, member, section);
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cross references. Objects are sorted by kind and name first, so that look-ups work as soon as a kind's array stands;
- * kinds are resolved in the order of their references. */
+/* Cross references. Objects are sorted by kind and name first, so that look-ups work as soon as a
+ * kind's array stands; kinds are resolved in the order of their references. */
 #include "conf/resolve.h"
 
 #include <errno.h>
@@ -71,7 +71,8 @@ static void check_provider(const struct object *object, struct report *report)
 			  "a provider's name must not contain \"/\": it would make "
 			  "PROVIDER/UPSTREAM_MODEL ambiguous");
 	if (!provider->cert_file != !provider->key_file)
-		report_at(report, &object->place, "cert_file and key_file are given together or not at all");
+		report_at(report, &object->place,
+			  "cert_file and key_file are given together or not at all");
 	if (plain && https)
 		report_at(report, &object->place,
 			  "lane \"plain\" cannot reach an https:// address; use \"auto\"");
@@ -148,8 +149,9 @@ static int resolve_model(struct snapshot *snapshot, struct object *object, struc
 	return 0;
 }
 
-static void resolve_target(const struct conf *conf, const char *text, const struct conf_place *place,
-			   struct conf_target *target, struct report *report)
+static void resolve_target(const struct conf *conf, const char *text,
+			   const struct conf_place *place, struct conf_target *target,
+			   struct report *report)
 {
 	struct slice upstream, name = slice_cut(slice_of(text), '/', &upstream);
 
@@ -161,7 +163,8 @@ static void resolve_target(const struct conf *conf, const char *text, const stru
 	}
 	if (upstream.len == 0) {
 		report_at(report, place,
-			  "there is no model \"%s\"; name a model, or PROVIDER/UPSTREAM_MODEL", text);
+			  "there is no model \"%s\"; name a model, or PROVIDER/UPSTREAM_MODEL",
+			  text);
 		return;
 	}
 	target->provider = conf_find_provider(conf, name);
@@ -201,7 +204,8 @@ static int resolve_key(struct snapshot *snapshot, struct object *object, struct 
 		return 0;
 	key->tenant = conf_find_tenant(&snapshot->conf, slice_of(object->refers));
 	if (!key->tenant)
-		report_at(report, &object->refers_place, "there is no tenant \"%s\"", object->refers);
+		report_at(report, &object->refers_place, "there is no tenant \"%s\"",
+			  object->refers);
 	return 0;
 }
 
@@ -228,10 +232,11 @@ static int check_keys(const struct conf *conf, struct report *report)
 		const struct conf_key *a = keys[i - 1], *b = keys[i];
 		if (memcmp(a->sha256, b->sha256, sizeof(none)) == 0 &&
 		    memcmp(a->sha256, none, sizeof(none)) != 0)
-			report_at(report, &b->place,
-				  "the sha256 is that of key \"%s\", at %s:%u; each key is a secret "
-				  "of its own",
-				  a->name, a->place.file, a->place.line);
+			report_at(
+			    report, &b->place,
+			    "the sha256 is that of key \"%s\", at %s:%u; each key is a secret "
+			    "of its own",
+			    a->name, a->place.file, a->place.line);
 	}
 	return 0;
 }
@@ -242,9 +247,11 @@ static const struct kind_row {
 	int (*resolve)(struct snapshot *snapshot, struct object *object, struct report *report);
 	size_t source, size, items, count;
 } kind_rows[] = {
-#define KIND(value, name)                                                                          \
-	{ value, resolve_##name, offsetof(struct object, name), sizeof(struct conf_##name),        \
-	  offsetof(struct conf, name##s), offsetof(struct conf, name##_count) }
+#define KIND(value, name)                                                                         \
+	{                                                                                         \
+		value, resolve_##name, offsetof(struct object, name), sizeof(struct conf_##name), \
+		    offsetof(struct conf, name##s), offsetof(struct conf, name##_count)           \
+	}
 	KIND(CONF_PROVIDER, provider), KIND(CONF_TENANT, tenant), KIND(CONF_MODEL, model),
 	KIND(CONF_ROUTE, route),       KIND(CONF_KEY, key),
 #undef KIND

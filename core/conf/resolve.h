@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a heap of objects to the arrays of a snapshot: each name once per kind, each reference to something there. */
+/* From a heap of objects to the arrays of a snapshot: each name once per kind, each reference to
+ * something there. */
 #pragma once
 
 #include "conf/report.h"

@@ -120,10 +120,11 @@ int secret_read(struct snapshot *snapshot, const char *text, const struct conf_p
 		return r < 0 ? r : read_file(snapshot, path, place, ret, error);
 	}
 	if (!slice_eq_str(scheme, "file") || rest.len == 0)
-		return error_set_at(error, -EINVAL, place->file, place->line, place->column,
-				    "a secret must not stand in the configuration; write it to a file "
-				    "of mode 0600 and name that, secret = \"file:PATH\", or use "
-				    "\"credential:NAME\"");
+		return error_set_at(
+		    error, -EINVAL, place->file, place->line, place->column,
+		    "a secret must not stand in the configuration; write it to a file "
+		    "of mode 0600 and name that, secret = \"file:PATH\", or use "
+		    "\"credential:NAME\"");
 	path = snapshot_path(snapshot, snapshot->folder, rest);
 	if (!path)
 		return error_set(error, -ENOMEM, "out of memory");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lifetime of a configuration and the look-ups in it. The arrays are sorted by name when they are resolved; a look-up is
- * a binary search and takes no memory of its own. */
+/* Lifetime of a configuration and the look-ups in it. The arrays are sorted by name when they are
+ * resolved; a look-up is a binary search and takes no memory of its own. */
 #include "conf/snapshot.h"
 
 #include <assert.h>
@@ -137,11 +137,11 @@ static const void *find(const void *items, size_t count, size_t size, struct sli
 	return NULL;
 }
 
-#define FIND(kind)                                                                                 \
-	static_assert(offsetof(struct conf_##kind, name) == 0, "find() reads the name there");     \
-	const struct conf_##kind *conf_find_##kind(const struct conf *conf, struct slice name)     \
-	{                                                                                          \
-		return find(conf->kind##s, conf->kind##_count, sizeof(*conf->kind##s), name);      \
+#define FIND(kind)                                                                             \
+	static_assert(offsetof(struct conf_##kind, name) == 0, "find() reads the name there"); \
+	const struct conf_##kind *conf_find_##kind(const struct conf *conf, struct slice name) \
+	{                                                                                      \
+		return find(conf->kind##s, conf->kind##_count, sizeof(*conf->kind##s), name);  \
 	}
 
 FIND(provider)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks of single values. Text has passed the pre-scan: it is valid UTF-8 but for what escapes may have put there. */
+/* Checks of single values. Text has passed the pre-scan: it is valid UTF-8 but for what escapes may
+ * have put there. */
 #include "conf/value.h"
 
 #include <arpa/inet.h>
@@ -119,7 +120,8 @@ const char *value_check_url(struct slice text)
 	if (memchr(text.ptr, ' ', text.len))
 		return "must not contain a blank";
 	authority = slice_cut(rest, '/', &rest);
-	return is_authority(authority, false) ? NULL : "must name a host, as in https://HOST:PORT/PATH";
+	return is_authority(authority, false) ? NULL
+					      : "must name a host, as in https://HOST:PORT/PATH";
 }
 
 const char *value_check_listen(struct slice text)
@@ -146,8 +148,9 @@ const char *value_parse_money(struct slice text, int64_t *ret_femto)
 		return form;
 	for (size_t i = 0; i < whole.len + FRACTION_DIGITS; i++) {
 		size_t behind = i - whole.len;
-		char c = i < whole.len ? whole.ptr[i] : behind < fraction.len ? fraction.ptr[behind] :
-										'0';
+		char c = i < whole.len           ? whole.ptr[i]
+			 : behind < fraction.len ? fraction.ptr[behind]
+						 : '0';
 		if (!isdigit((unsigned char)c))
 			return form;
 		if (__builtin_mul_overflow(femto, 10, &femto) ||
