@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The option table as text for people: a body for tidegate.conf(5), and a sample in which every
  * option stands commented out with its default. */
+#include "base/cleanup.h"
 #include "conf/options.h"
 
 /* Text in man(7): backslashes, and a dot or quote where a line begins. */

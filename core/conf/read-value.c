@@ -134,8 +134,9 @@ static int read_secret(const struct reader *reader, const config_setting_t *sett
 	struct error error = { 0 };
 	int r;
 
-	r = secret_read(reader->snapshot, config_setting_get_string(setting), &place,
-			at(base, option->extra), &error);
+	r = secret_read(reader->snapshot, ((const struct object *)base)->owner,
+			config_setting_get_string(setting), &place, at(base, option->extra),
+			&error);
 	if (r < 0)
 		return report_error(reader->report, r, &error);
 	return store_text(reader, option, base, slice_of(config_setting_get_string(setting)));

@@ -108,8 +108,30 @@ static int credential_path(struct snapshot *snapshot, struct slice name,
 	return *ret ? 0 : error_set(error, -ENOMEM, "out of memory");
 }
 
-int secret_read(struct snapshot *snapshot, const char *text, const struct conf_place *place,
-		const char **ret, struct error *error)
+static bool within(const char *path, const char *folder)
+{
+	struct slice rest = slice_of(path);
+	static const struct slice secrets = { "/secrets/", 9 };
+
+	if (!slice_starts(rest, slice_of(folder)))
+		return false;
+	rest = slice_skip(rest, strlen(folder));
+	return slice_starts(rest, secrets) && !strstr(path, "/../");
+}
+
+static int check_place(const struct snapshot *snapshot, enum conf_owner owner, const char *path,
+		       const struct conf_place *place, struct error *error)
+{
+	if (owner == CONF_OWNER_FILES || within(path, snapshot->folder) ||
+	    within(path, snapshot->conf.state))
+		return 0;
+	return error_set_at(error, -EINVAL, place->file, place->line, place->column,
+			    "a live object may name secrets in %s/secrets and %s/secrets alone",
+			    snapshot->folder, snapshot->conf.state);
+}
+
+int secret_read(struct snapshot *snapshot, enum conf_owner owner, const char *text,
+		const struct conf_place *place, const char **ret, struct error *error)
 {
 	struct slice rest, scheme = slice_cut(slice_of(text), ':', &rest);
 	const char *path = NULL;
@@ -128,5 +150,6 @@ int secret_read(struct snapshot *snapshot, const char *text, const struct conf_p
 	path = snapshot_path(snapshot, snapshot->folder, rest);
 	if (!path)
 		return error_set(error, -ENOMEM, "out of memory");
-	return read_file(snapshot, path, place, ret, error);
+	r = check_place(snapshot, owner, path, place, error);
+	return r < 0 ? r : read_file(snapshot, path, place, ret, error);
 }
