@@ -94,7 +94,7 @@ await check('error-mid-stream-is-an-error', async () => {
 
 await check('abort-mid-stream-reaches-upstream', async () => {
 	const prompt = `abort messages ${process.hrtime.bigint()}`;
-	const stream = await client.messages.create(ask('text@words=2000,between_ms=10', prompt, { stream: true }));
+	const stream = await client.messages.create(ask('text.words-2000.between-10', prompt, { stream: true }));
 	let events = 0, left;
 	for await (const _ of stream) {
 		if (++events < 6) continue;
@@ -112,7 +112,7 @@ await check('abort-mid-stream-reaches-upstream', async () => {
 await check('50-concurrent-streams', async () => {
 	await Promise.all(Array.from({ length: 50 }, async (_, n) => {
 		const prompt = `message stream ${n}`;
-		const message = await client.messages.stream(ask('text@words=30,between_ms=5', prompt)).finalMessage();
+		const message = await client.messages.stream(ask('text.words-30.between-5', prompt)).finalMessage();
 		assert.equal(text(message), expected(prompt, 30));
 	}));
 });

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PyPI package `anthropic`, unmodified: the checks and the environment of sdk-anthropic.mjs, in Python."""
+"""The PyPI package `anthropic`, unmodified: the checks and the environment of sdk-anthropic.mjs,
+in Python."""
 
 import asyncio
 import os
@@ -11,18 +12,30 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import anthropic  # noqa: E402
 from tap import Suite, equal  # noqa: E402
 
-BASE, KEY, TARGET = os.environ["CLIENT_BASE_URL"], os.environ["CLIENT_KEY"], os.environ["CLIENT_TARGET"]
+BASE, KEY, TARGET = (
+    os.environ["CLIENT_BASE_URL"],
+    os.environ["CLIENT_KEY"],
+    os.environ["CLIENT_TARGET"],
+)
 PREFIX = os.environ.get("CLIENT_PREFIX", "")
 client = anthropic.Anthropic(base_url=BASE, api_key=KEY, max_retries=0, timeout=60)
 suite = Suite()
 TOOLS = [
-    {"name": name, "description": name, "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    {
+        "name": name,
+        "description": name,
+        "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+    }
     for name in ("weather", "news")
 ]
 
 
 def ask(model, prompt):
-    return {"model": PREFIX + model, "max_tokens": 256, "messages": [{"role": "user", "content": prompt}]}
+    return {
+        "model": PREFIX + model,
+        "max_tokens": 256,
+        "messages": [{"role": "user", "content": prompt}],
+    }
 
 
 def text(message):
@@ -64,7 +77,10 @@ def check_calls(answer):
     equal(answer.stop_reason, "tool_use", "stop_reason")
     equal(
         [(block.type, block.name, block.input) for block in answer.content],
-        [("tool_use", name, {"city": f"c{n}", "n": n}) for n, name in enumerate(("weather", "weather", "news"))],
+        [
+            ("tool_use", name, {"city": f"c{n}", "n": n})
+            for n, name in enumerate(("weather", "weather", "news"))
+        ],
         "tool calls",
     )
 
@@ -104,11 +120,15 @@ def stream_fails(model):
 def concurrent_streams():
     async def one(async_client, n):
         prompt = f"message stream {n}"
-        async with async_client.messages.stream(**ask("text@words=30,between_ms=5", prompt)) as running:
+        async with async_client.messages.stream(
+            **ask("text.words-30.between-5", prompt)
+        ) as running:
             equal(text(await running.get_final_message()), expected(prompt, 30), "content")
 
     async def every():
-        async with anthropic.AsyncAnthropic(base_url=BASE, api_key=KEY, max_retries=0, timeout=60) as async_client:
+        async with anthropic.AsyncAnthropic(
+            base_url=BASE, api_key=KEY, max_retries=0, timeout=60
+        ) as async_client:
             await asyncio.gather(*(one(async_client, n) for n in range(50)))
 
     asyncio.run(every())

@@ -217,7 +217,7 @@ const record = async (prompt) => {
 if (!simulated) {
 	await check('abort-mid-stream-reaches-upstream', async () => {
 		const prompt = `abort ${process.hrtime.bigint()}`;
-		const stream = await create({ model: 'text@words=2000,between_ms=10', messages: user(prompt), stream: true });
+		const stream = await create({ model: 'text.words-2000.between-10', messages: user(prompt), stream: true });
 		let chunks = 0, left;
 		for await (const _ of stream) {
 			if (++chunks < 4) continue;
@@ -235,7 +235,7 @@ if (!simulated) {
 		const prompt = `abort early ${process.hrtime.bigint()}`;
 		const abort = new AbortController();
 		const pending = thrown(() => create(
-			{ model: 'text@first_ms=20000', messages: user(prompt) }, { signal: abort.signal }));
+			{ model: 'text.first-20000', messages: user(prompt) }, { signal: abort.signal }));
 		await waitUntil(() => record(prompt), 5000, 'the upstream has the request');
 		const left = monotonic();
 		abort.abort();
@@ -249,7 +249,7 @@ if (!simulated) {
 }
 
 await check('200-concurrent-streams', async () => {
-	const model = simulated ? 'sim-text@between_ms=5,words=30' : 'text@words=30,between_ms=5';
+	const model = simulated ? 'sim-text-30' : 'text.words-30.between-5';
 	const ask = (prompt) => create({ model, messages: user(prompt), stream: true });
 	await Promise.all(Array.from({ length: 200 }, async (_, n) => {
 		const prompt = `stream number ${n} of 200`;

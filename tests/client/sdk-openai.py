@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PyPI package `openai`, unmodified: the checks and the environment of sdk-openai.mjs, in Python."""
+"""The PyPI package `openai`, unmodified: the checks and the environment of sdk-openai.mjs, in
+Python."""
 
 import asyncio
 import json
@@ -22,7 +23,9 @@ BASE, KEY = os.environ["CLIENT_BASE_URL"], os.environ["CLIENT_KEY"]
 TARGET, CONTROL = os.environ["CLIENT_TARGET"], os.environ["CLIENT_CONTROL"]
 SIMULATED = TARGET == "simulator"
 TEXT, TOOLS, JSON, ERROR = (
-    ("sim-text", "sim-tools", "sim-json", "sim-error-") if SIMULATED else ("text", "tools", "json", "status-")
+    ("sim-text", "sim-tools", "sim-json", "sim-error-")
+    if SIMULATED
+    else ("text", "tools", "json", "status-")
 )
 client = openai.OpenAI(base_url=BASE, api_key=KEY, max_retries=0, timeout=60)
 suite = Suite()
@@ -41,8 +44,15 @@ def expected(prompt, words=4):
 
 
 def tool(name):
-    schema = {"type": "object", "properties": {"city": {"type": "string"}, "n": {"type": "integer"}}, "required": ["city"]}
-    return {"type": "function", "function": {"name": name, "description": f"Looks up {name}.", "parameters": schema}}
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "n": {"type": "integer"}},
+        "required": ["city"],
+    }
+    return {
+        "type": "function",
+        "function": {"name": name, "description": f"Looks up {name}.", "parameters": schema},
+    }
 
 
 TOOL_LIST = [tool("weather"), tool("news")]
@@ -63,7 +73,9 @@ class Gathered:
             self.content += choice.delta.content or ""
             self.finish = choice.finish_reason or self.finish
             for part in choice.delta.tool_calls or []:
-                call = self.calls.setdefault(part.index, {"id": part.id, "name": part.function.name, "text": ""})
+                call = self.calls.setdefault(
+                    part.index, {"id": part.id, "name": part.function.name, "text": ""}
+                )
                 assert part.id in (None, call["id"]), "a new id merged into an existing call"
                 call["text"] += part.function.arguments or ""
 
@@ -87,7 +99,11 @@ def thrown(run):
 def check_usage(usage, prompt, contents):
     size = len(prompt.encode())
     tokens = math.ceil(size / 4) + 4 if SIMULATED else size + 3
-    equal((usage.prompt_tokens, usage.completion_tokens, usage.total_tokens), (tokens, contents, tokens + contents), "usage")
+    equal(
+        (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens),
+        (tokens, contents, tokens + contents),
+        "usage",
+    )
 
 
 def chat():
@@ -139,9 +155,12 @@ def check_calls(calls):
 def tools():
     choice = create(TOOLS, "use tools", tools=TOOL_LIST).choices[0]
     equal(choice.finish_reason, "tool_calls", "finish_reason")
-    check_calls([
-        {"id": c.id, "name": c.function.name, "text": c.function.arguments} for c in choice.message.tool_calls
-    ])
+    check_calls(
+        [
+            {"id": c.id, "name": c.function.name, "text": c.function.arguments}
+            for c in choice.message.tool_calls
+        ]
+    )
 
 
 def tools_streamed():
@@ -178,7 +197,11 @@ def error_class(status, kind, stream):
     equal(error.status_code, status, "status")
     assert isinstance(error.body["message"], str), error.body
     source = error.response.headers.get("x-tidegate-error-source")
-    equal(source, {"simulator": "provider:sim", "gateway": "provider:alpha", "upstream": None}[TARGET], "error source")
+    equal(
+        source,
+        {"simulator": "provider:sim", "gateway": "provider:alpha", "upstream": None}[TARGET],
+        "error source",
+    )
     if SIMULATED:
         return
     equal(error.body["message"], f"upstream says {status}", "message")
@@ -214,18 +237,24 @@ def models_list():
 
 def record(prompt, departed=False):
     raw = json.load(urllib.request.urlopen(CONTROL + "/_control/requests"))
-    found = [r for r in map(Record, raw) if prompt.encode() in r["body"] and (r["departed"] or not departed)]
+    found = [
+        r
+        for r in map(Record, raw)
+        if prompt.encode() in r["body"] and (r["departed"] or not departed)
+    ]
     return found[0] if found else None
 
 
 def departs_within_a_second(prompt, left):
-    seen = wait_until(lambda: record(prompt, departed=True), 3, what="the upstream saw its client leave")
+    seen = wait_until(
+        lambda: record(prompt, departed=True), 3, what="the upstream saw its client leave"
+    )
     assert seen["departed"] - left < 1, f"it took {seen['departed'] - left} s"
 
 
 def abort_mid_stream():
     prompt = f"abort {time.monotonic_ns()}"
-    stream = create("text@words=2000,between_ms=10", prompt, stream=True)
+    stream = create("text.words-2000.between-10", prompt, stream=True)
     for _ in range(4):
         next(iter(stream))
     left = time.monotonic()
@@ -238,7 +267,7 @@ def abort_before_answer():
     prompt = f"abort early {time.monotonic_ns()}"
     failure = []
     ask = threading.Thread(
-        target=lambda: failure.append(thrown(lambda: create("text@first_ms=20000", prompt, timeout=1)))
+        target=lambda: failure.append(thrown(lambda: create("text.first-20000", prompt, timeout=1)))
     )
     ask.start()
     wait_until(lambda: record(prompt), 5, what="the upstream has the request")
@@ -249,12 +278,14 @@ def abort_before_answer():
 
 
 def concurrent_streams():
-    model = "sim-text@between_ms=5,words=30" if SIMULATED else "text@words=30,between_ms=5"
+    model = "sim-text-30" if SIMULATED else "text.words-30.between-5"
 
     async def one(async_client, n):
         prompt = f"stream number {n} of 200"
         all_ = Gathered()
-        async for chunk in await async_client.chat.completions.create(model=model, messages=user(prompt), stream=True):
+        async for chunk in await async_client.chat.completions.create(
+            model=model, messages=user(prompt), stream=True
+        ):
             all_.add(chunk)
         equal(all_.finish, "stop", "finish_reason")
         if SIMULATED:
@@ -263,7 +294,9 @@ def concurrent_streams():
             equal(all_.content, expected(prompt, 30), "content")
 
     async def every():
-        async with openai.AsyncOpenAI(base_url=BASE, api_key=KEY, max_retries=0, timeout=60) as async_client:
+        async with openai.AsyncOpenAI(
+            base_url=BASE, api_key=KEY, max_retries=0, timeout=60
+        ) as async_client:
             await asyncio.gather(*(one(async_client, n) for n in range(200)))
 
     asyncio.run(every())

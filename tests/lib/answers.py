@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scripted upstream answers: pure functions from a request to the bytes and timing of its answer.
+"""What the scripted upstream answers: pure functions from a request to the bytes and timing of
+its answer.
 
-The model name chooses, so that a test scripts an upstream by naming a model. A name is SCENARIO or
-SCENARIO@OPTION=N,…; the options are words (content pieces after the first, default 4), first_ms (wait before
-the status line) and between_ms (wait before each further piece).
+The model name chooses, so that a test scripts an upstream by naming a model. A name is SCENARIO
+or SCENARIO.OPTION-N…, as `text.words-30.between-5`; the options are words (content pieces after
+the first, default 4), first (ms before the status line) and between (ms before each further
+piece).
 
   text              the last message's text, then ` w1 w2 …`
-  tools             calls the first tool twice and the second one once (parallel calls), arguments in pieces
+  tools             calls the first tool twice and the second once, arguments in pieces
   json              a JSON object with the prompt in it
   cached            as text; half of the prompt tokens are cache reads
-  cache-write       as text; 3 of 8 prompt tokens are cache reads, 2 of 8 cache writes (Messages only)
-  usage-in-choices  usage rides on a chunk whose choices are not empty, and no usage-only chunk follows
+  cache-write       as text; 3 of 8 prompt tokens are cache reads, 2 of 8 writes (Messages)
+  usage-in-choices  usage rides on a chunk with choices, and no usage-only chunk follows
   no-usage          never says what it used
   unknown-fields    as text, with fields and whitespace no client knows
   split             as text, in transfer chunks of seven bytes that respect no event
@@ -19,7 +21,7 @@ the status line) and between_ms (wait before each further piece).
   large             100 KB of content
   until-close       as text, with no length: the end of the connection is the end of the body
   close             as text, then the connection is closed although nothing said so
-  slow              as text; first_ms is 1000 unless given
+  slow              as text; first is 1000 unless given
   stall             the first pieces, then silence until the client leaves
   silent            no byte at all until the client leaves
   cut               the first pieces of a stream, then the connection ends before the terminal event
@@ -29,10 +31,10 @@ the status line) and between_ms (wait before each further piece).
   error-first       200, a stream that begins with an error event
   error-role        200, a lifecycle event without content, then an error event
   error-mid         200, content, then an error event
-  status-N          the error status N with the provider's own body; 429 and 529 say `retry-after: 7`
+  status-N          the error status N in the provider's shape; 429, 529: `retry-after: 7`
 
-Usage: prompt tokens are the UTF-8 bytes of all message texts plus 3; completion tokens are the pieces of
-content (and of tool arguments) the whole answer has, though a client may see fewer.
+Usage: prompt tokens are the UTF-8 bytes of all message texts plus 3; completion tokens are the
+pieces of content (and of tool arguments) the whole answer has, though a client may see fewer.
 """
 
 import dataclasses
@@ -128,8 +130,8 @@ class Ask:
 
 def ask(dialect, body):
     """Reads the model name of a parsed request."""
-    scenario, _, tail = body["model"].partition("@")
-    pairs = (pair.split("=") for pair in tail.split(",") if pair)
+    scenario, *options = body["model"].split(".")
+    pairs = (option.split("-") for option in options)
     return Ask(dialect, body, scenario, {name: int(value) for name, value in pairs})
 
 
@@ -157,12 +159,15 @@ def plan(dialect, body):
         return error_plan(maker, int(what.scenario.removeprefix("status-")))
     made = Plan(usage=maker.usage(), stream=what.stream)
     if what.stream:
-        made.headers = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+        made.headers = (
+            ("content-type", "text/event-stream; charset=utf-8"),
+            ("cache-control", "no-cache"),
+        )
         made.framing, made.pieces = "chunked", maker.events()
     else:
         made.headers, made.pieces = (("content-type", "application/json"),), [maker.document()]
-    made.first_s = what.options.get("first_ms", 1000 if what.scenario == "slow" else 0) / 1000
-    made.between_s = what.options.get("between_ms", 0) / 1000
+    made.first_s = what.options.get("first", 1000 if what.scenario == "slow" else 0) / 1000
+    made.between_s = what.options.get("between", 0) / 1000
     return bend(made, maker)
 
 
@@ -198,7 +203,9 @@ def bend(made, maker):
     elif scenario == "comments" and made.stream:
         made.pieces = [b": comment\n" + piece for piece in made.pieces]
     elif scenario.startswith("error-") and made.stream:
-        made.pieces = made.pieces[: {"first": 0, "role": maker.lead, "mid": maker.lead + 2}[scenario[6:]]]
+        made.pieces = made.pieces[
+            : {"first": 0, "role": maker.lead, "mid": maker.lead + 2}[scenario[6:]]
+        ]
         made.pieces.append(maker.error_event(500))
     return made
 
@@ -232,7 +239,12 @@ class ChatMaker:
         return self.ask.scenario != "no-usage" and (not self.ask.stream or self.ask.wants_usage)
 
     def _top(self, kind):
-        top = {"id": f"chatcmpl-{self.ask.id}", "object": kind, "created": CREATED, "model": self.ask.model}
+        top = {
+            "id": f"chatcmpl-{self.ask.id}",
+            "object": kind,
+            "created": CREATED,
+            "model": self.ask.model,
+        }
         if self.ask.scenario == "unknown-fields":
             top["zz_unknown"] = {"b": [1.50, 1e3], "a": "é\u2028"}
         return top
@@ -240,7 +252,11 @@ class ChatMaker:
     def document(self):
         message = {"role": "assistant", "content": "".join(self.ask.pieces()), "refusal": None}
         calls = [
-            {"id": call, "type": "function", "function": {"name": name, "arguments": "".join(parts)}}
+            {
+                "id": call,
+                "type": "function",
+                "function": {"name": name, "arguments": "".join(parts)},
+            }
             for name, call, parts in self.ask.calls()
         ]
         if calls:
@@ -280,25 +296,46 @@ class ChatMaker:
 
     def _call_events(self, null):
         for n, (name, call, parts) in enumerate(self.ask.calls()):
-            head = {"index": n, "id": call, "type": "function", "function": {"name": name, "arguments": ""}}
+            head = {
+                "index": n,
+                "id": call,
+                "type": "function",
+                "function": {"name": name, "arguments": ""},
+            }
             yield self.chunk({"tool_calls": [head]}, **null)
             for part in parts:
-                yield self.chunk({"tool_calls": [{"index": n, "function": {"arguments": part}}]}, **null)
+                yield self.chunk(
+                    {"tool_calls": [{"index": n, "function": {"arguments": part}}]}, **null
+                )
 
     def error(self, status):
         kind, code, _ = ERRORS[status]
         return json.dumps(
-            {"error": {"message": f"upstream says {status}", "type": kind, "param": None, "code": code}}, indent=2
+            {
+                "error": {
+                    "message": f"upstream says {status}",
+                    "type": kind,
+                    "param": None,
+                    "code": code,
+                }
+            },
+            indent=2,
         ).encode()
 
     def error_event(self, status):
         kind, code, _ = ERRORS[status]
-        error = {"message": "upstream failed inside the stream", "type": kind, "param": None, "code": code}
+        error = {
+            "message": "upstream failed inside the stream",
+            "type": kind,
+            "param": None,
+            "code": code,
+        }
         return b"data: " + compact({"error": error}) + b"\n\n"
 
 
 class MessagesMaker:
-    """Anthropic Messages. Usage is split into disjoint classes, and message_delta's is cumulative."""
+    """Anthropic Messages. Usage is split into disjoint classes, and message_delta's is
+    cumulative."""
 
     lead = 3
 
@@ -351,13 +388,19 @@ class MessagesMaker:
         if self.ask.calls():
             for n, (name, call, parts) in enumerate(self.ask.calls()):
                 block = {"type": "tool_use", "id": call, "name": name, "input": {}}
-                made += self._block(n, block, [{"type": "input_json_delta", "partial_json": p} for p in parts])
+                made += self._block(
+                    n, block, [{"type": "input_json_delta", "partial_json": p} for p in parts]
+                )
         else:
             deltas = [{"type": "text_delta", "text": piece} for piece in self.ask.pieces()]
             made += self._block(0, {"type": "text", "text": ""}, deltas)
         made.insert(2, self.event("ping"))
         delta = {"stop_reason": self._stop(), "stop_sequence": None}
-        made.append(self.event("message_delta", delta=delta, usage={"output_tokens": self.usage()["output_tokens"]}))
+        made.append(
+            self.event(
+                "message_delta", delta=delta, usage={"output_tokens": self.usage()["output_tokens"]}
+            )
+        )
         return made + [self.event("message_stop")]
 
     def _block(self, index, block, deltas):
@@ -371,12 +414,16 @@ class MessagesMaker:
         return compact({"type": "error", "error": error, "request_id": f"req_{self.ask.id[:12]}"})
 
     def error_event(self, status):
-        return self.event("error", error={"type": "overloaded_error", "message": "upstream failed inside the stream"})
+        return self.event(
+            "error",
+            error={"type": "overloaded_error", "message": "upstream failed inside the stream"},
+        )
 
 
 MODELS = {
     "object": "list",
     "data": [
-        {"id": name, "object": "model", "created": CREATED, "owned_by": "upstream"} for name in ("text", "tools", "json")
+        {"id": name, "object": "model", "created": CREATED, "owned_by": "upstream"}
+        for name in ("text", "tools", "json")
     ],
 }

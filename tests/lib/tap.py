@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lines a suite prints: `ok NAME`, `not ok NAME - why`, `skip NAME - reason`.
 
-A suite is a list of named checks; one that raises is `not ok`, one that raises Skip is a skip, and the suite
-goes on with the next, so that one fault does not hide another.
+A suite is a list of named checks; one that raises is `not ok`, one that raises Skip is a skip,
+and the suite goes on with the next, so that one fault does not hide another.
 """
 
 import sys
@@ -14,7 +14,8 @@ class Skip(Exception):
 
 
 class Suite:
-    """Runs checks, prints their lines, counts. `exit()` ends the process with 0, or 1 when any failed."""
+    """Runs checks, prints their lines, counts. `exit()` ends the process with 0, or 1 when any
+    failed."""
 
     def __init__(self, only=None):
         self.only = only
@@ -50,12 +51,17 @@ class Suite:
             self.ok(name)
 
     def relay(self, prefix, text):
-        """Takes over the lines of a child suite, with `prefix` before each name. Returns how many there were."""
+        """Takes over the lines of a child suite, with `prefix` before each name. Returns how many
+        there were."""
         count = 0
         for line in text.splitlines():
-            for word, take in (("ok ", self._relay_ok), ("not ok ", self._relay_fail), ("skip ", self._relay_skip)):
+            for word, take in (
+                ("ok ", self._relay_ok),
+                ("not ok ", self._relay_fail),
+                ("skip ", self._relay_skip),
+            ):
                 if line.startswith(word):
-                    take(prefix, *(line[len(word):].split(" - ", 1) + [""])[:2])
+                    take(prefix, *(line[len(word) :].split(" - ", 1) + [""])[:2])
                     count += 1
                     break
         return count

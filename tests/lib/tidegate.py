@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts and stops a private tidegated for a test.
 
-Every instance has its own folder, ports, keys and state, so suites can run side by side; whatever a test
-started is ended by its process id, and a daemon that does not end cleanly fails the test.
+Every instance has its own folder, ports, keys and state, so suites can run side by side; whatever
+a test started is ended by its process id, and a daemon that does not end cleanly fails the test.
 
     with Tidegate(providers=[provider("alpha", upstream.url("/v1"))], keys=["acme-app"]) as gate:
         gate.api("GET", "/v1/models", key="acme-app").status
@@ -56,8 +56,8 @@ def new_key():
 
 
 def free_port():
-    """A loopback port nobody listens on now. Below the ephemeral range, so that no outgoing connection of
-    another test takes it before the daemon binds it."""
+    """A loopback port nobody listens on now. Below the ephemeral range, so that no outgoing
+    connection of another test takes it before the daemon binds it."""
     for _ in range(200):
         port = 10000 + secrets.randbelow(20000)
         with socket.socket() as probe:
@@ -70,7 +70,8 @@ def free_port():
 
 
 def wait_until(probe, timeout_s=10, every_s=0.01, what="condition"):
-    """Polls `probe` until it returns something true, which is returned; TimeoutError when it never does."""
+    """Polls `probe` until it returns something true, which is returned; TimeoutError when it
+    never does."""
     end = time.monotonic() + timeout_s
     while True:
         value = probe()
@@ -81,7 +82,7 @@ def wait_until(probe, timeout_s=10, every_s=0.01, what="condition"):
         time.sleep(every_s)
 
 
-# Configuration text -----------------------------------------------------------------------------------
+# ---- configuration text ----
 
 
 class Raw(str):
@@ -95,7 +96,7 @@ def conf_value(value, indent=0):
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value) if -2**31 <= value < 2**31 else f"{value}L"
+        return str(value) if -(2**31) <= value < 2**31 else f"{value}L"
     if isinstance(value, (str, os.PathLike)):
         text = os.fspath(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{text}"'
@@ -116,7 +117,8 @@ def conf_text(settings):
 
 
 def provider(name, base_url, plugin="openai", **settings):
-    """A provider on a loopback upstream. Its secret file is written by Tidegate (see `provider_secret`)."""
+    """A provider on a loopback upstream. Its secret file is written by Tidegate (see
+    `provider_secret`)."""
     return {"name": name, "plugin": plugin, "base_url": base_url, "allow_private": True, **settings}
 
 
@@ -133,7 +135,7 @@ def price(input_usd="0", output_usd="0", cache_read_usd=None, **more):
     return {**group, **more}
 
 
-# Answers ----------------------------------------------------------------------------------------------
+# ---- answers ----
 
 
 class Answer:
@@ -164,7 +166,8 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def exchange(connection, method, target, body=None, headers=None):
-    """One request on `connection`, which is closed after it. A dict or list body goes out as JSON."""
+    """One request on `connection`, which is closed after it. A dict or list body goes out as
+    JSON."""
     headers = dict(headers or {})
     if isinstance(body, (dict, list)):
         body = json.dumps(body).encode()
@@ -183,29 +186,42 @@ def parse_tsv(text):
 
 
 def usd_to_nano(text):
-    """`0.000123450` as integer nano-dollars. Refuses any other number of digits: the format is a contract."""
+    """`0.000123450` as integer nano-dollars. Refuses any other number of digits: the format is a
+    contract."""
     whole, dot, fraction = text.strip().partition(".")
     if not dot or len(fraction) != 9 or not (whole + fraction).isdigit():
         raise ValueError(f"not dollars with nine digits: {text!r}")
     return int(whole) * 10**9 + int(fraction)
 
 
-# The daemon -------------------------------------------------------------------------------------------
+# ---- the daemon ----
 
 
 class Tidegate:
     """One tidegated and its folder. A context manager: start on entry, clean stop on exit.
 
     providers, models, routes, tenants   lists of dicts, as the configuration has them
-    keys      names, or dicts with `name` and any of tenant, feature, disabled; each gets a fresh random key
-    settings  further top-level settings; a dict replaces or adds to the generated group of its name
+    keys      names, or dicts with `name` and any of tenant, feature, disabled; each gets a fresh key
+    settings  further top-level settings; a dict adds to the generated group of its name
     mount     True makes a private mount point, False (the default) runs without a mount
     args      further command-line arguments;  env: further environment
-    prefix    command in front of the daemon that execs it (`["taskset", "-c", "0"]`), so that the pid stays its own
+    prefix    command before the daemon that execs it (`["taskset", "-c", "0"]`): the pid stays
     """
 
-    def __init__(self, providers=(), models=(), routes=(), tenants=("acme",), keys=("app",), settings=None,
-                 mount=False, args=(), env=None, prefix=(), owners_key="files"):
+    def __init__(
+        self,
+        providers=(),
+        models=(),
+        routes=(),
+        tenants=("acme",),
+        keys=("app",),
+        settings=None,
+        mount=False,
+        args=(),
+        env=None,
+        prefix=(),
+        owners_key="files",
+    ):
         parent = os.environ.get("TIDEGATE_TMP")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gate-", dir=parent))
         self.state = self.dir / "state"
@@ -245,7 +261,8 @@ class Tidegate:
             "state": str(self.state),
             "mount": str(self.mount) if self.mount else "none",
             "owners": {"key": self.owners_key},
-            "plugins": {"folder": str(build_dir() / "plugins"), "load": self._plugins()},
+            "prices": str(self.prices()),
+            "plugins": {"folder": str(self.plugin_folder()), "load": self._plugins()},
             "limits": {"drain_ms": 5000},
             "providers": tuple(self._provider_group(p) for p in self.providers),
             "models": tuple(self.models),
@@ -259,6 +276,23 @@ class Tidegate:
             conf[name] = {**conf[name], **value} if both else value
         return conf
 
+    @staticmethod
+    def plugin_folder():
+        return build_dir() / "plugins"
+
+    def prices(self):
+        """The fetched price book, or an empty one where none was fetched: models of tests name
+        their prices."""
+        source = pathlib.Path(
+            os.environ.get("TIDEGATE_SRC") or pathlib.Path(__file__).resolve().parents[2]
+        )
+        fetched = source / "packaging" / "fetched" / "prices.json"
+        if fetched.exists():
+            return fetched
+        empty = self.dir / "prices.json"
+        empty.write_text("[]\n")
+        return empty
+
     def _plugins(self):
         kinds = dict.fromkeys(p["plugin"] for p in self.providers)
         return [f"provider-{kind}" for kind in kinds]
@@ -271,7 +305,11 @@ class Tidegate:
 
     def _key_group(self, spec):
         text = self.keys.setdefault(spec["name"], new_key())
-        return {"tenant": self.tenants[0]["name"], **spec, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        return {
+            "tenant": self.tenants[0]["name"],
+            **spec,
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
 
     def write_config(self, text=None):
         """Writes the main file: the generated configuration, or `text` in its place."""
@@ -288,9 +326,14 @@ class Tidegate:
     def start(self, wait=True):
         """Starts the daemon; returns once /readyz says 200."""
         self.log_file = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.command("--foreground"), stdin=subprocess.DEVNULL, cwd=self.dir,
-                                        stdout=self.log_file, stderr=self.log_file,
-                                        env={**os.environ, **self.env})
+        self.process = subprocess.Popen(
+            self.command("--foreground"),
+            stdin=subprocess.DEVNULL,
+            cwd=self.dir,
+            stdout=self.log_file,
+            stderr=self.log_file,
+            env={**os.environ, **self.env},
+        )
         if wait:
             self.wait_ready()
         return self
@@ -298,7 +341,9 @@ class Tidegate:
     def wait_ready(self):
         def ready():
             if self.process.poll() is not None:
-                raise RuntimeError(f"tidegated ended with {self.process.returncode} at start\n{self.log()}")
+                raise RuntimeError(
+                    f"tidegated ended with {self.process.returncode} at start\n{self.log()}"
+                )
             try:
                 return self.api("GET", "/readyz", timeout=2).status == 200
             except OSError:
@@ -321,7 +366,9 @@ class Tidegate:
             process.kill()
             process.wait()
             self._unmount()
-            raise AssertionError(f"tidegated still ran {STOP_S} s after SIGTERM\n{self.log()}") from None
+            raise AssertionError(
+                f"tidegated still ran {STOP_S} s after SIGTERM\n{self.log()}"
+            ) from None
         finally:
             self.log_file.close()
         mounted = self.is_mounted()
@@ -330,7 +377,8 @@ class Tidegate:
         assert not mounted, f"{self.mount} was left mounted\n{self.log()}"
 
     def kill(self):
-        """kill -9, as a crash would. The mount it leaves behind is kept: taking it over is the daemon's job."""
+        """kill -9, as a crash would. The mount it leaves behind is kept: taking it over is the
+        daemon's job."""
         process, self.process = self.process, None
         process.kill()
         process.wait()
@@ -436,17 +484,49 @@ class Tidegate:
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute(sql, values)]
 
-    def rows(self, table):
-        """All rows of `request`, `attempt` or `rollup`, oldest first."""
-        if table not in ("request", "attempt", "rollup"):
-            raise ValueError(table)
-        return self.query(f"SELECT * FROM {table} ORDER BY rowid")
+    def rows(self, view):
+        """All rows of the view `request`, `attempt` or `rollup` as they are, oldest first."""
+        order = {"request": "id", "attempt": "id, n", "rollup": "start_s"}[view]
+        return self.query(f"SELECT * FROM {view} ORDER BY {order}")
 
-    def wait_rows(self, count, table="request", timeout_s=10):
-        """Waits for exactly `count` rows: the writer commits in batches, a moment after the answer."""
-        wait_until(lambda: len(self.rows(table)) >= count, timeout_s, what=f"{count} rows in {table}")
-        rows = self.rows(table)
-        assert len(rows) == count, f"{len(rows)} rows in {table}, not {count}: {rows}"
+    def request_rows(self):
+        """Rows of requests; `id` is what the client was told (16 hex digits)."""
+        return [{**row, "id": row["request_id"]} for row in self.rows("request")]
+
+    def attempt_rows(self):
+        """Rows of attempts: `id` of the request as above, `n` within it, and sums of tokens named as
+        in a request's row."""
+        made = []
+        for row in self.rows("attempt"):
+            written = row["cache_write"] + row["cache_write_1h"]
+            tokens = {
+                "tokens_in": row["input"] + row["cache_read"] + written,
+                "tokens_cached": row["cache_read"],
+                "tokens_out": row["output"],
+            }
+            made.append({**row, **tokens, "id": row["request_id"]})
+        return made
+
+    def attempts_of(self, request_id):
+        return [row for row in self.attempt_rows() if row["id"] == request_id]
+
+    def wait_request(self, request_id):
+        """The row of a request, once the writer has committed it."""
+        find = lambda: [row for row in self.request_rows() if row["id"] == request_id]  # noqa: E731
+        found = wait_until(find, what=f"a row of request {request_id}")
+        assert len(found) == 1, f"{len(found)} rows of request {request_id}: {found}"
+        return found[0]
+
+    @staticmethod
+    def wait_for(probe, timeout_s=10, what="condition"):
+        return wait_until(probe, timeout_s, what=what)
+
+    def wait_rows(self, count, view="request", timeout_s=10):
+        """Waits for exactly `count` rows: the writer commits in batches, a moment after the
+        answer."""
+        wait_until(lambda: len(self.rows(view)) >= count, timeout_s, what=f"{count} rows of {view}")
+        rows = self.rows(view)
+        assert len(rows) == count, f"{len(rows)} rows of {view}, not {count}: {rows}"
         return rows
 
     # The process
@@ -460,5 +540,7 @@ class Tidegate:
 
     def cpu_s(self):
         """CPU seconds, user and system, the process has used."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = (
+            pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        )
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

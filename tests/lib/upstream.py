@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripted upstream: stands in for paid providers, and remembers every byte it was sent.
 
-It speaks OpenAI Chat Completions, Models and Anthropic Messages over HTTP/1.1; answers.py says which model
-name answers what. It runs as a process of its own, so that a test's own work does not slow its streams:
+It speaks OpenAI Chat Completions, Models and Anthropic Messages over HTTP/1.1; answers.py says
+which model name answers what. It runs as a process of its own, so that a test's own work does not
+slow its streams:
 
     with Upstream() as upstream:
         upstream.url("/v1"); upstream.requests(); upstream.reset()
 
-Control, on the same port: GET /_control/requests (JSON list, oldest first), POST /_control/reset (forgets
-them), POST /_control/close_idle (closes keep-alive connections that wait for a request; says how many).
-A record has connection, method, target, headers (name, value pairs as sent), head and body (base64 of the
-raw bytes), model, status, usage (what the answer states or would state), answer (base64 of the body bytes
-sent), and the CLOCK_MONOTONIC seconds at (request complete), done (answer complete) and departed (the client
-closed before that); those that did not happen are null.
+Control, on the same port: GET /_control/requests (JSON list, oldest first), POST /_control/reset
+(forgets them), POST /_control/close_idle (closes keep-alive connections that wait for a request;
+says how many). A record has connection, method, target, headers (name, value pairs as sent), head
+and body (base64 of the raw bytes), model, status, usage (what the answer states or would state),
+answer (base64 of the body bytes sent), and the CLOCK_MONOTONIC seconds at (request complete),
+done (answer complete) and departed (the client closed before that); those that did not happen are
+null.
 """
 
 import asyncio
@@ -51,13 +53,16 @@ class Server:
     def control(self, method, target):
         """(status, JSON value) of a control request."""
         if (method, target) == ("GET", "/_control/requests"):
-            return 200, [{key: value for key, value in r.items() if key != "sent"} | {
-                "answer": base64.b64encode(bytes(r["sent"])).decode()} for r in self.records]
+            return 200, [
+                {key: value for key, value in r.items() if key != "sent"}
+                | {"answer": base64.b64encode(bytes(r["sent"])).decode()}
+                for r in self.records
+            ]
         if (method, target) == ("POST", "/_control/reset"):
             self.records.clear()
             return 200, {}
         if (method, target) == ("POST", "/_control/close_idle"):
-            idle = [c for c in self.connections if c.idle and c.served]
+            idle = [c for c in self.connections if c.idle and c.served and not c.buffer]
             for connection in idle:
                 connection.transport.close()
             return 200, {"closed": len(idle)}
@@ -139,7 +144,10 @@ class Connection(asyncio.Protocol):
         self.idle = False
         lines = head.decode("latin-1").split("\r\n")
         method, target, _ = lines[0].split(" ")
-        headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:] if line)]
+        headers = [
+            (name, value.strip())
+            for name, _, value in (line.partition(":") for line in lines[1:] if line)
+        ]
         fields = {name.lower(): value for name, value in headers}
         if fields.get("transfer-encoding") == "chunked":
             body = await self.read_chunks()
@@ -177,9 +185,18 @@ class Connection(asyncio.Protocol):
     async def answer(self, method, target, headers, head, body):
         """Answers one request; false when the connection ends with it."""
         self.record = {
-            "connection": self.number, "method": method, "target": target, "headers": headers,
-            "head": base64.b64encode(head).decode(), "body": base64.b64encode(body).decode(), "model": None,
-            "status": None, "usage": None, "at": time.monotonic(), "done": None, "departed": None,
+            "connection": self.number,
+            "method": method,
+            "target": target,
+            "headers": headers,
+            "head": base64.b64encode(head).decode(),
+            "body": base64.b64encode(body).decode(),
+            "model": None,
+            "status": None,
+            "usage": None,
+            "at": time.monotonic(),
+            "done": None,
+            "departed": None,
             "sent": bytearray(),
         }
         self.server.records.append(self.record)
@@ -192,18 +209,26 @@ class Connection(asyncio.Protocol):
         if (method, path) == ("GET", "/v1/models"):
             return self.json_plan(200, answers.MODELS)
         if method != "POST" or path not in DIALECTS:
-            return self.json_plan(404, {"error": {"message": f"no {method} {path}", "type": "invalid_request_error"}})
+            return self.json_plan(
+                404, {"error": {"message": f"no {method} {path}", "type": "invalid_request_error"}}
+            )
         try:
             request = json.loads(body)
             self.record["model"] = request["model"]
             return answers.plan(DIALECTS[path], request)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return self.json_plan(400, {"error": {"message": f"bad request: {error!r}", "type": "invalid_request_error"}})
+            return self.json_plan(
+                400,
+                {"error": {"message": f"bad request: {error!r}", "type": "invalid_request_error"}},
+            )
 
     @staticmethod
     def json_plan(status, value):
-        return answers.Plan(status=status, headers=(("content-type", "application/json"),),
-                            pieces=[json.dumps(value).encode()])
+        return answers.Plan(
+            status=status,
+            headers=(("content-type", "application/json"),),
+            pieces=[json.dumps(value).encode()],
+        )
 
     async def send_plan(self, made):
         """Sends an answer as its plan says; false when the connection ends with it."""
@@ -245,7 +270,11 @@ class Connection(asyncio.Protocol):
         unit = made.unit or len(piece)
         for start in range(0, len(piece), unit):
             part = piece[start : start + unit]
-            wire = f"{len(part):x}\r\n".encode() + part + b"\r\n" if made.framing == "chunked" else part
+            wire = (
+                f"{len(part):x}\r\n".encode() + part + b"\r\n"
+                if made.framing == "chunked"
+                else part
+            )
             await self.write(wire, made.byte_writes)
             if self.record:
                 self.record["sent"] += part
@@ -265,7 +294,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             await asyncio.wait_for(self.gone.wait(), seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return
         raise Departed
 
@@ -291,11 +320,12 @@ async def serve():
     await stop.wait()
 
 
-# For tests --------------------------------------------------------------------------------------------
+# ---- for tests ----
 
 
 class Record(dict):
-    """A record with its raw parts decoded: `body`, `head`, `answer` are bytes, `headers` lower-case lists."""
+    """A record with its raw parts decoded: `body`, `head`, `answer` are bytes, `headers`
+    lower-case lists."""
 
     def __init__(self, raw):
         super().__init__(raw)
@@ -313,7 +343,9 @@ class Upstream:
     """A scripted upstream in a process of its own; a context manager."""
 
     def __init__(self):
-        self.process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self.port = int(self.process.stdout.readline())
 
     def url(self, path=""):

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Money, compared exactly: rows against what the upstream said it used, totals against rows."""
+
+import collections
+import json
+
+from tap import Skip, equal
+from tidegate import parse_tsv, usd_to_nano
+from wire import cost_nano, token_classes
+from world import CHAT_PRICE, MESSAGES_PRICE, SIM_PRICE
+
+PRICES = {"alpha": CHAT_PRICE, "beta": MESSAGES_PRICE, "sim": SIM_PRICE}
+
+
+def expect_cost(row, usage, price):
+    """A row (of a request or an attempt) has the tokens of `usage` and exactly its cost."""
+    fresh, read, write, out = token_classes(usage)
+    wanted = {
+        "tokens_in": fresh + read + write,
+        "tokens_cached": read,
+        "tokens_out": out,
+        "cost_nano": cost_nano(usage, price),
+    }
+    equal({name: row[name] for name in wanted}, wanted, "tokens and cost")
+
+
+def settled(gate):
+    """Waits until every request has its committed row."""
+    gate.wait_for(lambda: gate.status()["inflight"] == 0, what="no request in flight")
+
+
+def reconcile(gate, upstream, since, provider):
+    """Every request the upstream answered since attempt `since` is one attempt row with its exact
+    cost.
+
+    Rows and records are compared as multisets: an SDK's calls run side by side. Calls whose
+    client or upstream left early are counted but not priced here; failures.py looks at those one
+    by one.
+    """
+    settled(gate)
+    rows = [row for row in gate.attempt_rows()[since:] if row["provider"] == provider]
+    records = [r for r in upstream.requests() if r["method"] == "POST"]
+    equal(len(rows), len(records), "attempt rows, compared with requests the upstream saw")
+    wanted, got = collections.Counter(), collections.Counter()
+    for record in records:
+        if (
+            record["done"]
+            and record["status"] == 200
+            and record["model"].split(".")[0] not in ("cut", "error-mid")
+        ):
+            fresh, read, write, out = token_classes(record["usage"])
+            cost = cost_nano(record["usage"], PRICES[provider])
+            wanted[record["model"], fresh + read + write, read, out, cost] += 1
+        elif record["status"] != 200:
+            wanted[record["model"], 0, 0, 0, 0] += 1
+    for row in rows:
+        if row["outcome"] in ("ok", "error") and row["model"].split(".")[0] != "error-mid":
+            got[
+                row["model"],
+                row["tokens_in"],
+                row["tokens_cached"],
+                row["tokens_out"],
+                row["cost_nano"],
+            ] += 1
+    equal(got - wanted, collections.Counter(), "rows no request accounts for")
+    equal(wanted - got, collections.Counter(), "requests without their exact row")
+
+
+class Checks:
+    def __init__(self, gate):
+        self.gate = gate
+
+    def unique_ids(self):
+        ids = [row["id"] for row in self.gate.request_rows()]
+        equal(len(ids), len(set(ids)), "distinct request ids")
+        attempts = {row["id"] for row in self.gate.attempt_rows()}
+        assert attempts <= set(ids), f"attempts of no request: {attempts - set(ids)}"
+
+    def requests_are_sums(self):
+        sums = collections.Counter()
+        for row in self.gate.attempt_rows():
+            sums[row["id"]] += row["cost_nano"]
+        for row in self.gate.request_rows():
+            equal(row["cost_nano"], sums[row["id"]], f"cost of request {row['id']}")
+
+    def simulator_rows(self):
+        """The simulator's rows: cost follows from tokens, and errors are free."""
+        rows = [row for row in self.gate.attempt_rows() if row["provider"] == "sim"]
+        assert rows, "no row of the simulator"
+        for row in rows:
+            usage = {"prompt_tokens": row["tokens_in"], "completion_tokens": row["tokens_out"]}
+            equal(row["cost_nano"], cost_nano(usage, SIM_PRICE), f"cost of {row}")
+            if row["model"].startswith("sim-error-") and row["model"] != "sim-error-in-stream":
+                equal((row["outcome"], row["cost_nano"]), ("error", 0), "an error's row")
+
+    def total(self):
+        return sum(row["cost_nano"] for row in self.gate.request_rows())
+
+    def mounted_totals(self):
+        if not self.gate.mount:
+            raise Skip("no /dev/fuse for this user")
+        for name in ("today_usd", "month_usd"):
+            self.gate.wait_for(
+                lambda name=name: usd_to_nano(self.gate.read(f"now/cost/{name}")) == self.total(),
+                what=f"now/cost/{name} equals the sum of the rows",
+            )
+
+    def mounted_groups(self, column):
+        if not self.gate.mount:
+            raise Skip("no /dev/fuse for this user")
+        wanted = collections.Counter()
+        by_attempt = column in ("model", "provider")
+        for row in self.gate.attempt_rows() if by_attempt else self.gate.request_rows():
+            wanted[row[column]] += row["cost_nano"]
+
+        def agree():
+            table = parse_tsv(self.gate.read(f"now/cost/by_{column}.tsv"))
+            return {name: usd_to_nano(line["cost_usd"]) for name, line in table.items()} == dict(
+                wanted
+            )
+
+        self.gate.wait_for(agree, what=f"by_{column}.tsv equals the rows: {wanted}")
+
+    def mounted_log(self):
+        """logs/requests.jsonl has every row once, with the ledger's cost."""
+        if not self.gate.mount:
+            raise Skip("no /dev/fuse for this user")
+        wanted = {row["id"]: row["cost_nano"] for row in self.gate.request_rows()}
+
+        def logged():
+            lines = self.gate.read("logs/requests.jsonl").splitlines()
+            rows = [json.loads(line) for line in lines]
+            equal(len({row["id"] for row in rows}), len(rows), "distinct ids in the log")
+            return {row["id"]: usd_to_nano(row["cost_usd"]) for row in rows} == wanted
+
+        self.gate.wait_for(logged, what="the log equals the rows")
+
+    def command_line_totals(self):
+        run = self.gate.tidectl("--json", "costs", "--by", "tenant", "--period", "today")
+        equal(run.returncode, 0, f"exit status of tidectl costs: {run.stderr}")
+        wanted = collections.Counter()
+        for row in self.gate.request_rows():
+            wanted[row["tenant"]] += row["cost_nano"]
+        text = run.stdout
+        for tenant, cost in wanted.items():
+            usd = f"{cost // 10**9}.{cost % 10**9:09d}"
+            assert usd in text, f"{tenant}: {usd} is not in {text}"
+
+
+def register(suite, gate):
+    checks = Checks(gate)
+    settled(gate)
+    suite.check("costs/unique-ids", checks.unique_ids)
+    suite.check("costs/requests-are-sums-of-attempts", checks.requests_are_sums)
+    suite.check("costs/simulator-rows", checks.simulator_rows)
+    suite.check("costs/mount-totals", checks.mounted_totals)
+    for column in ("tenant", "feature", "key", "model", "provider"):
+        suite.check(f"costs/mount-by-{column}", checks.mounted_groups, column)
+    suite.check("costs/mount-log", checks.mounted_log)
+    suite.check("costs/tidectl", checks.command_line_totals)

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the appliance refuses, and that nothing of it reaches an upstream: keys, hosts, bodies,
+framing."""
+
+import json
+import subprocess
+
+from tap import equal
+from wire import Connection, Truncated
+from world import BODY_LIMIT
+
+CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+HI = {"model": "text", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+
+
+class Checks:
+    def __init__(self, gate, upstream):
+        self.gate, self.upstream, self.key = gate, upstream, gate.keys["app"]
+
+    def refused(self, answer, status, target=CHAT):
+        """The status, in the dialect's shape, said to be ours, and the upstream saw nothing."""
+        equal(answer.status, status, f"status ({answer.body[:200]!r})")
+        equal(answer.source, "gateway", "x-tidegate-error-source")
+        error = answer.json()
+        if target == MESSAGES:
+            equal(error["type"], "error", "shape")
+        equal(set(error["error"]) >= {"message", "type"}, True, f"shape of {error}")
+        equal(len(self.upstream.requests()), 0, "requests the upstream saw")
+        return error["error"]
+
+    def key_refused(self, headers, target):
+        self.upstream.reset()
+        with Connection(self.gate.api_port) as connection:
+            connection.request("POST", target, HI, headers)
+            answer = connection.response()
+        error = self.refused(answer, 401, target)
+        for _, value in headers:
+            key = value.removeprefix("Bearer ")
+            assert len(key) < 8 or key not in error["message"], "the presented key is echoed"
+
+    def request_refused(self, status, head=(), target=CHAT, body=HI, **request):
+        self.upstream.reset()
+        with Connection(self.gate.api_port) as connection:
+            connection.request(
+                "POST", target, body, [("authorization", f"Bearer {self.key}"), *head], **request
+            )
+            return self.refused(connection.response(), status, target)
+
+    def raw_refused(self, data, statuses=(400,)):
+        """Refused whatever it is, and the connection does not go on: what follows is not to be
+        trusted."""
+        self.upstream.reset()
+        with Connection(self.gate.api_port, timeout_s=5) as connection:
+            connection.send(data.replace(b"KEY", self.key.encode()))
+            answer = connection.response()
+            assert answer.status in statuses, f"status {answer.status}: {answer.body[:200]!r}"
+            assert connection.at_end(), (
+                f"the connection goes on after a refusal: {connection.buffer!r}"
+            )
+        equal(len(self.upstream.requests()), 0, "requests the upstream saw")
+
+    def body_over_limit(self, announced):
+        """Told before, or noticed while it comes."""
+        self.upstream.reset()
+        with Connection(self.gate.api_port) as connection:
+            head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self.key}\r\n"
+            if announced:
+                connection.send(f"{head}content-length: {BODY_LIMIT + 1}\r\n\r\n".encode())
+            else:
+                connection.send(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
+                part = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+                try:
+                    for _ in range(BODY_LIMIT // 0x100000 + 1):
+                        connection.send(part)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # it answered and closed while we still sent
+            try:
+                answer = connection.response()
+            except (Truncated, ConnectionResetError):
+                assert not announced, "no answer at all"
+                equal(len(self.upstream.requests()), 0, "requests the upstream saw")
+                return
+        self.refused(answer, 413)
+
+    def unknown_path(self, target):
+        with Connection(self.gate.api_port) as connection:
+            connection.request("GET", target, headers=[("authorization", f"Bearer {self.key}")])
+            equal(connection.response().status, 404, "status")
+
+    def curl(self, stream):
+        """A plain curl, as the README shows it."""
+        body = json.dumps({**HI, "stream": stream})
+        done = subprocess.run(
+            [
+                "curl",
+                "-sS",
+                "--fail-with-body",
+                "-N",
+                f"{self.gate.api_url}{CHAT}",
+                "-H",
+                f"Authorization: Bearer {self.key}",
+                "-H",
+                "Content-Type: application/json",
+                "-d",
+                body,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        equal(done.returncode, 0, f"exit status of curl ({done.stderr}{done.stdout})")
+        if stream:
+            assert done.stdout.endswith("data: [DONE]\n\n"), done.stdout
+        else:
+            equal(
+                json.loads(done.stdout)["choices"][0]["message"]["content"],
+                "hi w1 w2 w3 w4",
+                "content",
+            )
+
+
+def post(*lines, body=b""):
+    return (
+        b"POST /v1/chat/completions HTTP/1.1\r\n"
+        + b"".join(line + b"\r\n" for line in lines)
+        + b"\r\n"
+        + body
+    )
+
+
+H, A = b"host: x", b"authorization: Bearer KEY"
+BODY = json.dumps(HI).encode()
+LENGTH = b"content-length: %d" % len(BODY)
+CHUNKED = b"transfer-encoding: chunked"
+CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+
+
+def saying(content):
+    return b'{"model":"text","max_tokens":1,"messages":[{"role":"user","content":"%s"}]}' % content
+
+
+BAD_BODIES = {
+    "not-json": b"{",
+    "array": b"[]",
+    "empty": b"",
+    "two-values": b"{} {}",
+    "no-model": b'{"messages":[],"max_tokens":1}',
+    "model-number": b'{"model":5,"messages":[],"max_tokens":1}',
+    "duplicate-key": b'{"model":"json",' + saying(b"hi")[1:],
+    "duplicate-escaped-key": b'{"\\u006dodel":"json",' + saying(b"hi")[1:],
+    "bad-utf-8": saying(b"\xff\xfe"),
+    "overlong-utf-8": saying(b"\xc0\xaf"),
+    "surrogate-utf-8": saying(b"\xed\xa0\x80"),
+    "too-deep": b'{"model":"text","messages":' + b"[" * 20000 + b"]" * 20000 + b"}",
+}
+SMUGGLED = {
+    "length-and-chunked": post(H, A, LENGTH, CHUNKED, body=CHUNKS),
+    "chunked-and-length": post(H, A, CHUNKED, LENGTH, body=CHUNKS),
+    "two-lengths": post(H, A, LENGTH, b"content-length: 5", body=BODY),
+    "two-equal-lengths": post(H, A, LENGTH, LENGTH, body=BODY),
+    "length-list": post(H, A, LENGTH + b", 5", body=BODY),
+    "length-plus": post(H, A, b"content-length: +%d" % len(BODY), body=BODY),
+    "length-hex": post(H, A, b"content-length: 0x10", body=BODY),
+    "length-negative": post(H, A, b"content-length: -1", body=BODY),
+    "length-huge": post(H, A, b"content-length: 18446744073709551617", body=BODY),
+    "folded-header": post(H, A, LENGTH, b"x-a: 1\r\n folded", body=BODY),
+    "folded-encoding": post(H, A, b"transfer-encoding:\r\n chunked", body=CHUNKS),
+    "space-before-colon": post(H, A, b"content-length : %d" % len(BODY), body=BODY),
+    "space-before-name": post(H, b" " + A, LENGTH, body=BODY),
+    "chunked-not-last": post(H, A, b"transfer-encoding: chunked, identity", body=CHUNKS),
+    "encoding-unknown": post(H, A, b"transfer-encoding: xchunked", body=CHUNKS),
+    "encoding-twice": post(H, A, CHUNKED, CHUNKED, body=CHUNKS),
+    "encoding-vertical-tab": post(H, A, b"transfer-encoding: \x0bchunked", body=CHUNKS),
+    "bare-line-feeds": post(H, A, LENGTH, body=BODY).replace(b"\r\n", b"\n"),
+    "bare-line-feed-in-head": post(H, A + b"\nx-b: 1", LENGTH, body=BODY),
+    "bare-return-in-head": post(H, A, b"x-b: 1\rx-c: 2", LENGTH, body=BODY),
+    "null-in-header": post(H, A, b"x-b: \x00", LENGTH, body=BODY),
+    "no-colon": post(H, A, b"nonsense", LENGTH, body=BODY),
+    "chunk-size-negative": post(H, A, CHUNKED, body=b"-5\r\nhello\r\n0\r\n\r\n"),
+    "chunk-size-prefixed": post(H, A, CHUNKED, body=b"0x5\r\nhello\r\n0\r\n\r\n"),
+    "chunk-size-huge": post(H, A, CHUNKED, body=b"fffffffffffffffff\r\nhello\r\n0\r\n\r\n"),
+    "chunk-bare-line-feed": post(H, A, CHUNKED, body=b"5\nhello\n0\n\n"),
+    "chunk-longer-than-said": post(H, A, CHUNKED, body=b"3\r\nhello\r\n0\r\n\r\n"),
+    "no-host": post(A, LENGTH, body=BODY),
+    "two-hosts": post(H, H, A, LENGTH, body=BODY),
+    "spaces-in-target": post(H, A, LENGTH, body=BODY).replace(b"/v1/chat", b"/v1/ chat"),
+}
+# RFC 9112 lets a server say 501 to a coding it does not know; what is too large may be a 413.
+ALSO = {
+    "encoding-unknown": (400, 501),
+    "chunked-not-last": (400, 501),
+    "length-huge": (400, 413),
+    "chunk-size-huge": (400, 413),
+}
+BAD_KEYS = {
+    "sql": "' OR '1'='1",
+    "empty": "",
+    "long": "tg-" + "a" * 8000,
+    "prefix": "tg-",
+    "never": "tg-" + "x" * 43,
+}
+BAD_HOSTS = ("localhost:4000/#@attacker.example", "a b", "a/b", "user@host", "host:port", "[::1")
+
+
+def register(suite, gate, upstream):
+    checks = Checks(gate, upstream)
+    for stream in (False, True):
+        suite.check(f"curl/chat{'-streamed' if stream else ''}", checks.curl, stream)
+    for target in (CHAT, MESSAGES):
+        side = "messages" if target == MESSAGES else "chat"
+        suite.check(f"refusals/{side}-no-key", checks.key_refused, [], target)
+        for name, key in BAD_KEYS.items():
+            if name != "empty":
+                suite.check(
+                    f"refusals/{side}-key-{name}-x-api-key",
+                    checks.key_refused,
+                    [("x-api-key", key)],
+                    target,
+                )
+            suite.check(
+                f"refusals/{side}-key-{name}",
+                checks.key_refused,
+                [("authorization", f"Bearer {key}")],
+                target,
+            )
+        off = gate.keys["off"]
+        suite.check(
+            f"refusals/{side}-key-disabled",
+            checks.key_refused,
+            [("authorization", f"Bearer {off}")],
+            target,
+        )
+        suite.check(
+            f"refusals/{side}-unknown-model",
+            checks.request_refused,
+            404,
+            target=target,
+            body={**HI, "model": "no-such-model"},
+        )
+        for name, body in BAD_BODIES.items():
+            suite.check(
+                f"refusals/{side}-body-{name}",
+                checks.request_refused,
+                400,
+                target=target,
+                body=body,
+            )
+    suite.check(
+        "refusals/feature-name", checks.request_refused, 400, [("x-tidegate-feature", "a b/c")]
+    )
+    for host in BAD_HOSTS:
+        suite.check(
+            f"refusals/host-{host}".replace(" ", "_"),
+            checks.raw_refused,
+            post(b"host: " + host.encode(), A, LENGTH, body=BODY),
+        )
+    for name, data in SMUGGLED.items():
+        suite.check(f"refusals/framing-{name}", checks.raw_refused, data, ALSO.get(name, (400,)))
+    suite.check("refusals/body-over-limit-announced", checks.body_over_limit, True)
+    suite.check("refusals/body-over-limit-chunked", checks.body_over_limit, False)
+    for target in (
+        "/",
+        "/v1/nothing",
+        "/metrics",
+        "/api/v1/status",
+        "/v1/chat/completions/x",
+        "/v1/..%2fhealthz",
+    ):
+        suite.check(f"refusals/path-{target.replace('/', '_')}", checks.unknown_path, target)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The appliance that the client checks talk to: its providers, models, prices and routes, and who
+may call.
+
+Providers: alpha (OpenAI dialect) and beta (Anthropic dialect) are the scripted upstream; gone is
+a port where nobody listens; hasty is alpha with short time limits; sim is the simulator. A Chat
+model bears its scenario's name, so that the same client works straight on the upstream; a
+Messages model has `a-` before it.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+
+from tidegate import Tidegate, can_mount, free_port, price, provider, simulator  # noqa: E402
+
+STATUSES = (400, 401, 403, 404, 422, 429, 500, 503, 529)
+CHAT_MODELS = [
+    "text",
+    "tools",
+    "json",
+    "cached",
+    "usage-in-choices",
+    "no-usage",
+    "unknown-fields",
+    "split",
+    "bytes",
+    "comments",
+    "large",
+    "until-close",
+    "close",
+    "slow",
+    "stall",
+    "silent",
+    "cut",
+    "cut-inside",
+    "cut-early",
+    "reset",
+    "error-first",
+    "error-role",
+    "error-mid",
+    "text.words-30.between-5",
+    "text.words-2000.between-10",
+    "text.first-20000",
+    *(f"status-{status}" for status in STATUSES),
+]
+MESSAGES_MODELS = [
+    "text",
+    "tools",
+    "cache-write",
+    "unknown-fields",
+    "split",
+    "bytes",
+    "cut",
+    "cut-inside",
+    "cut-early",
+    "error-first",
+    "error-role",
+    "error-mid",
+    "text.words-30.between-5",
+    "text.words-2000.between-10",
+    *(f"status-{status}" for status in STATUSES),
+]
+SIM_MODELS = {
+    "sim-echo": "sim-echo",
+    "sim-text": "sim-text",
+    "sim-tools": "sim-tools",
+    "sim-json": "sim-json",
+    "sim-cut": "sim-cut",
+    "sim-error-in-stream": "sim-error-in-stream",
+    "sim-text-30": "sim-text@between_ms=5,words=30",
+    **{f"sim-error-{status}": f"sim-error-{status}" for status in STATUSES},
+}
+# Not whole nano-dollars a token, so that rounding shows.
+CHAT_PRICE = price("0.1500001", "0.6012345", "0.0750003")
+MESSAGES_PRICE = price("3.0000007", "15.123", "0.3000011", cache_write_usd_per_mtok="3.7500013")
+SIM_PRICE = price("1.2345678", "9.8765432")
+FREE = price("0", "0")
+BODY_LIMIT = 33554432
+
+
+def models():
+    chat = [
+        {"name": m, "provider": "alpha", "upstream_model": m, "price": CHAT_PRICE}
+        for m in CHAT_MODELS
+    ]
+    messages = [
+        {"name": f"a-{m}", "provider": "beta", "upstream_model": m, "price": MESSAGES_PRICE}
+        for m in MESSAGES_MODELS
+    ]
+    sim = [
+        {"name": n, "provider": "sim", "upstream_model": m, "price": SIM_PRICE}
+        for n, m in SIM_MODELS.items()
+    ]
+    hasty = [
+        {"name": f"hasty-{m}", "provider": "hasty", "upstream_model": m, "price": CHAT_PRICE}
+        for m in ("stall", "silent", "text")
+    ]
+    return (
+        chat
+        + messages
+        + sim
+        + hasty
+        + [
+            {"name": "renamed", "provider": "alpha", "upstream_model": "text", "price": CHAT_PRICE},
+            {"name": "free", "provider": "alpha", "upstream_model": "text", "price": FREE},
+            {"name": "gone", "provider": "gone", "upstream_model": "text", "price": CHAT_PRICE},
+        ]
+    )
+
+
+FALLS = {  # route: its first target; the second is one that works
+    "fall-500": "status-500",
+    "fall-503": "status-503",
+    "fall-429": "status-429",
+    "fall-529": "status-529",
+    "fall-400": "status-400",
+    "fall-422": "status-422",
+    "fall-gone": "gone",
+    "fall-reset": "reset",
+    "fall-error-first": "error-first",
+    "fall-error-role": "error-role",
+    "fall-error-mid": "error-mid",
+    "fall-cut-early": "cut-early",
+    "fall-cut": "cut",
+    "fall-silent": "hasty-silent",
+}
+MESSAGES_FALLS = {
+    "a-fall-500": "a-status-500",
+    "a-fall-529": "a-status-529",
+    "a-fall-error-role": "a-error-role",
+    "a-fall-error-first": "a-error-first",
+}
+
+
+def routes():
+    made = [{"name": route, "targets": [first, "text"]} for route, first in FALLS.items()]
+    made += [
+        {"name": route, "targets": [first, "a-text"]} for route, first in MESSAGES_FALLS.items()
+    ]
+    return made + [{"name": "fall-never", "targets": ["status-500", "gone", "status-503"]}]
+
+
+def gate(upstream):
+    """The daemon of these checks; the mount is there when the machine allows one."""
+    return Tidegate(
+        providers=[
+            provider("alpha", upstream.url("/v1")),
+            provider("beta", upstream.url("/v1"), plugin="anthropic"),
+            provider("gone", f"http://127.0.0.1:{free_port()}/v1"),
+            provider("hasty", upstream.url("/v1"), first_content_ms=700, between_ms=700),
+            simulator(),
+        ],
+        models=models(),
+        routes=routes(),
+        tenants=["acme", "globex"],
+        keys=[
+            {"name": "app", "feature": "chat"},
+            {"name": "other", "tenant": "globex"},
+            {"name": "off", "disabled": True},
+        ],
+        mount=can_mount(),
+    )
