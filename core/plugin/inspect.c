@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A plugin described from a distance: dlopen runs its constructors, so that happens in a child
+ * process that has no privileges, few resources and a deadline. */
+#include "plugin/private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/json.h"
+
+enum {
+	INSPECT_MS = 5000,
+	INSPECT_OUTPUT_BYTES = 256 * 1024,
+	NOBODY = 65534,
+};
+
+static const char *const type_names[] = { "string", "int", "bool" };
+
+static void describe_text(const struct tide_plugin *plugin, struct buffer *out)
+{
+	const struct tide_provider_operations *operations = plugin->operations;
+
+	buffer_printf(out, "%s %s: %s\nkind provider, ABI %u.%u\ndialects:%s%s\n", plugin->name,
+		      plugin->version, plugin->summary, plugin->abi_major, plugin->abi_minor,
+		      operations->dialects & 1u << TIDE_DIALECT_OPENAI_CHAT ? " openai-chat" : "",
+		      operations->dialects & 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES
+			  ? " anthropic-messages"
+			  : "");
+	for (uint64_t i = 0; i < plugin->option_count; i++) {
+		const struct tide_option *row = &plugin->options[i];
+		buffer_printf(out, "option %s (%s%s", row->name, type_names[row->type],
+			      row->flags & TIDE_OPTION_REQUIRED ? ", required" : "");
+		if (row->type == TIDE_OPTION_INT)
+			buffer_printf(out, ", %" PRId64 " to %" PRId64, row->min, row->max);
+		if (row->default_text)
+			buffer_printf(out, ", default %s", row->default_text);
+		buffer_printf(out, "): %s\n", row->doc);
+	}
+}
+
+static json_t *describe_option(const struct tide_option *row)
+{
+	json_t *object =
+	    json_pack("{s:s, s:s, s:b, s:s?, s:s}", "name", row->name, "type",
+		      type_names[row->type], "required", (row->flags & TIDE_OPTION_REQUIRED) != 0,
+		      "default", row->default_text, "doc", row->doc);
+
+	if (object && row->type == TIDE_OPTION_INT) {
+		json_object_set_new(object, "min", json_integer(row->min));
+		json_object_set_new(object, "max", json_integer(row->max));
+	}
+	return object;
+}
+
+static void describe_json(const struct tide_plugin *plugin, struct buffer *out)
+{
+	const struct tide_provider_operations *operations = plugin->operations;
+	json_t *options = json_array(), *dialects = json_array(), *object;
+	char *text;
+
+	if (operations->dialects & 1u << TIDE_DIALECT_OPENAI_CHAT)
+		json_array_append_new(dialects, json_string("openai-chat"));
+	if (operations->dialects & 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES)
+		json_array_append_new(dialects, json_string("anthropic-messages"));
+	for (uint64_t i = 0; i < plugin->option_count; i++)
+		json_array_append_new(options, describe_option(&plugin->options[i]));
+	object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "name", plugin->name,
+			   "version", plugin->version, "summary", plugin->summary, "kind",
+			   "provider", "abi_major", plugin->abi_major, "abi_minor",
+			   plugin->abi_minor, "dialects", dialects, "options", options);
+	text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+	json_decref(object);
+	buffer_append_str(out, text ? text : "");
+	buffer_append_char(out, '\n');
+	free(text);
+}
+
+/* ---- the child ---- */
+
+static void drop_privileges(void)
+{
+	const struct rlimit cpu = { 4, 4 }, memory = { 512 << 20, 512 << 20 }, none = { 0, 0 };
+
+	setrlimit(RLIMIT_CPU, &cpu);
+	setrlimit(RLIMIT_AS, &memory);
+	setrlimit(RLIMIT_FSIZE, &none);
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
+		_exit(126);
+	/* Changing ids closed /proc/self to us, by which the plugin is opened. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+/* First byte of the answer: '+' a description follows, '-' a refusal follows. */
+static _Noreturn void child(const char *path, bool json, int plugin_fd, int out_fd)
+{
+	const struct tide_plugin *plugin;
+	struct buffer out = { 0 };
+	struct error error = { 0 };
+	char by_fd[32];
+	void *handle;
+
+	drop_privileges();
+	clearenv();
+	/* By descriptor: nobody may have no right to walk to the file. */
+	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", plugin_fd);
+	if (plugin_open(by_fd, &handle, &plugin, &error) < 0) {
+		const char *message = error.message;
+		size_t skip = strlen(by_fd);
+		buffer_append_char(&out, '-');
+		buffer_append_str(&out, path);
+		buffer_append_str(&out,
+				  strncmp(message, by_fd, skip) == 0 ? message + skip : message);
+	} else {
+		buffer_append_char(&out, '+');
+		if (json)
+			describe_json(plugin, &out);
+		else
+			describe_text(plugin, &out);
+	}
+	_exit(write(out_fd, out.data, out.len) == (ssize_t)out.len ? 0 : 1);
+}
+
+/* ---- the parent ---- */
+
+/* Reads until the child closes its end; false when the deadline passed first. */
+static bool collect(int fd, struct buffer *out)
+{
+	uint64_t until = clock_now_ns() + INSPECT_MS * NS_PER_MS;
+
+	for (;;) {
+		uint64_t now = clock_now_ns();
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+		if (now >= until || poll(&wait, 1, (int)((until - now) / NS_PER_MS) + 1) == 0)
+			return false;
+		if (!buffer_reserve(out, 4096) || out->len > INSPECT_OUTPUT_BYTES)
+			return true;
+		n = read(fd, out->data + out->len, 4096);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return true;
+		out->len += (size_t)n;
+	}
+}
+
+static int judge(const char *path, bool in_time, int status, struct buffer *answer,
+		 struct buffer *out, struct error *error)
+{
+	if (!in_time)
+		return error_set(error, -ETIMEDOUT,
+				 "%s: did not load within %d s (a constructor that hangs?)", path,
+				 INSPECT_MS / 1000);
+	if (WIFSIGNALED(status))
+		return error_set(error, -ENOEXEC, "%s: crashed while it was loaded (%s)", path,
+				 strsignal(WTERMSIG(status)));
+	if (answer->len == 0)
+		return error_set(error, -ENOEXEC, "%s: ended the process while it was loaded",
+				 path);
+	if (answer->data[0] != '+')
+		return error_set(error, -ENOEXEC, "%.*s", (int)answer->len - 1, answer->data + 1);
+	buffer_append(out, answer->data + 1, answer->len - 1);
+	return 0;
+}
+
+int plugin_inspect(const char *path, bool json, struct buffer *out, struct error *error)
+{
+	_cleanup_(buffer_fini) struct buffer answer = { 0 };
+	_cleanup_fd_ int plugin_fd = open(path, O_RDONLY), read_fd = -1, write_fd = -1;
+	int ends[2], status = 0;
+	bool in_time;
+	pid_t pid;
+
+	if (plugin_fd < 0)
+		return error_set(error, -errno, "%s: %s", path, strerror(errno));
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return error_set(error, -errno, "%s: no pipe: %s", path, strerror(errno));
+	read_fd = ends[0];
+	write_fd = ends[1];
+	pid = fork();
+	if (pid < 0)
+		return error_set(error, -errno, "%s: no process: %s", path, strerror(errno));
+	if (pid == 0)
+		child(path, json, plugin_fd, write_fd);
+	close(steal_fd(&write_fd));
+	in_time = collect(read_fd, &answer);
+	if (!in_time)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return judge(path, in_time, status, &answer, out, error);
+}

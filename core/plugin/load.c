@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding, checking and loading plugin files. What is loaded stays loaded: code whose functions may
+ * be on a stack is never unmapped. */
+#include "plugin/private.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+struct plugin_set {
+	size_t count;
+	struct loaded {
+		void *handle;
+		const struct tide_plugin *plugin;
+	} * loaded;
+};
+
+static int check_rights(const char *path, const struct stat *status, struct error *error)
+{
+	if (status->st_uid != 0)
+		return error_set(
+		    error, -EPERM,
+		    "%s: not owned by root; plugins and their folder must be: chown root", path);
+	if (status->st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(error, -EPERM,
+				 "%s: writable by others than its owner; run chmod go-w on it",
+				 path);
+	return 0;
+}
+
+int plugin_check_file(const char *folder, const char *path, bool require_root, struct error *error)
+{
+	struct stat status;
+	int r;
+
+	if (stat(folder, &status) < 0)
+		return error_set(error, -errno, "%s: the plugin folder cannot be read: %s", folder,
+				 strerror(errno));
+	if (require_root) {
+		r = check_rights(folder, &status, error);
+		if (r < 0)
+			return r;
+	}
+	if (lstat(path, &status) < 0)
+		return error_set(error, -errno, "%s: no such plugin (plugins.load names it): %s",
+				 path, strerror(errno));
+	if (S_ISLNK(status.st_mode))
+		return error_set(error, -ELOOP,
+				 "%s: is a symbolic link; a plugin must be the file itself", path);
+	if (!S_ISREG(status.st_mode))
+		return error_set(error, -EINVAL, "%s: is not a regular file", path);
+	return require_root ? check_rights(path, &status, error) : 0;
+}
+
+static bool name_valid(const char *name)
+{
+	size_t len = name ? strnlen(name, PLUGIN_NAME_MAX + 1) : 0;
+
+	return len > 0 && len <= PLUGIN_NAME_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+static int check_options(const char *path, const struct tide_plugin *plugin, struct error *error)
+{
+	if (plugin->option_count == 0)
+		return 0;
+	if (plugin->option_size != sizeof(struct tide_option) || !plugin->options)
+		return error_set(error, -EPROTO,
+				 "%s: its option rows have %u bytes each, but %zu are expected",
+				 path, plugin->option_size, sizeof(struct tide_option));
+	if (plugin->option_count > PLUGIN_OPTIONS_MAX)
+		return error_set(error, -E2BIG, "%s: has more than %d options", path,
+				 PLUGIN_OPTIONS_MAX);
+	for (uint64_t i = 0; i < plugin->option_count; i++) {
+		const struct tide_option *row = &plugin->options[i];
+		if (!row->name || !*row->name || !row->doc || row->type > TIDE_OPTION_BOOL)
+			return error_set(error, -EPROTO,
+					 "%s: option row %llu has no name, no doc or no known type",
+					 path, (unsigned long long)i + 1);
+	}
+	return 0;
+}
+
+static int check_operations(const char *path, const struct tide_plugin *plugin, struct error *error)
+{
+	const struct tide_provider_operations *operations = plugin->operations;
+	const size_t least = offsetof(struct tide_provider_operations, cancel);
+
+	if (!operations)
+		return error_set(error, -EPROTO, "%s: has no operations", path);
+	if (operations->size < least || operations->size > 4096)
+		return error_set(error, -EPROTO,
+				 "%s: its operations table says %u bytes; %zu to 4096 are possible",
+				 path, operations->size, least);
+	if (!operations->create || !operations->destroy || !operations->start)
+		return error_set(error, -EPROTO, "%s: create, destroy and start must not be null",
+				 path);
+	if (!(operations->dialects &
+	      (1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES)))
+		return error_set(error, -EPROTO, "%s: speaks no dialect that this version knows",
+				 path);
+	return 0;
+}
+
+int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin, struct error *error)
+{
+	int r;
+
+	if (!plugin)
+		return error_set(error, -EPROTO, "%s: tide_plugin() returned nothing", path);
+	if (plugin->size < sizeof(struct tide_plugin) || plugin->size > 4096)
+		return error_set(error, -EPROTO,
+				 "%s: its descriptor says %u bytes; %zu to 4096 are possible", path,
+				 plugin->size, sizeof(struct tide_plugin));
+	if (plugin->abi_major != TIDE_ABI_MAJOR || plugin->abi_minor > TIDE_ABI_MINOR)
+		return error_set(error, -EPROTO,
+				 "%s: built for plugin ABI %u.%u, but this appliance has %d.%d; "
+				 "rebuild it against "
+				 "the installed headers",
+				 path, plugin->abi_major, plugin->abi_minor, TIDE_ABI_MAJOR,
+				 TIDE_ABI_MINOR);
+	if (plugin->kind != TIDE_KIND_PROVIDER)
+		return error_set(error, -EPROTO,
+				 "%s: is of a kind (%u) that this version does not know", path,
+				 plugin->kind);
+	if (!name_valid(plugin->name))
+		return error_set(error, -EPROTO, "%s: its name must be 1 to %d of [a-z0-9-]", path,
+				 PLUGIN_NAME_MAX);
+	if (!plugin->version || !plugin->summary)
+		return error_set(error, -EPROTO, "%s: has no version or no summary", path);
+	r = check_options(path, plugin, error);
+	return r < 0 ? r : check_operations(path, plugin, error);
+}
+
+int plugin_open(const char *path, void **ret_handle, const struct tide_plugin **ret,
+		struct error *error)
+{
+	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	const struct tide_plugin *plugin;
+	union {
+		void *object;
+		tide_plugin_fn function;
+	} symbol;
+	int r;
+
+	if (!handle)
+		return error_set(error, -ENOEXEC, "%s: cannot be loaded: %s", path, dlerror());
+	symbol.object = dlsym(handle, "tide_plugin");
+	if (!symbol.object) {
+		dlclose(handle);
+		return error_set(error, -ENOEXEC, "%s: exports no tide_plugin()", path);
+	}
+	plugin = symbol.function();
+	r = plugin_check_descriptor(path, plugin, error);
+	if (r < 0) {
+		dlclose(handle);
+		return r;
+	}
+	*ret_handle = handle;
+	*ret = plugin;
+	return 0;
+}
+
+struct plugin_set *plugin_set_free(struct plugin_set *set)
+{
+	if (!set)
+		return NULL;
+	free(set->loaded); /* the code stays mapped until the process ends */
+	free(set);
+	return NULL;
+}
+CLEANUP_DEFINE(struct plugin_set, plugin_set_free);
+
+static int load_one(struct plugin_set *set, const char *folder, const char *stem, bool require_root,
+		    struct error *error)
+{
+	char path[PATH_MAX];
+	struct loaded *loaded = &set->loaded[set->count];
+	int r;
+
+	if (!*stem || strchr(stem, '/') || stem[0] == '.')
+		return error_set(
+		    error, -EINVAL,
+		    "plugins.load: \"%s\" is not the stem of a file in the plugin folder", stem);
+	snprintf(path, sizeof(path), "%s/%s.so", folder, stem);
+	r = plugin_check_file(folder, path, require_root, error);
+	if (r < 0)
+		return r;
+	r = plugin_open(path, &loaded->handle, &loaded->plugin, error);
+	if (r < 0)
+		return r;
+	if (plugin_set_find(set, loaded->plugin->name))
+		return error_set(error, -EEXIST, "%s: another loaded plugin is named %s already",
+				 path, loaded->plugin->name);
+	set->count++;
+	log_debug("plugin %s %s loaded from %s", loaded->plugin->name, loaded->plugin->version,
+		  path);
+	return 0;
+}
+
+int plugin_set_load(const char *folder, const char *const *stems, bool require_root,
+		    struct plugin_set **ret, struct error *error)
+{
+	_cleanup_(cleanup_plugin_set_free) struct plugin_set *set = calloc(1, sizeof(*set));
+	size_t count = 0;
+
+	while (stems[count])
+		count++;
+	if (set)
+		set->loaded = calloc(count ? count : 1, sizeof(*set->loaded));
+	if (!set || !set->loaded)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		int r = load_one(set, folder, stems[i], require_root, error);
+		if (r < 0)
+			return r;
+	}
+	*ret = steal(set);
+	return 0;
+}
+
+const struct tide_plugin *plugin_set_find(const struct plugin_set *set, const char *name)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (strcmp(set->loaded[i].plugin->name, name) == 0)
+			return set->loaded[i].plugin;
+	}
+	return NULL;
+}
+
+size_t plugin_set_count(const struct plugin_set *set)
+{
+	return set->count;
+}
+
+const struct tide_plugin *plugin_set_at(const struct plugin_set *set, size_t index)
+{
+	return set->loaded[index].plugin;
+}
