@@ -197,11 +197,25 @@ def usd_to_nano(text):
 # ---- the daemon ----
 
 
+def _request(row):
+    return {**row, "id": row["request_id"]}
+
+
+def _attempt(row):
+    written = row["cache_write"] + row["cache_write_1h"]
+    tokens = {
+        "tokens_in": row["input"] + row["cache_read"] + written,
+        "tokens_cached": row["cache_read"],
+        "tokens_out": row["output"],
+    }
+    return {**row, **tokens, "id": row["request_id"]}
+
+
 class Tidegate:
     """One tidegated and its folder. A context manager: start on entry, clean stop on exit.
 
-    providers, models, routes, tenants   lists of dicts, as the configuration has them
-    keys      names, or dicts with `name` and any of tenant, feature, disabled; each gets a fresh key
+    providers, models, routes, tenants   lists of dicts, as in the configuration
+    keys      names, or dicts with `name` and any of tenant, feature, disabled; each gets a new key
     settings  further top-level settings; a dict adds to the generated group of its name
     mount     True makes a private mount point, False (the default) runs without a mount
     args      further command-line arguments;  env: further environment
@@ -491,31 +505,25 @@ class Tidegate:
 
     def request_rows(self):
         """Rows of requests; `id` is what the client was told (16 hex digits)."""
-        return [{**row, "id": row["request_id"]} for row in self.rows("request")]
+        return [_request(row) for row in self.rows("request")]
 
     def attempt_rows(self):
-        """Rows of attempts: `id` of the request as above, `n` within it, and sums of tokens named as
-        in a request's row."""
-        made = []
-        for row in self.rows("attempt"):
-            written = row["cache_write"] + row["cache_write_1h"]
-            tokens = {
-                "tokens_in": row["input"] + row["cache_read"] + written,
-                "tokens_cached": row["cache_read"],
-                "tokens_out": row["output"],
-            }
-            made.append({**row, **tokens, "id": row["request_id"]})
-        return made
+        """Rows of attempts: `id` of the request as above, `n` within it, and sums of tokens named
+        as in a request's row."""
+        return [_attempt(row) for row in self.rows("attempt")]
 
     def attempts_of(self, request_id):
-        return [row for row in self.attempt_rows() if row["id"] == request_id]
+        rows = self.query("SELECT * FROM attempt WHERE id = ? ORDER BY n", int(request_id, 16))
+        return [_attempt(row) for row in rows]
 
     def wait_request(self, request_id):
         """The row of a request, once the writer has committed it."""
-        find = lambda: [row for row in self.request_rows() if row["id"] == request_id]  # noqa: E731
-        found = wait_until(find, what=f"a row of request {request_id}")
-        assert len(found) == 1, f"{len(found)} rows of request {request_id}: {found}"
-        return found[0]
+        number = int(request_id, 16)
+        found = wait_until(
+            lambda: self.query("SELECT * FROM request WHERE id = ?", number),
+            what=f"a row of request {request_id}",
+        )
+        return _request(found[0])
 
     @staticmethod
     def wait_for(probe, timeout_s=10, what="condition"):
