@@ -4,6 +4,10 @@
 #include "base/cleanup.h"
 #include "conf/options.h"
 
+enum {
+	SAMPLE_WIDTH = 90,
+};
+
 /* Text in man(7): backslashes, and a dot or quote where a line begins. */
 static void manual_text(const char *text, struct buffer *out)
 {
@@ -77,11 +81,36 @@ void conf_write_manual(struct buffer *out)
 		manual_section(options_of_kind(kind), conf_kind_name(kind), out);
 }
 
+/* A line of the sample as it is once its first '#' is taken away. */
 static void indent(int depth, struct buffer *out)
 {
 	buffer_append_char(out, '#');
 	for (int i = 0; i < depth; i++)
 		buffer_append_char(out, '\t');
+}
+
+/* A comment of as many lines as it takes, which stays one in a line that is put to use. */
+static void sample_comment(const char *text, int depth, struct buffer *out)
+{
+	struct slice rest = slice_of(text);
+	size_t used = 0;
+
+	while (rest.len > 0) {
+		struct slice word = slice_cut(rest, ' ', &rest);
+
+		if (used == 0 || used + 1 + word.len > SAMPLE_WIDTH) {
+			if (used > 0)
+				buffer_append_char(out, '\n');
+			if (depth > 0)
+				indent(depth, out);
+			buffer_append_char(out, '#');
+			used = 0;
+		}
+		buffer_append_char(out, ' ');
+		buffer_append_slice(out, word);
+		used += 1 + word.len;
+	}
+	buffer_append_char(out, '\n');
 }
 
 static void sample_texts(const char *text, struct buffer *out)
@@ -124,9 +153,10 @@ static void sample_rows(const struct option_section *section, int depth, struct 
 
 static void sample_row(const struct option *option, int depth, struct buffer *out)
 {
+	_cleanup_(buffer_fini) struct buffer comment = { 0 };
+
 	if (option->type == OPTION_GROUP) {
-		indent(depth, out);
-		buffer_printf(out, " %s\n", option->section->doc);
+		sample_comment(option->section->doc, depth, out);
 		indent(depth, out);
 		buffer_printf(out, "%s: {\n", option->name);
 		sample_rows(option->section, depth + 1, out);
@@ -134,9 +164,17 @@ static void sample_row(const struct option *option, int depth, struct buffer *ou
 		buffer_append_str(out, "};\n");
 		return;
 	}
-	indent(depth, out);
-	buffer_printf(out, " %s%s\n", option->doc,
-		      option->flags & OPTION_REQUIRED ? " Required." : "");
+	buffer_append_str(&comment, option->doc);
+	if (option->values) {
+		buffer_append_str(&comment, " One of ");
+		option_describe(option, &comment);
+		buffer_append_char(&comment, '.');
+	}
+	if (option->flags & OPTION_REQUIRED)
+		buffer_append_str(&comment, " Required.");
+	buffer_append_char(&comment, '\0');
+	if (!comment.failed)
+		sample_comment(comment.data, depth, out);
 	indent(depth, out);
 	buffer_printf(out, "%s = ", option->name);
 	sample_value(option, out);
@@ -147,7 +185,8 @@ static void sample_objects(const struct option *option, struct buffer *out)
 {
 	const struct option_section *section = options_of_kind(option->kind);
 
-	buffer_printf(out, "\n# %s\n#%s = ( {\n", section->doc, option->name);
+	sample_comment(section->doc, 0, out);
+	buffer_printf(out, "#%s = ( {\n", option->name);
 	sample_rows(section, 1, out);
 	buffer_append_str(out, "#} );\n");
 }
@@ -168,8 +207,9 @@ static void sample_rows(const struct option_section *section, int depth, struct 
 
 void conf_write_sample(struct buffer *out)
 {
-	buffer_append_str(
-	    out, "# Configuration of tidegated; tidegate.conf(5) describes it. Every option is "
-		 "here with its\n# default, or with an example where it has none.\n");
+	sample_comment(
+	    "Configuration of tidegated; tidegate.conf(5) describes it. Every option stands "
+	    "here with its default, or with an example where it has none.",
+	    0, out);
 	sample_rows(&options_main, 0, out);
 }

@@ -48,13 +48,13 @@ static const struct option plugins_rows[] = {
 	  .fallback = "provider-openai provider-anthropic provider-simulator",
 	  .doc = "The plugins to load, by file name without \".so\". Nothing else is loaded." },
 };
-SECTION(plugins, "plugins", "Plugins.");
+SECTION(plugins, "plugins", "What is loaded into the daemon.");
 
 #define OWNER(kind_name, kind_value, text)                            \
 	{                                                             \
 		kind_name, OPTION_OWNER, 0, MAIN(owners[kind_value]), \
 		    .fallback = text, .values = "files|live",         \
-		    .doc = "Who owns objects of this kind."           \
+		    .doc = "Owner of " kind_name " objects."          \
 	}
 
 static const struct option owners_rows[] = {
@@ -148,17 +148,16 @@ const struct option_section options_main = {
 	.count = ARRAY_SIZE(main_rows),
 };
 
-#define OBJECT_NAME                                                                              \
+#define OBJECT_NAME(text)                                                                        \
 	{                                                                                        \
 		"name", OPTION_NAME, OPTION_REQUIRED, OBJECT(name),                              \
-		    .example = "alpha",                                                          \
+		    .example = text,                                                             \
 		    .doc = "The object's name, 1 to 128 bytes. In a file of its own the file's " \
-			   "name says "                                                          \
-			   "it, percent-encoded."                                                \
+			   "name says it, percent-encoded."                                      \
 	}
 
 static const struct option provider_rows[] = {
-	OBJECT_NAME,
+	OBJECT_NAME("alpha"),
 	{ "plugin", OPTION_TEXT, OPTION_REQUIRED, OBJECT(provider.plugin), .example = "openai",
 	  .doc = "The provider plugin's own name, as in openai, anthropic or simulator." },
 	{ "base_url", OPTION_URL, 0, OBJECT(provider.base_url),
@@ -221,7 +220,7 @@ static const struct option price_rows[] = {
 SECTION(price, "price", "Own prices of a model; what is absent is the price book's.");
 
 static const struct option model_rows[] = {
-	OBJECT_NAME,
+	OBJECT_NAME("small"),
 	{ "provider", OPTION_NAME, OPTION_REQUIRED, OBJECT(refers), EXTRA(refers_place),
 	  .example = "alpha", .doc = "The provider that serves it." },
 	{ "upstream_model", OPTION_TEXT, OPTION_REQUIRED, OBJECT(model.upstream_model),
@@ -235,7 +234,7 @@ static const struct option model_rows[] = {
 SECTION(model, "model", "A model under a name of its own.");
 
 static const struct option route_rows[] = {
-	OBJECT_NAME,
+	OBJECT_NAME("gpt-4o-mini"),
 	{ "targets", OPTION_TEXTS, OPTION_REQUIRED, OBJECT(targets), EXTRA(target_places),
 	  .example = "alpha/gpt-4o-mini small",
 	  .doc = "What to try, in order: names of models, or PROVIDER/UPSTREAM_MODEL." },
@@ -243,14 +242,14 @@ static const struct option route_rows[] = {
 SECTION(route, "route", "A name that clients ask for, and where it leads.");
 
 static const struct option tenant_rows[] = {
-	OBJECT_NAME,
+	OBJECT_NAME("acme"),
 	{ "description", OPTION_TEXT, 0, OBJECT(tenant.description), .example = "ACME Ltd.",
 	  .doc = "For people." },
 };
 SECTION(tenant, "tenant", "A tenant: whose keys, whose money.");
 
 static const struct option key_rows[] = {
-	OBJECT_NAME,
+	OBJECT_NAME("acme-app"),
 	{ "tenant", OPTION_NAME, OPTION_REQUIRED, OBJECT(refers), EXTRA(refers_place),
 	  .example = "acme", .doc = "The tenant it belongs to." },
 	{ "sha256", OPTION_SHA256, OPTION_REQUIRED, OBJECT(key.sha256),
