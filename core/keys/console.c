@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The console's secret and its sessions. Both are kept as hashes alone; wrong secrets slow down
+ * every further try, from wherever it comes, as there is one secret to guess. Sessions are bounded:
+ * the one idle longest goes first. */
+#include "keys/keys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+enum {
+	SESSIONS_MAX = 1024,
+	SECRET_LEN = 32,
+	SECRET_LEN_MIN = 16,
+	SECRET_FILE_MAX = 1024,
+	FREE_FAILURES = 5,
+	WAIT_S_MAX = 64,
+};
+
+static const uint64_t idle_max_ns = 12 * 3600 * NS_PER_S;
+
+struct session {
+	uint8_t sha256[SHA256_BYTES];
+	uint64_t used_ns; /* 0: free */
+};
+
+struct keys_console {
+	pthread_mutex_t lock;
+	uint8_t secret_sha256[SHA256_BYTES];
+	uint32_t failures;        /* in a row */
+	uint64_t closed_until_ns; /* no secret is looked at before */
+	size_t session_count;
+	struct session *sessions; /* grows up to SESSIONS_MAX */
+};
+
+static int create_secret(const char *path, struct buffer *out, struct error *error)
+{
+	char text[SECRET_LEN + 1];
+
+	random_text(text, SECRET_LEN);
+	buffer_clear(out);
+	buffer_append(out, text, SECRET_LEN);
+	buffer_append_char(out, '\n');
+	explicit_bzero(text, sizeof(text));
+	if (out->failed)
+		return error_set(error, -ENOMEM, "out of memory");
+	return file_write_atomic(path, buffer_slice(out), 0600, error);
+}
+
+static int read_secret(const char *path, struct buffer *out, struct error *error)
+{
+	struct stat info;
+
+	if (stat(path, &info) < 0)
+		return errno == ENOENT ? create_secret(path, out, error)
+				       : error_set_at(error, -errno, path, 0, 0, "cannot read: %s",
+						      strerror(errno));
+	if (info.st_mode & (S_IRWXG | S_IRWXO))
+		return error_set_at(
+		    error, -EACCES, path, 0, 0,
+		    "the console's secret can be read by others; chmod 600 it and change it");
+	return file_read(path, SECRET_FILE_MAX, out, error);
+}
+
+static struct slice first_line(struct slice text)
+{
+	struct slice rest, line = slice_cut(text, '\n', &rest);
+
+	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	return line;
+}
+
+int keys_console_new(const char *secret_path, struct keys_console **ret, struct error *error)
+{
+	struct buffer text = { 0 };
+	struct keys_console *console = NULL;
+	struct slice secret;
+	int r = read_secret(secret_path, &text, error);
+
+	secret = first_line(buffer_slice(&text));
+	if (r == 0 && secret.len < SECRET_LEN_MIN)
+		r = error_set_at(error, -EINVAL, secret_path, 1, 0,
+				 "the console's secret is shorter than %d characters; remove the "
+				 "file for a new one",
+				 SECRET_LEN_MIN);
+	if (r == 0) {
+		console = calloc(1, sizeof(*console));
+		if (!console)
+			r = error_set(error, -ENOMEM, "out of memory");
+	}
+	if (r == 0) {
+		pthread_mutex_init(&console->lock, NULL);
+		hash_sha256(secret, console->secret_sha256);
+		*ret = console;
+	}
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
+	buffer_fini(&text);
+	return r;
+}
+
+struct keys_console *keys_console_free(struct keys_console *console)
+{
+	if (!console)
+		return NULL;
+	pthread_mutex_destroy(&console->lock);
+	free(console->sessions);
+	free(console);
+	return NULL;
+}
+
+static bool expired(const struct session *session, uint64_t now_ns)
+{
+	return session->used_ns == 0 || now_ns > session->used_ns + idle_max_ns;
+}
+
+/* A free place, or the one idle longest when all are taken; NULL when out of memory. */
+static struct session *session_place(struct keys_console *console, uint64_t now_ns)
+{
+	struct session *oldest = NULL, *grown;
+
+	for (size_t i = 0; i < console->session_count; i++) {
+		struct session *session = &console->sessions[i];
+
+		if (expired(session, now_ns))
+			return session;
+		if (!oldest || session->used_ns < oldest->used_ns)
+			oldest = session;
+	}
+	if (console->session_count == SESSIONS_MAX)
+		return oldest;
+	grown = realloc(console->sessions, (console->session_count + 1) * sizeof(grown[0]));
+	if (!grown)
+		return NULL;
+	console->sessions = grown;
+	return &grown[console->session_count++];
+}
+
+static int start_session(struct keys_console *console, uint64_t now_ns,
+			 char text[static KEYS_SESSION_SIZE])
+{
+	struct session *session = session_place(console, now_ns);
+
+	if (!session)
+		return -ENOMEM;
+	random_text(text, KEYS_SESSION_SIZE - 1);
+	hash_sha256((struct slice){ text, KEYS_SESSION_SIZE - 1 }, session->sha256);
+	session->used_ns = now_ns > 0 ? now_ns : 1;
+	return 0;
+}
+
+static void count_failure(struct keys_console *console, uint64_t now_ns)
+{
+	uint32_t over, wait_s = WAIT_S_MAX;
+
+	console->failures++;
+	if (console->failures < FREE_FAILURES)
+		return;
+	over = console->failures - FREE_FAILURES;
+	if (over < 6)
+		wait_s = 1u << over;
+	console->closed_until_ns = now_ns + wait_s * NS_PER_S;
+}
+
+int keys_console_login(struct keys_console *console, struct slice secret, uint64_t now_ns,
+		       char session[static KEYS_SESSION_SIZE], uint32_t *ret_wait_s)
+{
+	uint8_t sha256[SHA256_BYTES];
+	int r;
+
+	hash_sha256(secret, sha256);
+	pthread_mutex_lock(&console->lock);
+	if (now_ns < console->closed_until_ns) {
+		*ret_wait_s =
+		    (uint32_t)((console->closed_until_ns - now_ns + NS_PER_S - 1) / NS_PER_S);
+		r = -EAGAIN;
+	} else if (!hash_equal(sha256, console->secret_sha256, sizeof(sha256))) {
+		count_failure(console, now_ns);
+		r = -EACCES;
+	} else {
+		console->failures = 0;
+		r = start_session(console, now_ns, session);
+	}
+	pthread_mutex_unlock(&console->lock);
+	return r;
+}
+
+/* All are compared, whichever is right; the lock is held. */
+static struct session *find_session(struct keys_console *console, struct slice text)
+{
+	struct session *found = NULL;
+	uint8_t sha256[SHA256_BYTES];
+
+	if (text.len != KEYS_SESSION_SIZE - 1)
+		return NULL;
+	hash_sha256(text, sha256);
+	for (size_t i = 0; i < console->session_count; i++)
+		if (hash_equal(console->sessions[i].sha256, sha256, sizeof(sha256)))
+			found = &console->sessions[i];
+	return found;
+}
+
+bool keys_console_check(struct keys_console *console, struct slice text, uint64_t now_ns)
+{
+	struct session *session;
+	bool good;
+
+	pthread_mutex_lock(&console->lock);
+	session = find_session(console, text);
+	good = session && !expired(session, now_ns);
+	if (good)
+		session->used_ns = now_ns;
+	pthread_mutex_unlock(&console->lock);
+	return good;
+}
+
+void keys_console_logout(struct keys_console *console, struct slice text)
+{
+	struct session *session;
+
+	pthread_mutex_lock(&console->lock);
+	session = find_session(console, text);
+	if (session)
+		*session = (struct session){ 0 };
+	pthread_mutex_unlock(&console->lock);
+}

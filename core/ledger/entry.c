@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Entries: what loops store in them and what is made of them after a crash. Stores that another
+ * process may find are ordered by release, so that an attempt counts only once it is whole, and a
+ * cost is final only once it is there. */
+#include "ledger/entry.h"
+
+#include "base/clock.h"
+
+enum {
+	BYTES_PER_TOKEN = 4,
+};
+
+uint16_t entry_add_text(struct ledger_entry *entry, struct slice name)
+{
+	uint16_t at = entry->text_used;
+	size_t len = name.len;
+
+	if (len > LEDGER_NAME_MAX)
+		for (len = LEDGER_NAME_MAX;
+		     len > 0 && ((unsigned char)name.ptr[len] & 0xc0) == 0x80; len--)
+			;
+	if (len == 0 || at + len + 1 > sizeof(entry->text))
+		return 0;
+	memcpy(entry->text + at, name.ptr, len);
+	entry->text[at + len] = '\0';
+	entry->text_used = (uint16_t)(at + len + 1);
+	return at;
+}
+
+static bool text_valid(const struct ledger_entry *entry, uint16_t at)
+{
+	return at < entry->text_used &&
+	       strnlen(entry->text + at, entry->text_used - at) <= LEDGER_NAME_MAX &&
+	       memchr(entry->text + at, '\0', entry->text_used - at);
+}
+
+static bool attempt_valid(const struct ledger_entry *entry, const struct ledger_attempt *attempt)
+{
+	return text_valid(entry, attempt->provider) && text_valid(entry, attempt->model) &&
+	       attempt->usage_source <= LEDGER_USAGE_ESTIMATED &&
+	       attempt->outcome <= LEDGER_CRASHED &&
+	       attempt->price.tier_count <= LEDGER_TIERS_MAX && attempt->cost_nano >= 0 &&
+	       memchr(attempt->provider_request_id, '\0', sizeof(attempt->provider_request_id));
+}
+
+bool entry_valid(const struct ledger_entry *entry)
+{
+	if (entry->id == 0 || entry->id > INT64_MAX || entry->outcome > LEDGER_CRASHED ||
+	    entry->attempt_count > LEDGER_ATTEMPTS_MAX || entry->text_used == 0 ||
+	    entry->text_used > sizeof(entry->text) || entry->text[0] != '\0')
+		return false;
+	if (!text_valid(entry, entry->tenant) || !text_valid(entry, entry->feature) ||
+	    !text_valid(entry, entry->key) || !text_valid(entry, entry->route))
+		return false;
+	for (int i = 0; i < entry->attempt_count; i++)
+		if (!attempt_valid(entry, &entry->attempts[i]))
+			return false;
+	return true;
+}
+
+int64_t entry_tokens_in(const struct ledger_usage *usage)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < LEDGER_OUTPUT; i++)
+		sum += usage->tokens[i];
+	return sum;
+}
+
+static void fill_usage(const struct ledger_entry *entry, struct ledger_attempt *attempt)
+{
+	struct ledger_usage *usage = &attempt->usage;
+	int64_t came = ((int64_t)attempt->content_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+
+	if (attempt->usage_source == LEDGER_USAGE_ESTIMATED)
+		*usage = (struct ledger_usage){ 0 };
+	if (entry_tokens_in(usage) == 0)
+		usage->tokens[LEDGER_INPUT] = entry->input_estimate;
+	if (usage->tokens[LEDGER_OUTPUT] < came)
+		usage->tokens[LEDGER_OUTPUT] = came;
+}
+
+void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *attempt)
+{
+	if (attempt->usage_source == LEDGER_USAGE_PARTIAL ||
+	    attempt->usage_source == LEDGER_USAGE_ESTIMATED)
+		fill_usage(entry, attempt);
+	attempt->cost_nano = attempt->usage_source == LEDGER_USAGE_NONE
+				 ? 0
+				 : ledger_cost_nano(&attempt->price, &attempt->usage);
+	__atomic_store_n(&attempt->priced, 1, __ATOMIC_RELEASE);
+}
+
+void entry_finish(struct ledger_entry *entry)
+{
+	for (int i = 0; i < entry->attempt_count; i++)
+		if (!entry->attempts[i].priced)
+			ledger_price_attempt(entry, &entry->attempts[i]);
+}
+
+static bool has_usage(const struct ledger_usage *usage)
+{
+	return entry_tokens_in(usage) > 0 || usage->tokens[LEDGER_OUTPUT] > 0;
+}
+
+void entry_finish_crashed(struct ledger_entry *entry)
+{
+	for (int i = 0; i < entry->attempt_count; i++) {
+		struct ledger_attempt *attempt = &entry->attempts[i];
+
+		if (attempt->priced)
+			continue;
+		attempt->outcome = LEDGER_CRASHED;
+		if (attempt->usage_source != LEDGER_USAGE_PROVIDER)
+			attempt->usage_source = has_usage(&attempt->usage) ? LEDGER_USAGE_PARTIAL
+									   : LEDGER_USAGE_ESTIMATED;
+		ledger_price_attempt(entry, attempt);
+	}
+	entry->outcome = LEDGER_CRASHED;
+}
+
+uint32_t ledger_elapsed_us(const struct ledger_entry *entry)
+{
+	uint64_t us = (clock_now_ns() - entry->start_ns) / 1000;
+
+	return us == 0 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}

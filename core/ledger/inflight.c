@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mapping, checking and sharing out the in-flight file. Each entry belongs to the loop `slot %
+ * loops`, so that the number of loops may change between starts. Of one loop, the loop and the
+ * writer each write their own counters: plain stores, no locked instructions. */
+#include "ledger/inflight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "ledger/entry.h"
+
+enum {
+	HEADER_BYTES = 4096,
+	FORMAT_VERSION = 1,
+	ID_MS_SHIFT = 20,
+	ID_LOOP_SHIFT = 14,
+};
+
+static const char magic[8] = "TGINFLT";
+
+struct inflight_header {
+	char magic[8];
+	uint32_t version, entry_size, entries;
+	uint32_t layout; /* digest of where the fields lie */
+	_Atomic uint64_t last_id[INFLIGHT_LOOPS_MAX];
+};
+
+_Static_assert(sizeof(struct inflight_header) <= HEADER_BYTES, "the header is one page");
+_Static_assert(LEDGER_ATTEMPTS_MAX <= 1 << INFLIGHT_ATTEMPT_BITS, "attempts are numbered in ids");
+
+static const size_t entry_stride = (sizeof(struct ledger_entry) + 63) & ~(size_t)63;
+
+static uint32_t layout_digest(void)
+{
+	const size_t facts[] = {
+		sizeof(struct ledger_entry),
+		offsetof(struct ledger_entry, id),
+		offsetof(struct ledger_entry, tenant),
+		offsetof(struct ledger_entry, outcome),
+		offsetof(struct ledger_entry, attempts),
+		offsetof(struct ledger_entry, text),
+		sizeof(struct ledger_attempt),
+		offsetof(struct ledger_attempt, start_us),
+		offsetof(struct ledger_attempt, usage),
+		offsetof(struct ledger_attempt, price),
+		offsetof(struct ledger_attempt, provider_request_id),
+		sizeof(struct ledger_price),
+		offsetof(struct ledger_price, tiers),
+		LEDGER_CLASSES,
+		LEDGER_CRASHED,
+		LEDGER_USAGE_ESTIMATED,
+	};
+	uint32_t digest = 2166136261u;
+
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++)
+		digest = (digest ^ (uint32_t)facts[i]) * 16777619u;
+	return digest;
+}
+
+static void header_fill(struct inflight_header *header, uint32_t entries)
+{
+	memcpy(header->magic, magic, sizeof(magic));
+	header->version = FORMAT_VERSION;
+	header->entry_size = (uint32_t)entry_stride;
+	header->entries = entries;
+	header->layout = layout_digest();
+}
+
+static bool header_fits(const struct inflight_header *header, size_t file_size)
+{
+	return memcmp(header->magic, magic, sizeof(magic)) == 0 &&
+	       header->version == FORMAT_VERSION && header->entry_size == entry_stride &&
+	       header->layout == layout_digest() && header->entries > 0 &&
+	       file_size == HEADER_BYTES + header->entries * entry_stride;
+}
+
+struct ledger_entry *inflight_entry(const struct inflight *inflight, uint32_t slot)
+{
+	return (void *)((char *)inflight->header + HEADER_BYTES + slot * entry_stride);
+}
+
+uint32_t inflight_slot(const struct inflight *inflight, const struct ledger_entry *entry)
+{
+	return (uint32_t)(((const char *)entry - (char *)inflight->header - HEADER_BYTES) /
+			  entry_stride);
+}
+
+void inflight_count(const struct inflight *inflight, uint64_t *ret_entries,
+		    int64_t *ret_reserved_nano)
+{
+	uint64_t entries = 0;
+	int64_t reserved = 0;
+
+	for (uint32_t i = 0; i < inflight->loops; i++) {
+		const struct inflight_loop *loop = &inflight->loop[i];
+		uint64_t released = atomic_load_explicit(&loop->released, memory_order_acquire);
+
+		entries += atomic_load_explicit(&loop->opened, memory_order_relaxed) - released;
+		reserved += atomic_load_explicit(&loop->reserved_nano, memory_order_relaxed);
+	}
+	*ret_entries = entries;
+	*ret_reserved_nano = reserved;
+}
+
+static void aside_name(const char *path, const char *why, char *out, size_t size)
+{
+	snprintf(out, size, "%s.%s-%llu", path, why, (unsigned long long)clock_real_ns());
+}
+
+/* Makes the file under another name and renames it, so that a file of this name is always whole. */
+static int create(const char *path, uint32_t entries, struct error *error)
+{
+	_cleanup_free_ char *temporary = NULL;
+	_cleanup_fd_ int fd = -1;
+	struct inflight_header header = { 0 };
+	size_t size = HEADER_BYTES + entries * entry_stride;
+	int r;
+
+	if (asprintf(&temporary, "%s.new", path) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_set_at(error, -errno, temporary, 0, 0, "cannot create: %s",
+				    strerror(errno));
+	r = posix_fallocate(fd, 0, (off_t)size);
+	header_fill(&header, entries);
+	if (r == 0 && pwrite(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
+		r = errno;
+	if (r == 0 && (fsync(fd) < 0 || rename(temporary, path) < 0))
+		r = errno;
+	if (r > 0) {
+		unlink(temporary);
+		return error_set_at(error, -r, path, 0, 0,
+				    "cannot take %zu MB for requests in flight: %s", size >> 20,
+				    strerror(r));
+	}
+	return 0;
+}
+
+static int map(struct inflight *inflight, const char *path, struct error *error)
+{
+	struct inflight_header header;
+	struct stat info;
+
+	inflight->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (inflight->fd < 0)
+		return errno == ENOENT ? -ENOENT
+				       : error_set_at(error, -errno, path, 0, 0, "cannot open: %s",
+						      strerror(errno));
+	if (flock(inflight->fd, LOCK_EX | LOCK_NB) < 0)
+		return error_set_at(error, -EBUSY, path, 0, 0,
+				    "is in use: another tidegated runs with this state folder");
+	if (fstat(inflight->fd, &info) < 0)
+		return error_set_at(error, -errno, path, 0, 0, "cannot read: %s", strerror(errno));
+	if (pread(inflight->fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    !header_fits(&header, (size_t)info.st_size))
+		return -EUCLEAN;
+	inflight->size = (size_t)info.st_size;
+	inflight->entries = header.entries;
+	inflight->header =
+	    mmap(NULL, inflight->size, PROT_READ | PROT_WRITE, MAP_SHARED, inflight->fd, 0);
+	if (inflight->header == MAP_FAILED) {
+		inflight->header = NULL;
+		return error_set_at(error, -errno, path, 0, 0, "cannot map: %s", strerror(errno));
+	}
+	return 0;
+}
+
+static void unmap(struct inflight *inflight)
+{
+	if (inflight->header)
+		munmap(inflight->header, inflight->size);
+	if (inflight->fd >= 0)
+		close(inflight->fd);
+	inflight->header = NULL;
+	inflight->fd = -1;
+}
+
+static int keep_copy(struct inflight *inflight, const char *aside, struct error *error)
+{
+	struct slice content = { (const char *)inflight->header, inflight->size };
+
+	return file_write_atomic(aside, content, 0600, error);
+}
+
+/* Every entry that is not free: finished if it was open, set aside if it makes no sense. */
+static int find_left_over(struct inflight *inflight, const char *path, struct inflight_found *found,
+			  struct error *error)
+{
+	found->slots = malloc(sizeof(found->slots[0]) * inflight->entries);
+	if (!found->slots)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (uint32_t slot = 0; slot < inflight->entries; slot++) {
+		struct ledger_entry *entry = inflight_entry(inflight, slot);
+		uint32_t state = atomic_load_explicit(&entry->state, memory_order_acquire);
+
+		if (state == INFLIGHT_FREE)
+			continue;
+		if ((state != INFLIGHT_OPEN && state != INFLIGHT_CLOSED) || !entry_valid(entry)) {
+			if (found->damaged++ == 0) {
+				int r;
+
+				aside_name(path, "damaged", found->aside, sizeof(found->aside));
+				r = keep_copy(inflight, found->aside, error);
+				if (r < 0)
+					return r;
+			}
+			atomic_store_explicit(&entry->state, INFLIGHT_FREE, memory_order_relaxed);
+			continue;
+		}
+		entry->slot = slot;
+		if (state == INFLIGHT_OPEN) {
+			entry_finish_crashed(entry);
+			atomic_store_explicit(&entry->state, INFLIGHT_CLOSED, memory_order_release);
+			found->crashed++;
+		}
+		found->slots[found->count++] = slot;
+	}
+	return 0;
+}
+
+static int loop_init(struct inflight *inflight, uint32_t index)
+{
+	struct inflight_loop *loop = &inflight->loop[index];
+	uint32_t share = inflight->entries / inflight->loops + 1;
+	size_t cap = 1;
+
+	while (cap < share)
+		cap *= 2;
+	loop->free = malloc(sizeof(loop->free[0]) * share);
+	if (!loop->free || ring_init(&loop->closed, sizeof(uint32_t), cap) < 0 ||
+	    ring_init(&loop->freed, sizeof(uint32_t), cap) < 0)
+		return -ENOMEM;
+	for (uint32_t slot = inflight->entries; slot-- > 0;) {
+		struct ledger_entry *entry = inflight_entry(inflight, slot);
+
+		if (slot % inflight->loops != index)
+			continue;
+		if (atomic_load_explicit(&entry->state, memory_order_relaxed) == INFLIGHT_FREE)
+			loop->free[loop->free_count++] = slot;
+		else
+			loop->opened++;
+	}
+	loop->last_id =
+	    atomic_load_explicit(&inflight->header->last_id[index], memory_order_relaxed);
+	return 0;
+}
+
+static int share_out(struct inflight *inflight, struct error *error)
+{
+	uint64_t newest = 0;
+
+	inflight->loop = aligned_alloc(64, sizeof(inflight->loop[0]) * inflight->loops);
+	if (!inflight->loop)
+		return error_set(error, -ENOMEM, "out of memory");
+	memset(inflight->loop, 0, sizeof(inflight->loop[0]) * inflight->loops);
+	for (uint32_t i = 0; i < inflight->loops; i++)
+		if (loop_init(inflight, i) < 0)
+			return error_set(error, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < INFLIGHT_LOOPS_MAX; i++) {
+		uint64_t last =
+		    atomic_load_explicit(&inflight->header->last_id[i], memory_order_relaxed);
+
+		newest = last > newest ? last : newest;
+	}
+	inflight_raise_ids(inflight, newest);
+	return 0;
+}
+
+int inflight_open(struct inflight *inflight, const char *path, uint32_t entries, uint32_t loops,
+		  struct inflight_found *ret_found, struct error *error)
+{
+	int r;
+
+	*inflight = (struct inflight){ .fd = -1, .loops = loops };
+	*ret_found = (struct inflight_found){ 0 };
+	r = map(inflight, path, error);
+	if (r == -EUCLEAN) {
+		unmap(inflight);
+		aside_name(path, "foreign", ret_found->aside, sizeof(ret_found->aside));
+		if (rename(path, ret_found->aside) < 0)
+			return error_set_at(error, -errno, path, 0, 0, "cannot be moved aside: %s",
+					    strerror(errno));
+		r = -ENOENT;
+	}
+	if (r == -ENOENT) {
+		r = create(path, entries, error);
+		if (r == 0)
+			r = map(inflight, path, error);
+	}
+	if (r == 0)
+		r = find_left_over(inflight, path, ret_found, error);
+	if (r == 0 && inflight->entries != entries && ret_found->count == 0) {
+		unmap(inflight);
+		r = create(path, entries, error);
+		if (r == 0)
+			r = map(inflight, path, error);
+	}
+	if (r == 0)
+		r = share_out(inflight, error);
+	if (r < 0) {
+		free(ret_found->slots);
+		ret_found->slots = NULL;
+		inflight_close(inflight);
+	}
+	return r;
+}
+
+void inflight_close(struct inflight *inflight)
+{
+	for (uint32_t i = 0; inflight->loop && i < inflight->loops; i++) {
+		free(inflight->loop[i].free);
+		ring_fini(&inflight->loop[i].closed);
+		ring_fini(&inflight->loop[i].freed);
+	}
+	free(inflight->loop);
+	inflight->loop = NULL;
+	unmap(inflight);
+}
+
+void inflight_raise_ids(struct inflight *inflight, uint64_t id)
+{
+	for (uint32_t i = 0; i < inflight->loops; i++)
+		if (inflight->loop[i].last_id < id)
+			inflight->loop[i].last_id = id;
+}
+
+/* The clock's, or behind the last one where the clock stands still or went back. */
+uint64_t inflight_next_id(struct inflight *inflight, uint32_t loop, uint64_t real_ns)
+{
+	const uint64_t mask = (UINT64_C(1) << ID_LOOP_SHIFT) - 1, step = UINT64_C(1)
+									 << INFLIGHT_ATTEMPT_BITS;
+	uint64_t id = real_ns / NS_PER_MS << ID_MS_SHIFT | (uint64_t)loop << ID_LOOP_SHIFT;
+	uint64_t *last = &inflight->loop[loop].last_id;
+
+	if (id <= *last) {
+		uint64_t ms = *last >> ID_MS_SHIFT, sequence = (*last & mask) + step;
+
+		id = ms << ID_MS_SHIFT | (uint64_t)loop << ID_LOOP_SHIFT;
+		id |= id > *last ? 0 : sequence & mask;
+		if (id <= *last) /* another loop's, or this millisecond's last */
+			id = (ms + 1) << ID_MS_SHIFT | (uint64_t)loop << ID_LOOP_SHIFT;
+	}
+	*last = id;
+	atomic_store_explicit(&inflight->header->last_id[loop], id, memory_order_relaxed);
+	return id;
+}
+
+struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop)
+{
+	struct inflight_loop *own = &inflight->loop[loop];
+	uint32_t *slot;
+
+	while ((slot = ring_peek(&own->freed))) {
+		own->free[own->free_count++] = *slot;
+		ring_pop(&own->freed);
+	}
+	return own->free_count > 0 ? inflight_entry(inflight, own->free[--own->free_count]) : NULL;
+}
+
+static void add_own(_Atomic int64_t *counter, int64_t more)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+			      memory_order_relaxed);
+}
+
+static void count_own(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+void inflight_publish(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry)
+{
+	struct inflight_loop *own = &inflight->loop[loop];
+
+	add_own(&own->reserved_nano, entry->reserved_nano);
+	count_own(&own->opened);
+	atomic_store_explicit(&entry->state, INFLIGHT_OPEN, memory_order_release);
+}
+
+void inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry)
+{
+	struct inflight_loop *own = &inflight->loop[loop];
+	uint32_t *record = ring_claim(&own->closed);
+
+	add_own(&own->reserved_nano, -entry->reserved_nano);
+	*record = entry->slot;
+	atomic_store_explicit(&entry->state, INFLIGHT_CLOSED, memory_order_release);
+	ring_push(&own->closed);
+}
+
+size_t inflight_collect(struct inflight *inflight, uint32_t *out, size_t max)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < inflight->loops; i++) {
+		uint32_t *slot;
+
+		while (count < max && (slot = ring_peek(&inflight->loop[i].closed))) {
+			out[count++] = *slot;
+			ring_pop(&inflight->loop[i].closed);
+		}
+	}
+	return count;
+}
+
+void inflight_release(struct inflight *inflight, uint32_t slot)
+{
+	struct inflight_loop *owner = &inflight->loop[slot % inflight->loops];
+	struct ledger_entry *entry = inflight_entry(inflight, slot);
+	uint32_t *record = ring_claim(&owner->freed);
+
+	*record = slot;
+	atomic_store_explicit(&entry->state, INFLIGHT_FREE, memory_order_release);
+	count_own(&owner->released);
+	ring_push(&owner->freed);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The in-flight file: a header page, then entries of one size, mapped shared, so that what a thread
+ * has stored survives the process. Entries go free → open → closed → free; loops hand closed ones
+ * to the writer and get free ones back through rings of entry numbers, without locks or system
+ * calls. */
+#pragma once
+
+#include "base/ring.h"
+#include "ledger/ledger.h"
+
+enum {
+	INFLIGHT_LOOPS_MAX = 64, /* six bits of an id */
+	INFLIGHT_ATTEMPT_BITS =
+	    3, /* an attempt's id is its request's with its number in the lowest bits */
+};
+
+enum inflight_state {
+	INFLIGHT_FREE,
+	INFLIGHT_OPEN,
+	INFLIGHT_CLOSED,
+};
+
+struct inflight_loop {
+	uint32_t
+	    *free; /* [loop] a stack: what was used last is used next, while it is in the caches */
+	uint32_t free_count;
+	uint64_t last_id;
+	struct ring closed;                /* loop → writer */
+	struct ring freed;                 /* writer → loop */
+	_Atomic uint64_t opened, released; /* written by [loop] and [writer] alone */
+	_Atomic int64_t reserved_nano;     /* written by [loop] alone */
+} __attribute__((aligned(64)));
+
+struct inflight {
+	int fd;
+	struct inflight_header *header;
+	size_t size;
+	uint32_t entries, loops;
+	struct inflight_loop *loop;
+};
+
+/* What lay in the file at start. */
+struct inflight_found {
+	uint32_t *slots; /* closed, and open ones finished as crashed; the caller frees the array */
+	size_t count;
+	uint32_t crashed, damaged;
+	char aside[256]; /* where a file that could not be read, or not whole, was kept; else empty
+			  */
+};
+
+/* Maps the file, makes it if missing, and takes it for this process alone (-EBUSY). A file of
+ * another layout is renamed aside; damaged entries are kept in a copy aside. All disk space is
+ * taken now: a full disk must not stop a store. */
+int inflight_open(struct inflight *inflight, const char *path, uint32_t entries, uint32_t loops,
+		  struct inflight_found *ret_found, struct error *error);
+void inflight_close(struct inflight *inflight);
+
+/* Ids are never below `id` from now on. Before loops run. */
+void inflight_raise_ids(struct inflight *inflight, uint64_t id);
+struct ledger_entry *inflight_entry(const struct inflight *inflight, uint32_t slot);
+uint32_t inflight_slot(const struct inflight *inflight, const struct ledger_entry *entry);
+/* Entries that are not free, and what open ones hold in reserve. [any] */
+void inflight_count(const struct inflight *inflight, uint64_t *ret_entries,
+		    int64_t *ret_reserved_nano);
+/* [loop] */
+struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop);
+uint64_t inflight_next_id(struct inflight *inflight, uint32_t loop, uint64_t real_ns);
+void inflight_publish(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry);
+void inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry);
+/* [writer] Closed entries of all loops into `out`; returns how many. */
+size_t inflight_collect(struct inflight *inflight, uint32_t *out, size_t max);
+/* [writer] After its rows are committed. */
+void inflight_release(struct inflight *inflight, uint32_t slot);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger put together: start and replay, what loops call, what others ask. */
+#include "ledger/ledger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "ledger/entry.h"
+#include "ledger/own.h"
+
+enum {
+	ENTRIES_DEFAULT = 16384,
+	COMMIT_MS_DEFAULT = 50,
+	FEATURES_DEFAULT = 1000,
+};
+
+CLEANUP_DEFINE(struct ledger, ledger_free);
+
+static int check_options(const struct ledger_options *options, struct error *error)
+{
+	if (options->loops == 0 || options->loops > INFLIGHT_LOOPS_MAX)
+		return error_set(error, -EINVAL, "a ledger serves 1 to %d loops, not %u",
+				 INFLIGHT_LOOPS_MAX, options->loops);
+	if (options->entries > 0 && options->entries < options->loops)
+		return error_set(error, -EINVAL, "%u entries are too few for %u loops",
+				 options->entries, options->loops);
+	return 0;
+}
+
+/* Said here, as nobody above sees the files: what was put aside must not be overlooked. */
+static void tell_found(const char *path, const struct inflight_found *found)
+{
+	if (found->aside[0] && found->damaged == 0)
+		log_warning("%s was not written by this release or was cut short; it was kept as "
+			    "%s: requests in it "
+			    "are not in the ledger",
+			    path, found->aside);
+	if (found->damaged > 0)
+		log_warning("%s held %u entries that make no sense, as after a loss of power; a "
+			    "copy was kept as %s",
+			    path, found->damaged, found->aside);
+	if (found->count > 0)
+		log_info(
+		    "%zu requests of the last run are taken over from %s; %u of them had not ended",
+		    found->count, path, found->crashed);
+}
+
+static int open_inflight(struct ledger *ledger, const struct ledger_options *options,
+			 struct error *error)
+{
+	struct inflight_found found;
+	uint32_t entries = options->entries > 0 ? options->entries : ENTRIES_DEFAULT;
+	int r = inflight_open(&ledger->inflight, options->inflight_path, entries, options->loops,
+			      &found, error);
+
+	if (r < 0)
+		return r;
+	tell_found(options->inflight_path, &found);
+	if (found.count > 0)
+		writer_replay_take(&ledger->writer, found.slots, found.count);
+	else
+		free(found.slots);
+	return 0;
+}
+
+static int open_rows(struct ledger *ledger, const struct ledger_options *options,
+		     struct error *error)
+{
+	uint64_t newest;
+	int r = file_make_folders(options->folder, 0750, error);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&ledger->rows_path, "%s/ledger.db", options->folder) < 0) {
+		ledger->rows_path = NULL;
+		return error_set(error, -ENOMEM, "out of memory");
+	}
+	r = totals_init(&ledger->totals, options->zone,
+			options->features_max > 0 ? options->features_max : FEATURES_DEFAULT,
+			(int64_t)(clock_real_ns() / NS_PER_S));
+	if (r < 0)
+		return error_set(error, r, "out of memory");
+	r = rows_open(ledger->rows_path, &ledger->totals, &ledger->rows, error);
+	if (r < 0)
+		return r;
+	r = rows_restore(ledger->rows, &newest);
+	if (r < 0)
+		return error_set_at(error, r, ledger->rows_path, 0, 0, "cannot read the ledger: %s",
+				    rows_message(ledger->rows));
+	inflight_raise_ids(&ledger->inflight, newest);
+	return 0;
+}
+
+static void prepare_writer(struct ledger *ledger, const struct ledger_options *options)
+{
+	ledger->writer.inflight = &ledger->inflight;
+	ledger->writer.rows = ledger->rows;
+	ledger->writer.log = &ledger->log;
+	ledger->writer.totals = &ledger->totals;
+	ledger->writer.commit_ms = options->commit_ms > 0 ? options->commit_ms : COMMIT_MS_DEFAULT;
+}
+
+int ledger_new(const struct ledger_options *options, struct ledger **ret, struct error *error)
+{
+	_cleanup_(cleanup_ledger_free) struct ledger *ledger = NULL;
+	int r = check_options(options, error);
+
+	if (r < 0)
+		return r;
+	ledger = calloc(1, sizeof(*ledger));
+	if (!ledger)
+		return error_set(error, -ENOMEM, "out of memory");
+	ledger->inflight.fd = ledger->log.fd = -1;
+	pthread_mutex_init(&ledger->reader_lock, NULL);
+	r = writer_init(&ledger->writer);
+	if (r < 0)
+		return error_set(error, r, "out of memory");
+	r = open_inflight(ledger, options, error);
+	if (r == 0)
+		r = open_rows(ledger, options, error);
+	if (r == 0)
+		r = request_log_open(&ledger->log, options->log_folder, error);
+	if (r < 0)
+		return r;
+	prepare_writer(ledger, options);
+	/* Before the first request, so that totals are right from the start; a full disk is no
+	 * reason not to serve. */
+	while (ledger->writer.left_over && writer_work(&ledger->writer) >= 0)
+		;
+	r = writer_start(&ledger->writer);
+	if (r < 0)
+		return error_set(error, r, "cannot start the writer thread: %s", strerror(-r));
+	*ret = steal(ledger);
+	return 0;
+}
+
+struct ledger *ledger_free(struct ledger *ledger)
+{
+	if (!ledger)
+		return NULL;
+	writer_stop(&ledger->writer);
+	writer_fini(&ledger->writer);
+	db_close(ledger->reader);
+	rows_close(ledger->rows);
+	request_log_close(&ledger->log);
+	totals_fini(&ledger->totals);
+	inflight_close(&ledger->inflight);
+	pthread_mutex_destroy(&ledger->reader_lock);
+	free(ledger->rows_path);
+	free(ledger);
+	return NULL;
+}
+
+struct totals *ledger_own_totals(struct ledger *ledger)
+{
+	return &ledger->totals;
+}
+
+/* ---- what loops call ---- */
+
+struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
+				 const struct ledger_names *names, bool stream,
+				 int64_t input_estimate, int64_t reserved_nano)
+{
+	struct ledger_entry *entry = inflight_take(&ledger->inflight, loop);
+	uint64_t real_ns = clock_real_ns();
+
+	if (!entry) {
+		writer_kick(&ledger->writer);
+		return NULL;
+	}
+	entry->slot = inflight_slot(&ledger->inflight, entry);
+	entry->id = inflight_next_id(&ledger->inflight, loop, real_ns);
+	entry->start_real_ns = real_ns;
+	entry->start_ns = clock_now_ns();
+	entry->reserved_nano = reserved_nano;
+	entry->input_estimate = input_estimate;
+	entry->status = 0;
+	entry->outcome = LEDGER_OK;
+	entry->stream = stream;
+	entry->attempt_count = 0;
+	entry->attempts_failed_over = 0;
+	entry->first_content_us = entry->end_us = 0;
+	entry->text[0] = '\0';
+	entry->text_used = 1;
+	entry->tenant = entry_add_text(entry, names->tenant);
+	entry->feature = entry_add_text(entry, names->feature);
+	entry->key = entry_add_text(entry, names->key);
+	entry->route = entry_add_text(entry, names->route);
+	inflight_publish(&ledger->inflight, loop, entry);
+	return entry;
+}
+
+/* Counted last, so that a crash finds whole attempts only. */
+struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
+					    struct slice provider, struct slice model,
+					    const struct ledger_price *price)
+{
+	struct ledger_attempt *attempt;
+
+	(void)ledger;
+	if (entry->attempt_count == LEDGER_ATTEMPTS_MAX)
+		return NULL;
+	attempt = &entry->attempts[entry->attempt_count];
+	memset(attempt, 0, sizeof(*attempt));
+	attempt->provider = entry_add_text(entry, provider);
+	attempt->model = entry_add_text(entry, model);
+	attempt->price = *price;
+	attempt->start_us = ledger_elapsed_us(entry);
+	__atomic_store_n(&entry->attempt_count, (uint8_t)(entry->attempt_count + 1),
+			 __ATOMIC_RELEASE);
+	return attempt;
+}
+
+void ledger_close(struct ledger *ledger, uint32_t loop, struct ledger_entry *entry)
+{
+	entry_finish(entry);
+	if (entry->end_us == 0)
+		entry->end_us = ledger_elapsed_us(entry);
+	inflight_hand_over(&ledger->inflight, loop, entry);
+}
+
+void ledger_id_text(uint64_t id, char out[static LEDGER_ID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = LEDGER_ID_SIZE - 1; i-- > 0; id >>= 4)
+		out[i] = digits[id & 15];
+	out[LEDGER_ID_SIZE - 1] = '\0';
+}
+
+/* ---- what others ask ---- */
+
+void ledger_state_read(struct ledger *ledger, struct ledger_state *ret)
+{
+	struct writer *writer = &ledger->writer;
+	uint64_t inflight;
+	int64_t reserved_nano;
+
+	inflight_count(&ledger->inflight, &inflight, &reserved_nano);
+	*ret = (struct ledger_state){
+		.inflight = inflight,
+		.reserved_nano = reserved_nano,
+		.rows_committed =
+		    atomic_load_explicit(&writer->rows_committed, memory_order_relaxed),
+		.commits = atomic_load_explicit(&writer->commits, memory_order_relaxed),
+		.commit_failures =
+		    atomic_load_explicit(&writer->commit_failures, memory_order_relaxed),
+		.replayed = atomic_load_explicit(&writer->replayed, memory_order_relaxed),
+		.prices_unknown =
+		    atomic_load_explicit(&writer->prices_unknown, memory_order_relaxed),
+		.degraded = atomic_load_explicit(&writer->degraded, memory_order_acquire),
+		.totals_generation = totals_generation(&ledger->totals),
+	};
+	pthread_mutex_lock(&writer->lock);
+	memcpy(ret->degraded_reason, writer->degraded_reason, sizeof(ret->degraded_reason));
+	pthread_mutex_unlock(&writer->lock);
+}
+
+int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest,
+		     struct buffer *out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&ledger->reader_lock);
+	if (!ledger->reader)
+		r = rows_open_reader(ledger->rows_path, &ledger->reader, NULL);
+	if (r == 0)
+		r = rows_read(ledger->reader, after, limit, newest, out);
+	pthread_mutex_unlock(&ledger->reader_lock);
+	return r;
+}
+
+const char *ledger_log_path(const struct ledger *ledger)
+{
+	return ledger->log.path;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing, sealing and searching the request log. */
+#include "ledger/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "ledger/ledger.h"
+
+enum {
+	TAIL_BYTES = 16 << 20, /* more than the longest batch can be */
+	HOUR_S = 3600,
+	SEALED_NAME_SIZE = 64,
+	SAME_HOUR_MAX = 100,
+};
+
+static const char live_name[] = "requests.jsonl";
+static const char id_before[] = "\"id\":\"";
+
+/* ---- a line ---- */
+
+static char *put(char *at, const char *text, size_t len)
+{
+	memcpy(at, text, len);
+	return at + len;
+}
+
+static char *put_slice(char *at, struct slice text)
+{
+	return put(at, text.ptr, text.len);
+}
+
+#define PUT(at, literal) put((at), (literal), sizeof(literal) - 1)
+
+static char *put_u64(char *at, uint64_t value)
+{
+	char digits[20];
+	size_t count = 0;
+
+	do
+		digits[count++] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	while (count > 0)
+		*at++ = digits[--count];
+	return at;
+}
+
+static char *put_fraction(char *at, uint64_t value, int digits)
+{
+	for (int i = digits; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + digits;
+}
+
+/* Milliseconds with three places. */
+static char *put_ms(char *at, uint32_t us)
+{
+	at = put_u64(at, us / 1000);
+	*at++ = '.';
+	return put_fraction(at, us % 1000, 3);
+}
+
+static char *put_usd(char *at, int64_t nano)
+{
+	at = put_u64(at, (uint64_t)nano / 1000000000);
+	*at++ = '.';
+	return put_fraction(at, (uint64_t)nano % 1000000000, 9);
+}
+
+static char *put_head(char *at, const struct log_line *line)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	at = PUT(at, "{\"ts\":\"");
+	at = put(at, text, clock_format(line->start_real_ns, text));
+	at = PUT(at, "\",\"id\":\"");
+	ledger_id_text(line->id, text);
+	at = put(at, text, LEDGER_ID_SIZE - 1);
+	at = PUT(at, "\",\"tenant\":");
+	at = put_slice(at, line->tenant);
+	at = PUT(at, ",\"feature\":");
+	at = put_slice(at, line->feature);
+	at = PUT(at, ",\"key\":");
+	at = put_slice(at, line->key);
+	at = PUT(at, ",\"route\":");
+	at = put_slice(at, line->route);
+	at = PUT(at, ",\"model\":");
+	at = put_slice(at, line->model);
+	at = PUT(at, ",\"provider\":");
+	return put_slice(at, line->provider);
+}
+
+static char *put_tail(char *at, const struct log_line *line)
+{
+	at = PUT(at, ",\"status\":");
+	at = put_u64(at, line->status);
+	at = PUT(at, ",\"outcome\":\"");
+	at = put_slice(at, slice_of(line->outcome));
+	at = PUT(at, "\",\"stream\":");
+	at = line->stream ? PUT(at, "true") : PUT(at, "false");
+	at = PUT(at, ",\"attempts\":");
+	at = put_u64(at, line->attempts);
+	at = PUT(at, ",\"tokens_in\":");
+	at = put_u64(at, (uint64_t)line->tokens_in);
+	at = PUT(at, ",\"tokens_cached\":");
+	at = put_u64(at, (uint64_t)line->tokens_cached);
+	at = PUT(at, ",\"tokens_out\":");
+	at = put_u64(at, (uint64_t)line->tokens_out);
+	at = PUT(at, ",\"cost_usd\":");
+	at = put_usd(at, line->cost_nano);
+	at = PUT(at, ",\"ms\":");
+	at = put_ms(at, line->end_us);
+	at = PUT(at, ",\"ttft_ms\":");
+	at = line->first_content_us > 0 ? put_ms(at, line->first_content_us) : PUT(at, "null");
+	at = PUT(at, ",\"usage_source\":\"");
+	at = put_slice(at, slice_of(line->usage_source));
+	return PUT(at, "\"}\n");
+}
+
+void request_log_format(struct buffer *out, const struct log_line *line)
+{
+	const size_t fixed = 640; /* keys, numbers at their longest, outcome and source */
+	size_t names = line->tenant.len + line->feature.len + line->key.len + line->route.len +
+		       line->model.len + line->provider.len;
+	char *at;
+
+	if (!buffer_reserve(out, fixed + names))
+		return;
+	at = put_tail(put_head(out->data + out->len, line), line);
+	out->len = (size_t)(at - out->data);
+}
+
+/* ---- the file ---- */
+
+/* A line that a crash cut off is dropped: its row is there, and its entry still waits to write it.
+ */
+static int drop_torn_line(struct request_log *log)
+{
+	char block[4096];
+	uint64_t end = log->size;
+
+	while (end > 0) {
+		size_t len = end < sizeof(block) ? end : sizeof(block);
+		ssize_t got = pread(log->fd, block, len, (off_t)(end - len));
+		char *newline;
+
+		if (got != (ssize_t)len)
+			return got < 0 ? -errno : -EIO;
+		newline = memrchr(block, '\n', len);
+		if (newline) {
+			end = end - len + (size_t)(newline + 1 - block);
+			break;
+		}
+		end -= len;
+	}
+	if (end < log->size && ftruncate(log->fd, (off_t)end) < 0)
+		return -errno;
+	log->size = end;
+	return 0;
+}
+
+static int open_live(struct request_log *log)
+{
+	struct stat info;
+
+	log->fd = open(log->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (log->fd < 0 || fstat(log->fd, &info) < 0)
+		return -errno;
+	log->size = (uint64_t)info.st_size;
+	log->hour = info.st_mtim.tv_sec / HOUR_S;
+	return drop_torn_line(log);
+}
+
+static void close_live(struct request_log *log)
+{
+	if (log->fd >= 0)
+		close(log->fd);
+	log->fd = -1;
+}
+
+int request_log_open(struct request_log *log, const char *folder, struct error *error)
+{
+	int r;
+
+	*log = (struct request_log){ .fd = -1 };
+	r = file_make_folders(folder, 0750, error);
+	if (r < 0)
+		return r;
+	log->folder = strdup(folder);
+	if (!log->folder || asprintf(&log->path, "%s/%s", folder, live_name) < 0) {
+		log->path = NULL;
+		request_log_close(log);
+		return error_set(error, -ENOMEM, "out of memory");
+	}
+	r = open_live(log);
+	if (r < 0) {
+		error_set_at(error, r, log->path, 0, 0, "cannot open the request log: %s",
+			     strerror(-r));
+		request_log_close(log);
+	}
+	return r;
+}
+
+void request_log_close(struct request_log *log)
+{
+	close_live(log);
+	free(log->folder);
+	free(log->path);
+	*log = (struct request_log){ .fd = -1 };
+}
+
+/* requests-20261124T13Z.jsonl, and with -1, -2 … where the hour is sealed already (the clock went
+ * back). */
+static int sealed_path(const struct request_log *log, int attempt, char **ret)
+{
+	time_t start = (time_t)log->hour * HOUR_S;
+	struct tm utc;
+	char hour[SEALED_NAME_SIZE], suffix[16] = "";
+
+	gmtime_r(&start, &utc);
+	strftime(hour, sizeof(hour), "requests-%Y%m%dT%HZ", &utc);
+	if (attempt > 0)
+		snprintf(suffix, sizeof(suffix), "-%d", attempt);
+	return asprintf(ret, "%s/%s%s.jsonl", log->folder, hour, suffix) < 0 ? -ENOMEM : 0;
+}
+
+static int seal(struct request_log *log)
+{
+	int r = -EEXIST;
+
+	for (int attempt = 0; r == -EEXIST && attempt < SAME_HOUR_MAX; attempt++) {
+		_cleanup_free_ char *path = NULL;
+
+		r = sealed_path(log, attempt, &path);
+		if (r == 0 && renameat2(AT_FDCWD, log->path, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
+			r = -errno;
+	}
+	return r;
+}
+
+/* Another hour, a file that somebody has taken away, or what a failed append left behind. */
+static int make_current(struct request_log *log, int64_t hour)
+{
+	struct stat info;
+	int r = 0;
+
+	if (log->fd >= 0 && fstat(log->fd, &info) < 0)
+		return -errno;
+	if (log->fd >= 0 && info.st_nlink == 0)
+		close_live(log);
+	else if (log->fd >= 0 && (uint64_t)info.st_size > log->size &&
+		 ftruncate(log->fd, (off_t)log->size) < 0)
+		return -errno;
+	if (log->fd >= 0 && hour != log->hour && log->size > 0) {
+		r = seal(log);
+		if (r < 0)
+			return r;
+		close_live(log);
+	}
+	if (log->fd < 0)
+		r = open_live(log);
+	log->hour = hour;
+	return r;
+}
+
+int request_log_append(struct request_log *log, struct slice lines, int64_t now_s)
+{
+	size_t len = lines.len;
+	int r = make_current(log, now_s / HOUR_S);
+
+	if (r < 0)
+		return r;
+	while (lines.len > 0) {
+		ssize_t written = write(log->fd, lines.ptr, lines.len);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written < 0 ? -errno : -EIO;
+		lines = slice_skip(lines, (size_t)written);
+	}
+	log->size += len;
+	return 0;
+}
+
+/* ---- what was written before a crash ---- */
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+static void find_in(struct slice text, const uint64_t *ids, size_t count, bool *found)
+{
+	const char *at = text.ptr, *end = text.ptr + text.len;
+
+	while (at && (at = memmem(at, (size_t)(end - at), id_before, sizeof(id_before) - 1))) {
+		uint8_t bytes[8];
+		uint64_t id = 0;
+		const uint64_t *hit;
+
+		at += sizeof(id_before) - 1;
+		if (end - at < LEDGER_ID_SIZE - 1 ||
+		    hash_unhex((struct slice){ at, LEDGER_ID_SIZE - 1 }, bytes, sizeof(bytes)) < 0)
+			continue;
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			id = id << 8 | bytes[i];
+		hit = bsearch(&id, ids, count, sizeof(ids[0]), compare_ids);
+		if (hit)
+			found[hit - ids] = true;
+		at = memchr(at, '\n', (size_t)(end - at));
+	}
+}
+
+static int find_in_file(const char *path, const uint64_t *ids, size_t count, bool *found)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_free_ char *text = NULL;
+	struct stat info;
+	size_t len;
+	ssize_t got;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &info) < 0)
+		return -errno;
+	len = info.st_size < TAIL_BYTES ? (size_t)info.st_size : TAIL_BYTES;
+	text = malloc(len + 1);
+	if (!text)
+		return -ENOMEM;
+	got = pread(fd, text, len, info.st_size - (off_t)len);
+	if (got < 0)
+		return -errno;
+	find_in((struct slice){ text, (size_t)got }, ids, count, found);
+	return 0;
+}
+
+/* The newest sealed file by name; -ENOENT when there is none. */
+static int newest_sealed(const struct request_log *log, char name[static SEALED_NAME_SIZE])
+{
+	DIR *folder = opendir(log->folder);
+	struct dirent *entry;
+
+	if (!folder)
+		return -errno;
+	name[0] = '\0';
+	while ((entry = readdir(folder)))
+		if (strncmp(entry->d_name, "requests-", 9) == 0 &&
+		    strlen(entry->d_name) < SEALED_NAME_SIZE && strcmp(entry->d_name, name) > 0)
+			strcpy(name, entry->d_name);
+	closedir(folder);
+	return name[0] ? 0 : -ENOENT;
+}
+
+int request_log_find(const struct request_log *log, const uint64_t *ids, size_t count, bool *found)
+{
+	char name[SEALED_NAME_SIZE];
+	_cleanup_free_ char *path = NULL;
+	int r = find_in_file(log->path, ids, count, found);
+
+	if (r < 0)
+		return r;
+	r = newest_sealed(log, name);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (asprintf(&path, "%s/%s", log->folder, name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return find_in_file(path, ids, count, found);
+}

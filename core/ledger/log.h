@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The request log: one JSON line a request in requests.jsonl, renamed to
+ * requests-YYYYMMDDTHHZ.jsonl once its UTC hour is over. Lines go out in one write a batch, after
+ * the commit and before the entries are freed: after a crash, the lines of entries that are still
+ * there are either all among the file's last ones or were not written. [writer] */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+struct request_log {
+	char *path; /* of the live file */
+	char *folder;
+	int fd;
+	int64_t hour; /* since the epoch, of what the live file holds */
+	uint64_t size;
+};
+
+/* What a line says; names are JSON texts with their quotes. */
+struct log_line {
+	uint64_t id, start_real_ns;
+	struct slice tenant, feature, key, route, model, provider;
+	uint16_t status;
+	bool stream;
+	uint8_t attempts;
+	const char *outcome, *usage_source;
+	int64_t tokens_in, tokens_cached, tokens_out, cost_nano;
+	uint32_t end_us, first_content_us; /* 0: none */
+};
+
+int request_log_open(struct request_log *log, const char *folder, struct error *error);
+void request_log_close(struct request_log *log);
+void request_log_format(struct buffer *out, const struct log_line *line);
+/* Marks those of the ascending `ids` that the last lines hold. */
+int request_log_find(const struct request_log *log, const uint64_t *ids, size_t count, bool *found);
+/* Whole or not at all; a negative errno when the disk refused. */
+int request_log_append(struct request_log *log, struct slice lines, int64_t now_s);

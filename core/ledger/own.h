@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a ledger, for the files of this folder. */
+#pragma once
+
+#include "ledger/inflight.h"
+#include "ledger/log.h"
+#include "ledger/rows.h"
+#include "ledger/totals.h"
+#include "ledger/writer.h"
+
+struct ledger {
+	struct inflight inflight;
+	struct totals totals;
+	struct rows *rows;      /* [writer] once it runs */
+	struct request_log log; /* [writer] once it runs */
+	struct writer writer;
+	char *rows_path;
+	pthread_mutex_t reader_lock;
+	struct db *reader; /* opened by the first reading; under reader_lock */
+};
+
+struct totals *ledger_own_totals(struct ledger *ledger);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A batch goes through four steps, and each is repeated until it succeeds: collect, commit rows,
+ * append log lines, free entries. A crash between commit and append leaves entries whose rows
+ * exist; the replay finds by the log's last lines which of them still want theirs. */
+#include "ledger/writer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+enum {
+	RETRY_MS_MAX = 5000,
+	LINES_KEPT_BYTES = 64 << 10,
+};
+
+int writer_init(struct writer *writer)
+{
+	pthread_condattr_t attributes;
+
+	*writer = (struct writer){ 0 };
+	if (pthread_condattr_init(&attributes) != 0)
+		return -ENOMEM;
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&writer->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	pthread_mutex_init(&writer->lock, NULL);
+	return 0;
+}
+
+void writer_fini(struct writer *writer)
+{
+	pthread_cond_destroy(&writer->wake);
+	pthread_mutex_destroy(&writer->lock);
+	buffer_fini(&writer->lines);
+	free(writer->left_over);
+	writer->left_over = NULL;
+}
+
+void writer_replay_take(struct writer *writer, uint32_t *slots, size_t count)
+{
+	writer->left_over = slots;
+	writer->left_count = count;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	uint64_t left = (*(struct ledger_entry *const *)a)->id,
+		 right = (*(struct ledger_entry *const *)b)->id;
+
+	return left < right ? -1 : left > right;
+}
+
+static void collect(struct writer *writer)
+{
+	if (writer->left_count > 0) {
+		size_t part =
+		    writer->left_count < ROWS_BATCH_MAX ? writer->left_count : ROWS_BATCH_MAX;
+
+		writer->left_count -= part;
+		memcpy(writer->slots, writer->left_over + writer->left_count,
+		       part * sizeof(writer->slots[0]));
+		writer->count = part;
+	} else {
+		writer->count = inflight_collect(writer->inflight, writer->slots, ROWS_BATCH_MAX);
+	}
+	for (size_t i = 0; i < writer->count; i++)
+		writer->entries[i] = inflight_entry(writer->inflight, writer->slots[i]);
+	/* Ascending ids are appends to SQLite. */
+	qsort(writer->entries, writer->count, sizeof(writer->entries[0]), compare_entries);
+	writer->committed = false;
+}
+
+static int find_logged(struct writer *writer, bool **ret)
+{
+	_cleanup_free_ uint64_t *ids = calloc(writer->count, sizeof(ids[0]));
+	_cleanup_free_ bool *logged = calloc(writer->count, sizeof(logged[0]));
+	int r;
+
+	if (!ids || !logged)
+		return -ENOMEM;
+	for (size_t i = 0; i < writer->count; i++)
+		ids[i] = writer->entries[i]->id;
+	r = request_log_find(writer->log, ids, writer->count, logged);
+	if (r == 0)
+		*ret = steal(logged);
+	return r;
+}
+
+static int commit(struct writer *writer)
+{
+	_cleanup_free_ bool *logged = NULL;
+	bool replay = writer->left_over != NULL;
+	int r = replay ? find_logged(writer, &logged) : 0;
+
+	if (r < 0)
+		return r;
+	buffer_clear(&writer->lines);
+	r = rows_commit(writer->rows, writer->entries, writer->count, logged, &writer->lines);
+	if (r < 0)
+		return r;
+	writer->committed = true;
+	atomic_fetch_add_explicit(&writer->rows_committed, writer->count, memory_order_relaxed);
+	atomic_fetch_add_explicit(&writer->commits, 1, memory_order_relaxed);
+	if (replay)
+		atomic_fetch_add_explicit(&writer->replayed, writer->count, memory_order_relaxed);
+	atomic_store_explicit(&writer->prices_unknown, rows_unknown_prices(writer->rows),
+			      memory_order_relaxed);
+	return 0;
+}
+
+static void release(struct writer *writer)
+{
+	for (size_t i = 0; i < writer->count; i++)
+		inflight_release(writer->inflight, writer->entries[i]->slot);
+	writer->count = 0;
+	if (writer->left_count == 0) {
+		free(writer->left_over);
+		writer->left_over = NULL;
+	}
+	if (writer->lines.cap > LINES_KEPT_BYTES)
+		buffer_fini(&writer->lines);
+}
+
+static void set_degraded(struct writer *writer, const char *what, const char *why)
+{
+	pthread_mutex_lock(&writer->lock);
+	snprintf(writer->degraded_reason, sizeof(writer->degraded_reason), "%s: %s", what, why);
+	pthread_mutex_unlock(&writer->lock);
+	atomic_fetch_add_explicit(&writer->commit_failures, 1, memory_order_relaxed);
+	atomic_store_explicit(&writer->degraded, true, memory_order_release);
+	writer->failures++;
+}
+
+static void set_healthy(struct writer *writer)
+{
+	if (writer->failures == 0)
+		return;
+	writer->failures = 0;
+	pthread_mutex_lock(&writer->lock);
+	writer->degraded_reason[0] = '\0';
+	pthread_mutex_unlock(&writer->lock);
+	atomic_store_explicit(&writer->degraded, false, memory_order_release);
+}
+
+int writer_work(struct writer *writer)
+{
+	bool full;
+	int r;
+
+	if (writer->count == 0)
+		collect(writer);
+	if (writer->count == 0)
+		return 0;
+	if (!writer->committed) {
+		r = commit(writer);
+		if (r < 0) {
+			set_degraded(writer, "cannot commit rows", rows_message(writer->rows));
+			return r;
+		}
+	}
+	r = request_log_append(writer->log, buffer_slice(&writer->lines),
+			       (int64_t)(clock_real_ns() / NS_PER_S));
+	if (r < 0) {
+		set_degraded(writer, "cannot write the request log", strerror(-r));
+		return r;
+	}
+	set_healthy(writer);
+	full = writer->count == ROWS_BATCH_MAX || writer->left_count > 0;
+	release(writer);
+	return full;
+}
+
+/* Waits, unless it is to stop or was kicked. */
+static bool sleep_ms(struct writer *writer, uint32_t ms)
+{
+	uint64_t until_ns = clock_now_ns() + ms * NS_PER_MS;
+	struct timespec until = { (time_t)(until_ns / NS_PER_S), (long)(until_ns % NS_PER_S) };
+	bool stop;
+
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->stop && !writer->woken)
+		if (pthread_cond_timedwait(&writer->wake, &writer->lock, &until) == ETIMEDOUT)
+			break;
+	writer->woken = false;
+	stop = writer->stop;
+	pthread_mutex_unlock(&writer->lock);
+	return !stop;
+}
+
+static uint32_t retry_ms(const struct writer *writer)
+{
+	uint32_t shift = writer->failures < 16 ? writer->failures : 16;
+	uint64_t ms = (uint64_t)writer->commit_ms << shift;
+
+	return ms < RETRY_MS_MAX ? (uint32_t)ms : RETRY_MS_MAX;
+}
+
+static void *run(void *data)
+{
+	struct writer *writer = data;
+	bool go = true;
+
+	while (go) {
+		int r = writer_work(writer);
+
+		totals_tick(writer->totals, (int64_t)(clock_real_ns() / NS_PER_S));
+		if (r > 0)
+			continue;
+		go = sleep_ms(writer, r < 0 ? retry_ms(writer) : writer->commit_ms);
+	}
+	while (writer_work(writer) > 0)
+		;
+	return NULL;
+}
+
+int writer_start(struct writer *writer)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&writer->thread, NULL, run, writer);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r != 0)
+		return -r;
+	writer->running = true;
+	pthread_setname_np(writer->thread, "writer");
+	return 0;
+}
+
+void writer_stop(struct writer *writer)
+{
+	if (!writer->running)
+		return;
+	pthread_mutex_lock(&writer->lock);
+	writer->stop = true;
+	pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_join(writer->thread, NULL);
+	writer->running = false;
+}
+
+void writer_kick(struct writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->woken = true;
+	pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->lock);
+}

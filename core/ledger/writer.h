@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer: from closed entries to committed rows, log lines and free entries. It looks by itself
+ * every commit_ms, so that a loop that closes an entry wakes nobody. What cannot be committed stays
+ * in the in-flight file and is tried again. */
+#pragma once
+
+#include <pthread.h>
+
+#include "ledger/inflight.h"
+#include "ledger/log.h"
+#include "ledger/rows.h"
+
+struct writer {
+	struct inflight *inflight;
+	struct rows *rows;
+	struct request_log *log;
+	struct totals *totals;
+	uint32_t commit_ms;
+
+	/* [writer] the batch: collected, committed, logged, freed */
+	uint32_t slots[ROWS_BATCH_MAX];
+	struct ledger_entry *entries[ROWS_BATCH_MAX];
+	size_t count;
+	bool committed;
+	struct buffer lines;
+	uint32_t failures;   /* in a row */
+	uint32_t *left_over; /* of the last process: before anything else, and not logged twice */
+	size_t left_count;
+
+	_Atomic uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown;
+	_Atomic bool degraded;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop, woken;          /* under lock */
+	char degraded_reason[128]; /* under lock */
+	bool running;
+	pthread_t thread;
+};
+
+int writer_init(struct writer *writer);
+/* What the last process left, by the array it takes; goes before all that loops close. [main] */
+void writer_replay_take(struct writer *writer, uint32_t *slots, size_t count);
+/* One look: 0 when there is nothing left to do, 1 when there is more, or a negative errno after a
+ * failure. [writer] */
+int writer_work(struct writer *writer);
+int writer_start(struct writer *writer);
+/* Commits everything closed, if it can, and ends the thread. */
+void writer_stop(struct writer *writer);
+void writer_fini(struct writer *writer);
+/* [any] Looks at once: entries have run out. */
+void writer_kick(struct writer *writer);
