@@ -59,6 +59,8 @@ class Root:
             node = self.path / "dev" / name
             os.mknod(node, 0o20666, os.makedev(major, minor))
             node.chmod(0o666)
+        for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+            (self.path / "dev" / name).symlink_to(f"/proc/self/{target}")
         for name in ("resolv.conf", "hosts"):
             shutil.copyfile(f"/etc/{name}", self.path / "etc" / name)
         for authority in pathlib.Path("/usr/local/share/ca-certificates").glob("*.crt"):
