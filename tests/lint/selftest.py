@@ -18,7 +18,7 @@ GOOD = {
     "core/db/db.h": HEAD + '#pragma once\n#include "base/slice.h"\n',
     "core/db/row.h": HEAD + "#pragma once\n",
     "core/db/db.c": HEAD + '#include "db/db.h"\n#include <sqlite3.h>\n#include <stdio.h>\n#include "db/row.h"\n\n'
-                           'static const char sql[] = "SELECT id FROM request WHERE id LIKE \'a%\'";\n',
+                           'static const char sql[] = "SELECT id % 900 AS slot FROM request WHERE id LIKE \'%s\'";\n',
     "core/db/meson.build": f"# {rules.SPDX}\nlibdb = static_library('db', dependencies: [base_dep, sqlite_dep])\n",
     "core/http/http.h": HEAD + "#pragma once\n",
     "core/ledger/ledger.c": HEAD + '#include "db/db.h"\n#include "tidegate/plugin.h"\n',
@@ -98,7 +98,9 @@ BAD = {
         ("snprintf", {"core/db/db.c": HEAD + 'snprintf(b, n, "SELECT * FROM t WHERE k = \'%s\'", k);\n'}, "conversion"),
         ("a split literal", {"core/db/db.c": HEAD + 'f("DELETE FROM t "\n  "WHERE k = %d", k);\n'}, "conversion"),
         ("appended", {"core/db/db.c": HEAD + 'buffer_append(&b, "SELECT * FROM t WHERE k = ");\n'}, "text builder"),
-        ("sqlite's printf", {"core/db/db.c": HEAD + "sqlite3_mprintf(f, x);\n"}, "sqlite3_mprintf"),
+        ("sqlite's printf", {"core/db/db.c": HEAD + 'sqlite3_mprintf("PRAGMA cache_size = %d", x);\n'}, "text builder"),
+        ("an unknown function", {"core/db/db.c": HEAD + 'query(db, "SELECT a FROM t WHERE k = %d", k);\n'},
+         "conversion"),
     ],
     "text": [
         ("a path", {"README.md": "see /wo" + "rk/main\n"}, "a path"),

@@ -46,5 +46,8 @@ FILE_LINES = 1000
 FILE_LINES_WARN = 600
 HEADER_LINES = 300
 
+# The only formats that make SQL text: a pragma takes no bound value, and the number is the program's own.
+SQL_FORMATS = {"PRAGMA user_version = %u"}
+
 TOP_LEVEL = {"core", "plugins", "web", "packaging", "tests", "meson.build", "README.md", "meson_options.txt",
              "LICENSE"}
