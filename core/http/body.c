@@ -4,8 +4,9 @@
 #include "http/server.h"
 
 enum {
-	BODY_GROW_MIN = 131072, /* a body up to this is allocated once */
-	BODY_GROW_FACTOR = 4,
+	/* A body of known length gets up to eight times of what came, so that few need to move. */
+	BODY_GROW_MIN = 16384,
+	BODY_GROW_FACTOR = 8,
 	BODY_CHUNKED_MIN = 4096,
 };
 
@@ -27,10 +28,7 @@ void body_release(struct connection *connection)
 
 	http_count(&connection->server->stats.body_bytes_held, -exchange->body_held);
 	exchange->body_held = 0;
-	if (exchange->body.data) {
-		buffer_fini(&exchange->body);
-		exchange->body = (struct buffer){ 0 };
-	}
+	buffer_fini(&exchange->body);
 }
 
 /* Room for `more` bytes: as large as is known to be needed, but not far beyond what has come. */

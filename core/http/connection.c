@@ -99,9 +99,7 @@ static bool keep_input(struct connection *connection)
 
 	connection->in = (struct slice){ NULL, 0 };
 	if (in.len == 0) {
-		if (input->data)
-			buffer_fini(input);
-		*input = (struct buffer){ 0 };
+		buffer_fini(input);
 		return true;
 	}
 	if (input->data && in.ptr >= input->data && in.ptr <= input->data + kept) {
@@ -305,6 +303,7 @@ static bool exchange_answered(struct connection *connection)
 		body_skip(connection);
 	exchange_end(connection, true);
 	if (again && !connection->server->draining) {
+		buffer_fini(&connection->output); /* what is idle holds nothing */
 		connection->state = CONNECTION_HEAD;
 		connection->read_paused = false;
 		connection_watch(connection);
@@ -511,10 +510,13 @@ static void on_timer(struct loop_timer *timer)
 
 void connection_drain(struct connection *connection)
 {
-	/* One that asked nothing yet was accepted a moment ago: its request may be on the way. */
-	if (connection->state == CONNECTION_HEAD && connection->input.len == 0 &&
-	    connection->started)
+	if (connection->state != CONNECTION_HEAD || connection->input.len > 0)
+		return;
+	/* One that asked nothing yet may be a moment old, with its request on the way. */
+	if (connection->started)
 		connection_close(connection);
+	else
+		connection_set_deadline(connection, after_ms(connection, HTTP_LINGER_MS));
 }
 
 int connection_open(struct http_listener *listener, int fd, const struct sockaddr_in6 *peer)

@@ -30,7 +30,7 @@ struct fixture {
 	uint16_t port;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	int requests, ends_sent, ends_unsent, drains; /* under lock */
+	int requests, ends_sent, ends_unsent, drains, checks; /* under lock */
 };
 
 static struct fixture fixture;
@@ -43,7 +43,7 @@ __attribute__((unused)) static void note(int *counter)
 	pthread_mutex_unlock(&fixture.lock);
 }
 
-__attribute__((unused)) static void await(const int *counter, int value)
+__attribute__((unused)) static void await_least(const int *counter, int value)
 {
 	struct timespec until;
 
@@ -54,6 +54,13 @@ __attribute__((unused)) static void await(const int *counter, int value)
 		if (pthread_cond_timedwait(&fixture.changed, &fixture.lock, &until) != 0)
 			test_fail(__FILE__, __LINE__, "a counter stayed at %d, not %d", *counter,
 				  value);
+	pthread_mutex_unlock(&fixture.lock);
+}
+
+__attribute__((unused)) static void await(const int *counter, int value)
+{
+	await_least(counter, value);
+	pthread_mutex_lock(&fixture.lock);
 	CHECK_INT(*counter, value);
 	pthread_mutex_unlock(&fixture.lock);
 }
