@@ -30,6 +30,8 @@ struct inflight_header {
 	char magic[8];
 	uint32_t version, entry_size, entries;
 	uint32_t layout; /* digest of where the fields lie */
+	_Atomic uint32_t
+	    used; /* entries from here on have not been touched since the file was last empty */
 	_Atomic uint64_t last_id[INFLIGHT_LOOPS_MAX];
 };
 
@@ -191,6 +193,13 @@ static int keep_copy(struct inflight *inflight, const char *aside, struct error 
 	return file_write_atomic(aside, content, 0600, error);
 }
 
+static uint32_t used_count(const struct inflight *inflight)
+{
+	uint32_t used = atomic_load_explicit(&inflight->header->used, memory_order_acquire);
+
+	return used < inflight->entries ? used : inflight->entries;
+}
+
 /* Every entry that is not free: finished if it was open, set aside if it makes no sense. */
 static int find_left_over(struct inflight *inflight, const char *path, struct inflight_found *found,
 			  struct error *error)
@@ -198,7 +207,7 @@ static int find_left_over(struct inflight *inflight, const char *path, struct in
 	found->slots = malloc(sizeof(found->slots[0]) * inflight->entries);
 	if (!found->slots)
 		return error_set(error, -ENOMEM, "out of memory");
-	for (uint32_t slot = 0; slot < inflight->entries; slot++) {
+	for (uint32_t slot = 0; slot < used_count(inflight); slot++) {
 		struct ledger_entry *entry = inflight_entry(inflight, slot);
 		uint32_t state = atomic_load_explicit(&entry->state, memory_order_acquire);
 
@@ -224,13 +233,15 @@ static int find_left_over(struct inflight *inflight, const char *path, struct in
 		}
 		found->slots[found->count++] = slot;
 	}
+	if (found->count == 0)
+		atomic_store_explicit(&inflight->header->used, 0, memory_order_release);
 	return 0;
 }
 
 static int loop_init(struct inflight *inflight, uint32_t index)
 {
 	struct inflight_loop *loop = &inflight->loop[index];
-	uint32_t share = inflight->entries / inflight->loops + 1;
+	uint32_t share = inflight->entries / inflight->loops + 1, used = used_count(inflight);
 	size_t cap = 1;
 
 	while (cap < share)
@@ -244,7 +255,8 @@ static int loop_init(struct inflight *inflight, uint32_t index)
 
 		if (slot % inflight->loops != index)
 			continue;
-		if (atomic_load_explicit(&entry->state, memory_order_relaxed) == INFLIGHT_FREE)
+		if (slot >= used ||
+		    atomic_load_explicit(&entry->state, memory_order_relaxed) == INFLIGHT_FREE)
 			loop->free[loop->free_count++] = slot;
 		else
 			loop->opened++;
@@ -354,16 +366,32 @@ uint64_t inflight_next_id(struct inflight *inflight, uint32_t loop, uint64_t rea
 	return id;
 }
 
+/* Raised before an entry is used for the first time, so that a start need not read, and so keep in
+ * memory, the rest. */
+static void mark_used(struct inflight *inflight, uint32_t slot)
+{
+	uint32_t used = atomic_load_explicit(&inflight->header->used, memory_order_relaxed);
+
+	while (used <= slot &&
+	       !atomic_compare_exchange_weak_explicit(&inflight->header->used, &used, slot + 1,
+						      memory_order_release, memory_order_relaxed))
+		;
+}
+
 struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop)
 {
 	struct inflight_loop *own = &inflight->loop[loop];
-	uint32_t *slot;
+	uint32_t *slot, taken;
 
 	while ((slot = ring_peek(&own->freed))) {
 		own->free[own->free_count++] = *slot;
 		ring_pop(&own->freed);
 	}
-	return own->free_count > 0 ? inflight_entry(inflight, own->free[--own->free_count]) : NULL;
+	if (own->free_count == 0)
+		return NULL;
+	taken = own->free[--own->free_count];
+	mark_used(inflight, taken);
+	return inflight_entry(inflight, taken);
 }
 
 static void add_own(_Atomic int64_t *counter, int64_t more)
