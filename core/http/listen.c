@@ -74,6 +74,7 @@ static bool split_address(const char *text, char *host, size_t host_size, char *
 {
 	const char *colon = strrchr(text, ':');
 	struct slice name;
+	uint64_t number;
 
 	if (!colon)
 		return false;
@@ -82,7 +83,9 @@ static bool split_address(const char *text, char *host, size_t host_size, char *
 		name = (struct slice){ name.ptr + 1, name.len - 2 };
 	else if (memchr(name.ptr, ':', name.len))
 		return false;
+	/* getaddrinfo would take 99999 for 34463. */
 	return name.len > 0 && slice_copy(name, host, host_size) &&
+	       slice_to_u64(slice_of(colon + 1), &number) == 0 && number <= UINT16_MAX &&
 	       slice_copy(slice_of(colon + 1), port, port_size);
 }
 
@@ -95,7 +98,7 @@ static int listen_internet(const char *text, int *ret_fd, struct error *error)
 	char host[64], port[8];
 	int one = 1, r;
 
-	if (!split_address(text, host, sizeof(host), port, sizeof(port)) || port[0] == '\0' ||
+	if (!split_address(text, host, sizeof(host), port, sizeof(port)) ||
 	    getaddrinfo(host, port, &hints, &found) != 0)
 		return error_set(error, -EINVAL,
 				 "cannot listen on %s: not ADDRESS:PORT with a numeric address, "
