@@ -14,28 +14,28 @@ struct range {
 
 /* IANA IPv4 special-purpose registry, with multicast and class E. */
 static const struct range v4_special[] = {
-	{ { 0 }, 8 },		    /* this network; 0.0.0.0 connects to loopback */
-	{ { 10 }, 8 },		    /* private */
-	{ { 100, 64 }, 10 },	    /* carrier-grade NAT; some clouds' metadata */
-	{ { 127 }, 8 },		    /* loopback */
-	{ { 169, 254 }, 16 },	    /* link-local, metadata services */
-	{ { 172, 16 }, 12 },	    /* private */
-	{ { 192, 0, 0 }, 24 },	    /* protocol assignments; some clouds' metadata */
-	{ { 192, 0, 2 }, 24 },	    /* documentation */
-	{ { 192, 88, 99 }, 24 },    /* 6to4 relays */
-	{ { 192, 168 }, 16 },	    /* private */
-	{ { 198, 18 }, 15 },	    /* benchmarks */
-	{ { 198, 51, 100 }, 24 },   /* documentation */
-	{ { 203, 0, 113 }, 24 },    /* documentation */
-	{ { 224 }, 3 },		    /* multicast, reserved, broadcast */
+	{ { 0 }, 8 },             /* this network; 0.0.0.0 connects to loopback */
+	{ { 10 }, 8 },            /* private */
+	{ { 100, 64 }, 10 },      /* carrier-grade NAT; some clouds' metadata */
+	{ { 127 }, 8 },           /* loopback */
+	{ { 169, 254 }, 16 },     /* link-local, metadata services */
+	{ { 172, 16 }, 12 },      /* private */
+	{ { 192, 0, 0 }, 24 },    /* protocol assignments; some clouds' metadata */
+	{ { 192, 0, 2 }, 24 },    /* documentation */
+	{ { 192, 88, 99 }, 24 },  /* 6to4 relays */
+	{ { 192, 168 }, 16 },     /* private */
+	{ { 198, 18 }, 15 },      /* benchmarks */
+	{ { 198, 51, 100 }, 24 }, /* documentation */
+	{ { 203, 0, 113 }, 24 },  /* documentation */
+	{ { 224 }, 3 },           /* multicast, reserved, broadcast */
 };
 
 /* Public IPv6 unicast is 2000::/3; these are the parts of it that are not. */
 static const struct range v6_special[] = {
-	{ { 0x20, 0x01, 0x00 }, 23 },		    /* protocol assignments, Teredo, ORCHID */
-	{ { 0x20, 0x01, 0x0d, 0xb8 }, 32 },	    /* documentation */
-	{ { 0x20, 0x02 }, 16 },			    /* 6to4: embeds an IPv4 address */
-	{ { 0x3f, 0xff, 0x00 }, 20 },		    /* documentation */
+	{ { 0x20, 0x01, 0x00 }, 23 },       /* protocol assignments, Teredo, ORCHID */
+	{ { 0x20, 0x01, 0x0d, 0xb8 }, 32 }, /* documentation */
+	{ { 0x20, 0x02 }, 16 },             /* 6to4: embeds an IPv4 address */
+	{ { 0x3f, 0xff, 0x00 }, 20 },       /* documentation */
 };
 
 static const struct range v6_global = { { 0x20 }, 3 };

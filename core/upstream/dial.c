@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From an origin to a connected socket: resolve, check each address, try them in turn under one deadline. A blackholed
- * address gets its share of the time left, so that the ones behind it still have theirs. */
+/* From an origin to a connected socket: resolve, check each address, try them in turn under one
+ * deadline. A blackholed address gets its share of the time left, so that the ones behind it still
+ * have theirs. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -44,9 +45,11 @@ static void fail(struct dial *dial, enum upstream_failure failure, int error, co
 static void fail_attempts(struct dial *dial)
 {
 	if (dial->error == ETIMEDOUT)
-		fail(dial, UPSTREAM_FAILED_CONNECT_TIMEOUT, 0, "connecting took longer than connect_ms");
+		fail(dial, UPSTREAM_FAILED_CONNECT_TIMEOUT, 0,
+		     "connecting took longer than connect_ms");
 	else if (dial->error == 0 && dial->refused)
-		fail(dial, UPSTREAM_FAILED_REFUSED_ADDRESS, 0, "the address is not public; see allow_private");
+		fail(dial, UPSTREAM_FAILED_REFUSED_ADDRESS, 0,
+		     "the address is not public; see allow_private");
 	else
 		fail(dial, UPSTREAM_FAILED_CONNECT, dial->error, "cannot connect");
 }
@@ -145,7 +148,8 @@ static void on_timer(struct loop_timer *timer)
 
 	dial->error = ETIMEDOUT;
 	if (dial->connection->io.fd < 0) {
-		fail(dial, UPSTREAM_FAILED_CONNECT_TIMEOUT, 0, "resolving the name took longer than connect_ms");
+		fail(dial, UPSTREAM_FAILED_CONNECT_TIMEOUT, 0,
+		     "resolving the name took longer than connect_ms");
 		return;
 	}
 	close_socket(dial->connection);
@@ -215,7 +219,8 @@ int dial_start(struct plain_connection *connection)
 		r = resolve(dial);
 	}
 	if (r < 0)
-		fail(dial, r == -ENOMEM ? UPSTREAM_FAILED_MEMORY : UPSTREAM_FAILED_RESOLVE, -r, "cannot resolve the name");
+		fail(dial, r == -ENOMEM ? UPSTREAM_FAILED_MEMORY : UPSTREAM_FAILED_RESOLVE, -r,
+		     "cannot resolve the name");
 	else if (r > 0)
 		next_attempt(dial);
 	return 0;

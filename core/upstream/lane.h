@@ -57,6 +57,7 @@ struct upstream_call {
 	enum upstream_failure failure;
 	int failure_errno;          /* 0: the reason says it all */
 	const char *failure_reason; /* static text */
+	char *failure_detail;       /* the call's own; said in place of the reason */
 	union {
 		struct plain_call plain;
 		struct curl_call curl;
@@ -71,7 +72,8 @@ struct upstream {
 	struct loop_timer failed_timer;
 	struct resolver *resolver; /* made by the first name */
 	struct plain *plain;       /* made by the first call of the lane */
-	struct curl_lane *curl;    /* likewise */
+	struct curl_lane
+	    *curl[2]; /* likewise; by allow_private, which curl's own pool does not tell apart */
 };
 
 extern const struct lane_ops plain_ops, curl_ops;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Origins: a base URL checked once, to the last byte, so that nothing a caller appends can change where a call goes. */
+/* Origins: a base URL checked once, to the last byte, so that nothing a caller appends can change
+ * where a call goes. */
 #include "upstream/origin.h"
 
 #include <errno.h>
@@ -48,7 +49,8 @@ static int parse_authority(struct slice authority, struct url *url, struct error
 	if (url->bracketed) {
 		url->host = slice_cut(slice_skip(authority, 1), ']', &port);
 		if (url->host.len + 1 == authority.len || (port.len > 0 && port.ptr[0] != ':'))
-			return error_set(error, -EINVAL, "base_url: the address in brackets is malformed");
+			return error_set(error, -EINVAL,
+					 "base_url: the address in brackets is malformed");
 		port = port.len > 0 ? slice_skip(port, 1) : port;
 	} else {
 		url->host = slice_cut(authority, ':', &port);
@@ -57,7 +59,8 @@ static int parse_authority(struct slice authority, struct url *url, struct error
 		return error_set(error, -EINVAL, "base_url: the host is missing or too long");
 	for (size_t i = 0; i < url->host.len; i++)
 		if (!is_host_char(url->host.ptr[i], url->bracketed))
-			return error_set(error, -EINVAL, "base_url: the host has a character that is not allowed");
+			return error_set(error, -EINVAL,
+					 "base_url: the host has a character that is not allowed");
 	if (port.len > 0 && (slice_to_u64(port, &number) < 0 || number == 0 || number > UINT16_MAX))
 		return error_set(error, -EINVAL, "base_url: the port is not between 1 and 65535");
 	if (port.len == 0 && authority.ptr[authority.len - 1] == ':')
@@ -89,7 +92,8 @@ static int parse_url(const char *text, struct url *ret, struct error *error)
 	for (size_t i = 0; i < url.path.len; i++)
 		if (!is_path_char(url.path.ptr[i]))
 			return error_set(error, -EINVAL,
-					 "base_url: the path has a query, a fragment or a character not allowed");
+					 "base_url: the path has a query, a fragment or a "
+					 "character not allowed");
 	while (url.path.len > 0 && url.path.ptr[url.path.len - 1] == '/')
 		url.path.len--;
 	*ret = url;
@@ -108,7 +112,8 @@ static int check_pem(const char *option, const char *path, struct error *error)
 	if (r < 0)
 		return r;
 	if (content.len == 0 || !memmem(content.data, content.len, "-----BEGIN ", 11))
-		return error_set(error, -EINVAL, "%s: %s holds nothing in PEM format", option, path);
+		return error_set(error, -EINVAL, "%s: %s holds nothing in PEM format", option,
+				 path);
 	return 0;
 }
 
@@ -118,14 +123,17 @@ static int copy_text(char **ret, const char *text)
 	return text && !*ret ? -ENOMEM : 0;
 }
 
-static int copy_options(struct upstream_origin *origin, const struct upstream_origin_options *options)
+static int copy_options(struct upstream_origin *origin,
+			const struct upstream_origin_options *options)
 {
 	origin->allow_private = options->allow_private;
 	origin->http2 = options->http2;
 	origin->connect_ms = options->connect_ms ? options->connect_ms : CONNECT_MS_DEFAULT;
 	origin->connections_max = options->connections_max;
-	if (copy_text(&origin->ca_file, options->ca_file) < 0 || copy_text(&origin->cert_file, options->cert_file) < 0 ||
-	    copy_text(&origin->key_file, options->key_file) < 0 || copy_text(&origin->proxy, options->proxy) < 0)
+	if (copy_text(&origin->ca_file, options->ca_file) < 0 ||
+	    copy_text(&origin->cert_file, options->cert_file) < 0 ||
+	    copy_text(&origin->key_file, options->key_file) < 0 ||
+	    copy_text(&origin->proxy, options->proxy) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -144,27 +152,42 @@ static int compose(struct upstream_origin *origin, const struct url *url)
 	origin->host = slice_dup(url->host);
 	if (!origin->host)
 		return -ENOMEM;
-	length = asprintf(&origin->url, "%s://%s%s%s%s%.*s", scheme, open, origin->host, close, port,
-			  SLICE_ARGS(url->path));
+	length = asprintf(&origin->url, "%s://%s%s%s%s%.*s", scheme, open, origin->host, close,
+			  port, SLICE_ARGS(url->path));
 	if (length < 0) {
 		origin->url = NULL;
 		return -ENOMEM;
 	}
 	origin->path = (struct slice){ origin->url + length - url->path.len, url->path.len };
-	if (asprintf(&origin->fields, "host: %s%s%s%s\r\naccept-encoding: identity\r\n", open, origin->host, close,
-		     port) < 0) {
+	if (asprintf(&origin->fields, "host: %s%s%s%s\r\naccept-encoding: identity\r\n", open,
+		     origin->host, close, port) < 0) {
 		origin->fields = NULL;
-		return -ENOMEM;
-	}
-	if (asprintf(&origin->pool, "%s %u %d %u", origin->host, url->port, origin->allow_private,
-		     origin->connections_max) < 0) {
-		origin->pool = NULL;
 		return -ENOMEM;
 	}
 	origin->literal = address_parse(origin->host, &origin->address) == 0;
 	if (origin->literal)
 		address_set_port(&origin->address, url->port);
 	return 0;
+}
+
+static const char *or_none(const char *text)
+{
+	return text ? text : "";
+}
+
+/* All that decides how a connection comes about, so that a reload which changes none of it keeps
+ * the warm ones. */
+static int compose_pool(struct upstream_origin *origin, const struct url *url)
+{
+	int length =
+	    asprintf(&origin->pool, "%d %d %s %u %d %d %u %u\n%s\n%s\n%s\n%s", origin->curl,
+		     url->https, origin->host, url->port, origin->allow_private, origin->http2,
+		     origin->connect_ms, origin->connections_max, or_none(origin->ca_file),
+		     or_none(origin->cert_file), or_none(origin->key_file), or_none(origin->proxy));
+
+	if (length < 0)
+		origin->pool = NULL;
+	return length < 0 ? -ENOMEM : 0;
 }
 
 /* The port of "[scheme://][user@]host[:port]", by curl's defaults. */
@@ -177,7 +200,8 @@ static uint16_t proxy_port(const char *proxy)
 	uint64_t number = strncasecmp(proxy, "https://", 8) == 0 ? 443 : 1080;
 
 	if (colon && !memchr(colon, ']', (size_t)(authority.ptr + authority.len - colon)))
-		if (slice_to_u64(slice_span(colon + 1, authority.ptr + authority.len), &number) < 0 ||
+		if (slice_to_u64(slice_span(colon + 1, authority.ptr + authority.len), &number) <
+			0 ||
 		    number > UINT16_MAX)
 			return 0;
 	return (uint16_t)number;
@@ -199,8 +223,9 @@ static const char *environment_proxy(bool https)
 	return NULL;
 }
 
-static int choose_lane(struct upstream_origin *origin, const struct upstream_origin_options *options,
-		       const struct url *url, struct error *error)
+static int choose_lane(struct upstream_origin *origin,
+		       const struct upstream_origin_options *options, const struct url *url,
+		       struct error *error)
 {
 	const char *proxy;
 
@@ -221,7 +246,8 @@ static int choose_lane(struct upstream_origin *origin, const struct upstream_ori
 int upstream_origin_new(const struct upstream_origin_options *options, struct upstream_origin **ret,
 			struct error *error)
 {
-	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin = calloc(1, sizeof(*origin));
+	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin =
+	    calloc(1, sizeof(*origin));
 	struct url url = { 0 };
 	int r;
 
@@ -239,7 +265,8 @@ int upstream_origin_new(const struct upstream_origin_options *options, struct up
 		r = check_pem("key_file", options->key_file, error);
 	if (r < 0)
 		return r;
-	if (copy_options(origin, options) < 0 || compose(origin, &url) < 0)
+	if (copy_options(origin, options) < 0 || compose(origin, &url) < 0 ||
+	    compose_pool(origin, &url) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	*ret = steal(origin);
 	return 0;

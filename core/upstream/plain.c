@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plain lane: HTTP/1.1 with keep-alive. A request on a reused connection costs one sendmsg and one recv: idle
- * connections stay in epoll (so that the peer's close is seen when it happens), heads are built in a scratch, and calls
- * and connections come from free lists.
+/* The plain lane: HTTP/1.1 with keep-alive. A request on a reused connection costs one sendmsg and
+ * one recv: idle connections stay in epoll (so that the peer's close is seen when it happens),
+ * heads are built in a scratch, and calls and connections come from free lists.
  *
  * A connection may vanish inside any callback; what follows one asks call_tell_… first. */
 #include "upstream/plain.h"
@@ -18,7 +18,7 @@
 
 enum {
 	FREE_CONNECTIONS_MAX = 256,
-	PARTS_MAX = 64,		     /* of one sendmsg */
+	PARTS_MAX = 64,              /* of one sendmsg */
 	HEAD_KEEP_BYTES = 16 * 1024, /* of the scratch between requests */
 };
 
@@ -30,10 +30,12 @@ static void serve_waiting(struct plain *plain, struct plain_pool *pool);
 static void sweep_later(struct plain *plain)
 {
 	if (plain->sweep_timer.heap_index == 0)
-		loop_timer_set(plain->loop, &plain->sweep_timer, loop_now_ns(plain->loop) + SWEEP_NS);
+		loop_timer_set(plain->loop, &plain->sweep_timer,
+			       loop_now_ns(plain->loop) + SWEEP_NS);
 }
 
-/* Asks epoll for what the connection can use now. A failure here is followed by one of the socket itself. */
+/* Asks epoll for what the connection can use now. A failure here is followed by one of the socket
+ * itself. */
 static void watch(struct plain_connection *connection)
 {
 	struct upstream_call *call = connection->call;
@@ -88,8 +90,8 @@ static void connection_close(struct plain_connection *connection)
 	serve_waiting(plain, pool);
 }
 
-static void connection_fail(struct plain_connection *connection, enum upstream_failure failure, int error,
-			    const char *reason)
+static void connection_fail(struct plain_connection *connection, enum upstream_failure failure,
+			    int error, const char *reason)
 {
 	struct upstream_call *call = connection->call;
 
@@ -99,7 +101,7 @@ static void connection_fail(struct plain_connection *connection, enum upstream_f
 
 bool plain_spare_descriptor(struct plain *plain)
 {
-	map_foreach(entry, &plain->pools) {
+	map_foreach (entry, &plain->pools) {
 		struct plain_pool *pool = entry->value;
 
 		if (list_empty(&pool->idle))
@@ -113,8 +115,8 @@ bool plain_spare_descriptor(struct plain *plain)
 /* RFC 9110, 8.6: methods that usually have content say so even when there is none. */
 static bool says_length(struct slice method, uint64_t body_bytes)
 {
-	return body_bytes > 0 || slice_eq(method, SLICE("POST")) || slice_eq(method, SLICE("PUT")) ||
-	       slice_eq(method, SLICE("PATCH"));
+	return body_bytes > 0 || slice_eq(method, SLICE("POST")) ||
+	       slice_eq(method, SLICE("PUT")) || slice_eq(method, SLICE("PATCH"));
 }
 
 /* "METHOD path HTTP/1.1" and all headers, in the scratch: the same bytes each time for one call. */
@@ -167,14 +169,16 @@ static void trim_head(struct plain *plain)
 }
 
 /* The parts from `sent` on, as many as fit; returns their bytes. */
-static size_t fill_parts(struct plain *plain, const struct upstream_call *call, struct iovec *parts, size_t *ret_count)
+static size_t fill_parts(struct plain *plain, const struct upstream_call *call, struct iovec *parts,
+			 size_t *ret_count)
 {
 	const struct upstream_request *request = &call->request;
 	uint64_t skip = call->plain.sent;
 	size_t count = 0, bytes = 0;
 
 	for (size_t i = 0; i <= request->body_part_count && count < PARTS_MAX; i++) {
-		struct slice part = i == 0 ? buffer_slice(&plain->head) : request->body_parts[i - 1];
+		struct slice part =
+		    i == 0 ? buffer_slice(&plain->head) : request->body_parts[i - 1];
 		size_t len = i == 0 ? call->plain.head_len : part.len;
 
 		if (skip >= len) {
@@ -252,7 +256,8 @@ static void connection_idle(struct plain_connection *connection)
 	connection->call = NULL;
 	connection->used = true;
 	if (!list_empty(&pool->waits)) {
-		struct upstream_call *call = list_entry(pool->waits.next, struct upstream_call, wait);
+		struct upstream_call *call =
+		    list_entry(pool->waits.next, struct upstream_call, wait);
 
 		list_remove(&call->wait);
 		attach(connection, call);
@@ -276,7 +281,8 @@ static int connection_open(struct plain *plain, struct plain_pool *pool, struct 
 		if (!connection)
 			return -ENOMEM;
 	} else {
-		connection = list_entry(plain->free_connections.prev, struct plain_connection, node);
+		connection =
+		    list_entry(plain->free_connections.prev, struct plain_connection, node);
 		list_remove(&connection->node);
 		plain->free_count--;
 	}
@@ -295,7 +301,8 @@ static int connection_open(struct plain *plain, struct plain_pool *pool, struct 
 static void serve_waiting(struct plain *plain, struct plain_pool *pool)
 {
 	while (!list_empty(&pool->waits) && pool->open < pool->max) {
-		struct upstream_call *call = list_entry(pool->waits.next, struct upstream_call, wait);
+		struct upstream_call *call =
+		    list_entry(pool->waits.next, struct upstream_call, wait);
 
 		list_remove(&call->wait);
 		if (connection_open(plain, pool, call) < 0)
@@ -309,8 +316,8 @@ void plain_dialed(struct plain_connection *connection)
 	connection_send(connection);
 }
 
-void plain_dial_failed(struct plain_connection *connection, enum upstream_failure failure, int error,
-		       const char *reason)
+void plain_dial_failed(struct plain_connection *connection, enum upstream_failure failure,
+		       int error, const char *reason)
 {
 	connection_fail(connection, failure, error, reason);
 }
@@ -339,19 +346,22 @@ static void connection_lost(struct plain_connection *connection, int error)
 		connection_close(connection);
 		call_end(call);
 	} else if (state->got_bytes) {
-		connection_fail(connection, UPSTREAM_FAILED_TRUNCATED, error, "closed inside the response");
+		connection_fail(connection, UPSTREAM_FAILED_TRUNCATED, error,
+				"closed inside the response");
 	} else if (connection->used && !state->retried) {
 		send_again(connection);
 	} else if (state->sent < state->total) {
-		connection_fail(connection, UPSTREAM_FAILED_SEND, error, "closed before it had read the request");
+		connection_fail(connection, UPSTREAM_FAILED_SEND, error,
+				"closed before it had read the request");
 	} else {
-		connection_fail(connection, UPSTREAM_FAILED_RESET, error, "closed before any byte of the response");
+		connection_fail(connection, UPSTREAM_FAILED_RESET, error,
+				"closed before any byte of the response");
 	}
 }
 
 /* The next head in `*data`: 1, 0 when more must come, negative with a reason. */
-static int next_head(struct plain_connection *connection, char **data, size_t *len, struct response_head *ret,
-		     const char **ret_reason)
+static int next_head(struct plain_connection *connection, char **data, size_t *len,
+		     struct response_head *ret, const char **ret_reason)
 {
 	struct upstream_call *call = connection->call;
 	unsigned flags = slice_eq(call->request.method, SLICE("HEAD")) ? RESPONSE_TO_HEAD : 0;
@@ -418,7 +428,8 @@ static void feed_body(struct plain_connection *connection, char *data, size_t le
 }
 
 /* What has come of a head waits for the rest, in the memory it may already have. */
-static int keep_head(struct plain_connection *connection, struct buffer *held, const char *data, size_t len)
+static int keep_head(struct plain_connection *connection, struct buffer *held, const char *data,
+		     size_t len)
 {
 	if (held->data) {
 		buffer_consume(held, held->len - len);
@@ -493,11 +504,11 @@ static void connection_event(struct loop_io *io, uint32_t events)
 		connection->unwatched = true;
 		return;
 	}
-	if (events & EPOLLOUT) {
+	/* An answer to half a request ends the sending. */
+	if ((events & EPOLLOUT) && !(events & PLAIN_EVENTS))
 		connection_send(connection);
-		return;
-	}
-	connection_read(connection);
+	else
+		connection_read(connection);
 }
 
 static struct plain_pool *pool_get(struct plain *plain, const struct upstream_origin *origin)
@@ -524,7 +535,7 @@ static struct plain_pool *pool_get(struct plain *plain, const struct upstream_or
 /* True when a pool was removed: the map has changed under whoever walks it. */
 static bool remove_unused_pool(struct plain *plain)
 {
-	map_foreach(entry, &plain->pools) {
+	map_foreach (entry, &plain->pools) {
 		struct plain_pool *pool = entry->value;
 
 		if (pool->open > 0 || !list_empty(&pool->waits))
@@ -541,11 +552,12 @@ static void sweep(struct loop_timer *timer)
 	struct plain *plain = container_of(timer, struct plain, sweep_timer);
 	uint64_t now = loop_now_ns(plain->loop);
 
-	map_foreach(entry, &plain->pools) {
+	map_foreach (entry, &plain->pools) {
 		struct plain_pool *pool = entry->value;
 
-		list_foreach(node, &pool->idle) {
-			struct plain_connection *connection = list_entry(node, struct plain_connection, node);
+		list_foreach (node, &pool->idle) {
+			struct plain_connection *connection =
+			    list_entry(node, struct plain_connection, node);
 
 			if (now - connection->idle_since_ns < IDLE_NS)
 				break;
@@ -589,7 +601,7 @@ struct plain *plain_free(struct plain *plain)
 		;
 	while (remove_unused_pool(plain))
 		;
-	list_foreach(node, &plain->free_connections)
+	list_foreach (node, &plain->free_connections)
 		free(list_entry(node, struct plain_connection, node));
 	map_fini(&plain->pools);
 	buffer_fini(&plain->head);

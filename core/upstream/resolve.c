@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* getaddrinfo blocks, for seconds when a name server is dead, so each lookup has a thread of its own: no name waits for
- * another, and an idle daemon has none. At most one lookup of a name is under way; all who ask meanwhile wait for it.
+/* getaddrinfo blocks, for seconds when a name server is dead, so each lookup has a thread of its
+ * own: no name waits for another, and an idle daemon has none. At most one lookup of a name is
+ * under way; all who ask meanwhile wait for it.
  *
- * A thread touches nothing but its lookup and the shared part, which outlives the resolver while threads remain. */
+ * A thread touches nothing but its lookup and the shared part, which outlives the resolver while
+ * threads remain. */
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -24,10 +26,10 @@ enum {
 /* What the resolver and its threads share. */
 struct shared {
 	pthread_mutex_t lock;
-	unsigned refs;	     /* under lock: the resolver and each running thread */
-	struct list done;    /* under lock: lookups whose answer the loop has not taken */
-	bool abandoned;	     /* under lock: no loop will take any */
-	int event_fd;	     /* written under lock while not abandoned */
+	unsigned refs;    /* under lock: the resolver and each running thread */
+	struct list done; /* under lock: lookups whose answer the loop has not taken */
+	bool abandoned;   /* under lock: no loop will take any */
+	int event_fd;     /* written under lock while not abandoned */
 };
 
 /* One lookup: the thread's until it is on the done list, then the loop's. */
@@ -151,7 +153,8 @@ static int lookup_start(struct resolver *resolver, struct name *name)
 	return 0;
 }
 
-/* Whoever is told may look the name up again at once, which is a new wait, or forget others that wait. */
+/* Whoever is told may look the name up again at once, which is a new wait, or forget others that
+ * wait. */
 static void name_tell(struct name *name, const struct address_list *list, int error)
 {
 	struct list waits;
@@ -193,7 +196,7 @@ static void resolver_event(struct loop_io *io, uint32_t events)
 
 static struct name *name_find(struct resolver *resolver, const char *host)
 {
-	list_foreach(node, &resolver->names) {
+	list_foreach (node, &resolver->names) {
 		struct name *name = list_entry(node, struct name, node);
 
 		if (strcmp(name->host, host) == 0)
@@ -211,7 +214,7 @@ static void name_free(struct resolver *resolver, struct name *name)
 
 static void make_room(struct resolver *resolver)
 {
-	list_foreach(node, &resolver->names) {
+	list_foreach (node, &resolver->names) {
 		struct name *name = list_entry(node, struct name, node);
 
 		if (resolver->count < NAMES_MAX)
@@ -236,7 +239,8 @@ static struct name *name_new(struct resolver *resolver, const char *host)
 	return name;
 }
 
-int resolver_lookup(struct resolver *resolver, const char *host, struct resolver_wait *wait, struct address_list *ret)
+int resolver_lookup(struct resolver *resolver, const char *host, struct resolver_wait *wait,
+		    struct address_list *ret)
 {
 	struct name *name = name_find(resolver, host);
 	int r;
@@ -298,11 +302,11 @@ struct resolver *resolver_free(struct resolver *resolver)
 		return NULL;
 	shared = resolver->shared;
 	loop_remove(resolver->loop, &resolver->io);
-	list_foreach(node, &resolver->names)
+	list_foreach (node, &resolver->names)
 		name_free(resolver, list_entry(node, struct name, node));
 	pthread_mutex_lock(&shared->lock);
 	shared->abandoned = true;
-	list_foreach(node, &shared->done)
+	list_foreach (node, &shared->done)
 		free(list_entry(node, struct lookup, node));
 	list_init(&shared->done);
 	shared_unref(shared);

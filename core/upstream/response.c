@@ -76,8 +76,8 @@ ssize_t response_head_scan(struct response_scan *scan, struct slice bytes, const
 }
 
 /* "HTTP/1.1 200 OK" without its CRLF. */
-static int parse_status_line(struct slice line, unsigned flags, struct response_head *ret, bool *ret_http10,
-			     const char **ret_reason)
+static int parse_status_line(struct slice line, unsigned flags, struct response_head *ret,
+			     bool *ret_http10, const char **ret_reason)
 {
 	bool http11 = slice_starts(line, TEXT("HTTP/1.1 "));
 	bool http10 = slice_starts(line, TEXT("HTTP/1.0 "));
@@ -117,7 +117,8 @@ static void parse_connection(struct slice value, struct framing *framing)
 	}
 }
 
-static int parse_framing(struct slice name, struct slice value, struct framing *framing, const char **ret_reason)
+static int parse_framing(struct slice name, struct slice value, struct framing *framing,
+			 const char **ret_reason)
 {
 	if (slice_case_eq(name, TEXT("content-length"))) {
 		if (framing->has_length)
@@ -127,7 +128,8 @@ static int parse_framing(struct slice name, struct slice value, struct framing *
 		framing->has_length = true;
 	} else if (slice_case_eq(name, TEXT("transfer-encoding"))) {
 		if (framing->chunked || !slice_case_eq(value, TEXT("chunked")))
-			return broken(ret_reason, -EPROTO, "transfer-encoding is not chunked alone");
+			return broken(ret_reason, -EPROTO,
+				      "transfer-encoding is not chunked alone");
 		framing->chunked = true;
 	} else if (slice_case_eq(name, TEXT("connection"))) {
 		parse_connection(value, framing);
@@ -151,14 +153,17 @@ static int parse_header(struct slice line, struct upstream_header *ret, const ch
 	return 0;
 }
 
-/* RFC 9112, 6.3. Both lengths at once "ought to be handled as an error", and so does chunked in HTTP/1.0. */
+/* RFC 9112, 6.3. Both lengths at once "ought to be handled as an error", and so does chunked in
+ * HTTP/1.0. */
 static int decide_framing(const struct framing *framing, unsigned flags, struct response_head *ret,
 			  const char **ret_reason)
 {
-	bool bodiless = (flags & RESPONSE_TO_HEAD) || ret->status < 200 || ret->status == 204 || ret->status == 304;
+	bool bodiless = (flags & RESPONSE_TO_HEAD) || ret->status < 200 || ret->status == 204 ||
+			ret->status == 304;
 
 	if (framing->chunked && framing->has_length)
-		return broken(ret_reason, -EPROTO, "content-length and transfer-encoding are both given");
+		return broken(ret_reason, -EPROTO,
+			      "content-length and transfer-encoding are both given");
 	if (framing->chunked && framing->http10)
 		return broken(ret_reason, -EPROTO, "transfer-encoding in HTTP/1.0");
 	ret->keep_alive = !framing->close && (!framing->http10 || framing->keep_alive);
@@ -190,7 +195,8 @@ static struct slice take_line(struct slice *at)
 	return line;
 }
 
-int response_head_parse(struct slice bytes, unsigned flags, struct response_head *ret, const char **ret_reason)
+int response_head_parse(struct slice bytes, unsigned flags, struct response_head *ret,
+			const char **ret_reason)
 {
 	struct framing framing = { 0 };
 	struct slice line = take_line(&bytes);
@@ -312,7 +318,8 @@ static int chunk_byte(struct response_body *body, unsigned char c, const char **
 	}
 }
 
-/* Appends `len` bytes at `from` to the body bytes found so far, which lie before them in the same memory. */
+/* Appends `len` bytes at `from` to the body bytes found so far, which lie before them in the same
+ * memory. */
 static void gather(struct slice *data, char *begin, char *from, size_t len)
 {
 	char *to = data->len == 0 ? from : begin + (data->ptr - begin) + data->len;
@@ -324,8 +331,8 @@ static void gather(struct slice *data, char *begin, char *from, size_t len)
 	data->len += len;
 }
 
-static int decode_chunked(struct response_body *body, char *data, size_t len, struct slice *ret_data, size_t *ret_used,
-			  const char **ret_reason)
+static int decode_chunked(struct response_body *body, char *data, size_t len,
+			  struct slice *ret_data, size_t *ret_used, const char **ret_reason)
 {
 	size_t at = 0;
 
@@ -348,8 +355,8 @@ static int decode_chunked(struct response_body *body, char *data, size_t len, st
 	return body->state == CHUNK_DONE;
 }
 
-int response_body_decode(struct response_body *body, char *data, size_t len, struct slice *ret_data, size_t *ret_used,
-			 const char **ret_reason)
+int response_body_decode(struct response_body *body, char *data, size_t len, struct slice *ret_data,
+			 size_t *ret_used, const char **ret_reason)
 {
 	*ret_data = (struct slice){ data, 0 };
 	*ret_used = len;

@@ -57,7 +57,8 @@ static bool is_header_name(struct slice name)
 /* The caller has parsed and checked what it passes on; this is the last gate before the wire. */
 static int check_request(const struct upstream_request *request)
 {
-	if (request->method.len == 0 || has_break_or_blank(request->method) || has_break_or_blank(request->path))
+	if (request->method.len == 0 || has_break_or_blank(request->method) ||
+	    has_break_or_blank(request->path))
 		return -EINVAL;
 	if (request->path.len > 0 && request->path.ptr[0] != '/' && request->path.ptr[0] != '?')
 		return -EINVAL;
@@ -76,10 +77,17 @@ static int check_request(const struct upstream_request *request)
 bool call_header_is_ours(struct slice name)
 {
 	static const struct slice ours[] = {
-		SLICE("te"),		  SLICE("host"),	     SLICE("expect"),
-		SLICE("trailer"),	  SLICE("upgrade"),	     SLICE("connection"),
-		SLICE("keep-alive"),	  SLICE("content-length"),   SLICE("accept-encoding"),
-		SLICE("proxy-connection"), SLICE("transfer-encoding"),
+		SLICE("te"),
+		SLICE("host"),
+		SLICE("expect"),
+		SLICE("trailer"),
+		SLICE("upgrade"),
+		SLICE("connection"),
+		SLICE("keep-alive"),
+		SLICE("content-length"),
+		SLICE("accept-encoding"),
+		SLICE("proxy-connection"),
+		SLICE("transfer-encoding"),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
@@ -117,6 +125,7 @@ static void call_release(struct upstream_call *call)
 
 	list_remove(&call->node);
 	call->origin = upstream_origin_unref(call->origin);
+	free(call->failure_detail);
 	if (upstream->free_count == FREE_CALLS_MAX) {
 		free(call);
 		return;
@@ -125,10 +134,12 @@ static void call_release(struct upstream_call *call)
 	upstream->free_count++;
 }
 
-int upstream_start(struct upstream *upstream, struct upstream_origin *origin, const struct upstream_request *request,
-		   const struct upstream_callbacks *callbacks, void *user, struct upstream_call **ret)
+int upstream_start(struct upstream *upstream, struct upstream_origin *origin,
+		   const struct upstream_request *request,
+		   const struct upstream_callbacks *callbacks, void *user,
+		   struct upstream_call **ret)
 {
-	int r = origin->curl ? -EPROTONOSUPPORT : check_request(request);
+	int r = check_request(request);
 	struct upstream_call *call = r < 0 ? NULL : call_take(upstream);
 
 	if (!call)
@@ -140,9 +151,10 @@ int upstream_start(struct upstream *upstream, struct upstream_origin *origin, co
 	call->request = *request;
 	call->callbacks = *callbacks;
 	call->user = user;
-	call->lane = &plain_ops;
+	call->lane = origin->curl ? &curl_ops : &plain_ops;
 	if (origin->literal && !origin->allow_private && !address_is_public(&origin->address))
-		call_fail(call, UPSTREAM_FAILED_REFUSED_ADDRESS, 0, "the address is not public; see allow_private");
+		call_fail(call, UPSTREAM_FAILED_REFUSED_ADDRESS, 0,
+			  "the address is not public; see allow_private");
 	else
 		r = call->lane->start(call);
 	if (r < 0) {
@@ -169,7 +181,8 @@ static bool callback_done(struct upstream_call *call)
 bool call_tell_head(struct upstream_call *call, const struct response_head *head)
 {
 	call->in_callback = true;
-	call->callbacks.on_head(call->user, head->status, head->headers, head->count, head->content_length);
+	call->callbacks.on_head(call->user, head->status, head->headers, head->count,
+				head->content_length);
 	return callback_done(call);
 }
 
@@ -188,7 +201,8 @@ void call_end(struct upstream_call *call)
 	call_release(call);
 }
 
-void call_fail(struct upstream_call *call, enum upstream_failure failure, int error, const char *reason)
+void call_fail(struct upstream_call *call, enum upstream_failure failure, int error,
+	       const char *reason)
 {
 	struct upstream *upstream = call->upstream;
 
@@ -198,7 +212,8 @@ void call_fail(struct upstream_call *call, enum upstream_failure failure, int er
 	call->failure_reason = reason;
 	list_remove(&call->wait);
 	list_append(&upstream->failed, &call->wait);
-	/* Fails only where the heap cannot grow; then the next failure or the caller's deadline ends this call. */
+	/* Fails only where the heap cannot grow; then the next failure or the caller's deadline
+	 * ends this call. */
 	loop_timer_set(upstream->loop, &upstream->failed_timer, 0);
 }
 
@@ -211,7 +226,7 @@ static void tell_failure(struct upstream_call *call)
 	if (call->failure_errno)
 		why = strerror_r(call->failure_errno, text, sizeof(text));
 	snprintf(message, sizeof(message), "%s:%u: %s%s%s", call->origin->host, call->origin->port,
-		 call->failure_reason, colon, why);
+		 call->failure_detail ? call->failure_detail : call->failure_reason, colon, why);
 	call->phase = CALL_ENDED;
 	stat_add(&call->upstream->stats.calls_active, (uint64_t)-1);
 	stat_add(&call->upstream->stats.failures_total, 1);
@@ -219,7 +234,8 @@ static void tell_failure(struct upstream_call *call)
 	call_release(call);
 }
 
-/* Calls that fail meanwhile wait for the next round; those that are cancelled meanwhile leave the list. */
+/* Calls that fail meanwhile wait for the next round; those that are cancelled meanwhile leave the
+ * list. */
 static void on_failed_timer(struct loop_timer *timer)
 {
 	struct upstream *upstream = container_of(timer, struct upstream, failed_timer);
@@ -285,9 +301,11 @@ struct upstream *upstream_free(struct upstream *upstream)
 	while (!list_empty(&upstream->calls))
 		upstream_cancel(list_entry(upstream->calls.next, struct upstream_call, node));
 	plain_free(upstream->plain);
+	curl_lane_free(upstream->curl[0]);
+	curl_lane_free(upstream->curl[1]);
 	resolver_free(upstream->resolver);
 	loop_timer_cancel(upstream->loop, &upstream->failed_timer);
-	list_foreach(node, &upstream->free_calls)
+	list_foreach (node, &upstream->free_calls)
 		free(list_entry(node, struct upstream_call, node));
 	free(upstream);
 	return NULL;

@@ -73,7 +73,8 @@ struct upstream_request {
  * per read at most. */
 struct upstream_callbacks {
 	void (*on_head)(void *user, int status, const struct upstream_header *headers, size_t count,
-			int64_t content_length); /* bytes of body to come, -1 unknown; slices live during the call */
+			int64_t content_length); /* bytes of body to come, -1 unknown; slices live
+						    during the call */
 	void (*on_data)(void *user, struct slice data);
 	void (*on_end)(void *user);
 	void (*on_failure)(void *user, enum upstream_failure failure, const char *message);
@@ -86,7 +87,8 @@ struct upstream_stats {
 };
 
 int upstream_new(struct loop *loop, struct upstream **ret);
-struct upstream *upstream_free(struct upstream *upstream); /* cancels all calls; never inside a callback */
+struct upstream *
+upstream_free(struct upstream *upstream); /* cancels all calls; never inside a callback */
 const struct upstream_stats *upstream_stats(const struct upstream *upstream);
 
 /* Starts a call; callbacks come later, never inside. Negative errno when it could not be started
@@ -97,7 +99,8 @@ int upstream_start(struct upstream *upstream, struct upstream_origin *origin,
 		   struct upstream_call **ret);
 /* Closes the connection at once (the upstream sees its client leave); no callback follows. */
 void upstream_cancel(struct upstream_call *call);
-/* Stops and restarts reading: backpressure to the upstream. What one read has brought (64 KB at most) still comes. */
+/* Stops and restarts reading: backpressure to the upstream. What one read has brought (64 KB at
+ * most) still comes. */
 void upstream_pause(struct upstream_call *call);
 void upstream_resume(struct upstream_call *call);
 const char *upstream_failure_name(enum upstream_failure failure);

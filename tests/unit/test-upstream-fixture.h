@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both ends of an upstream call inside one test program: a scripted server, which is a thread that blocks on real
- * sockets, and a client, which is a loop with an upstream and what its callbacks were told. Nothing waits for ever. */
+/* Both ends of an upstream call inside one test program: a scripted server, which is a thread that
+ * blocks on real sockets, and a client, which is a loop with an upstream and what its callbacks
+ * were told. Nothing waits for ever. */
 #pragma once
 
 #include <arpa/inet.h>
@@ -170,7 +171,8 @@ static inline void *server_thread(void *data)
 
 static inline void server_listen(struct server *server, int backlog)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
 
 	memset(server, 0, sizeof(*server));
@@ -232,8 +234,8 @@ static inline void told_done(struct told *told)
 	loop_stop(told->client->loop);
 }
 
-static inline void told_head(void *user, int status, const struct upstream_header *headers, size_t count,
-			     int64_t content_length)
+static inline void told_head(void *user, int status, const struct upstream_header *headers,
+			     size_t count, int64_t content_length)
 {
 	struct told *told = user;
 
@@ -303,7 +305,8 @@ static inline void client_watchdog(struct loop_timer *timer)
 	test_fail(__FILE__, __LINE__, "the client waited in vain");
 }
 
-static inline void client_init_options(struct client *client, struct upstream_origin_options options)
+static inline void client_init_options(struct client *client,
+				       struct upstream_origin_options options)
 {
 	struct error error = { 0 };
 
@@ -326,11 +329,14 @@ static inline void client_start_request(struct client *client, struct told *told
 					const struct upstream_request *request)
 {
 	told->client = client;
-	CHECK_INT(upstream_start(client->upstream, client->origin, request, &told_callbacks, told, &told->call), 0);
+	CHECK_INT(upstream_start(client->upstream, client->origin, request, &told_callbacks, told,
+				 &told->call),
+		  0);
 	CHECK(!told->done && told->heads == 0);
 }
 
-static inline void client_start(struct client *client, struct told *told, const char *method, struct slice body)
+static inline void client_start(struct client *client, struct told *told, const char *method,
+				struct slice body)
 {
 	static const struct upstream_header headers[] = {
 		{ SLICE("content-type"), SLICE("application/json") },
@@ -354,7 +360,9 @@ static inline void client_start(struct client *client, struct told *told, const 
 /* Runs the loop until something stops it. */
 static inline void client_run(struct client *client)
 {
-	CHECK_INT(loop_timer_set(client->loop, &client->watchdog, clock_now_ns() + WAIT_MS * NS_PER_MS), 0);
+	CHECK_INT(
+	    loop_timer_set(client->loop, &client->watchdog, clock_now_ns() + WAIT_MS * NS_PER_MS),
+	    0);
 	CHECK_INT(loop_run(client->loop), 0);
 	loop_timer_cancel(client->loop, &client->watchdog);
 }
@@ -365,7 +373,8 @@ static inline void client_wait(struct client *client, struct told *told)
 		client_run(client);
 }
 
-static inline void client_call(struct client *client, struct told *told, const char *method, struct slice body)
+static inline void client_call(struct client *client, struct told *told, const char *method,
+			       struct slice body)
 {
 	client_start(client, told, method, body);
 	client_wait(client, told);

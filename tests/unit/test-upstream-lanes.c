@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The contract of upstream.h, checked once for each lane ("plain" or "curl" is the argument) against a scripted server
- * on real sockets. */
+/* The contract of upstream.h, checked once for each lane ("plain" or "curl" is the argument)
+ * against a scripted server on real sockets. */
 #include <fcntl.h>
 
 #include "test-upstream-fixture.h"
@@ -89,7 +89,9 @@ static void serve_keep_alive(struct server *server)
 
 	for (int i = 0; i < 10; i++) {
 		server_read(server, fd);
-		server_send(fd, i % 2 ? HELLO : OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+		server_send(fd, i % 2 ? HELLO
+				      : OK_HEAD
+				    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
 	}
 	server_expect_close(server, fd);
 	server_expect_none(server);
@@ -174,10 +176,13 @@ static void bodies(void)
 	check_body(SLICE(OK_HEAD "\r\nuntil close"), true, "until close");
 	check_body(SLICE(OK_HEAD "Connection: close\r\nContent-Length: 2\r\n\r\nok"), true, "ok");
 	check_body(SLICE("HTTP/1.0 200 OK\r\n\r\nold"), true, "old");
-	check_body(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n3;ext=1\r\nabc\r\nA\r\n0123456789\r\n0\r\nX-T: 1\r\n\r\n"),
+	check_body(SLICE(OK_HEAD
+			 "Transfer-Encoding: "
+			 "chunked\r\n\r\n3;ext=1\r\nabc\r\nA\r\n0123456789\r\n0\r\nX-T: 1\r\n\r\n"),
 		   false, "abc0123456789");
-	check_body(SLICE("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" HELLO), false,
-		   "hello");
+	check_body(SLICE("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: "
+			 "</x>\r\n\r\n" HELLO),
+		   false, "hello");
 }
 
 /* HEAD announces a length it does not send; 204 and 304 have no body whatever they say. */
@@ -205,11 +210,15 @@ static void errors_are_answers(void)
 {
 	struct told told = { 0 };
 
-	ask(&told, "GET", SLICE("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 1\r\n\r\nx"), false);
+	ask(&told, "GET",
+	    SLICE("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: "
+		  "1\r\n\r\nx"),
+	    false);
 	CHECK(told.ended);
 	CHECK_INT(told.status, 302);
 	told_fini(&told);
-	ask(&told, "POST", SLICE("HTTP/1.1 429 Too Many\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nno"), false);
+	ask(&told, "POST",
+	    SLICE("HTTP/1.1 429 Too Many\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nno"), false);
 	CHECK(told.ended);
 	CHECK_INT(told.status, 429);
 	CHECK(strcasestr(told.headers.data, "retry-after: 1\n"));
@@ -256,7 +265,8 @@ static void client_settle(struct client *client)
 static void split_everywhere(void)
 {
 	static const char text[] =
-	    "HTTP/1.1 100 Continue\r\n\r\n" OK_HEAD "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+	    "HTTP/1.1 100 Continue\r\n\r\n" OK_HEAD
+	    "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 	    "7;a=b\r\ndata: 1\r\n2\r\n\n\n\r\nb\r\ndata: hello\r\n0\r\nTrailer: x\r\n\r\n";
 	struct server server;
 	struct client client;
@@ -285,26 +295,34 @@ static void split_everywhere(void)
 
 static void broken_answers(void)
 {
-	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX"), false, UPSTREAM_FAILED_PROTOCOL);
-	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\nzz\r\n"), false, UPSTREAM_FAILED_PROTOCOL);
-	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n11111111111111111\r\n"), false,
+	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX"), false,
 		     UPSTREAM_FAILED_PROTOCOL);
-	check_broken(SLICE(OK_HEAD "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), false,
+	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\nzz\r\n"), false,
 		     UPSTREAM_FAILED_PROTOCOL);
+	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n11111111111111111\r\n"),
+		     false, UPSTREAM_FAILED_PROTOCOL);
+	check_broken(
+	    SLICE(OK_HEAD "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+	    false, UPSTREAM_FAILED_PROTOCOL);
 	check_broken(SLICE(OK_HEAD "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"), false,
 		     UPSTREAM_FAILED_PROTOCOL);
-	check_broken(SLICE(OK_HEAD "Content-Length: -5\r\n\r\nhello"), false, UPSTREAM_FAILED_PROTOCOL);
+	check_broken(SLICE(OK_HEAD "Content-Length: -5\r\n\r\nhello"), false,
+		     UPSTREAM_FAILED_PROTOCOL);
 	check_broken(SLICE(OK_HEAD "No colon here\r\n\r\n"), true, UPSTREAM_FAILED_PROTOCOL);
 	check_broken(SLICE("HTTP/1.1 abc OK\r\n\r\n"), true, UPSTREAM_FAILED_PROTOCOL);
 	check_broken(SLICE("SSH-2.0-OpenSSH_9.2\r\n\r\n"), true, UPSTREAM_FAILED_PROTOCOL);
-	check_broken(SLICE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), false, UPSTREAM_FAILED_PROTOCOL);
+	check_broken(SLICE("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), false,
+		     UPSTREAM_FAILED_PROTOCOL);
 }
 
 static void cut_answers(void)
 {
-	check_broken(SLICE(OK_HEAD "Content-Length: 500\r\n\r\nhello"), true, UPSTREAM_FAILED_TRUNCATED);
-	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), true, UPSTREAM_FAILED_TRUNCATED);
-	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n500\r\nhello"), true, UPSTREAM_FAILED_TRUNCATED);
+	check_broken(SLICE(OK_HEAD "Content-Length: 500\r\n\r\nhello"), true,
+		     UPSTREAM_FAILED_TRUNCATED);
+	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), true,
+		     UPSTREAM_FAILED_TRUNCATED);
+	check_broken(SLICE(OK_HEAD "Transfer-Encoding: chunked\r\n\r\n500\r\nhello"), true,
+		     UPSTREAM_FAILED_TRUNCATED);
 	check_broken(SLICE(OK_HEAD "Content-Len"), true, UPSTREAM_FAILED_TRUNCATED);
 	check_broken(SLICE("HTTP/1.1 100 Continue\r\n\r\n"), true, UPSTREAM_FAILED_TRUNCATED);
 }
@@ -345,7 +363,8 @@ static void serve_stale(struct server *server)
 	server_expect_none(server);
 }
 
-/* A pooled connection that the peer closes unanswered: sent again on a fresh one, but never a second time. */
+/* A pooled connection that the peer closes unanswered: sent again on a fresh one, but never a
+ * second time. */
 static void stale_connection(void)
 {
 	struct server server;
@@ -386,7 +405,8 @@ static void serve_idle_close(struct server *server)
 	server_expect_close(server, fd);
 }
 
-/* The peer closes while nobody asks: noticed, and the next call opens a connection without a detour. */
+/* The peer closes while nobody asks: noticed, and the next call opens a connection without a
+ * detour. */
 static void closed_while_idle(void)
 {
 	struct server server;
@@ -469,7 +489,8 @@ static void serve_stream(struct server *server)
 	server_expect_close(server, fd);
 }
 
-/* From inside on_head, from inside on_data, and from outside: the server sees its client leave at once. */
+/* From inside on_head, from inside on_data, and from outside: the server sees its client leave at
+ * once. */
 static void cancels(void)
 {
 	for (int where = 0; where < 3; where++) {
@@ -674,7 +695,8 @@ static void serve_pause_reset(struct server *server)
 	sem_post(&server->reached);
 }
 
-/* A peer that dies while the call is paused: told when the call is resumed, and no spinning until then. */
+/* A peer that dies while the call is paused: told when the call is resumed, and no spinning until
+ * then. */
 static void reset_while_paused(void)
 {
 	struct server server;
@@ -825,8 +847,10 @@ static void by_name(void)
 
 	server_start(&server, serve_twice);
 	snprintf(url, sizeof(url), "http://localhost:%u", server.port);
-	client_init_options(&client, (struct upstream_origin_options){
-					 .base_url = url, .lane = lane, .allow_private = true, .connect_ms = 5000 });
+	client_init_options(&client, (struct upstream_origin_options){ .base_url = url,
+								       .lane = lane,
+								       .allow_private = true,
+								       .connect_ms = 5000 });
 	for (int i = 0; i < 2; i++) {
 		client_call(&client, &told, "GET", (struct slice){ 0 });
 		if (told.failed)
@@ -842,8 +866,10 @@ static void no_such_name(void)
 	struct client client;
 	struct told told = { 0 };
 
-	client_init_options(&client, (struct upstream_origin_options){
-					 .base_url = "http://no-such-host.invalid", .lane = lane, .connect_ms = 9000 });
+	client_init_options(
+	    &client, (struct upstream_origin_options){ .base_url = "http://no-such-host.invalid",
+						       .lane = lane,
+						       .connect_ms = 9000 });
 	client_call(&client, &told, "GET", (struct slice){ 0 });
 	check_failure(&told, UPSTREAM_FAILED_RESOLVE);
 	client_fini(&client);
@@ -859,17 +885,20 @@ static void connect_timeout(void)
 	int fillers[8];
 	char url[64];
 	uint64_t begin, took;
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	server_listen(&server, 0);
 	address.sin_port = htons(server.port);
 	for (size_t i = 0; i < ARRAY_SIZE(fillers); i++) {
 		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		CHECK(connect(fillers[i], (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EINPROGRESS);
+		CHECK(connect(fillers[i], (struct sockaddr *)&address, sizeof(address)) == 0 ||
+		      errno == EINPROGRESS);
 	}
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", server.port);
-	client_init_options(&client, (struct upstream_origin_options){
-					 .base_url = url, .lane = lane, .allow_private = true, .connect_ms = 200 });
+	client_init_options(
+	    &client, (struct upstream_origin_options){
+			 .base_url = url, .lane = lane, .allow_private = true, .connect_ms = 200 });
 	begin = clock_now_ns();
 	client_call(&client, &told, "GET", (struct slice){ 0 });
 	took = clock_now_ns() - begin;
@@ -973,12 +1002,14 @@ static void bad_requests(void)
 						    .path = SLICE("/"),
 						    .headers = &headers[i],
 						    .header_count = 1 };
-		CHECK_INT(upstream_start(client.upstream, client.origin, &request, &told_callbacks, &told, &told.call),
+		CHECK_INT(upstream_start(client.upstream, client.origin, &request, &told_callbacks,
+					 &told, &told.call),
 			  -EINVAL);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		struct upstream_request request = { .method = SLICE("GET"), .path = paths[i] };
-		CHECK_INT(upstream_start(client.upstream, client.origin, &request, &told_callbacks, &told, &told.call),
+		CHECK_INT(upstream_start(client.upstream, client.origin, &request, &told_callbacks,
+					 &told, &told.call),
 			  -EINVAL);
 	}
 	server_expect_none(&server);

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One easy handle: made for the origins of one text and never reset, so that a call sets only what
+ * is its own. The response's head goes through the same strict parser as on the plain lane; framing
+ * is curl's. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "upstream/curl-lane.h"
+
+enum {
+	COPIED_BODY_MAX = 32 * 1024, /* below it curl takes a body whole, together with the head */
+	SCRATCH_KEEP_BYTES = 16 * 1024,
+	SENDS_MAX = 2,
+};
+
+#define DNS_KEEP_S 30L
+#define CA_KEEP_S 60L
+
+static unsigned parser_flags(const struct curl_handle *handle)
+{
+	unsigned flags = RESPONSE_HTTP2;
+
+	if (slice_eq(handle->call->request.method, SLICE("HEAD")))
+		flags |= RESPONSE_TO_HEAD;
+	return flags;
+}
+
+/* Ends the transfer from inside a callback of curl's. */
+static size_t refuse(struct curl_handle *handle, const char *reason)
+{
+	handle->broken = true;
+	handle->reason = reason;
+	return 0;
+}
+
+/* One line of a head, of any response, or of trailers. */
+static size_t on_header(char *data, size_t size, size_t count, void *user)
+{
+	struct curl_handle *handle = user;
+	size_t len = size * count;
+	struct response_head head;
+	struct response_scan scan = { 0 };
+	const char *reason = NULL;
+	ssize_t whole;
+
+	if (!handle->call)
+		return 0;
+	handle->got_bytes = true;
+	if (handle->head_done)
+		return len;
+	buffer_append(&handle->head, data, len);
+	if (handle->head.failed)
+		return refuse(handle, "out of memory");
+	if (len != 2 && handle->head.len <= RESPONSE_HEAD_BYTES_MAX)
+		return len;
+	whole = response_head_scan(&scan, buffer_slice(&handle->head), &reason);
+	if (whole < 0)
+		return refuse(handle, reason);
+	if (whole == 0)
+		return len;
+	if (response_head_parse(buffer_slice(&handle->head), parser_flags(handle), &head, &reason) <
+	    0)
+		return refuse(handle, reason);
+	if (head.status == 101)
+		return refuse(handle, "an interim response that nobody asked for");
+	if (head.status < 200) {
+		buffer_clear(&handle->head);
+		return len;
+	}
+	handle->head_done = true;
+	return call_tell_head(handle->call, &head) ? len : 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+	struct curl_handle *handle = user;
+	size_t len = size * count;
+
+	if (!handle->call)
+		return 0;
+	if (len == 0)
+		return 0;
+	if (handle->call->paused) {
+		handle->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	return call_tell_data(handle->call, (struct slice){ data, len }) ? len : 0;
+}
+
+/* Once the head has been told, the request's bytes are the caller's again. */
+static size_t on_read(char *data, size_t size, size_t count, void *user)
+{
+	struct curl_handle *handle = user;
+	size_t room = size * count, len = 0;
+	const struct upstream_request *request;
+
+	if (!handle->call || handle->head_done)
+		return CURL_READFUNC_ABORT;
+	request = &handle->call->request;
+	while (len < room && handle->part < request->body_part_count) {
+		struct slice part = slice_skip(request->body_parts[handle->part], handle->offset);
+		size_t take = part.len < room - len ? part.len : room - len;
+
+		if (take > 0)
+			memcpy(data + len, part.ptr, take);
+		len += take;
+		handle->offset += take;
+		if (take == part.len) {
+			handle->part++;
+			handle->offset = 0;
+		}
+	}
+	return len;
+}
+
+/* curl only ever rewinds. */
+static int on_seek(void *user, curl_off_t offset, int origin)
+{
+	struct curl_handle *handle = user;
+
+	if (offset != 0 || origin != SEEK_SET)
+		return CURL_SEEKFUNC_CANTSEEK;
+	handle->part = 0;
+	handle->offset = 0;
+	return CURL_SEEKFUNC_OK;
+}
+
+/* Behind a proxy the address is the proxy's, which the operator chose; it is known by a port that
+ * is not the origin's. */
+static bool is_proxy(const struct upstream_origin *origin, const struct address *address)
+{
+	uint16_t port =
+	    ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
+
+	return origin->proxy_port != 0 && port == origin->proxy_port && port != origin->port;
+}
+
+static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct curl_handle *handle = user;
+	const struct upstream_origin *origin;
+	struct address address;
+
+	if (!handle->call || !address_from_sockaddr(&to->addr, &address))
+		return CURL_SOCKET_BAD;
+	origin = handle->call->origin;
+	if (!origin->allow_private && !address_is_public(&address) && !is_proxy(origin, &address)) {
+		handle->refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return curl_watch_open(handle->lane, to);
+}
+
+static int set_failed(CURLcode code)
+{
+	return code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EOPNOTSUPP;
+}
+
+#define SET(easy, option, value)                                           \
+	do {                                                               \
+		CURLcode set_code = curl_easy_setopt(easy, option, value); \
+		if (set_code != CURLE_OK)                                  \
+			return set_failed(set_code);                       \
+	} while (0)
+
+/* All that curl learned after 7.76, the oldest version that will do. */
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* curl sends again what a pooled connection did not answer; it would do so up to five times. */
+static int on_send(void *user, char *remote, char *local, int remote_port, int local_port)
+{
+	struct curl_handle *handle = user;
+
+	if (++handle->sends == SENDS_MAX)
+		stat_add(&handle->lane->upstream->stats.stale_retries_total, 1);
+	return handle->sends > SENDS_MAX ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+#endif
+
+static int set_newer(struct curl_handle *handle)
+{
+#if LIBCURL_VERSION_NUM >= 0x075000
+	SET(handle->easy, CURLOPT_PREREQFUNCTION, on_send);
+	SET(handle->easy, CURLOPT_PREREQDATA, handle);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(handle->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	SET(handle->easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(handle->easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEEP_S);
+#endif
+	return 0;
+}
+
+static int set_callbacks(struct curl_handle *handle)
+{
+	CURL *easy = handle->easy;
+
+	SET(easy, CURLOPT_PRIVATE, handle);
+	SET(easy, CURLOPT_ERRORBUFFER, handle->error);
+	SET(easy, CURLOPT_HEADERFUNCTION, on_header);
+	SET(easy, CURLOPT_HEADERDATA, handle);
+	SET(easy, CURLOPT_WRITEFUNCTION, on_body);
+	SET(easy, CURLOPT_WRITEDATA, handle);
+	SET(easy, CURLOPT_READFUNCTION, on_read);
+	SET(easy, CURLOPT_READDATA, handle);
+	SET(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	SET(easy, CURLOPT_SEEKDATA, handle);
+	SET(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	SET(easy, CURLOPT_OPENSOCKETDATA, handle);
+	SET(easy, CURLOPT_CLOSESOCKETFUNCTION, curl_watch_close);
+	SET(easy, CURLOPT_CLOSESOCKETDATA, handle->lane);
+	return 0;
+}
+
+static int set_origin(struct curl_handle *handle, const struct upstream_origin *origin)
+{
+	CURL *easy = handle->easy;
+
+	SET(easy, CURLOPT_NOSIGNAL, 1L);
+	SET(easy, CURLOPT_NOPROGRESS, 1L);
+	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	SET(easy, CURLOPT_PATH_AS_IS, 1L);
+	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_KEEP_S);
+	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	SET(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->connect_ms);
+	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(easy, CURLOPT_HTTP_VERSION,
+	    (long)(origin->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+	SET(easy, CURLOPT_PIPEWAIT, origin->http2 ? 1L : 0L);
+	if (origin->ca_file)
+		SET(easy, CURLOPT_CAINFO, origin->ca_file);
+	if (origin->ca_file)
+		SET(easy, CURLOPT_CAPATH, NULL); /* nobody else's word counts beside it */
+	if (origin->cert_file)
+		SET(easy, CURLOPT_SSLCERT, origin->cert_file);
+	if (origin->key_file)
+		SET(easy, CURLOPT_SSLKEY, origin->key_file);
+	if (origin->proxy)
+		SET(easy, CURLOPT_PROXY, origin->proxy);
+	return 0;
+}
+
+int curl_handle_new(struct curl_lane *lane, struct curl_pool *pool,
+		    const struct upstream_origin *origin, struct curl_handle **ret)
+{
+	struct curl_handle *handle = calloc(1, sizeof(*handle));
+	int r;
+
+	if (!handle)
+		return -ENOMEM;
+	list_init(&handle->node);
+	list_init(&handle->work);
+	handle->lane = lane;
+	handle->pool = pool;
+	handle->easy = curl_easy_init();
+	r = handle->easy ? set_callbacks(handle) : -ENOMEM;
+	if (r >= 0)
+		r = set_origin(handle, origin);
+	if (r >= 0)
+		r = set_newer(handle);
+	if (r < 0) {
+		curl_handle_free(handle);
+		return r;
+	}
+	*ret = handle;
+	return 0;
+}
+
+struct curl_handle *curl_handle_free(struct curl_handle *handle)
+{
+	curl_easy_cleanup(handle->easy);
+	list_remove(&handle->node);
+	list_remove(&handle->work);
+	buffer_fini(&handle->head);
+	buffer_fini(&handle->lines);
+	free(handle->nodes);
+	free(handle);
+	return NULL;
+}
+
+static void scratch_trim(struct buffer *buffer)
+{
+	if (buffer->cap > SCRATCH_KEEP_BYTES || buffer->failed) {
+		buffer_fini(buffer);
+		*buffer = (struct buffer){ 0 };
+	}
+	buffer_clear(buffer);
+}
+
+/* Options keep no pointer into the call that is over. */
+void curl_handle_clear(struct curl_handle *handle)
+{
+	curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
+	scratch_trim(&handle->head);
+	scratch_trim(&handle->lines);
+	handle->call = NULL;
+	handle->todo = CURL_NOTHING;
+	handle->added = handle->head_done = handle->got_bytes = false;
+	handle->refused = handle->broken = handle->paused = false;
+	handle->sends = 0;
+	handle->part = handle->offset = 0;
+	handle->reason = NULL;
+	handle->error[0] = 0;
+}
+
+/* "name: value"; curl wants a semicolon where the value is empty, and drops its own header at a
+ * bare colon. */
+static void add_line(struct buffer *lines, struct slice name, struct slice value)
+{
+	buffer_append_slice(lines, name);
+	if (value.len > 0)
+		buffer_append_slice(lines, SLICE(": "));
+	else
+		buffer_append_char(lines, ';');
+	buffer_append_slice(lines, value);
+	buffer_append_char(lines, 0);
+}
+
+static int nodes_reserve(struct curl_handle *handle, size_t count)
+{
+	struct curl_slist *nodes;
+
+	if (count <= handle->node_cap)
+		return 0;
+	nodes = reallocarray(handle->nodes, count, sizeof(*nodes));
+	if (!nodes)
+		return -ENOMEM;
+	handle->nodes = nodes;
+	handle->node_cap = count;
+	return 0;
+}
+
+/* curl's list over the lines; the lines do not move any more. */
+static int link_lines(struct curl_handle *handle, size_t count)
+{
+	char *line = handle->lines.data;
+
+	if (handle->lines.failed || nodes_reserve(handle, count) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		handle->nodes[i] =
+		    (struct curl_slist){ line, i + 1 < count ? &handle->nodes[i + 1] : NULL };
+		line += strlen(line) + 1;
+	}
+	return 0;
+}
+
+static int set_headers(struct curl_handle *handle, const struct upstream_request *request)
+{
+	static const char own[] = "accept-encoding: identity\0expect:";
+	struct buffer *lines = &handle->lines;
+	bool has_accept = false, has_type = false;
+	size_t count = 2;
+
+	buffer_append(lines, own, sizeof(own));
+	for (size_t i = 0; i < request->header_count; i++) {
+		struct slice name = request->headers[i].name;
+
+		if (call_header_is_ours(name))
+			continue;
+		has_accept |= slice_case_eq(name, SLICE("accept"));
+		has_type |= slice_case_eq(name, SLICE("content-type"));
+		add_line(lines, name, slice_trim(request->headers[i].value));
+		count++;
+	}
+	if (!has_accept)
+		buffer_append(lines, "accept:", sizeof("accept:"));
+	if (!has_type)
+		buffer_append(lines, "content-type:", sizeof("content-type:"));
+	count += !has_accept + !has_type;
+	if (link_lines(handle, count) < 0)
+		return -ENOMEM;
+	SET(handle->easy, CURLOPT_HTTPHEADER, handle->nodes);
+	return 0;
+}
+
+/* A small body in one part goes with the head, copied by curl; others are read as they are sent. */
+static int set_body(struct curl_handle *handle, const struct upstream_request *request)
+{
+	bool whole =
+	    request->body_part_count == 0 ||
+	    (request->body_part_count == 1 && request->body_parts[0].len <= COPIED_BODY_MAX);
+	curl_off_t bytes = 0;
+
+	for (size_t i = 0; i < request->body_part_count; i++)
+		bytes += (curl_off_t)request->body_parts[i].len;
+	SET(handle->easy, CURLOPT_POST, 1L);
+	SET(handle->easy, CURLOPT_POSTFIELDSIZE_LARGE, bytes);
+	SET(handle->easy, CURLOPT_POSTFIELDS,
+	    !whole      ? NULL
+	    : bytes > 0 ? request->body_parts[0].ptr
+			: "");
+	return 0;
+}
+
+static int set_method(struct curl_handle *handle, const struct upstream_request *request)
+{
+	struct slice method = request->method;
+	bool post = slice_eq(method, SLICE("POST"));
+	char name[32];
+
+	if (!slice_copy(method, name, sizeof(name)))
+		return -EINVAL;
+	SET(handle->easy, CURLOPT_CUSTOMREQUEST, NULL);
+	if (post || request->body_part_count > 0 || slice_eq(method, SLICE("PUT")) ||
+	    slice_eq(method, SLICE("PATCH"))) {
+		int r = set_body(handle, request);
+
+		if (r < 0)
+			return r;
+		if (!post)
+			SET(handle->easy, CURLOPT_CUSTOMREQUEST, name);
+		return 0;
+	}
+	SET(handle->easy, CURLOPT_HTTPGET, 1L);
+	if (slice_eq(method, SLICE("HEAD")))
+		SET(handle->easy, CURLOPT_NOBODY, 1L);
+	else if (!slice_eq(method, SLICE("GET")))
+		SET(handle->easy, CURLOPT_CUSTOMREQUEST, name);
+	return 0;
+}
+
+int curl_handle_prepare(struct curl_handle *handle, struct upstream_call *call)
+{
+	struct buffer *url = &handle->lane->url;
+	int r;
+
+	handle->call = call;
+	call->curl.handle = handle;
+	buffer_clear(url);
+	buffer_append_str(url, call->origin->url);
+	buffer_append_slice(url, call->request.path);
+	buffer_append_char(url, 0);
+	if (url->failed)
+		return -ENOMEM;
+	SET(handle->easy, CURLOPT_URL, url->data);
+	r = set_headers(handle, &call->request);
+	return r < 0 ? r : set_method(handle, &call->request);
+}
