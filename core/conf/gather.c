@@ -161,6 +161,24 @@ static bool passed_over(struct slice file)
 	       ends(file, SLICE(".tmp"));
 }
 
+/* Names and file names are one to one, so there is one right way to write each. */
+static void bad_file_name(const struct gather *gather, const struct conf_place *place,
+			  struct slice stem)
+{
+	_cleanup_(buffer_fini) struct buffer right = { 0 };
+
+	if (memchr(stem.ptr, '%', stem.len)) {
+		report_at(
+		    gather->report, place,
+		    "bad percent-encoding in the file's name; %%XX, in upper case, stands for "
+		    "what is not A-Z a-z 0-9 . _ @ : + -");
+		return;
+	}
+	file_name_encode(stem, &right);
+	report_at(gather->report, place, "the file's name must be percent-encoded: %.*s.conf",
+		  SLICE_ARGS(buffer_slice(&right)));
+}
+
 static int take_entry(const struct gather *gather, const char *folder, const char *entry,
 		      struct object *object)
 {
@@ -180,8 +198,7 @@ static int take_entry(const struct gather *gather, const char *folder, const cha
 	}
 	stem.len -= sizeof(".conf") - 1;
 	if (file_name_decode(stem, &name) < 0) {
-		report_at(gather->report, &place,
-			  "bad percent-encoding in the file's name; write %% as %%25");
+		bad_file_name(gather, &place, stem);
 		return 0;
 	}
 	complaint = value_check_name(buffer_slice(&name));
@@ -265,13 +282,11 @@ const char *gather_path(struct snapshot *snapshot, const char *folder, enum conf
 			struct slice name)
 {
 	_cleanup_(buffer_fini) struct buffer file = { 0 };
-	size_t hidden;
 
 	file_name_encode(name, &file);
 	if (file.failed || file.len == 0 || file.len + sizeof(".conf") > NAME_MAX)
 		return NULL;
-	hidden = file.data[0] == '.'; /* a dotfile would be passed over */
-	return arena_printf(&snapshot->arena, "%s/%s/%s%.*s.conf", folder, conf_kind_name(kind),
-			    hidden ? "%2E" : "", (int)(file.len - hidden), file.data + hidden)
+	return arena_printf(&snapshot->arena, "%s/%s/%.*s.conf", folder, conf_kind_name(kind),
+			    SLICE_ARGS(buffer_slice(&file)))
 	    .ptr;
 }

@@ -60,16 +60,10 @@ static int check_owned_live(const struct conf *now, enum conf_kind kind, struct 
 			 word, now->objects_folder, word, word);
 }
 
-/* The file of the object as it is, or where it will be. */
-static const char *live_path(struct snapshot *snapshot, const struct conf *now, enum conf_kind kind,
-			     struct slice name)
+static const char *live_path(struct snapshot *snapshot, enum conf_kind kind, struct slice name)
 {
-	struct seen seen;
-	const char *folder;
+	const char *folder = snapshot_path(snapshot, snapshot->conf.state, SLICE("conf"));
 
-	if (find(now, kind, name, &seen))
-		return snapshot_text(snapshot, slice_of(seen.place.file));
-	folder = snapshot_path(snapshot, now->state, SLICE("conf"));
 	return folder ? gather_path(snapshot, folder, kind, name) : NULL;
 }
 
@@ -148,7 +142,7 @@ int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice na
 	r = snapshot_copy(now, &snapshot, &objects);
 	if (r < 0)
 		return error_set(error, r, "out of memory");
-	path = live_path(snapshot, now, kind, name);
+	path = live_path(snapshot, kind, name);
 	copy = snapshot_text(snapshot, name);
 	if (!path || !copy)
 		return error_set(error, -EINVAL, "the name is too long for a file");

@@ -219,9 +219,15 @@ static void test_object_files(void)
 	check_first("conf.d/tenant/b.txt", -EINVAL, 0, 0, message);
 	CHECK_INT(unlink(at("conf.d/tenant/b.txt")), 0);
 	put("conf.d/tenant/%zz.conf", "tenant: { };");
-	check_first("conf.d/tenant/%zz.conf", -EINVAL, 0, 0,
-		    "bad percent-encoding in the file's name; write % as %25");
+	check_first(
+	    "conf.d/tenant/%zz.conf", -EINVAL, 0, 0,
+	    "bad percent-encoding in the file's name; %XX, in upper case, stands for what is not "
+	    "A-Z a-z 0-9 . _ @ : + -");
 	CHECK_INT(unlink(at("conf.d/tenant/%zz.conf")), 0);
+	put("conf.d/tenant/a b.conf", "tenant: { };");
+	check_first("conf.d/tenant/a b.conf", -EINVAL, 0, 0,
+		    "the file's name must be percent-encoded: a%20b.conf");
+	CHECK_INT(unlink(at("conf.d/tenant/a b.conf")), 0);
 	put("conf.d/tenants/x.conf", "");
 	check_first("conf.d/tenants", -EINVAL, 0, 0,
 		    "\"tenants\" is no kind of object; did you mean \"tenant\"?");
