@@ -29,6 +29,11 @@ enum call_phase {
 	CALL_ENDED,     /* inside its last callback */
 };
 
+enum {
+	CALL_HEADERS_INLINE = 12,
+	CALL_PARTS_INLINE = 4,
+};
+
 struct plain_call {
 	struct plain_connection *connection; /* NULL while it waits for one */
 	uint64_t sent;                       /* bytes of head and body */
@@ -49,7 +54,7 @@ struct upstream_call {
 	struct upstream *upstream;
 	const struct lane_ops *lane;
 	struct upstream_origin *origin;
-	struct upstream_request request; /* what it points at is the caller's until on_head */
+	struct upstream_request request; /* its bytes are the caller's, until on_head */
 	struct upstream_callbacks callbacks;
 	void *user;
 	enum call_phase phase;
@@ -62,6 +67,11 @@ struct upstream_call {
 		struct plain_call plain;
 		struct curl_call curl;
 	};
+	/* The request's arrays, unless they are longer: then `arrays` holds them. Not cleared
+	 * between calls. */
+	void *arrays;
+	struct upstream_header headers[CALL_HEADERS_INLINE];
+	struct slice parts[CALL_PARTS_INLINE];
 };
 
 struct upstream {

@@ -115,7 +115,7 @@ static struct upstream_call *call_take(struct upstream *upstream)
 	call = list_entry(upstream->free_calls.prev, struct upstream_call, node);
 	list_remove(&call->node);
 	upstream->free_count--;
-	memset(call, 0, sizeof(*call));
+	memset(call, 0, offsetof(struct upstream_call, headers));
 	return call;
 }
 
@@ -126,12 +126,50 @@ static void call_release(struct upstream_call *call)
 	list_remove(&call->node);
 	call->origin = upstream_origin_unref(call->origin);
 	free(call->failure_detail);
+	free(call->arrays);
 	if (upstream->free_count == FREE_CALLS_MAX) {
 		free(call);
 		return;
 	}
 	list_append(&upstream->free_calls, &call->node);
 	upstream->free_count++;
+}
+
+/* A plugin may have its arrays on its stack; only the bytes are promised to stay. */
+static int copy_request(struct upstream_call *call, const struct upstream_request *request)
+{
+	size_t header_bytes = request->header_count * sizeof(*call->headers);
+	size_t part_bytes = request->body_part_count * sizeof(*call->parts);
+	struct upstream_header *headers = call->headers;
+	struct slice *parts = call->parts;
+
+	if (request->header_count > CALL_HEADERS_INLINE ||
+	    request->body_part_count > CALL_PARTS_INLINE) {
+		headers = call->arrays = malloc(header_bytes + part_bytes);
+		if (!headers)
+			return -ENOMEM;
+		parts = (struct slice *)(headers + request->header_count);
+	}
+	if (header_bytes > 0)
+		memcpy(headers, request->headers, header_bytes);
+	if (part_bytes > 0)
+		memcpy(parts, request->body_parts, part_bytes);
+	call->request = *request;
+	call->request.headers = headers;
+	call->request.body_parts = parts;
+	return 0;
+}
+
+/* A literal is judged before a proxy could hide it. */
+static int call_dispatch(struct upstream_call *call)
+{
+	const struct upstream_origin *origin = call->origin;
+
+	if (!origin->literal || origin->allow_private || address_is_public(&origin->address))
+		return call->lane->start(call);
+	call_fail(call, UPSTREAM_FAILED_REFUSED_ADDRESS, 0,
+		  "the address is not public; see allow_private");
+	return 0;
 }
 
 int upstream_start(struct upstream *upstream, struct upstream_origin *origin,
@@ -148,15 +186,12 @@ int upstream_start(struct upstream *upstream, struct upstream_origin *origin,
 	list_init(&call->wait);
 	call->upstream = upstream;
 	call->origin = upstream_origin_ref(origin);
-	call->request = *request;
 	call->callbacks = *callbacks;
 	call->user = user;
 	call->lane = origin->curl ? &curl_ops : &plain_ops;
-	if (origin->literal && !origin->allow_private && !address_is_public(&origin->address))
-		call_fail(call, UPSTREAM_FAILED_REFUSED_ADDRESS, 0,
-			  "the address is not public; see allow_private");
-	else
-		r = call->lane->start(call);
+	r = copy_request(call, request);
+	if (r >= 0)
+		r = call_dispatch(call);
 	if (r < 0) {
 		call_release(call);
 		return r;
