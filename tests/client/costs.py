@@ -24,11 +24,6 @@ def expect_cost(row, usage, price):
     equal({name: row[name] for name in wanted}, wanted, "tokens and cost")
 
 
-def settled(gate):
-    """Waits until every request has its committed row."""
-    gate.wait_for(lambda: gate.status()["inflight"] == 0, what="no request in flight")
-
-
 BROKEN = ("cut", "error-mid")  # scenarios whose answers do not say what they cost
 
 
@@ -61,7 +56,7 @@ def reconcile(gate, upstream, since, provider):
     client or upstream left early are counted but not priced here; failures.py looks at those one
     by one.
     """
-    settled(gate)
+    gate.settled()
     rows = [row for row in gate.attempt_rows()[since:] if row["provider"] == provider]
     records = [r for r in upstream.requests() if r["method"] == "POST"]
     equal(len(rows), len(records), "attempt rows, compared with requests the upstream saw")
@@ -154,7 +149,7 @@ class Checks:
 
 def register(suite, gate):
     checks = Checks(gate)
-    settled(gate)
+    gate.settled()
     suite.check("costs/unique-ids", checks.unique_ids)
     suite.check("costs/requests-are-sums-of-attempts", checks.requests_are_sums)
     suite.check("costs/simulator-rows", checks.simulator_rows)

@@ -184,7 +184,7 @@ class Checks:
         new = lambda: [row for row in self.gate.request_rows() if row["id"] not in before]  # noqa: E731
         rows = self.gate.wait_for(new, what="a row for the aborted call")
         equal([row["outcome"] for row in rows], ["departed"], "outcomes of new rows")
-        self.gate.wait_for(lambda: self.gate.status()["inflight"] == 0, what="no request in flight")
+        self.gate.settled()
         equal(len(new()), 1, "new rows once all is settled")
         if stream:
             assert rows[0]["cost_nano"] > 0, "content was streamed, and the provider will bill it"

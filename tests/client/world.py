@@ -142,14 +142,15 @@ def routes():
     return made + [{"name": "fall-never", "targets": ["status-500", "gone", "status-503"]}]
 
 
-def gate(upstream):
-    """The daemon of these checks; the mount is there when the machine allows one."""
+def gate(upstream, lane="auto"):
+    """The daemon of these checks; the mount is there when the machine allows one. `lane` says how
+    it calls the upstream."""
     return Tidegate(
         providers=[
-            provider("alpha", upstream.url("/v1")),
-            provider("beta", upstream.url("/v1"), plugin="anthropic"),
-            provider("gone", f"http://127.0.0.1:{free_port()}/v1"),
-            provider("hasty", upstream.url("/v1"), first_content_ms=700, between_ms=700),
+            provider("alpha", upstream.url("/v1"), lane=lane),
+            provider("beta", upstream.url("/v1"), plugin="anthropic", lane=lane),
+            provider("gone", f"http://127.0.0.1:{free_port()}/v1", lane=lane),
+            provider("hasty", upstream.url("/v1"), lane=lane, first_content_ms=700, between_ms=700),
             simulator(),
         ],
         models=models(),

@@ -54,7 +54,7 @@ class Crashes:
         finally:
             self.load.stop()
             thread.join()
-        self.gate.wait_for(lambda: self.gate.status()["inflight"] == 0, what="no request in flight")
+        self.gate.settled()
         self.records = [r for r in self.upstream.requests() if r["method"] == "POST"]
         self.requests = self.gate.request_rows()
         self.attempts = self.gate.attempt_rows()
@@ -149,7 +149,7 @@ class Crashes:
         assert max(numbers.values()) == 1, f"an attempt twice: {numbers.most_common(3)}"
 
     def nothing_is_reserved(self):
-        status = self.gate.status()
+        status = self.gate.settled()
         equal(
             (status["inflight"], usd_to_nano(status["reserved_usd"])),
             (0, 0),

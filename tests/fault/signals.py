@@ -113,7 +113,7 @@ def sighup_drops_none(upstream):
             assert answer.body.endswith(b"data: [DONE]\n\n"), (
                 f"a stream ended with {answer.body[-200:]!r}"
             )
-        gate.wait_for(lambda: gate.status()["inflight"] == 0, what="no request in flight")
+        gate.settled()
         equal([row["outcome"] for row in gate.request_rows()], ["ok"] * 50, "outcomes")
 
 
@@ -182,7 +182,7 @@ def upstream_closes_idle(upstream):
         assert closed > 20, f"only {closed} idle connections were closed"
         wrong = [call for call in load.calls if not call.complete]
         assert not wrong, f"{len(wrong)} of {len(load.calls)} calls failed, such as {wrong[0]}"
-        gate.wait_for(lambda: gate.status()["inflight"] == 0, what="no request in flight")
+        gate.settled()
         equal(len(gate.request_rows()), len(load.calls), "rows")
         finished = [r for r in upstream.requests() if r["done"]]
         equal(len(finished), len(load.calls), "requests that the upstream answered")
@@ -223,7 +223,7 @@ def departures(upstream):
         gate.write_config()
         gate.restart()
         asyncio.run(every(gate))
-        gate.wait_for(lambda: gate.status()["inflight"] == 0, what="no request in flight")
+        gate.settled()
         records = upstream.requests()
         for record in records:
             tag = record.json()["messages"][-1]["content"]
@@ -234,7 +234,7 @@ def departures(upstream):
         equal(len(rows), len(set(rows)), "one row a call")
         missing = {record.json()["messages"][-1]["content"] for record in records} - set(rows)
         assert not missing, f"the upstream was asked, and no row says so: {missing}"
-        equal(gate.status()["reserved_usd"], "0.000000000", "reserved")
+        equal(gate.settled()["reserved_usd"], "0.000000000", "reserved")
 
 
 def register(suite, upstream):

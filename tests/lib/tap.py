@@ -19,6 +19,7 @@ class Suite:
 
     def __init__(self, only=None):
         self.only = only
+        self.prefix = ""  # before the name of every check
         self.passed = self.failed = self.skipped = 0
 
     def ok(self, name):
@@ -38,6 +39,7 @@ class Suite:
 
     def check(self, name, function, *args, **kwargs):
         """Runs one check; an exception is its failure, with the traceback on stderr."""
+        name = self.prefix + name
         if not self.wanted(name):
             return
         try:

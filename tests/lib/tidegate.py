@@ -10,6 +10,7 @@ a test started is ended by its process id, and a daemon that does not end cleanl
 """
 
 import contextlib
+import datetime
 import hashlib
 import http.client
 import json
@@ -524,6 +525,18 @@ class Tidegate:
             what=f"a row of request {request_id}",
         )
         return _request(found[0])
+
+    def settled(self, timeout_s=20):
+        """Waits until no request is in flight and every row is committed; returns that status.
+        The document is rendered now and then: one from before the call proves nothing."""
+        asked = datetime.datetime.now(datetime.UTC)
+
+        def probe():
+            status = self.status()
+            fresh = datetime.datetime.fromisoformat(status["ts"]) > asked
+            return fresh and status["inflight"] == 0 and status["rows_waiting"] == 0 and status
+
+        return wait_until(probe, timeout_s, what="no request in flight")
 
     @staticmethod
     def wait_for(probe, timeout_s=10, what="condition"):
