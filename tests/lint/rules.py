@@ -202,7 +202,7 @@ def functions(lines):
             while start > 1 and lines[start - 2].strip() and not lines[start - 2].startswith(("#", "}", "/", " *")):
                 start -= 1
         elif line.startswith("}") and start is not None:
-            signature = " ".join(lines[start - 1:start + 3])
+            signature = re.sub(r"__attribute__\(\(.*?\)\)\s", "", " ".join(lines[start - 1:start + 3]))
             match = re.search(r"(\w+)\s*\(", signature)
             yield (match[1] if match else "?"), start, number - start + 1
             start = None
