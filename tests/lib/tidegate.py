@@ -237,6 +237,8 @@ class Tidegate:
         prefix=(),
         owners_key="files",
     ):
+        if not program("tidegated"):
+            raise RuntimeError("tidegated is not built in TIDEGATE_BUILD")
         parent = os.environ.get("TIDEGATE_TMP")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gate-", dir=parent))
         self.state = self.dir / "state"
@@ -334,8 +336,6 @@ class Tidegate:
 
     def command(self, *more):
         binary = program("tidegated")
-        if not binary:
-            raise RuntimeError("tidegated is not built in TIDEGATE_BUILD")
         return [*self.prefix, str(binary), "--config", str(self.config), *self.args, *more]
 
     def start(self, wait=True):
