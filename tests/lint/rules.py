@@ -272,6 +272,20 @@ def formatted(tree):
             yield chunk[0], 0, "clang-format: " + out.stderr.strip()
 
 
+def shell(tree):
+    """shellcheck has no warning about a shell script."""
+    names = [name for name in tree.files
+             if re.match(r"#!.*\b(?:ba)?sh\b", (tree.text(name) or "").partition("\n")[0])]
+    if not names:
+        return
+    out = subprocess.run(["shellcheck", "-S", "warning", "-f", "gcc", *names], cwd=tree.top, capture_output=True,
+                         text=True, check=False)
+    for match in re.finditer(r"^(.+?):(\d+):\d+: (.*)$", out.stdout, re.M):
+        yield match[1], int(match[2]), match[3]
+    if out.stderr:
+        yield names[0], 0, "shellcheck: " + out.stderr.strip()
+
+
 def headers_alone(tree):
     """Every header compiles without another before it; the plugin ABI with no other include folder."""
     flags = subprocess.run(["pkg-config", "--cflags", "glib-2.0", "jansson", "libconfig", "sqlite3", "fuse3",
@@ -385,6 +399,6 @@ def suites(tree):
 
 RULES = {
     "top-level": top_level, "layers": layers, "foreign-headers": foreign, "links": links, "sizes": sizes,
-    "headers-alone": headers_alone, "spdx": spdx, "clang-format": formatted, "sql": sql, "text": text,
+    "headers-alone": headers_alone, "spdx": spdx, "clang-format": formatted, "shell": shell, "sql": sql, "text": text,
     "locks": locks, "suites": suites,
 }

@@ -94,6 +94,7 @@ BAD = {
         ("a script", {"packaging/fetch": "#!/bin/sh\ntrue\n"}, "first line"),
     ],
     "clang-format": [("spaces", {"core/db/db.c": HEAD + "int  x ;\n"}, "clang-format")],
+    "shell": [("an unused variable", {"tests/unit/run": SCRIPT + "x=1\n"}, "SC2034")],
     "sql": [
         ("snprintf", {"core/db/db.c": HEAD + 'snprintf(b, n, "SELECT * FROM t WHERE k = \'%s\'", k);\n'}, "conversion"),
         ("a split literal", {"core/db/db.c": HEAD + 'f("DELETE FROM t "\n  "WHERE k = %d", k);\n'}, "conversion"),
