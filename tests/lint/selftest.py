@@ -29,7 +29,8 @@ GOOD = {
     "web/api/api.c": HEAD + "#include <civetweb.h>\n",
     "packaging/requirements.txt": "a==1 \\\n    --hash=sha256:00\n",
     "packaging/package-lock.json": '{"packages": {"": {}, "node_modules/a": {"integrity": "sha512-a"}}}\n',
-    "tests/run": SCRIPT + "suites=(unit)\nfull_suites=(install)\n",
+    "tests/run": f"#!/bin/bash\n# {rules.SPDX}\nsuites=(unit)\nfull_suites=(install)\n"
+                 'echo "${suites[@]}" "${full_suites[@]}"\n',
     "tests/unit/run": SCRIPT,
 }
 
