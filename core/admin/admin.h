@@ -24,6 +24,9 @@ struct admin_options {
 };
 
 int admin_new(const struct admin_options *options, struct admin **ret, struct error *error);
+/* Ends the threads: verbs are refused and watchers not called from here on. Values can still be
+ * read. */
+void admin_stop(struct admin *admin);
 struct admin *admin_free(struct admin *admin);
 
 /* ---- nodes ---- */

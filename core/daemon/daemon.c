@@ -226,8 +226,10 @@ static void stop(struct daemon *daemon)
 {
 	if (daemon->gateway)
 		gateway_stop(daemon->gateway, daemon->conf->limits.drain_ms);
-	fs_free(daemon->fs);
 	api_free(daemon->api);
+	if (daemon->admin)
+		admin_stop(daemon->admin);
+	fs_free(daemon->fs);
 	admin_free(daemon->admin);
 	gateway_free(daemon->gateway);
 	keys_console_free(daemon->console);

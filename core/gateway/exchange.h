@@ -94,6 +94,7 @@ struct gateway_loop {
 	struct http_server *server;
 	struct upstream *upstream;
 	struct loop_snapshot *current;
+	const struct gateway_snapshot *swapped; /* what `current` is of, for who waits for it */
 	struct list exchanges;
 	struct arena_pool snapshot_pool;
 	struct loop_task swap_task, drain_task, end_task;
@@ -105,7 +106,8 @@ struct gateway_loop {
 struct gateway {
 	struct gateway_options options;
 	struct gateway_loop *loops;
-	pthread_mutex_t lock; /* guards newest, graveyard, pending_swaps */
+	pthread_mutex_t lock;   /* guards newest, graveyard, and each loop's swapped */
+	pthread_cond_t swapped; /* a loop took the newest snapshot */
 	struct gateway_snapshot *newest;
 	struct gateway_snapshot
 	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */

@@ -12,6 +12,7 @@
 
 enum {
 	LOOP_STACK_BYTES = 256 * 1024,
+	SWAP_WAIT_S = 2,
 };
 
 /* ---- snapshots ---- */
@@ -37,6 +38,10 @@ static void swap(struct loop_task *task)
 	next->users = 1;
 	arena_init(&next->arena, NULL);
 	loop->current = next;
+	pthread_mutex_lock(&loop->gateway->lock);
+	loop->swapped = next->snapshot;
+	pthread_cond_broadcast(&loop->gateway->swapped);
+	pthread_mutex_unlock(&loop->gateway->lock);
 	loop_snapshot_drop(loop, before);
 	conf = &next->snapshot->conf->limits;
 	limits = (struct http_limits){
@@ -51,6 +56,28 @@ static void swap(struct loop_task *task)
 		.output_bytes = conf->output_bytes,
 	};
 	http_server_set_limits(loop->server, &limits);
+}
+
+/* Until every loop works by the newest snapshot, so that whoever revoked a key may say that it is
+ * gone. A loop that is out of memory or stalled is not waited for longer than SWAP_WAIT_S. */
+static void wait_for_swaps(struct gateway *gateway)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += SWAP_WAIT_S;
+	pthread_mutex_lock(&gateway->lock);
+	for (uint32_t i = 0; i < gateway->options.loops; i++) {
+		struct gateway_loop *loop = &gateway->loops[i];
+		while (loop->started && loop->swapped != gateway->newest) {
+			if (pthread_cond_timedwait(&gateway->swapped, &gateway->lock, &until) ==
+			    ETIMEDOUT) {
+				log_warning("loop %u has not taken the new configuration yet", i);
+				break;
+			}
+		}
+	}
+	pthread_mutex_unlock(&gateway->lock);
 }
 
 int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *error)
@@ -78,6 +105,7 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 		if (loop->started)
 			loop_post(loop->loop, &loop->swap_task);
 	}
+	wait_for_swaps(gateway);
 	gateway_reap(gateway);
 	return 0;
 }
@@ -177,6 +205,7 @@ static void loop_fini(struct gateway_loop *loop)
 int gateway_new(const struct gateway_options *options, struct gateway **ret, struct error *error)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	pthread_condattr_t attributes;
 	int r = 0;
 
 	if (gateway)
@@ -191,6 +220,10 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret, str
 	snprintf(gateway->console_secret, sizeof(gateway->console_secret), "%s",
 		 options->console_secret ? options->console_secret : "");
 	pthread_mutex_init(&gateway->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&gateway->swapped, &attributes);
+	pthread_condattr_destroy(&attributes);
 	attempt_services_init(&gateway->services);
 	for (uint32_t i = 0; i < options->loops && r >= 0; i++)
 		r = loop_init(gateway, &gateway->loops[i], i, error);
@@ -210,6 +243,7 @@ struct gateway *gateway_free(struct gateway *gateway)
 		loop_fini(&gateway->loops[i]);
 	snapshot_unref(gateway, gateway->newest);
 	gateway_reap(gateway);
+	pthread_cond_destroy(&gateway->swapped);
 	pthread_mutex_destroy(&gateway->lock);
 	free(gateway->loops);
 	free(gateway);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one table of nodes: what there is to read, what it means, in which unit. The mount's README
+ * is written from it. */
+#include "admin/private.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+
+#define TABLE(group) group "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out"
+
+const struct admin_row admin_rows[] = {
+	{ { "README", ADMIN_TEXT, NULL, "This page: conventions, units and what each file means." },
+	  render_readme },
+	{ { "version", ADMIN_VALUE, NULL, "Version of the appliance that renders these files." },
+	  render_version },
+	{ { "now/cost/today_usd", ADMIN_VALUE, NULL, "Spend of all tenants today, dollars." },
+	  render_sum,
+	  LEDGER_TODAY },
+	{ { "now/cost/month_usd", ADMIN_VALUE, NULL, "Spend of all tenants this month, dollars." },
+	  render_sum,
+	  LEDGER_MONTH },
+	{ { "now/cost/total_usd", ADMIN_VALUE, NULL,
+	    "Spend of all tenants since the ledger began, dollars." },
+	  render_sum,
+	  LEDGER_TOTAL },
+	{ { "now/cost/zone", ADMIN_VALUE, NULL, "Time zone of \"today\" and \"month\"." },
+	  render_zone },
+	{ { "now/cost/by_tenant.tsv", ADMIN_TABLE, TABLE("tenant"), "Today by tenant." },
+	  render_table,
+	  LEDGER_BY_TENANT },
+	{ { "now/cost/by_feature.tsv", ADMIN_TABLE, TABLE("feature"), "Today by feature." },
+	  render_table,
+	  LEDGER_BY_FEATURE },
+	{ { "now/cost/by_key.tsv", ADMIN_TABLE, TABLE("key"), "Today by virtual key." },
+	  render_table,
+	  LEDGER_BY_KEY },
+	{ { "now/cost/by_route.tsv", ADMIN_TABLE, TABLE("route"),
+	    "Today by what clients named as model." },
+	  render_table,
+	  LEDGER_BY_ROUTE },
+	{ { "now/cost/by_model.tsv", ADMIN_TABLE, TABLE("model"),
+	    "Today by the model that upstreams were asked for; requests are attempts." },
+	  render_table,
+	  LEDGER_BY_MODEL },
+	{ { "now/cost/by_provider.tsv", ADMIN_TABLE, TABLE("provider"),
+	    "Today by provider; requests are attempts." },
+	  render_table,
+	  LEDGER_BY_PROVIDER },
+	{ { "now/status.json", ADMIN_DOCUMENT, NULL, "Traffic, spend and health of one moment." },
+	  render_status,
+	  0,
+	  true },
+	{ { "now/metrics/tidegate.prom", ADMIN_TEXT, NULL,
+	    "All counters in Prometheus' text format, as /metrics." },
+	  render_metrics,
+	  0,
+	  true },
+};
+
+size_t admin_node_count(void)
+{
+	return ARRAY_SIZE(admin_rows);
+}
+
+const struct admin_node *admin_node_at(size_t index)
+{
+	return &admin_rows[index].node;
+}
+
+int admin_node_find(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(admin_rows); i++) {
+		if (strcmp(admin_rows[i].node.path, path) == 0)
+			return (int)i;
+	}
+	return -ENOENT;
+}

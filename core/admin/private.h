@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "admin/admin.h"
+#include "base/list.h"
+
+enum {
+	ADMIN_TICK_MS = 100,
+	ADMIN_WATCHERS_MAX = 4,
+	ADMIN_WINDOW_STEPS = 30, /* of ten seconds: quantiles are of the last five minutes */
+	ADMIN_WINDOW_STEP_S = 10,
+	ADMIN_ROWS_MAX = 1000, /* log rows in one answer */
+};
+
+/* One moment of everything that nodes show; gathered and used by the ticker alone. */
+struct admin_moment {
+	uint64_t real_ns, uptime_s;
+	struct ledger_total sums[LEDGER_PERIODS];
+	struct ledger_state ledger;
+	struct gateway_counters counters;
+	uint64_t latency_p50_us, latency_p99_us, ttft_p50_us, ttft_p99_us;
+	bool ready;
+	char state[160];
+	struct conf *conf;
+};
+
+struct admin_window {
+	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS], first_content[GATEWAY_HISTOGRAM_BUCKETS];
+};
+
+struct admin {
+	struct admin_options options;
+	uint64_t start_ns;
+
+	/* the single mutator */
+	pthread_t mutator, ticker;
+	bool started;
+	pthread_mutex_t lock; /* guards work, stopping */
+	pthread_cond_t wake;
+	struct list work;
+	bool stopping;
+	uint64_t generation; /* [admin thread] of the configuration in force */
+
+	/* rendered values */
+	pthread_mutex_t value_lock; /* guards values; held for a few instructions */
+	struct admin_value **values;
+	struct {
+		void (*fn)(void *data, size_t node, uint64_t generation);
+		void *data;
+	} watchers[ADMIN_WATCHERS_MAX];
+	size_t watcher_count;
+
+	/* [ticker] */
+	struct admin_window *window;
+	size_t window_at, window_count;
+	uint64_t window_next_ns;
+	uint64_t seen_totals;
+	uint64_t seen_second;
+};
+
+/* nodes.c */
+typedef void (*admin_render_fn)(struct admin *admin, const struct admin_moment *moment,
+				int argument, struct buffer *out);
+
+struct admin_row {
+	struct admin_node node;
+	admin_render_fn render;
+	int argument;
+	bool every_second; /* shows more than money: rendered each second, money nodes when totals
+			      changed */
+};
+
+extern const struct admin_row admin_rows[];
+
+/* render.c */
+void render_version(struct admin *admin, const struct admin_moment *moment, int argument,
+		    struct buffer *out);
+void render_readme(struct admin *admin, const struct admin_moment *moment, int argument,
+		   struct buffer *out);
+void render_sum(struct admin *admin, const struct admin_moment *moment, int period,
+		struct buffer *out);
+void render_table(struct admin *admin, const struct admin_moment *moment, int group,
+		  struct buffer *out);
+void render_zone(struct admin *admin, const struct admin_moment *moment, int argument,
+		 struct buffer *out);
+/* status.c */
+void render_status(struct admin *admin, const struct admin_moment *moment, int argument,
+		   struct buffer *out);
+/* metrics.c */
+void render_metrics(struct admin *admin, const struct admin_moment *moment, int argument,
+		    struct buffer *out);
+
+/* ticker.c */
+void *ticker_main(void *data);
+int ticker_render_all(struct admin *admin);
+
+/* verbs.c, verbs-keys.c */
+typedef int (*admin_verb_fn)(struct admin *admin, json_t *arguments,
+			     const struct admin_caller *caller, json_t **ret, struct error *error);
+int verb_run(struct admin *admin, const char *name, json_t *arguments,
+	     const struct admin_caller *caller, json_t **ret, struct error *error);
+int verb_reload(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		json_t **ret, struct error *error);
+int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		   json_t **ret, struct error *error);
+int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error);
+int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error);
+/* Puts `next` in force; 0 or a negative errno. Takes no reference over. */
+int admin_publish(struct admin *admin, struct conf *next, struct error *error);
+/* A string argument: NULL and -EINVAL with a message when it is missing or no string. */
+int argument_text(json_t *arguments, const char *name, bool required, const char **ret,
+		  struct error *error);
+json_t *json_usd(int64_t cost_nano);

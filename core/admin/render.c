@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values and tables as text. Names that clients or operators chose are percent-encoded, so that no
+ * name can break a line or a column. */
+#include "admin/private.h"
+
+#include "base/file.h"
+
+void render_version(struct admin *admin, const struct admin_moment *moment, int argument,
+		    struct buffer *out)
+{
+	buffer_append_str(out, TIDEGATE_VERSION "\n");
+}
+
+void render_sum(struct admin *admin, const struct admin_moment *moment, int period,
+		struct buffer *out)
+{
+	buffer_append_usd(out, moment->sums[period].cost_nano);
+	buffer_append_char(out, '\n');
+}
+
+void render_zone(struct admin *admin, const struct admin_moment *moment, int argument,
+		 struct buffer *out)
+{
+	buffer_append_str(out, zone_name(admin->options.zone));
+	buffer_append_char(out, '\n');
+}
+
+static void add_table_row(const struct ledger_total *total, void *data)
+{
+	struct buffer *out = data;
+
+	file_name_encode(slice_of(total->name), out);
+	buffer_append_char(out, '\t');
+	buffer_append_usd(out, total->cost_nano);
+	buffer_append_char(out, '\t');
+	buffer_append_u64(out, total->requests);
+	buffer_append_char(out, '\t');
+	buffer_append_u64(out, total->errors);
+	buffer_append_char(out, '\t');
+	buffer_append_i64(out, total->tokens_in);
+	buffer_append_char(out, '\t');
+	buffer_append_i64(out, total->tokens_out);
+	buffer_append_char(out, '\n');
+}
+
+void render_table(struct admin *admin, const struct admin_moment *moment, int group,
+		  struct buffer *out)
+{
+	buffer_append_str(out, ledger_group_name((enum ledger_group)group));
+	buffer_append_str(out, "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\n");
+	ledger_totals_each(admin->options.ledger, (enum ledger_group)group, LEDGER_TODAY,
+			   add_table_row, out);
+}
+
+void render_readme(struct admin *admin, const struct admin_moment *moment, int argument,
+		   struct buffer *out)
+{
+	static const char *const shapes[] = { "value", "table", "document", "text" };
+
+	buffer_append_str(out, "Tidegate: live values of this appliance as files.\n"
+			       "\n"
+			       "A value is one line, decimal, its unit in its name. A table is TSV "
+			       "with one header line; columns are only\n"
+			       "ever added at the end. In names, bytes outside [A-Za-z0-9._@:+-] "
+			       "are percent-encoded. Money is dollars with\n"
+			       "nine digits after the point, exact to the nano-dollar. \"Today\" "
+			       "and \"month\" are in the zone ");
+	buffer_append_str(out, zone_name(admin->options.zone));
+	buffer_append_str(out, ".\n\n");
+	for (size_t i = 0; i < admin_node_count(); i++) {
+		const struct admin_node *node = admin_node_at(i);
+		buffer_printf(out, "%-28s %-9s %s\n", node->path, shapes[node->shape], node->doc);
+		if (!node->columns)
+			continue;
+		buffer_printf(out, "%-28s %-9s columns:", "", "");
+		for (const char *at = node->columns; *at;) {
+			size_t len = strcspn(at, "\t");
+			buffer_printf(out, " %.*s", (int)len, at);
+			at += len + (at[len] == '\t');
+		}
+		buffer_append_char(out, '\n');
+	}
+	buffer_printf(out, "%-28s %-9s %s\n", "logs/requests.jsonl", "stream",
+		      "One JSON line a settled request: ts id tenant feature key route model "
+		      "provider status");
+	buffer_printf(out, "%-28s %-9s %s\n", "", "",
+		      "outcome stream attempts tokens_in tokens_cached tokens_out cost_usd ms "
+		      "ttft_ms usage_source.");
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Virtual keys: objects of the configuration like all others, of which only the hash is ever
+ * written. */
+#include "admin/private.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+
+CLEANUP_DEFINE(struct conf, conf_unref);
+
+int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		   json_t **ret, struct error *error)
+{
+	_cleanup_(cleanup_conf_unref) struct conf *conf = gateway_conf(admin->options.gateway);
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < conf->key_count; i++) {
+		const struct conf_key *key = &conf->keys[i];
+		char fingerprint[9];
+		hash_hex(key->sha256, 4, fingerprint);
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:b, s:s}", "name",
+						      key->name, "tenant", key->tenant->name,
+						      "feature", key->feature, "disabled",
+						      key->disabled, "fingerprint", fingerprint));
+	}
+	*ret =
+	    json_pack("{s:s, s:o}", "owner", conf_owner_name(conf->owners[CONF_KEY]), "keys", rows);
+	return 0;
+}
+
+/* A libconfig string. */
+static void append_quoted(struct buffer *out, const char *text)
+{
+	buffer_append_char(out, '"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			buffer_append_char(out, '\\');
+		buffer_append_char(out, *text);
+	}
+	buffer_append_char(out, '"');
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+static int write_key(struct admin *admin, struct conf *now, const char *name, struct slice text,
+		     struct error *error)
+{
+	_cleanup_(cleanup_conf_unref) struct conf *next = NULL;
+	_cleanup_(cleanup_conf_unref) struct conf *back = NULL;
+	struct error ignored = { 0 };
+	int r;
+
+	r = conf_live_write(now, CONF_KEY, slice_of(name), text, &next, error);
+	if (r < 0)
+		return r;
+	r = admin_publish(admin, next, error);
+	if (r < 0)
+		conf_live_remove(next, CONF_KEY, slice_of(name), &back, &ignored);
+	return r;
+}
+
+int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error)
+{
+	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
+	_cleanup_(buffer_fini) struct buffer text = { 0 };
+	const char *name, *tenant, *feature;
+	char key[KEYS_TEXT_SIZE], hex[SHA256_HEX_SIZE];
+	uint8_t hash[SHA256_BYTES];
+	int r;
+
+	r = argument_text(arguments, "name", true, &name, error);
+	if (r >= 0)
+		r = argument_text(arguments, "tenant", true, &tenant, error);
+	if (r >= 0)
+		r = argument_text(arguments, "feature", false, &feature, error);
+	if (r < 0)
+		return r;
+	if (has_control(name) || has_control(tenant) || (feature && has_control(feature)))
+		return error_set(error, -EINVAL, "names must not hold control characters");
+	if (conf_find_key(now, slice_of(name)))
+		return error_set(
+		    error, -EEXIST,
+		    "a key named \"%s\" exists already; revoke it first or take another name",
+		    name);
+	if (!conf_find_tenant(now, slice_of(tenant)))
+		return error_set(error, -ENOENT, "there is no tenant \"%s\" in the configuration",
+				 tenant);
+	keys_generate(key, hash);
+	hash_hex(hash, sizeof(hash), hex);
+	buffer_append_str(&text, "key: {\n\ttenant = ");
+	append_quoted(&text, tenant);
+	if (feature) {
+		buffer_append_str(&text, ";\n\tfeature = ");
+		append_quoted(&text, feature);
+	}
+	buffer_printf(&text, ";\n\tsha256 = \"%s\";\n};\n", hex);
+	r = write_key(admin, now, name, buffer_slice(&text), error);
+	if (r >= 0)
+		*ret = json_pack("{s:s, s:s, s:s, s:s}", "name", name, "tenant", tenant, "feature",
+				 feature ? feature : "-", "key", key);
+	explicit_bzero(key, sizeof(key));
+	return r;
+}
+
+int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error)
+{
+	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
+	_cleanup_(cleanup_conf_unref) struct conf *next = NULL;
+	const char *name;
+	int r = argument_text(arguments, "name", true, &name, error);
+
+	if (r < 0)
+		return r;
+	if (!conf_find_key(now, slice_of(name)))
+		return error_set(error, -ENOENT, "there is no key named \"%s\"", name);
+	r = conf_live_remove(now, CONF_KEY, slice_of(name), &next, error);
+	if (r >= 0)
+		r = admin_publish(admin, next, error);
+	if (r >= 0)
+		*ret = json_pack("{s:s, s:b}", "name", name, "revoked", 1);
+	return r;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mount as a whole: the tree first, then now/ upon the directory of that name in it. */
+#include "fs/private.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+CLEANUP_DEFINE(struct fs, fs_free);
+
+static int make_sessions(struct fs *fs, struct error *error)
+{
+	int r;
+
+	fs->tree.thread_name = "fs";
+	fs->tree.has_logs = true;
+	fs->now.thread_name = "fs-now";
+	fs->now.without_open = true;
+	r = tree_build(&fs->tree, "");
+	if (r >= 0)
+		r = tree_build(&fs->now, "now/");
+	if (r < 0)
+		return error_set(error, r, "the file system's tree could not be made: %s",
+				 strerror(-r));
+	fs->tree.logs_dir = tree_add_dir(&fs->tree, 0, "logs");
+	tree_add_dir(&fs->tree, 0, "now");
+	return 0;
+}
+
+static int mount_all(struct fs *fs, struct error *error)
+{
+	int r = session_start(&fs->tree, error);
+
+	if (r < 0)
+		return r;
+	r = session_start(&fs->now, error);
+	if (r < 0)
+		return r;
+	if (admin_watch(fs->options.admin, tree_expire, &fs->tree) < 0 ||
+	    admin_watch(fs->options.admin, tree_expire, &fs->now) < 0)
+		return error_set(error, -ENOSPC, "too many watchers of admin's nodes");
+	return 0;
+}
+
+int fs_new(const struct fs_options *options, struct fs **ret, struct error *error)
+{
+	_cleanup_(cleanup_fs_free) struct fs *fs = calloc(1, sizeof(*fs));
+	char real[PATH_MAX];
+	int r;
+
+	if (!fs)
+		return error_set(error, -ENOMEM, "out of memory");
+	fs->options = *options;
+	fs->tree.fs = fs->now.fs = fs;
+	fs->tree.stop_fd = fs->now.stop_fd = -1;
+	snprintf(fs->log_folder, sizeof(fs->log_folder), "%s", options->log_folder);
+	snprintf(fs->tree.mount, sizeof(fs->tree.mount), "%s/now", options->mount);
+	session_detach_stale(fs->tree.mount);
+	session_detach_stale(options->mount);
+	r = file_make_folders(options->mount, 0755, error);
+	if (r < 0)
+		return r;
+	if (!realpath(options->mount, real))
+		return error_set(error, -errno, "%s: %s", options->mount, strerror(errno));
+	if (strlen(real) + sizeof("/now") > sizeof(fs->now.mount))
+		return error_set(error, -ENAMETOOLONG, "%s: the path of the mount is too long",
+				 options->mount);
+	snprintf(fs->tree.mount, sizeof(fs->tree.mount), "%s", real);
+	snprintf(fs->now.mount, sizeof(fs->now.mount), "%.*s/now", (int)sizeof(fs->now.mount) - 5,
+		 real);
+	r = make_sessions(fs, error);
+	if (r >= 0)
+		r = mount_all(fs, error);
+	if (r < 0)
+		return r;
+	*ret = steal(fs);
+	return 0;
+}
+
+struct fs *fs_free(struct fs *fs)
+{
+	if (!fs)
+		return NULL;
+	session_stop(&fs->now);
+	session_stop(&fs->tree);
+	free(fs);
+	return NULL;
+}

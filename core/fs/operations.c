@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel asks. Every snapshot of a value is an inode of its own with its exact size, so
+ * that no read is ever torn; a lookup returns the newest. All handlers answer from memory, log
+ * files apart, which are local files. */
+#include "fs/private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+static const double lease_s = 1; /* of a value's name; expired earlier when the value changes */
+static const double forever_s = 86400; /* of what never changes */
+
+enum {
+	READ_MAX = 1024 * 1024,
+};
+
+/* ---- attributes ---- */
+
+static struct timespec time_of(uint64_t real_ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(real_ns / NS_PER_S),
+				  .tv_nsec = (long)(real_ns % NS_PER_S) };
+}
+
+static void set_times(struct stat *attr, struct timespec time)
+{
+	attr->st_atim = attr->st_mtim = attr->st_ctim = time;
+}
+
+static void stat_dir(const struct fs_session *session, size_t dir, struct stat *ret)
+{
+	*ret =
+	    (struct stat){ .st_ino = dir + FUSE_ROOT_ID, .st_mode = S_IFDIR | 0555, .st_nlink = 2 };
+	set_times(ret, time_of(session->start_real_ns));
+}
+
+static void stat_value(const struct fs_inode *inode, struct stat *ret)
+{
+	*ret = (struct stat){
+		.st_ino = inode->ino,
+		.st_mode = S_IFREG | 0444,
+		.st_nlink = 1,
+		.st_size = (off_t)inode->value->len,
+		.st_blocks = (blkcnt_t)(inode->value->len + 511) / 512,
+		.st_blksize = 4096,
+	};
+	set_times(ret, time_of(inode->value->changed_real_ns));
+}
+
+/* ---- inodes ---- */
+
+static struct fs_file *file_of(struct fs_session *session, fuse_ino_t ino)
+{
+	size_t node = (ino - FS_VALUE_BASE) & 0xff;
+
+	for (size_t i = 0; i < session->file_count; i++) {
+		if (session->files[i].node == node)
+			return &session->files[i];
+	}
+	return NULL;
+}
+
+static struct fs_inode *find_inode(struct fs_session *session, fuse_ino_t ino)
+{
+	struct fs_file *file =
+	    ino >= FS_VALUE_BASE && ino < FS_LOG_BASE ? file_of(session, ino) : NULL;
+
+	if (!file)
+		return NULL;
+	for (struct list *at = file->inodes.prev; at != &file->inodes; at = at->prev) {
+		struct fs_inode *inode = list_entry(at, struct fs_inode, node);
+		if (inode->ino == ino)
+			return inode;
+	}
+	return NULL;
+}
+
+/* The newest generation's inode, with one more lookup. */
+static struct fs_inode *take_newest(struct fs_session *session, struct fs_file *file)
+{
+	struct admin_value *value;
+	struct fs_inode *inode;
+	fuse_ino_t ino;
+
+	atomic_store(&file->leased, true);
+	value = admin_value_get(session->fs->options.admin, file->node);
+	ino = FS_VALUE_BASE + (value->generation << 8) + file->node;
+	inode = find_inode(session, ino);
+	if (inode) {
+		admin_value_unref(value);
+		inode->lookups++;
+		return inode;
+	}
+	inode = calloc(1, sizeof(*inode));
+	if (!inode) {
+		admin_value_unref(value);
+		return NULL;
+	}
+	inode->ino = ino;
+	inode->value = value;
+	inode->lookups = 1;
+	list_append(&file->inodes, &inode->node);
+	return inode;
+}
+
+static void forget_one(struct fs_session *session, fuse_ino_t ino, uint64_t count)
+{
+	struct fs_inode *inode = find_inode(session, ino);
+
+	if (!inode)
+		return;
+	inode->lookups = inode->lookups > count ? inode->lookups - count : 0;
+	if (inode->lookups > 0)
+		return;
+	list_remove(&inode->node);
+	admin_value_unref(inode->value);
+	free(inode);
+}
+
+/* ---- operations ---- */
+
+static void reply_dir(fuse_req_t req, struct fs_session *session, size_t dir)
+{
+	struct fuse_entry_param entry = { .ino = dir + FUSE_ROOT_ID, .attr_timeout = forever_s };
+
+	/* The directory that now/ is mounted on must stay the same one. */
+	entry.entry_timeout = forever_s;
+	stat_dir(session, dir, &entry.attr);
+	fuse_reply_entry(req, &entry);
+}
+
+static void reply_value(fuse_req_t req, struct fs_session *session, struct fs_file *file)
+{
+	struct fs_inode *inode = take_newest(session, file);
+	struct fuse_entry_param entry = { .attr_timeout = forever_s, .entry_timeout = lease_s };
+
+	if (!inode) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	entry.ino = inode->ino;
+	stat_value(inode, &entry.attr);
+	if (fuse_reply_entry(req, &entry) < 0)
+		forget_one(session, inode->ino, 1);
+}
+
+static void reply_log(fuse_req_t req, struct fs_session *session, const char *name)
+{
+	struct fuse_entry_param entry = { 0 }; /* no timeouts: size and name move all the time */
+	int r = logs_lookup(session->fs, name, &entry.attr);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	entry.ino = FS_LOG_BASE + entry.attr.st_ino;
+	fuse_reply_entry(req, &entry);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fs_session *session = fuse_req_userdata(req);
+	size_t dir = parent - FUSE_ROOT_ID;
+
+	for (size_t i = 1; i < session->dir_count; i++) {
+		if (session->dirs[i].parent == dir && strcmp(session->dirs[i].name, name) == 0) {
+			reply_dir(req, session, i);
+			return;
+		}
+	}
+	for (size_t i = 0; i < session->file_count; i++) {
+		if (session->files[i].parent == dir && strcmp(session->files[i].name, name) == 0) {
+			reply_value(req, session, &session->files[i]);
+			return;
+		}
+	}
+	if (session->has_logs && dir == session->logs_dir)
+		reply_log(req, session, name);
+	else
+		fuse_reply_err(req, ENOENT);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+	forget_one(fuse_req_userdata(req), ino, count);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		forget_one(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct fs_session *session = fuse_req_userdata(req);
+	struct fs_inode *inode;
+	struct stat attr;
+	int r;
+
+	if (ino < FUSE_ROOT_ID + session->dir_count) {
+		stat_dir(session, ino - FUSE_ROOT_ID, &attr);
+		fuse_reply_attr(req, &attr, forever_s);
+		return;
+	}
+	if (logs_is_log(ino)) {
+		r = logs_stat(session->fs, ino, &attr);
+		if (r < 0)
+			fuse_reply_err(req, -r);
+		else
+			fuse_reply_attr(req, &attr, 0);
+		return;
+	}
+	inode = find_inode(session, ino);
+	if (!inode) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	stat_value(inode, &attr);
+	fuse_reply_attr(req, &attr, forever_s);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct fs_session *session = fuse_req_userdata(req);
+	int fd, r;
+
+	if (session->without_open) {
+		fuse_reply_err(
+		    req, ENOSYS); /* from here on the kernel opens by itself and keeps its cache */
+		return;
+	}
+	if ((info->flags & O_ACCMODE) != O_RDONLY) {
+		fuse_reply_err(req, EACCES);
+		return;
+	}
+	info->keep_cache = 1;
+	info->fh = UINT64_MAX;
+	if (logs_is_log(ino)) {
+		r = logs_open(session->fs, ino, &fd);
+		if (r < 0) {
+			fuse_reply_err(req, -r);
+			return;
+		}
+		info->fh = (uint64_t)fd;
+		info->keep_cache = 0;
+		info->direct_io = 1;
+	}
+	if (fuse_reply_open(req, info) < 0 && info->fh != UINT64_MAX)
+		close((int)info->fh);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	if (logs_is_log(ino) && info->fh != UINT64_MAX)
+		close((int)info->fh);
+	fuse_reply_err(req, 0);
+}
+
+static void read_log(fuse_req_t req, size_t size, off_t offset, int fd)
+{
+	struct fuse_bufvec data = FUSE_BUFVEC_INIT(size < READ_MAX ? size : READ_MAX);
+
+	data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	data.buf[0].fd = fd;
+	data.buf[0].pos = offset;
+	fuse_reply_data(req, &data, 0);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *info)
+{
+	struct fs_session *session = fuse_req_userdata(req);
+	struct fs_inode *inode;
+	size_t left;
+
+	if (logs_is_log(ino)) {
+		read_log(req, size, offset, (int)info->fh);
+		return;
+	}
+	inode = find_inode(session, ino);
+	if (!inode) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	left = (size_t)offset < inode->value->len ? inode->value->len - (size_t)offset : 0;
+	fuse_reply_buf(req, inode->value->data + (left ? offset : 0), left < size ? left : size);
+}
+
+/* ---- directories ---- */
+
+struct listing {
+	fuse_req_t req;
+	struct fs_session *session;
+	struct buffer out;
+	size_t size;
+	off_t skip, at;
+};
+
+/* False when the reply is full. */
+static bool add_entry(struct listing *listing, const char *name, fuse_ino_t ino, mode_t type)
+{
+	struct stat attr = { .st_ino = ino, .st_mode = type };
+	size_t need;
+
+	if (listing->at++ < listing->skip)
+		return true;
+	need = fuse_add_direntry(listing->req, NULL, 0, name, NULL, 0);
+	if (listing->out.len + need > listing->size || !buffer_reserve(&listing->out, need))
+		return false;
+	fuse_add_direntry(listing->req, listing->out.data + listing->out.len, need, name, &attr,
+			  listing->at);
+	listing->out.len += need;
+	return true;
+}
+
+static bool add_log(const char *name, fuse_ino_t ino, void *data)
+{
+	return add_entry(data, name, ino, S_IFREG);
+}
+
+static void list_dir(struct listing *listing, size_t dir)
+{
+	struct fs_session *session = listing->session;
+
+	if (!add_entry(listing, ".", dir + FUSE_ROOT_ID, S_IFDIR) ||
+	    !add_entry(listing, "..", session->dirs[dir].parent + FUSE_ROOT_ID, S_IFDIR))
+		return;
+	for (size_t i = 1; i < session->dir_count; i++) {
+		if (session->dirs[i].parent == dir &&
+		    !add_entry(listing, session->dirs[i].name, i + FUSE_ROOT_ID, S_IFDIR))
+			return;
+	}
+	for (size_t i = 0; i < session->file_count; i++) {
+		const struct fs_file *file = &session->files[i];
+		if (file->parent == dir &&
+		    !add_entry(listing, file->name, FS_VALUE_BASE + file->node, S_IFREG))
+			return;
+	}
+	if (session->has_logs && dir == session->logs_dir)
+		logs_each(session->fs, add_log, listing);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *info)
+{
+	struct fs_session *session = fuse_req_userdata(req);
+	struct listing listing = { .req = req, .session = session, .size = size, .skip = offset };
+
+	if (ino >= FUSE_ROOT_ID + session->dir_count) {
+		fuse_reply_err(req, ENOTDIR);
+		return;
+	}
+	list_dir(&listing, ino - FUSE_ROOT_ID);
+	if (listing.out.failed)
+		fuse_reply_err(req, ENOMEM);
+	else
+		fuse_reply_buf(req, listing.out.data, listing.out.len);
+	buffer_fini(&listing.out);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct statvfs status = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255 };
+
+	fuse_reply_statfs(req, &status);
+}
+
+const struct fuse_lowlevel_ops fs_operations = {
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.open = op_open,
+	.release = op_release,
+	.read = op_read,
+	.readdir = op_readdir,
+	.statfs = op_statfs,
+};
