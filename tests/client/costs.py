@@ -128,7 +128,9 @@ class Checks:
         wanted = {row["id"]: row["cost_nano"] for row in self.gate.request_rows()}
 
         def logged():
-            lines = self.gate.read("logs/requests.jsonl").splitlines()
+            # An hour's end seals the live file under another name.
+            files = sorted((self.gate.mount / "logs").glob("requests*.jsonl"))
+            lines = "".join(file.read_text() for file in files).splitlines()
             rows = [json.loads(line) for line in lines]
             equal(len({row["id"] for row in rows}), len(rows), "distinct ids in the log")
             return {row["id"]: usd_to_nano(row["cost_usd"]) for row in rows} == wanted

@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 
-from tidegate import Tidegate, can_mount, free_port, price, provider, simulator  # noqa: E402
+from tidegate import Tidegate, can_mount, free_port, noon_zone, price, provider, simulator  # noqa: E402
 
 STATUSES = (400, 401, 403, 404, 422, 429, 500, 503, 529)
 CHAT_MODELS = [
@@ -161,5 +161,6 @@ def gate(upstream, lane="auto"):
             {"name": "other", "tenant": "globex"},
             {"name": "off", "disabled": True},
         ],
+        settings={"zone": noon_zone()},
         mount=can_mount(),
     )

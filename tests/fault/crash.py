@@ -11,7 +11,7 @@ import time
 
 from load import Load
 from tap import equal
-from tidegate import Tidegate, can_mount, parse_tsv, price, provider, usd_to_nano
+from tidegate import Tidegate, can_mount, noon_zone, parse_tsv, price, provider, usd_to_nano
 from wire import cost_nano
 
 PRICE = price("0.1500001", "0.6012345", "0.0750003")
@@ -28,7 +28,7 @@ def gate_for(upstream, **settings):
         ],
         keys=["app"],
         # Each call has a feature of its own: all are to be totalled by name.
-        settings={"limits": {"features": 1000000}, **settings},
+        settings={"zone": noon_zone(), "limits": {"features": 1000000}, **settings},
         mount=can_mount(),
     )
 
