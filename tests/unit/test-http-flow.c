@@ -12,10 +12,12 @@
 
 enum {
 	STREAM_BYTES = 64 << 20,
+	LARGE_BYTES = 16 << 20,
 	PIECE_BYTES = 8192,
 };
 
 static char piece[PIECE_BYTES];
+static char large[LARGE_BYTES];
 static size_t produced; /* the loop's thread */
 static _Atomic size_t refused;
 static struct http_exchange *held;           /* the loop's thread */
@@ -60,6 +62,12 @@ static void produce(struct http_exchange *exchange)
 	http_finish(exchange);
 }
 
+static void on_drain(struct http_exchange *exchange)
+{
+	if (exchange != held)
+		produce(exchange);
+}
+
 static void write_counted(struct http_exchange *exchange)
 {
 	http_respond(exchange, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
@@ -79,6 +87,10 @@ static void on_request(struct http_exchange *exchange, void *data)
 		produced = 0;
 		http_respond(exchange, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
 		produce(exchange);
+	} else if (slice_eq_str(path, "/large")) {
+		held = exchange;
+		http_respond(exchange, 200, NULL, 0, LARGE_BYTES + 4);
+		CHECK(!http_write(exchange, (struct slice){ large, LARGE_BYTES }));
 	} else if (slice_eq_str(path, "/counted")) {
 		write_counted(exchange);
 	} else if (slice_eq_str(path, "/uid")) {
@@ -108,7 +120,7 @@ static void on_body(struct http_exchange *exchange, struct slice body)
 }
 
 static const struct http_handler handler = {
-	.on_request = on_request, .on_body = on_body, .on_drain = produce, .on_end = on_end
+	.on_request = on_request, .on_body = on_body, .on_drain = on_drain, .on_end = on_end
 };
 
 static void write_held(struct loop_task *task)
@@ -183,6 +195,38 @@ static void stalled_reader(void)
 	CHECK_INT(chunks, STREAM_BYTES / PIECE_BYTES);
 	CHECK_SLICE(body, "0\r\n\r\n");
 	CHECK(atomic_load(&refused) > 1);
+	fixture_stop();
+}
+
+/* More at once than the socket takes is kept all the same, and what comes behind it stays behind
+ * it. */
+static void large_write(void)
+{
+	_cleanup_(buffer_fini) struct buffer answer = { 0 };
+	struct http_limits limits = { .write_ms = TEST_PATIENCE_S * 1000 };
+	int fd;
+
+	for (size_t i = 0; i < LARGE_BYTES; i++)
+		large[i] = (char)(i * 2654435761u >> 24);
+	fixture_start(&limits, &handler);
+	fd = client_open(4096);
+	client_send(fd, SLICE("GET /large HTTP/1.1\r\nConnection: close\r\n" HOST "\r\n"));
+	await(&fixture.requests, 1);
+	while (answer.len < LARGE_BYTES * 3 / 4) {
+		ssize_t len;
+		CHECK(buffer_reserve(&answer, 65536));
+		len = recv(fd, answer.data + answer.len, 65536, 0);
+		CHECK(len > 0);
+		answer.len += (size_t)len;
+	}
+	on_loop(write_held);
+	on_loop(finish_held);
+	client_read_until(fd, &answer, NULL);
+	CHECK_INT(answer_body(&answer).len, LARGE_BYTES + 4);
+	CHECK(memcmp(answer_body(&answer).ptr, large, LARGE_BYTES) == 0);
+	CHECK_SLICE(slice_skip(answer_body(&answer), LARGE_BYTES), "late");
+	close(fd);
+	await(&fixture.ends_sent, 1);
 	fixture_stop();
 }
 
@@ -407,6 +451,7 @@ int main(void)
 	for (size_t i = 0; i < PIECE_BYTES; i++)
 		piece[i] = (char)('a' + i % 26);
 	test_run("a stalled reader", stalled_reader);
+	test_run("a large write", large_write);
 	test_run("write deadline", write_deadline);
 	test_run("departures", departures);
 	test_run("answers later", later);

@@ -83,6 +83,7 @@ static void sizes(void)
 static void body_budget(void)
 {
 	_cleanup_(buffer_fini) struct buffer request = { 0 };
+	_cleanup_(buffer_fini) struct buffer small = { 0 };
 	struct http_limits limits = { .body_budget_bytes = 150000 };
 	int keeper;
 
@@ -98,8 +99,13 @@ static void body_budget(void)
 	CHECK_INT(http_server_stats(fixture.server)->body_bytes_held, 100000);
 	check_status(buffer_slice(&request), 503,
 		     "Too many request bodies are in memory; try again later.\n");
+	/* A body that comes with its head counts like any other. */
+	buffer_clear(&small);
+	buffer_append_str(&small, "POST / HTTP/1.1\r\n" HOST "Content-Length: 50001\r\n\r\n");
+	buffer_append(&small, request.data + request.len - 50001, 50001);
+	check_status(buffer_slice(&small), 503, NULL);
 	close(keeper);
-	await(&fixture.ends_unsent, 2);
+	await(&fixture.ends_unsent, 3);
 	/* Given back: the next one fits. */
 	memcpy(request.data, "POST /back", 10);
 	keeper = client_open(0);

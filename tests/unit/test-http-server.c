@@ -19,6 +19,14 @@ static void on_request(struct http_exchange *exchange, void *data)
 		http_respond(exchange, 200, NULL, 0, 10);
 		http_write(exchange, SLICE("half"));
 		http_finish(exchange);
+	} else if (slice_eq_str(request->path, "/long")) {
+		http_respond(exchange, 200, NULL, 0, 2);
+		CHECK(!http_write(exchange, SLICE("long")));
+		http_finish(exchange);
+	} else if (slice_eq_str(request->path, "/early")) {
+		http_want_body(exchange, 0);
+		http_respond(exchange, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
+		http_write(exchange, SLICE("early"));
 	} else if (slice_eq_str(request->path, "/empty")) {
 		http_reply(exchange, 204, NULL, 0, SLICE("never seen"));
 	} else {
@@ -100,6 +108,23 @@ static void keep_alive(void)
 	await(&fixture.ends_sent, 50);
 }
 
+static void keep_alive_1_0(void)
+{
+	_cleanup_(buffer_fini) struct buffer answer = { 0 };
+	int fd = client_open(0);
+
+	for (int i = 0; i < 2; i++) {
+		buffer_clear(&answer);
+		client_send(fd, SLICE("GET /query?old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+		client_read_until(fd, &answer, "\r\n\r\nold");
+		CHECK(buffer_has(&answer, "\r\nconnection: keep-alive\r\n"));
+	}
+	client_send(fd, SLICE("GET /query?last HTTP/1.0\r\n\r\n"));
+	client_read_until(fd, &answer, NULL);
+	CHECK(buffer_has(&answer, "\r\nconnection: close\r\n"));
+	close(fd);
+}
+
 static void pipelining(void)
 {
 	_cleanup_(buffer_fini) struct buffer requests = { 0 }, answer = { 0 };
@@ -144,6 +169,13 @@ static void truncation(void)
 	check_answer("GET /abort HTTP/1.1\r\n" HOST "\r\n", 200, "4\r\nhalf\r\n");
 	check_answer("GET /short HTTP/1.1\r\n" HOST "\r\n", 200, "half");
 	await(&fixture.ends_unsent, 2);
+	/* More than was promised is never sent, or it would be read as the next answer. */
+	client_ask(SLICE("GET /long HTTP/1.1\r\n" HOST "\r\n"), &answer);
+	CHECK_INT(answer.len, 0);
+	/* An answer that has begun cannot become an error: it is cut. */
+	check_answer("POST /early HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nx", 200,
+		     "5\r\nearly\r\n");
+	await(&fixture.ends_unsent, 4);
 }
 
 static void continue_100(void)
@@ -287,6 +319,7 @@ static void in_server(void (*fn)(void))
 int main(void)
 {
 	RUN(keep_alive);
+	RUN(keep_alive_1_0);
 	RUN(pipelining);
 	RUN(framing);
 	RUN(truncation);
