@@ -9,7 +9,7 @@
 #include "upstream/curl-lane.h"
 
 enum {
-	COPIED_BODY_MAX = 32 * 1024, /* below it curl takes a body whole, together with the head */
+	WHOLE_BODY_MAX = 32 * 1024, /* others are read as they are sent */
 	SCRATCH_KEEP_BYTES = 16 * 1024,
 	SENDS_MAX = 2,
 };
@@ -278,6 +278,7 @@ struct curl_handle *curl_handle_free(struct curl_handle *handle)
 	list_remove(&handle->work);
 	buffer_fini(&handle->head);
 	buffer_fini(&handle->lines);
+	buffer_fini(&handle->body);
 	free(handle->nodes);
 	free(handle);
 	return NULL;
@@ -299,6 +300,7 @@ void curl_handle_clear(struct curl_handle *handle)
 	curl_easy_setopt(handle->easy, CURLOPT_HTTPHEADER, NULL);
 	scratch_trim(&handle->head);
 	scratch_trim(&handle->lines);
+	scratch_trim(&handle->body);
 	handle->call = NULL;
 	handle->todo = CURL_NOTHING;
 	handle->added = handle->head_done = handle->got_bytes = false;
@@ -380,22 +382,33 @@ static int set_headers(struct curl_handle *handle, const struct upstream_request
 	return 0;
 }
 
-/* A small body in one part goes with the head, copied by curl; others are read as they are sent. */
+/* The body in one piece, if it is small: curl then sends it together with the head, in one call. */
+static const char *whole_body(struct curl_handle *handle, const struct upstream_request *request,
+			      size_t bytes)
+{
+	if (bytes == 0)
+		return "";
+	if (request->body_part_count == 1)
+		return request->body_parts[0].ptr;
+	for (size_t i = 0; i < request->body_part_count; i++)
+		buffer_append_slice(&handle->body, request->body_parts[i]);
+	return handle->body.data;
+}
+
 static int set_body(struct curl_handle *handle, const struct upstream_request *request)
 {
-	bool whole =
-	    request->body_part_count == 0 ||
-	    (request->body_part_count == 1 && request->body_parts[0].len <= COPIED_BODY_MAX);
-	curl_off_t bytes = 0;
+	const char *whole = NULL;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < request->body_part_count; i++)
-		bytes += (curl_off_t)request->body_parts[i].len;
+		bytes += request->body_parts[i].len;
+	if (bytes <= WHOLE_BODY_MAX)
+		whole = whole_body(handle, request, bytes);
+	if (handle->body.failed)
+		return -ENOMEM;
 	SET(handle->easy, CURLOPT_POST, 1L);
-	SET(handle->easy, CURLOPT_POSTFIELDSIZE_LARGE, bytes);
-	SET(handle->easy, CURLOPT_POSTFIELDS,
-	    !whole      ? NULL
-	    : bytes > 0 ? request->body_parts[0].ptr
-			: "");
+	SET(handle->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
+	SET(handle->easy, CURLOPT_POSTFIELDS, whole);
 	return 0;
 }
 

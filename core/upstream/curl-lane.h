@@ -46,6 +46,7 @@ struct curl_handle {
 	size_t part, offset; /* of the body: what curl reads next */
 	struct buffer head;  /* lines of the response's head */
 	struct buffer lines; /* the request's header lines, each with its NUL */
+	struct buffer body;  /* small parts moved together */
 	struct curl_slist *nodes;
 	size_t node_cap;
 	const char *reason; /* of what our own parser refused */
