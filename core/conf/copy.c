@@ -74,12 +74,13 @@ static void copy_rows(struct copy *copy, const struct option_section *section, v
 {
 	for (size_t i = 0; i < section->count; i++) {
 		const struct option *option = &section->rows[i];
-		void *at = (char *)base + option->offset;
+		void *at = option_field(option, base);
 
 		switch (option->type) {
 		case OPTION_SECRET:
-			copy_secret(copy, (const char **)((char *)base + option->extra));
-			/* fall through */
+			copy_secret(copy, option_extra(option, base));
+			*(const char **)at = copy_text(copy, *(const char **)at);
+			break;
 		case OPTION_TEXT:
 		case OPTION_CHOICE:
 		case OPTION_NAME:

@@ -2,6 +2,7 @@
 /* A load from start to end: main file, inline objects, conf.d, live folder, references. Errors are
  * gathered all the way, and any of them makes the whole load fail. */
 #include <errno.h>
+#include <malloc.h>
 
 #include "conf/gather.h"
 #include "conf/resolve.h"
@@ -103,19 +104,30 @@ static int load(const struct gather *gather, const char *main_file,
 	return r;
 }
 
-int conf_load(const char *main_file, const struct conf_overrides *overrides, struct conf **ret,
-	      struct error *error, struct buffer *errors)
+static int load_snapshot(const char *main_file, const struct conf_overrides *overrides,
+			 struct conf **ret, struct report *report)
 {
 	_cleanup_(cleanup_snapshot_unref) struct snapshot *snapshot = snapshot_new();
 	_cleanup_(objects_fini) struct objects objects = { 0 };
-	struct report report = { .first = error, .lines = errors };
-	struct gather gather = { snapshot, &objects, &report };
+	struct gather gather = { snapshot, &objects, report };
 
 	if (!snapshot)
-		return report_no_memory(&report);
+		return report_no_memory(report);
 	load(&gather, main_file, overrides);
-	if (report.code < 0)
-		return report.code;
+	if (report->code < 0)
+		return report->code;
 	*ret = &steal(snapshot)->conf;
 	return 0;
+}
+
+/* Trees and texts of a large configuration are many times the snapshot's size, in small pieces
+ * between its own: without the trim they would stay with the process. */
+int conf_load(const char *main_file, const struct conf_overrides *overrides, struct conf **ret,
+	      struct error *error, struct buffer *errors)
+{
+	struct report report = { .first = error, .lines = errors };
+	int r = load_snapshot(main_file, overrides, ret, &report);
+
+	malloc_trim(0);
+	return r;
 }

@@ -147,13 +147,15 @@ static void write_plugin_options(const struct conf_provider *provider, struct bu
 
 void option_write_value(const struct option *option, const void *base, struct buffer *out)
 {
-	const char *at = (const char *)base + option->offset;
+	const void *at = (const char *)base + option->offset;
+	const void *extra = (const char *)base + option->extra;
 	char hex[SHA256_HEX_SIZE];
 
 	switch (option->type) {
 	case OPTION_SECRET:
-		write_text(*(const char *const *)((const char *)base + option->extra), out);
-		/* fall through */
+		write_text(*(const char *const *)extra, out);
+		write_text(*(const char *const *)at, out);
+		return;
 	case OPTION_TEXT:
 	case OPTION_CHOICE:
 	case OPTION_NAME:
@@ -187,7 +189,7 @@ void option_write_value(const struct option *option, const void *base, struct bu
 		buffer_append_i64(out, *(const int64_t *)at);
 		return;
 	case OPTION_SHA256:
-		hash_hex((const uint8_t *)at, SHA256_BYTES, hex);
+		hash_hex(at, SHA256_BYTES, hex);
 		buffer_append_str(out, hex);
 		return;
 	case OPTION_GROUP:

@@ -72,3 +72,14 @@ const struct option *option_suggest(const struct option_section *section, struct
 void option_describe(const struct option *option, struct buffer *out);
 /* The value in `base` as canonical text, the same for equal values; for digests and comparisons. */
 void option_write_value(const struct option *option, const void *base, struct buffer *out);
+
+/* A row's field, and where its second result goes. */
+static inline void *option_field(const struct option *option, void *base)
+{
+	return (char *)base + option->offset;
+}
+
+static inline void *option_extra(const struct option *option, void *base)
+{
+	return (char *)base + option->extra;
+}

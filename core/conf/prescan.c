@@ -18,6 +18,13 @@ struct scan {
 
 static int scan_value(struct scan *scan, size_t mark);
 
+static int no_memory(struct scan *scan)
+{
+	const struct token *token = &scan->reader.token;
+
+	return token_fault_at(&scan->reader, token->line, token->column, "out of memory");
+}
+
 static int mark_new(struct scan *scan, size_t *ret_index)
 {
 	struct prescan *out = scan->ret;
@@ -26,7 +33,7 @@ static int mark_new(struct scan *scan, size_t *ret_index)
 		size_t cap = out->cap ? out->cap * 2 : 64;
 		struct prescan_mark *marks = reallocarray(out->marks, cap, sizeof(*marks));
 		if (!marks)
-			return token_fault(&scan->reader, "out of memory");
+			return no_memory(scan);
 		out->marks = marks;
 		out->cap = cap;
 	}
@@ -41,6 +48,7 @@ struct members {
 	size_t count, cap;
 };
 
+/* The reader stands on the name, which more text may still make another. */
 static int members_add(struct scan *scan, struct members *members, size_t mark)
 {
 	const struct prescan_mark *added = &scan->ret->marks[mark];
@@ -48,9 +56,9 @@ static int members_add(struct scan *scan, struct members *members, size_t mark)
 	for (size_t i = 0; i < members->count; i++) {
 		const struct prescan_mark *seen = &scan->ret->marks[members->marks[i]];
 		if (slice_eq(seen->name, added->name))
-			return token_fault_at(&scan->reader, added->line, added->column,
-					      "\"%.*s\" is given twice; the first is at line %u",
-					      SLICE_ARGS(added->name), seen->line);
+			return token_fault(&scan->reader,
+					   "\"%.*s\" is given twice; the first is at line %u",
+					   SLICE_ARGS(added->name), seen->line);
 	}
 	if (members->count == PRESCAN_MEMBERS_MAX)
 		return token_fault_at(&scan->reader, added->line, added->column,
@@ -59,7 +67,7 @@ static int members_add(struct scan *scan, struct members *members, size_t mark)
 		size_t cap = members->cap ? members->cap * 2 : 16;
 		size_t *marks = reallocarray(members->marks, cap, sizeof(*marks));
 		if (!marks)
-			return token_fault(&scan->reader, "out of memory");
+			return no_memory(scan);
 		members->marks = marks;
 		members->cap = cap;
 	}

@@ -11,11 +11,6 @@
 #include "conf/secret.h"
 #include "conf/value.h"
 
-static void *at(void *base, size_t offset)
-{
-	return (char *)base + offset;
-}
-
 static const char *type_words(const config_setting_t *setting)
 {
 	switch (config_setting_type(setting)) {
@@ -100,7 +95,7 @@ static int store_text(const struct reader *reader, const struct option *option, 
 		      struct slice text)
 {
 	struct snapshot *snapshot = reader->snapshot;
-	const char **out = at(base, option->offset);
+	const char **out = option_field(option, base);
 
 	if ((option->flags & OPTION_OR_NONE) && slice_eq(text, SLICE("none"))) {
 		*out = NULL;
@@ -135,7 +130,7 @@ static int read_secret(const struct reader *reader, const config_setting_t *sett
 	int r;
 
 	r = secret_read(reader->snapshot, ((const struct object *)base)->owner,
-			config_setting_get_string(setting), &place, at(base, option->extra),
+			config_setting_get_string(setting), &place, option_extra(option, base),
 			&error);
 	if (r < 0)
 		return report_error(reader->report, r, &error);
@@ -159,12 +154,12 @@ static int read_text(const struct reader *reader, const config_setting_t *settin
 	if (option->values && !one_of(text, option->values))
 		return not_of_values(reader, setting, option, text);
 	if (option->type == OPTION_NAME && option->extra)
-		*(struct conf_place *)at(base, option->extra) =
+		*(struct conf_place *)option_extra(option, base) =
 		    document_value_place(reader->document, setting);
 	r = store_text(reader, option, base, text);
 	if (r < 0 || option->type != OPTION_FILE)
 		return r;
-	return check_file(reader, setting, option, *(const char **)at(base, option->offset));
+	return check_file(reader, setting, option, *(const char **)option_field(option, base));
 }
 
 static int read_owner(const struct reader *reader, const config_setting_t *setting,
@@ -176,7 +171,7 @@ static int read_owner(const struct reader *reader, const config_setting_t *setti
 		return read_wrong_type(reader, setting, option);
 	if (!one_of(text, option->values))
 		return not_of_values(reader, setting, option, text);
-	*(enum conf_owner *)at(base, option->offset) =
+	*(enum conf_owner *)option_field(option, base) =
 	    slice_eq_str(text, "live") ? CONF_OWNER_LIVE : CONF_OWNER_FILES;
 	return 0;
 }
@@ -212,18 +207,18 @@ static int read_texts(const struct reader *reader, const config_setting_t *setti
 		if (!texts[i])
 			return report_no_memory(reader->report);
 	}
-	*(const char ***)at(base, option->offset) = texts;
+	*(const char ***)option_field(option, base) = texts;
 	if (option->extra)
-		*(struct conf_place **)at(base, option->extra) = places;
+		*(struct conf_place **)option_extra(option, base) = places;
 	return 0;
 }
 
 static void store_number(const struct option *option, void *base, uint64_t number)
 {
 	if (option->type == OPTION_BYTES)
-		*(uint64_t *)at(base, option->offset) = number;
+		*(uint64_t *)option_field(option, base) = number;
 	else
-		*(uint32_t *)at(base, option->offset) = (uint32_t)number;
+		*(uint32_t *)option_field(option, base) = (uint32_t)number;
 }
 
 static int64_t integer_of(const config_setting_t *setting)
@@ -259,7 +254,7 @@ static int read_money(const struct reader *reader, const config_setting_t *setti
 	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
 		return read_wrong_type(reader, setting, option);
 	complaint = value_parse_money(slice_of(config_setting_get_string(setting)),
-				      at(base, option->offset));
+				      option_field(option, base));
 	return complaint ? wrong(reader, setting, option, complaint) : 0;
 }
 
@@ -268,7 +263,7 @@ static int read_sha256(const struct reader *reader, const config_setting_t *sett
 {
 	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
 		return read_wrong_type(reader, setting, option);
-	if (hash_unhex(slice_of(config_setting_get_string(setting)), at(base, option->offset),
+	if (hash_unhex(slice_of(config_setting_get_string(setting)), option_field(option, base),
 		       SHA256_BYTES) < 0)
 		return wrong(reader, setting, option, "must be 64 hexadecimal digits");
 	return 0;
@@ -336,7 +331,7 @@ int read_value(const struct reader *reader, const config_setting_t *setting,
 	case OPTION_FLAG:
 		if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
 			return read_wrong_type(reader, setting, option);
-		*(bool *)at(base, option->offset) = config_setting_get_bool(setting);
+		*(bool *)option_field(option, base) = config_setting_get_bool(setting);
 		return 0;
 	case OPTION_COUNT:
 	case OPTION_MS:
@@ -377,7 +372,7 @@ static int fallback_texts(const struct reader *reader, const struct option *opti
 		if (!texts[i])
 			return report_no_memory(reader->report);
 	}
-	*(const char ***)at(base, option->offset) = texts;
+	*(const char ***)option_field(option, base) = texts;
 	return 0;
 }
 
@@ -388,7 +383,7 @@ int read_fallback(const struct reader *reader, const struct option *option, void
 
 	switch (option->type) {
 	case OPTION_FLAG:
-		*(bool *)at(base, option->offset) = slice_eq_str(text, "true");
+		*(bool *)option_field(option, base) = slice_eq_str(text, "true");
 		return 0;
 	case OPTION_COUNT:
 	case OPTION_MS:
@@ -399,7 +394,7 @@ int read_fallback(const struct reader *reader, const struct option *option, void
 		store_number(option, base, number);
 		return 0;
 	case OPTION_OWNER:
-		*(enum conf_owner *)at(base, option->offset) =
+		*(enum conf_owner *)option_field(option, base) =
 		    slice_eq_str(text, "live") ? CONF_OWNER_LIVE : CONF_OWNER_FILES;
 		return 0;
 	case OPTION_TEXTS:

@@ -25,7 +25,7 @@ int read_defaults(const struct reader *reader, const struct option_section *sect
 		if (option->type == OPTION_GROUP)
 			r = read_defaults(reader, option->section, base);
 		else if (option->type == OPTION_MONEY)
-			*(int64_t *)((char *)base + option->offset) = -1;
+			*(int64_t *)option_field(option, base) = -1;
 		else if (option->fallback)
 			r = read_fallback(reader, option, base);
 		if (r < 0)
@@ -56,7 +56,7 @@ static int read_nested(const struct reader *reader, const config_setting_t *sett
 	if (!config_setting_is_group(setting))
 		return read_wrong_type(reader, setting, option);
 	if (option->extra)
-		*(bool *)((char *)base + option->extra) = config_setting_length(setting) > 0;
+		*(bool *)option_extra(option, base) = config_setting_length(setting) > 0;
 	return read_rows(reader, setting, option->section, base);
 }
 
@@ -85,10 +85,9 @@ static int missing(const struct reader *reader, const config_setting_t *group,
 }
 
 /* An object's name is known before it is read where its file gives it. */
-static bool named_by_file(const struct option *option, const void *base)
+static bool named_by_file(const struct option *option, void *base)
 {
-	return option->type == OPTION_NAME &&
-	       *(const char *const *)((const char *)base + option->offset);
+	return option->type == OPTION_NAME && *(const char **)option_field(option, base);
 }
 
 static int read_rows(const struct reader *reader, const config_setting_t *group,

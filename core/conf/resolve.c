@@ -261,6 +261,7 @@ static int resolve_kind(struct snapshot *snapshot, const struct kind_row *row,
 			struct objects *objects, struct report *report)
 {
 	size_t first = 0, count = 0;
+	void *conf = &snapshot->conf, *array, *array_count;
 	char *items;
 	int r;
 
@@ -278,8 +279,10 @@ static int resolve_kind(struct snapshot *snapshot, const struct kind_row *row,
 			return r;
 		memcpy(items + i * row->size, (const char *)object + row->source, row->size);
 	}
-	*(const void **)((char *)&snapshot->conf + row->items) = items;
-	*(size_t *)((char *)&snapshot->conf + row->count) = count;
+	array = (char *)conf + row->items;
+	array_count = (char *)conf + row->count;
+	*(const void **)array = items;
+	*(size_t *)array_count = count;
 	return 0;
 }
 

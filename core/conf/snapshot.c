@@ -43,9 +43,10 @@ struct snapshot *snapshot_unref(struct snapshot *snapshot)
 	return NULL;
 }
 
+static_assert(offsetof(struct snapshot, conf) == 0, "a conf is the head of its snapshot");
 struct snapshot *snapshot_of(const struct conf *conf)
 {
-	return container_of(conf, struct snapshot, conf);
+	return (struct snapshot *)conf;
 }
 
 struct conf *conf_ref(struct conf *conf)
