@@ -20,7 +20,7 @@ enum wire_dialect { /* the values of enum tide_dialect */
 struct wire_request {
 	struct slice model_value;    /* with its quotes: what a stage replaces */
 	struct slice model;          /* unescaped text, in the arena or the body */
-	struct slice stream_options; /* the object's span */
+	struct slice stream_options; /* the span of its value, an object or null */
 	struct slice
 	    object_end; /* empty span right before the closing brace: where members are inserted */
 	bool object_empty;
@@ -68,26 +68,59 @@ enum wire_error_class { /* how an error event or body reads, for the decision be
 };
 
 enum {
-	WIRE_CAPTURE_BYTES = 2048, /* of one member or event that is looked into */
+	WIRE_CAPTURE_BYTES = 48, /* of one key, number or short string that is looked at */
+	WIRE_WALK_DEPTH = 8,
+	WIRE_EVENT_NAME_BYTES = 24,
 };
 
-/* Watches an answer that passes through, in pieces of any size. It holds no more than
- * WIRE_CAPTURE_BYTES. */
+/* [private to walk.c] Where a JSON text that comes in pieces stands. */
+struct wire_walk {
+	uint8_t state;
+	uint8_t node;     /* what the value that is read, or comes next, means */
+	uint8_t depth;    /* of the containers in `stack` */
+	uint8_t captured; /* bytes in `capture`, or WALK_TOO_LONG */
+	uint16_t arrays;  /* bit n: stack[n] is an array */
+	bool escaped;     /* the next byte of the string is */
+	uint8_t stack[WIRE_WALK_DEPTH];
+	uint64_t skip_depth; /* of a container that means nothing */
+	char capture[WIRE_CAPTURE_BYTES];
+};
+
+/* [private to watch.c] Where a stream of server-sent events stands. */
+struct wire_lines {
+	uint8_t state;
+	bool after_cr;
+	bool pending;  /* the event has a field already */
+	bool has_data; /* and one of them is data */
+	uint8_t field_len, name_len;
+	uint8_t done_len; /* bytes of "[DONE]" that the data begins with */
+	char field[8];
+	char name[WIRE_EVENT_NAME_BYTES]; /* of the event */
+};
+
+/* Watches an answer that passes through, in pieces of any size. It keeps no more of it than this
+ * struct has room for, so that no event and no body is too long. */
 struct wire_watch {
 	enum wire_dialect dialect;
 	bool stream;
 	/* what was seen so far */
 	struct wire_usage usage;
-	bool content;                /* a content token or tool call has begun */
-	bool terminal;               /* [DONE], message_stop, or the end of the JSON object */
+	bool content;  /* a content token or tool call has begun; a whole answer: its first byte */
+	bool terminal; /* [DONE], message_stop, an error event, or the end of the JSON object */
 	enum wire_error_class error; /* an error event, or an error body */
-	bool too_long;               /* one event was over the bound and was not looked into */
-	uint64_t content_bytes;      /* of text and arguments so far, for estimates */
+	uint64_t content_bytes;      /* of text and arguments as they are written, for estimates */
 	uint64_t events;
 	/* [private] */
-	uint8_t state[64];
-	uint32_t captured;
-	char capture[WIRE_CAPTURE_BYTES];
+	const struct walk_grammar *grammar;
+	struct wire_walk walk;
+	struct wire_lines lines;
+	int64_t counts[8]; /* as the provider says them, by the dialect's own index; -1 unknown */
+	bool finished;     /* a choice has told its finish_reason */
+	struct {
+		uint8_t kind;
+		bool usage, choice, error;
+		uint8_t error_type, error_code; /* enum wire_error_class */
+	} event;                                /* the object that is being read */
 };
 
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream);
@@ -101,12 +134,15 @@ bool wire_watch_at_boundary(const struct wire_watch *watch);
  * event. `emit` is called with what goes on, before it returns. */
 struct wire_strip {
 	struct buffer held;
+	/* [private] of the line at the end of what was fed */
+	bool line_begun, after_cr, dropped_cr;
 };
 void wire_strip_init(struct wire_strip *strip);
 void wire_strip_fini(struct wire_strip *strip);
+/* -ENOMEM; -EMSGSIZE when one event is over 8 MiB. All that was fed has then been emitted, and the
+ * strip is at its end. */
 int wire_strip_feed(struct wire_strip *strip, struct slice data,
-		    void (*emit)(void *user, struct slice data),
-		    void *user); /* -ENOMEM; -EMSGSIZE when one event is over 8 MiB */
+		    void (*emit)(void *user, struct slice data), void *user);
 struct slice
 wire_strip_rest(const struct wire_strip *strip); /* what is held at the end of the answer */
 

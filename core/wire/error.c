@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our own errors in the dialects' shapes, so that an SDK throws what it would throw at the
+ * provider's (platform.openai.com/docs/guides/error-codes, docs.anthropic.com/en/api/errors). */
+#include "wire/wire.h"
+
+#include "base/cleanup.h"
+
+static const struct {
+	int status;
+	const char *chat, *messages;
+} types[] = {
+	{ 400, "invalid_request_error", "invalid_request_error" },
+	{ 401, "invalid_request_error", "authentication_error" },
+	{ 402, "insufficient_quota", "billing_error" },
+	{ 403, "permission_error", "permission_error" },
+	{ 404, "invalid_request_error", "not_found_error" },
+	{ 405, "invalid_request_error", "invalid_request_error" },
+	{ 408, "timeout_error", "timeout_error" },
+	{ 413, "invalid_request_error", "request_too_large" },
+	{ 422, "invalid_request_error", "invalid_request_error" },
+	{ 429, "rate_limit_error", "rate_limit_error" },
+	{ 503, "service_unavailable", "overloaded_error" },
+	{ 504, "timeout_error", "timeout_error" },
+	{ 529, "service_unavailable", "overloaded_error" },
+};
+
+static const char *type_of(enum wire_dialect dialect, int status)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (types[i].status == status)
+			return dialect == WIRE_OPENAI_CHAT ? types[i].chat : types[i].messages;
+	}
+	if (status < 500)
+		return "invalid_request_error";
+	return dialect == WIRE_OPENAI_CHAT ? "server_error" : "api_error";
+}
+
+static void append_or_null(struct buffer *out, const char *text)
+{
+	if (text)
+		buffer_append_json(out, slice_of(text));
+	else
+		buffer_append_str(out, "null");
+}
+
+static void append_head(const char *frame, enum wire_dialect dialect,
+			const struct wire_error *error, struct buffer *out)
+{
+	buffer_append_str(out, frame);
+	buffer_append_str(out, "\"type\":");
+	append_or_null(out, type_of(dialect, error->status));
+	buffer_append_str(out, ",\"message\":");
+	buffer_append_json(out, slice_of(error->message ? error->message : "unknown error"));
+}
+
+void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, struct buffer *out)
+{
+	if (dialect == WIRE_ANTHROPIC_MESSAGES) {
+		append_head("{\"type\":\"error\",\"error\":{", dialect, error, out);
+		buffer_append_str(out, "}}");
+		return;
+	}
+	append_head("{\"error\":{", dialect, error, out);
+	buffer_append_str(out, ",\"param\":");
+	append_or_null(out, error->param);
+	buffer_append_str(out, ",\"code\":");
+	append_or_null(out, error->code);
+	buffer_append_str(out, "}}");
+}
+
+void wire_error_event(enum wire_dialect dialect, const struct wire_error *error, bool inside_event,
+		      struct buffer *out)
+{
+	/* An SDK of Anthropic's passes over events whose names it does not know: so the torn one is
+	 * renamed, and its data is never parsed. */
+	if (inside_event)
+		buffer_append_str(out, dialect == WIRE_ANTHROPIC_MESSAGES ? "\nevent: torn\n\n"
+									  : "\n\n");
+	if (dialect == WIRE_ANTHROPIC_MESSAGES)
+		buffer_append_str(out, "event: error\n");
+	buffer_append_str(out, "data: ");
+	wire_error_body(dialect, error, out);
+	buffer_append_str(out, "\n\n");
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of models in the dialects' shapes. Nobody knows when a configured name was made, so that
+ * the dates are the epoch, as Anthropic's reference has it for unknown ones. */
+#include "wire/wire.h"
+
+void wire_models_begin(enum wire_dialect dialect, struct buffer *out)
+{
+	buffer_append_str(out, dialect == WIRE_OPENAI_CHAT ? "{\"object\":\"list\",\"data\":["
+							   : "{\"data\":[");
+}
+
+void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice owner, bool first,
+		     struct buffer *out)
+{
+	if (!first)
+		buffer_append_char(out, ',');
+	if (dialect == WIRE_OPENAI_CHAT) {
+		buffer_append_str(out, "{\"id\":");
+		buffer_append_json(out, id);
+		buffer_append_str(out, ",\"object\":\"model\",\"created\":0,\"owned_by\":");
+		buffer_append_json(out, owner);
+	} else {
+		buffer_append_str(out, "{\"type\":\"model\",\"id\":");
+		buffer_append_json(out, id);
+		buffer_append_str(out, ",\"display_name\":");
+		buffer_append_json(out, id);
+		buffer_append_str(out, ",\"created_at\":\"1970-01-01T00:00:00Z\"");
+	}
+	buffer_append_char(out, '}');
+}
+
+static void append_id(struct buffer *out, const char *key, struct slice id)
+{
+	buffer_append_str(out, key);
+	if (id.ptr)
+		buffer_append_json(out, id);
+	else
+		buffer_append_str(out, "null");
+}
+
+void wire_models_end(enum wire_dialect dialect, struct slice first_id, struct slice last_id,
+		     struct buffer *out)
+{
+	buffer_append_char(out, ']');
+	if (dialect == WIRE_ANTHROPIC_MESSAGES) {
+		append_id(out, ",\"has_more\":false,\"first_id\":", first_id);
+		append_id(out, ",\"last_id\":", last_id);
+	}
+	buffer_append_char(out, '}');
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one look at a request's body: one strict scan, no tree. What we read we check; what we do not
+ * read is the provider's to judge. */
+#include "wire/wire.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+
+enum {
+	MODEL_BYTES = 256,
+};
+
+enum take {
+	TAKE_MODEL,
+	TAKE_STREAM,
+	TAKE_STREAM_OPTIONS,
+	TAKE_MESSAGES,
+	TAKE_INPUT, /* other members whose bytes the model reads */
+	TAKE_MAX_OUTPUT,
+	TAKE_CHOICES,
+};
+
+/* The members that we read, by dialect. */
+static const struct row {
+	const char *key;
+	unsigned dialects; /* bit 1 << enum wire_dialect */
+	enum take take;
+} rows[] = {
+	{ "model", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_MODEL },
+	{ "messages", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_MESSAGES },
+	{ "stream", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_STREAM },
+	{ "max_tokens", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_MAX_OUTPUT },
+	{ "tools", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_INPUT },
+	{ "system", 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_INPUT },
+	{ "response_format", 1u << WIRE_OPENAI_CHAT, TAKE_INPUT },
+	{ "stream_options", 1u << WIRE_OPENAI_CHAT, TAKE_STREAM_OPTIONS },
+	{ "max_completion_tokens", 1u << WIRE_OPENAI_CHAT, TAKE_MAX_OUTPUT },
+	{ "n", 1u << WIRE_OPENAI_CHAT, TAKE_CHOICES },
+};
+
+struct reading {
+	struct arena *arena;
+	struct wire_request *request;
+	struct error *error;
+	size_t input_bytes;
+	bool messages;
+};
+
+static bool key_is(const struct json_member *member, const char *name)
+{
+	char text[32];
+	int len;
+
+	if (!memchr(member->key.ptr, '\\', member->key.len))
+		return slice_eq_str(member->key, name);
+	/* With its quotes around it, the key is a string. */
+	len = json_to_text(slice_span(member->key.ptr - 1, member->key.ptr + member->key.len + 1),
+			   text, sizeof(text));
+	return len >= 0 && slice_eq_str((struct slice){ text, (size_t)len }, name);
+}
+
+static const struct row *find_row(enum wire_dialect dialect, const struct json_member *member)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].dialects & 1u << dialect && key_is(member, rows[i].key))
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static int take_model(struct reading *reading, const struct json_member *member)
+{
+	struct slice text = { member->value.ptr + 1, member->value.len - 2 };
+	char *copy;
+	int len;
+
+	if (member->type != JSON_SCAN_STRING)
+		return error_set(reading->error, -EINVAL, "model must be a string");
+	if (memchr(text.ptr, '\\', text.len)) {
+		copy = arena_alloc(reading->arena, text.len + 1);
+		if (!copy)
+			return error_set(reading->error, -ENOMEM, "out of memory");
+		len = json_to_text(member->value, copy, text.len + 1);
+		text = (struct slice){ copy, len > 0 ? (size_t)len : 0 };
+	}
+	if (text.len == 0 || text.len > MODEL_BYTES)
+		return error_set(reading->error, -EINVAL, "model must have 1 to %d bytes",
+				 MODEL_BYTES);
+	for (size_t i = 0; i < text.len; i++) {
+		if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
+			return error_set(reading->error, -EINVAL,
+					 "model must have no control characters");
+	}
+	reading->request->model_value = member->value;
+	reading->request->model = text;
+	return 0;
+}
+
+static int take_boolean(struct reading *reading, const struct json_member *member, const char *name,
+			bool *ret)
+{
+	if (member->type != JSON_SCAN_TRUE && member->type != JSON_SCAN_FALSE &&
+	    member->type != JSON_SCAN_NULL)
+		return error_set(reading->error, -EINVAL, "%s must be true or false", name);
+	*ret = member->type == JSON_SCAN_TRUE;
+	return 0;
+}
+
+static int take_positive(struct reading *reading, const struct json_member *member,
+			 const char *name, int64_t *ret)
+{
+	int64_t value;
+
+	if (member->type == JSON_SCAN_NULL)
+		return 0;
+	if (member->type != JSON_SCAN_NUMBER || json_to_i64(member->value, &value) < 0 || value < 1)
+		return error_set(reading->error, -EINVAL, "%s must be a whole number from 1", name);
+	*ret = value;
+	return 0;
+}
+
+static int take_stream_options(struct reading *reading, const struct json_member *member)
+{
+	struct wire_request *request = reading->request;
+	struct json_member usage;
+
+	if (member->type != JSON_SCAN_OBJECT && member->type != JSON_SCAN_NULL)
+		return error_set(reading->error, -EINVAL, "stream_options must be an object");
+	request->stream_options = member->value;
+	if (member->type == JSON_SCAN_OBJECT && json_find(member->value, "include_usage", &usage))
+		return take_boolean(reading, &usage, "stream_options.include_usage",
+				    &request->include_usage);
+	return 0;
+}
+
+static int take_messages(struct reading *reading, const struct json_member *member)
+{
+	struct slice at = { member->value.ptr + 1, member->value.len - 2 };
+
+	if (member->type != JSON_SCAN_ARRAY)
+		return error_set(reading->error, -EINVAL, "messages must be an array");
+	while (at.len > 0 && memchr(" \t\r\n", at.ptr[0], 4))
+		at = slice_skip(at, 1);
+	if (at.len == 0)
+		return error_set(reading->error, -EINVAL, "messages must not be empty");
+	reading->messages = true;
+	reading->input_bytes += member->value.len;
+	return 0;
+}
+
+static int take_member(struct reading *reading, const struct row *row,
+		       const struct json_member *member)
+{
+	struct wire_request *request = reading->request;
+
+	switch (row->take) {
+	case TAKE_MODEL:
+		return take_model(reading, member);
+	case TAKE_STREAM:
+		return take_boolean(reading, member, row->key, &request->stream);
+	case TAKE_STREAM_OPTIONS:
+		return take_stream_options(reading, member);
+	case TAKE_MESSAGES:
+		return take_messages(reading, member);
+	case TAKE_INPUT:
+		reading->input_bytes += member->value.len;
+		return 0;
+	case TAKE_MAX_OUTPUT:
+		return take_positive(reading, member, row->key, &request->max_output);
+	case TAKE_CHOICES:
+		return take_positive(reading, member, row->key, &request->choices);
+	}
+	return 0;
+}
+
+static struct slice closing_brace(struct slice body)
+{
+	const char *at = body.ptr + body.len - 1;
+
+	while (*at != '}')
+		at--;
+	return (struct slice){ at, 0 };
+}
+
+int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena *arena,
+		      struct wire_request *ret, struct error *error)
+{
+	struct json_member members[JSON_MEMBERS_MAX];
+	struct wire_request request = { .choices = 1 };
+	struct reading reading = { arena, &request, error, 0, false };
+	struct error cause = { 0 };
+	int count = json_scan_object(body, members, ARRAY_SIZE(members), &cause);
+
+	if (count < 0)
+		return error_set(error, -EINVAL, "The body is not a JSON object as it must be: %s",
+				 cause.message);
+	for (int i = 0; i < count; i++) {
+		const struct row *row = find_row(dialect, &members[i]);
+		int r = row ? take_member(&reading, row, &members[i]) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	if (!request.model.ptr)
+		return error_set(error, -EINVAL, "model is missing");
+	if (!reading.messages)
+		return error_set(error, -EINVAL, "messages is missing");
+	request.object_end = closing_brace(body);
+	request.object_empty = count == 0;
+	request.input_estimate = reading.input_bytes < 4 ? 1 : (int64_t)(reading.input_bytes / 4);
+	*ret = request;
+	return 0;
+}

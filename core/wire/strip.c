@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking the one usage-only chunk out of a chat stream. Whole events that came at once go on
+ * uncopied; only the beginning of an event is held. */
+#include "wire/wire.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "wire/sse.h"
+
+enum {
+	STRIP_EVENT_BYTES = 8 << 20,
+};
+
+typedef void (*emit_fn)(void *user, struct slice data);
+
+void wire_strip_init(struct wire_strip *strip)
+{
+	*strip = (struct wire_strip){ 0 };
+}
+
+void wire_strip_fini(struct wire_strip *strip)
+{
+	buffer_fini(&strip->held);
+	*strip = (struct wire_strip){ 0 };
+}
+
+struct slice wire_strip_rest(const struct wire_strip *strip)
+{
+	return buffer_slice(&strip->held);
+}
+
+/* Data of an event's first data line. */
+static struct slice first_data(struct slice event)
+{
+	const char *at = event.ptr, *end = event.ptr + event.len;
+
+	while (at < end) {
+		const char *stop = sse_line_end(at, end);
+		struct slice line = slice_span(at, stop);
+
+		if (slice_starts(line, SLICE("data:")))
+			return slice_skip(line, strlen("data:"));
+		at = stop < end ? stop + 1 : end;
+	}
+	return (struct slice){ 0 };
+}
+
+static bool empty_array(struct slice value)
+{
+	for (size_t i = 1; i + 1 < value.len; i++) {
+		if (!memchr(" \t", value.ptr[i], 2))
+			return false;
+	}
+	return value.len >= 2 && value.ptr[0] == '[';
+}
+
+/* Cheap to say no: other chunks have choices. */
+static bool maybe_usage_only(struct slice data)
+{
+	static const struct slice key = { "\"choices\"", 9 };
+	const char *end = data.ptr + data.len, *at;
+
+	if (data.len == 0)
+		return false;
+	at = memmem(data.ptr, data.len, key.ptr, key.len);
+	if (!at)
+		return false;
+	at += key.len;
+	while (at < end && memchr(": \t[", *at, 4))
+		at++;
+	return at < end && *at == ']';
+}
+
+static bool usage_only(struct slice event)
+{
+	struct slice data = first_data(event);
+	struct json_member members[32];
+	bool no_choices = false, usage = false;
+	int count;
+
+	if (!maybe_usage_only(data))
+		return false;
+	count = json_scan_object(data, members, ARRAY_SIZE(members), NULL);
+	for (int i = 0; i < count; i++) {
+		if (slice_eq_str(members[i].key, "choices"))
+			no_choices = empty_array(members[i].value);
+		else if (slice_eq_str(members[i].key, "usage"))
+			usage = members[i].type == JSON_SCAN_OBJECT;
+	}
+	return no_choices && usage;
+}
+
+/* The end of the event that goes on at `at`, behind its empty line; NULL when it does not end here.
+ */
+static const char *event_end(struct wire_strip *strip, const char *at, const char *end)
+{
+	while (at < end) {
+		const char *stop;
+		bool empty;
+
+		if (strip->after_cr && *at == '\n') {
+			strip->after_cr = false;
+			at++;
+			continue;
+		}
+		strip->after_cr = false;
+		stop = sse_line_end(at, end);
+		empty = stop == at && !strip->line_begun;
+		strip->line_begun = stop == end;
+		if (stop == end)
+			return NULL;
+		at = stop + 1;
+		if (*stop == '\r' && at < end && *at == '\n')
+			at++;
+		else
+			strip->after_cr = *stop == '\r';
+		if (empty)
+			return at;
+	}
+	return NULL;
+}
+
+static void emit_some(const char *at, const char *stop, emit_fn emit, void *user)
+{
+	if (at < stop)
+		emit(user, slice_span(at, stop));
+}
+
+/* Both failures leave `held` as it was. */
+static int hold(struct wire_strip *strip, const char *at, const char *stop)
+{
+	size_t len = (size_t)(stop - at);
+
+	if (strip->held.len + len > STRIP_EVENT_BYTES)
+		return -EMSGSIZE;
+	buffer_append(&strip->held, at, len);
+	return strip->held.failed ? -ENOMEM : 0;
+}
+
+static void release_held(struct wire_strip *strip, emit_fn emit, void *user)
+{
+	if (strip->held.len > 0)
+		emit(user, buffer_slice(&strip->held));
+	buffer_clear(&strip->held);
+}
+
+/* The held event is whole. */
+static void judge_held(struct wire_strip *strip, emit_fn emit, void *user)
+{
+	if (!usage_only(buffer_slice(&strip->held))) {
+		release_held(strip, emit, user);
+		return;
+	}
+	buffer_clear(&strip->held);
+	strip->dropped_cr = strip->after_cr;
+}
+
+/* The line feed behind a dropped event's last carriage return belongs to it. */
+static const char *skip_dropped(struct wire_strip *strip, const char *at, const char *end)
+{
+	if (!strip->dropped_cr || at == end)
+		return at;
+	strip->dropped_cr = false;
+	if (*at != '\n')
+		return at;
+	strip->after_cr = false;
+	return at + 1;
+}
+
+int wire_strip_feed(struct wire_strip *strip, struct slice data, emit_fn emit, void *user)
+{
+	const char *end = data.ptr + data.len;
+	const char *at = skip_dropped(strip, data.ptr, end);
+	const char *kept = at; /* from here to `at` goes on as it is */
+
+	while (at < end) {
+		const char *stop = event_end(strip, at, end);
+
+		if (!stop || strip->held.len > 0) {
+			int r;
+
+			emit_some(kept, at, emit, user);
+			r = hold(strip, at, stop ? stop : end);
+			if (r < 0) {
+				release_held(strip, emit, user);
+				emit_some(at, end, emit, user);
+				return r;
+			}
+			if (!stop)
+				return 0;
+			judge_held(strip, emit, user);
+			kept = stop;
+		} else if (usage_only(slice_span(at, stop))) {
+			emit_some(kept, at, emit, user);
+			strip->dropped_cr = strip->after_cr;
+			kept = stop;
+		}
+		at = stop;
+	}
+	emit_some(kept, at, emit, user);
+	return 0;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The walk. Each step takes bytes while the state lasts, so that the loop turns once a token and
+ * not once a byte. */
+#include "wire/walk.h"
+
+enum state {
+	BETWEEN, /* before a root object */
+	KEY_OR_END,
+	KEY,
+	VALUE,
+	STRING,
+	SCALAR,
+	SKIP, /* inside a container that means nothing */
+	SKIP_STRING,
+};
+
+enum {
+	SHORT_RUN = 16, /* most keys and strings end within; a call of memchr costs as much */
+};
+
+void walk_reset(struct wire_walk *walk)
+{
+	walk->state = BETWEEN;
+	walk->depth = 0;
+	walk->captured = 0;
+}
+
+static const char *find_quote(const char *at, const char *end)
+{
+	const char *near = end - at > SHORT_RUN ? at + SHORT_RUN : end;
+
+	while (at < near && *at != '"')
+		at++;
+	if (at < near || at == end)
+		return at;
+	at = memchr(at, '"', (size_t)(end - at));
+	return at ? at : end;
+}
+
+/* The quote that ends the string which goes on at `at`, or `end`. A quote is escaped when an odd
+ * number of backslashes stands before it. */
+static const char *string_end(const char *at, const char *end, bool *escaped)
+{
+	if (*escaped && at < end) {
+		*escaped = false;
+		at++;
+	}
+	for (;;) {
+		const char *quote = find_quote(at, end), *back = quote;
+
+		while (back > at && back[-1] == '\\')
+			back--;
+		if (quote == end) {
+			*escaped = (quote - back) & 1;
+			return end;
+		}
+		if (((quote - back) & 1) == 0)
+			return quote;
+		at = quote + 1;
+	}
+}
+
+/* Collects what may be split: true with the whole of it once it is complete and not too long. */
+static bool collect(struct wire_walk *walk, const char *at, const char *stop, bool complete,
+		    struct slice *ret)
+{
+	size_t len = (size_t)(stop - at);
+
+	if (walk->captured == WALK_TOO_LONG || len > sizeof(walk->capture) - walk->captured) {
+		walk->captured = WALK_TOO_LONG;
+		return false;
+	}
+	if (complete && walk->captured == 0) {
+		*ret = slice_span(at, stop);
+		return true;
+	}
+	memcpy(walk->capture + walk->captured, at, len);
+	walk->captured = (uint8_t)(walk->captured + len);
+	*ret = (struct slice){ walk->capture, walk->captured };
+	return complete;
+}
+
+static void tell(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
+{
+	watch->grammar->on(watch, node, what, text);
+}
+
+static void tell_piece(struct wire_watch *watch, const char *at, const char *stop)
+{
+	uint8_t node = watch->walk.node;
+
+	if (at < stop && watch->grammar->nodes[node].flags & WALK_PIECES)
+		tell(watch, node, WALK_PIECE, slice_span(at, stop));
+}
+
+static void value_done(struct wire_watch *watch)
+{
+	struct wire_walk *walk = &watch->walk;
+	uint8_t top = walk->stack[walk->depth - 1];
+
+	if (walk->arrays >> (walk->depth - 1) & 1) {
+		walk->node = watch->grammar->nodes[top].element;
+		walk->state = VALUE;
+		return;
+	}
+	walk->state = KEY_OR_END;
+}
+
+static void open_container(struct wire_watch *watch, bool array)
+{
+	struct wire_walk *walk = &watch->walk;
+	const struct walk_node *node = &watch->grammar->nodes[walk->node];
+	uint8_t opened = walk->node;
+
+	if (walk->depth == WIRE_WALK_DEPTH || (array ? !node->element : !node->keys)) {
+		walk->skip_depth = 1;
+		walk->state = SKIP;
+		return;
+	}
+	walk->stack[walk->depth] = opened;
+	walk->arrays =
+	    (uint16_t)((walk->arrays & ~(1u << walk->depth)) | (unsigned)array << walk->depth);
+	walk->depth++;
+	value_done(watch);
+	tell(watch, opened, WALK_OPEN, (struct slice){ 0 });
+}
+
+static void close_container(struct wire_watch *watch)
+{
+	struct wire_walk *walk = &watch->walk;
+	uint8_t closed = walk->stack[--walk->depth];
+
+	if (walk->depth == 0)
+		walk->state = BETWEEN;
+	else
+		value_done(watch);
+	tell(watch, closed, WALK_CLOSE, (struct slice){ 0 });
+}
+
+static const char *step_between(struct wire_watch *watch, const char *at, const char *end)
+{
+	at = memchr(at, '{', (size_t)(end - at));
+	if (!at)
+		return end;
+	watch->walk.node = WALK_ROOT;
+	open_container(watch, false);
+	return at + 1;
+}
+
+static const char *step_key_or_end(struct wire_watch *watch, const char *at, const char *end)
+{
+	for (; at < end; at++) {
+		if (*at == '"') {
+			watch->walk.state = KEY;
+			watch->walk.captured = 0;
+			watch->walk.escaped = false;
+			return at + 1;
+		}
+		if (*at == '}' || *at == ']') {
+			close_container(watch);
+			return at + 1;
+		}
+	}
+	return end;
+}
+
+static uint8_t find_key(const struct walk_node *node, struct slice name)
+{
+	for (const struct walk_key *key = node->keys; key->name; key++) {
+		if (key->len == name.len && memcmp(key->name, name.ptr, name.len) == 0)
+			return key->node;
+	}
+	return WALK_NONE;
+}
+
+static const char *step_key(struct wire_watch *watch, const char *at, const char *end)
+{
+	struct wire_walk *walk = &watch->walk;
+	const char *quote = string_end(at, end, &walk->escaped);
+	struct slice name;
+	bool whole = collect(walk, at, quote, quote < end, &name);
+
+	if (quote == end)
+		return end;
+	walk->node = WALK_NONE;
+	if (whole)
+		walk->node = find_key(&watch->grammar->nodes[walk->stack[walk->depth - 1]], name);
+	walk->state = VALUE;
+	return quote + 1;
+}
+
+static const char *step_value(struct wire_watch *watch, const char *at, const char *end)
+{
+	for (; at < end; at++) {
+		switch (*at) {
+		case ' ':
+		case '\t':
+		case '\r':
+		case '\n':
+		case ':':
+		case ',':
+			continue;
+		case '"':
+			watch->walk.state = STRING;
+			watch->walk.captured = 0;
+			watch->walk.escaped = false;
+			return at + 1;
+		case '{':
+		case '[':
+			open_container(watch, *at == '[');
+			return at + 1;
+		case '}':
+		case ']':
+			close_container(watch);
+			return at + 1;
+		default:
+			watch->walk.state = SCALAR;
+			watch->walk.captured = 0;
+			return at;
+		}
+	}
+	return end;
+}
+
+static const char *step_string(struct wire_watch *watch, const char *at, const char *end)
+{
+	struct wire_walk *walk = &watch->walk;
+	uint8_t node = walk->node;
+	const char *quote = string_end(at, end, &walk->escaped);
+	struct slice text;
+
+	tell_piece(watch, at, quote);
+	if (watch->grammar->nodes[node].flags & WALK_CAPTURE &&
+	    collect(walk, at, quote, quote < end, &text))
+		tell(watch, node, WALK_TEXT, text);
+	if (quote == end)
+		return end;
+	value_done(watch);
+	return quote + 1;
+}
+
+static bool ends_scalar(char c)
+{
+	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static const char *step_scalar(struct wire_watch *watch, const char *at, const char *end)
+{
+	struct wire_walk *walk = &watch->walk;
+	uint8_t node = walk->node;
+	const char *stop = at;
+	struct slice text;
+
+	while (stop < end && !ends_scalar(*stop))
+		stop++;
+	if (watch->grammar->nodes[node].flags & WALK_CAPTURE &&
+	    collect(walk, at, stop, stop < end, &text))
+		tell(watch, node, WALK_SCALAR, text);
+	if (stop < end)
+		value_done(watch);
+	return stop;
+}
+
+static const char *step_skip(struct wire_watch *watch, const char *at, const char *end)
+{
+	struct wire_walk *walk = &watch->walk;
+	const char *start = at;
+
+	while (at < end && walk->state == SKIP && walk->skip_depth > 0) {
+		char c = *at++;
+
+		if (c == '"') {
+			walk->state = SKIP_STRING;
+			walk->escaped = false;
+		} else if (c == '{' || c == '[') {
+			walk->skip_depth++;
+		} else if (c == '}' || c == ']') {
+			walk->skip_depth--;
+		}
+	}
+	tell_piece(watch, start, at);
+	if (walk->skip_depth == 0)
+		value_done(watch);
+	return at;
+}
+
+static const char *step_skip_string(struct wire_watch *watch, const char *at, const char *end)
+{
+	const char *quote = string_end(at, end, &watch->walk.escaped);
+
+	tell_piece(watch, at, quote);
+	if (quote == end)
+		return end;
+	watch->walk.state = SKIP;
+	return quote + 1;
+}
+
+void walk_feed(struct wire_watch *watch, const char *at, const char *end)
+{
+	while (at < end) {
+		switch ((enum state)watch->walk.state) {
+		case BETWEEN:
+			at = step_between(watch, at, end);
+			break;
+		case KEY_OR_END:
+			at = step_key_or_end(watch, at, end);
+			break;
+		case KEY:
+			at = step_key(watch, at, end);
+			break;
+		case VALUE:
+			at = step_value(watch, at, end);
+			break;
+		case STRING:
+			at = step_string(watch, at, end);
+			break;
+		case SCALAR:
+			at = step_scalar(watch, at, end);
+			break;
+		case SKIP:
+			at = step_skip(watch, at, end);
+			break;
+		case SKIP_STRING:
+			at = step_skip_string(watch, at, end);
+			break;
+		}
+	}
+}

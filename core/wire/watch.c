@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The watch: lines of a stream, whose data go to the walk, or one document, which all does. */
+#include "wire/watch.h"
+
+#include "base/cleanup.h"
+#include "wire/sse.h"
+
+enum line_state {
+	LINE_START,
+	LINE_FIELD, /* in a field's name */
+	LINE_DATA,
+	LINE_NAME,  /* the event's */
+	LINE_OTHER, /* a comment or a field that means nothing here */
+};
+
+enum {
+	NOT_DONE = UINT8_MAX,
+	COUNT_DIGITS = 12, /* a million million tokens */
+};
+
+static const struct slice data_field = { "data", 4 }, name_field = { "event", 5 },
+			  done = { "[DONE]", 6 };
+
+void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream)
+{
+	*watch = (struct wire_watch){
+		.dialect = dialect,
+		.stream = stream,
+		.usage = { false, false, -1, -1, -1, -1, -1, -1 },
+		.grammar =
+		    dialect == WIRE_OPENAI_CHAT ? &wire_chat_grammar : &wire_messages_grammar,
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(watch->counts); i++)
+		watch->counts[i] = -1;
+	walk_reset(&watch->walk);
+}
+
+static bool all_digits(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return false;
+	}
+	return text.len > 0;
+}
+
+static bool number_like(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (!memchr("0123456789+-.eE", text.ptr[i], 15))
+			return false;
+	}
+	return text.len > 0;
+}
+
+void watch_count(struct slice number, int64_t *ret)
+{
+	int64_t value = 0;
+
+	if (number.len <= COUNT_DIGITS && all_digits(number)) {
+		for (size_t i = 0; i < number.len; i++)
+			value = value * 10 + (number.ptr[i] - '0');
+		*ret = value;
+		return;
+	}
+	if (number_like(number) && json_to_i64(number, &value) == 0 && value >= 0 &&
+	    value < 1000000000000)
+		*ret = value;
+}
+
+enum wire_error_class watch_error_class(struct slice text)
+{
+	static const struct {
+		const char *name;
+		enum wire_error_class class;
+	} rows[] = {
+		/* OpenAI, Anthropic, and servers that speak their dialects */
+		{ "overloaded_error", WIRE_ERROR_OVERLOADED },
+		{ "overloaded", WIRE_ERROR_OVERLOADED },
+		{ "engine_overloaded", WIRE_ERROR_OVERLOADED },
+		{ "service_unavailable", WIRE_ERROR_OVERLOADED },
+		{ "service_unavailable_error", WIRE_ERROR_OVERLOADED },
+		{ "503", WIRE_ERROR_OVERLOADED },
+		{ "529", WIRE_ERROR_OVERLOADED },
+		{ "rate_limit_exceeded", WIRE_ERROR_RATE_LIMIT },
+		{ "rate_limit_error", WIRE_ERROR_RATE_LIMIT },
+		{ "tokens", WIRE_ERROR_RATE_LIMIT },
+		{ "requests", WIRE_ERROR_RATE_LIMIT },
+		{ "429", WIRE_ERROR_RATE_LIMIT },
+		{ "insufficient_quota", WIRE_ERROR_QUOTA },
+		{ "billing_error", WIRE_ERROR_QUOTA },
+		{ "billing_hard_limit_reached", WIRE_ERROR_QUOTA },
+		{ "402", WIRE_ERROR_QUOTA },
+		{ "invalid_api_key", WIRE_ERROR_AUTHENTICATION },
+		{ "authentication_error", WIRE_ERROR_AUTHENTICATION },
+		{ "permission_error", WIRE_ERROR_AUTHENTICATION },
+		{ "401", WIRE_ERROR_AUTHENTICATION },
+		{ "403", WIRE_ERROR_AUTHENTICATION },
+		{ "invalid_request_error", WIRE_ERROR_INVALID },
+		{ "request_too_large", WIRE_ERROR_INVALID },
+		{ "not_found_error", WIRE_ERROR_INVALID },
+		{ "BadRequestError", WIRE_ERROR_INVALID },
+		{ "400", WIRE_ERROR_INVALID },
+		{ "404", WIRE_ERROR_INVALID },
+		{ "413", WIRE_ERROR_INVALID },
+		{ "422", WIRE_ERROR_INVALID },
+		{ "server_error", WIRE_ERROR_INTERNAL },
+		{ "internal_error", WIRE_ERROR_INTERNAL },
+		{ "api_error", WIRE_ERROR_INTERNAL },
+		{ "timeout_error", WIRE_ERROR_INTERNAL },
+		{ "500", WIRE_ERROR_INTERNAL },
+		{ "502", WIRE_ERROR_INTERNAL },
+		{ "504", WIRE_ERROR_INTERNAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (slice_eq_str(text, rows[i].name))
+			return rows[i].class;
+	}
+	return WIRE_ERROR_NONE;
+}
+
+void watch_error(struct wire_watch *watch)
+{
+	uint8_t told = watch->event.error_code ? watch->event.error_code : watch->event.error_type;
+
+	watch->error = told ? (enum wire_error_class)told : WIRE_ERROR_INTERNAL;
+	watch->terminal = true;
+}
+
+bool watch_event_named(const struct wire_watch *watch, const char *name)
+{
+	return slice_eq_str((struct slice){ watch->lines.name, watch->lines.name_len }, name);
+}
+
+/* ---- lines ---- */
+
+static void begin_data(struct wire_watch *watch)
+{
+	struct wire_lines *lines = &watch->lines;
+
+	lines->state = LINE_DATA;
+	lines->pending = true;
+	lines->done_len = 0;
+	if (lines->has_data) /* a second data line is parted from the first by a line feed */
+		walk_feed(watch, "\n", "\n" + 1);
+	else
+		watch->events++;
+	lines->has_data = true;
+}
+
+static void begin_field(struct wire_watch *watch)
+{
+	struct wire_lines *lines = &watch->lines;
+	struct slice field = { lines->field, lines->field_len };
+
+	lines->pending = lines->pending || field.len > 0;
+	if (slice_eq(field, data_field)) {
+		begin_data(watch);
+	} else if (slice_eq(field, name_field)) {
+		lines->state = LINE_NAME;
+		lines->name_len = 0;
+	} else {
+		lines->state = LINE_OTHER;
+	}
+}
+
+/* The field's name up to its colon; returns where its value goes on. */
+static const char *take_field(struct wire_watch *watch, const char *at, const char *stop)
+{
+	struct wire_lines *lines = &watch->lines;
+
+	for (; at < stop; at++) {
+		if (*at == ':') {
+			begin_field(watch);
+			return at + 1;
+		}
+		if (lines->field_len < sizeof(lines->field))
+			lines->field[lines->field_len++] = *at;
+	}
+	return stop;
+}
+
+/* The end of a stream is told by data that is no JSON. */
+static void match_done(struct wire_watch *watch, const char *at, const char *stop)
+{
+	struct wire_lines *lines = &watch->lines;
+
+	for (; at < stop && lines->done_len != NOT_DONE; at++) {
+		if (lines->done_len == 0 && *at == ' ')
+			continue;
+		if (*at != done.ptr[lines->done_len]) {
+			lines->done_len = NOT_DONE;
+		} else if (++lines->done_len == done.len) {
+			watch->terminal = watch->terminal || watch->dialect == WIRE_OPENAI_CHAT;
+			lines->done_len = NOT_DONE;
+		}
+	}
+}
+
+static void take_name(struct wire_lines *lines, const char *at, const char *stop)
+{
+	for (; at < stop; at++) {
+		if (lines->name_len == 0 && *at == ' ')
+			continue;
+		if (lines->name_len < sizeof(lines->name))
+			lines->name[lines->name_len++] = *at;
+	}
+}
+
+static void take_line(struct wire_watch *watch, const char *at, const char *stop)
+{
+	struct wire_lines *lines = &watch->lines;
+
+	if (at == stop)
+		return;
+	if (lines->state == LINE_START) {
+		lines->state = LINE_FIELD;
+		lines->field_len = 0;
+		if (stop - at >= 5 && memcmp(at, "data:", 5) == 0) {
+			begin_data(watch);
+			at += 5;
+		}
+	}
+	if (lines->state == LINE_FIELD)
+		at = take_field(watch, at, stop);
+	if (lines->state == LINE_DATA) {
+		match_done(watch, at, stop);
+		walk_feed(watch, at, stop);
+	} else if (lines->state == LINE_NAME) {
+		take_name(lines, at, stop);
+	}
+}
+
+static void end_line(struct wire_watch *watch)
+{
+	struct wire_lines *lines = &watch->lines;
+
+	if (lines->state == LINE_FIELD) /* no colon: a field without a value */
+		begin_field(watch);
+	else if (lines->state == LINE_START) { /* an empty line ends the event */
+		lines->pending = lines->has_data = false;
+		lines->name_len = 0;
+		walk_reset(&watch->walk);
+	}
+	lines->state = LINE_START;
+}
+
+static void feed_lines(struct wire_watch *watch, const char *at, const char *end)
+{
+	struct wire_lines *lines = &watch->lines;
+
+	while (at < end) {
+		const char *stop;
+
+		if (lines->after_cr) {
+			lines->after_cr = false;
+			if (*at == '\n') {
+				at++;
+				continue;
+			}
+		}
+		stop = sse_line_end(at, end);
+		take_line(watch, at, stop);
+		if (stop == end)
+			return;
+		end_line(watch);
+		lines->after_cr = *stop == '\r';
+		at = stop + 1;
+	}
+}
+
+void wire_watch_feed(struct wire_watch *watch, struct slice data)
+{
+	if (data.len == 0)
+		return;
+	if (watch->stream)
+		feed_lines(watch, data.ptr, data.ptr + data.len);
+	else if (!watch->terminal)
+		walk_feed(watch, data.ptr, data.ptr + data.len);
+}
+
+bool wire_watch_at_boundary(const struct wire_watch *watch)
+{
+	return watch->lines.state == LINE_START && !watch->lines.pending;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the dialects of a watch share. */
+#pragma once
+
+#include "wire/walk.h"
+
+extern const struct walk_grammar wire_chat_grammar;     /* chat.c */
+extern const struct walk_grammar wire_messages_grammar; /* messages.c */
+
+/* A token count of the provider's. null, and what no answer can have used, leaves `ret` as it is:
+ * the last word that says something wins. */
+void watch_count(struct slice number, int64_t *ret);
+/* The class of an error's type or code, a name or an HTTP status; WIRE_ERROR_NONE when unknown. */
+enum wire_error_class watch_error_class(struct slice text);
+/* At the end of an event or body that is an error. */
+void watch_error(struct wire_watch *watch);
+/* Whether the event bears this name on its `event:` line. */
+bool watch_event_named(const struct wire_watch *watch, const char *name);
