@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ids grow with time, so that both row tables are appended to at their right edge and need no
- * further index: a request's id is a multiple of eight, and its n-th attempt's id is that plus n.
- * Names are numbers (0 is the empty name). The views `request` and `attempt` are what people and
- * programs read; they keep their columns where tables change. */
+ * further index: a request's id is a multiple of eight, and its n-th attempt's row has that plus n.
+ * The view `attempt` shows both, as `id` and `attempt_id`: join large ledgers by `attempt_id
+ * BETWEEN request.id AND request.id + 7`, which is a search and no scan. Names are numbers (0 is
+ * the empty name). The views `request` and `attempt` are what people and programs read; they keep
+ * their columns where tables change. */
 #include "ledger/schema.h"
 
 #define OUTCOME_TEXT                                                                    \
@@ -56,7 +58,7 @@ static const char first_schema[] =
     " JOIN name p ON p.id = r.provider;"
 
     "CREATE VIEW attempt AS SELECT r.id & ~7 AS id, printf('%016x', r.id & ~7) AS request_id, r.id "
-    "& 7 AS n,"
+    "& 7 AS n, r.id AS attempt_id,"
     " p.text AS provider, m.text AS model, r.status AS status, " OUTCOME_TEXT
     " AS outcome, " USAGE_TEXT
     " AS usage_source, r.price_known AS price_known, r.start_us / 1000.0 AS start_ms,"

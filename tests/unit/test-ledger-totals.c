@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Totals: equal to the rows after many random requests and after a restart; days and months of a zone with summer time,
+ * by the clock alone; names beyond the bound; requests of many attempts. */
+#include "ledger/totals.h"
+
+#include "test-ledger.h"
+
+enum {
+	REQUESTS = 100000,
+};
+
+static void count_rows(const struct ledger_total *total, void *data)
+{
+	(void)total;
+	++*(uint64_t *)data;
+}
+
+/* A request with up to three attempts of any outcome. */
+static void settle_random(struct fixture *fixture, uint64_t *random)
+{
+	struct ledger_names names = { .key = SLICE("key"), .route = SLICE("route") };
+	char tenant[16], feature[16], model[16];
+	uint32_t loop = (uint32_t)(fixture_random(random) % 2);
+	struct ledger_entry *entry;
+
+	snprintf(tenant, sizeof(tenant), "tenant-%d", (int)(fixture_random(random) % 7));
+	snprintf(feature, sizeof(feature), "feature-%d", (int)(fixture_random(random) % 150));
+	names.tenant = slice_of(tenant);
+	names.feature = slice_of(feature);
+	do
+		entry = ledger_open(fixture->ledger, loop, &names, false, fixture_random(random) % 500, 1);
+	while (!entry);
+	for (uint64_t i = fixture_random(random) % 4; i > 0; i--) {
+		struct ledger_attempt *attempt;
+
+		snprintf(model, sizeof(model), "model-%d", (int)(fixture_random(random) % 9));
+		attempt = ledger_attempt_begin(fixture->ledger, entry, SLICE("alpha"), slice_of(model), &fixture_price);
+		attempt->usage_source = (uint8_t)(fixture_random(random) % 4);
+		attempt->outcome = (uint8_t)(fixture_random(random) % LEDGER_CRASHED);
+		attempt->content_bytes = (uint32_t)(fixture_random(random) % 4000);
+		for (int class = 0; class < LEDGER_CLASSES && attempt->usage_source != LEDGER_USAGE_NONE; class++)
+			attempt->usage.tokens[class] = (int64_t)(fixture_random(random) % 100000);
+	}
+	entry->outcome = (uint8_t)(fixture_random(random) % LEDGER_CRASHED);
+	ledger_close(fixture->ledger, loop, entry);
+}
+
+static void check_against_rows(struct fixture *fixture)
+{
+	struct ledger_total total = ledger_totals_sum(fixture->ledger, LEDGER_TOTAL);
+	uint64_t features = 0;
+
+	CHECK_INT(total.requests, fixture_ask(fixture, "SELECT COUNT(*) FROM request"));
+	CHECK_INT(total.requests, REQUESTS);
+	CHECK_INT(total.errors,
+		  fixture_ask(fixture, "SELECT COUNT(*) FROM request WHERE outcome NOT IN ('ok', 'departed')"));
+	CHECK_INT(total.cost_nano, fixture_ask(fixture, "SELECT SUM(cost_nano) FROM request"));
+	CHECK_INT(total.cost_nano, fixture_ask(fixture, "SELECT SUM(cost_nano) FROM attempt"));
+	CHECK_INT(total.cost_nano, fixture_ask(fixture, "SELECT SUM(cost_nano) FROM rollup"));
+	CHECK_INT(total.tokens_in, fixture_ask(fixture, "SELECT SUM(tokens_in) FROM request"));
+	CHECK_INT(total.tokens_in, fixture_ask(fixture, "SELECT SUM(input + cache_read + cache_write + "
+							"cache_write_1h) FROM attempt"));
+	CHECK_INT(total.tokens_cached, fixture_ask(fixture, "SELECT SUM(cache_read) FROM attempt"));
+	CHECK_INT(total.tokens_out, fixture_ask(fixture, "SELECT SUM(output) FROM attempt"));
+	CHECK_INT(fixture_ask(fixture, "SELECT SUM(attempts) FROM rollup"),
+		  fixture_ask(fixture, "SELECT COUNT(*) FROM attempt"));
+	ledger_totals_each(fixture->ledger, LEDGER_BY_FEATURE, LEDGER_TOTAL, count_rows, &features);
+	CHECK_INT(features, 101); /* features_max and "other" */
+	CHECK_INT(fixture_ask(fixture, "SELECT COUNT(DISTINCT feature) FROM request"), 150);
+}
+
+/* A model's requests are attempts. */
+static void check_model(const struct ledger_total *total, void *data)
+{
+	struct fixture *fixture = data;
+	char sql[200];
+
+	snprintf(sql, sizeof(sql), "SELECT COUNT(*) FROM attempt WHERE model = '%s'", total->name);
+	CHECK_INT(total->requests, fixture_ask(fixture, sql));
+	snprintf(sql, sizeof(sql), "SELECT SUM(cost_nano) FROM attempt WHERE model = '%s'", total->name);
+	CHECK_INT(total->cost_nano, fixture_ask(fixture, sql));
+	snprintf(sql, sizeof(sql),
+		 "SELECT COUNT(*) FROM attempt WHERE model = '%s' AND outcome NOT IN ('ok', 'departed')", total->name);
+	CHECK_INT(total->errors, fixture_ask(fixture, sql));
+}
+
+static void test_equal_rows(void)
+{
+	struct fixture fixture;
+	uint64_t random = 42;
+
+	fixture_prepare(&fixture, "rows");
+	fixture_open(&fixture);
+	for (int i = 0; i < REQUESTS; i++)
+		settle_random(&fixture, &random);
+	fixture_wait(&fixture, 0);
+	check_against_rows(&fixture);
+	ledger_totals_each(fixture.ledger, LEDGER_BY_MODEL, LEDGER_TOTAL, check_model, &fixture);
+	fixture_close(&fixture);
+	fixture_open(&fixture);
+	check_against_rows(&fixture);
+	ledger_totals_each(fixture.ledger, LEDGER_BY_MODEL, LEDGER_TOTAL, check_model, &fixture);
+	fixture_fini(&fixture);
+}
+
+/* Seconds since the epoch. */
+enum {
+	BERLIN_SUMMER_DAY = 1785621600, /* 2026-08-02 00:00 in Berlin is 22:00 UTC the day before */
+	BERLIN_MONTH_END = 1793487600,	/* 2026-11-01 00:00 in Berlin, in winter time: 23:00 UTC */
+};
+
+static int64_t cost_in(struct totals *totals, enum ledger_period period)
+{
+	int64_t cost;
+
+	pthread_mutex_lock(&totals->lock);
+	cost = totals->sum.sums[period].cost_nano;
+	pthread_mutex_unlock(&totals->lock);
+	return cost;
+}
+
+static void spend(struct totals *totals, int64_t start_s, int64_t now_s, int64_t cost_nano)
+{
+	struct totals_change change = { .start_s = start_s, .request = { .cost_nano = cost_nano, .requests = 1 } };
+
+	change.rows[LEDGER_BY_TENANT] = totals_row(totals, LEDGER_BY_TENANT, SLICE("acme"));
+	CHECK(change.rows[LEDGER_BY_TENANT]);
+	totals_apply(totals, &change, 1, now_s);
+}
+
+static void test_day(void)
+{
+	struct zone *zone;
+	struct totals totals;
+	uint64_t generation;
+
+	if (zone_new("Europe/Berlin", &zone) < 0)
+		test_skip("no zone database (tzdata)");
+	CHECK_INT(totals_init(&totals, zone, 10, BERLIN_SUMMER_DAY - 1), 0);
+	spend(&totals, BERLIN_SUMMER_DAY - 900, BERLIN_SUMMER_DAY - 1, 5);
+	CHECK_INT(cost_in(&totals, LEDGER_TODAY), 5);
+	generation = totals_generation(&totals);
+	totals_tick(&totals, BERLIN_SUMMER_DAY - 1);
+	CHECK_INT(cost_in(&totals, LEDGER_TODAY), 5);
+	CHECK_INT(totals_generation(&totals), generation);
+	totals_tick(&totals, BERLIN_SUMMER_DAY); /* no traffic, only the clock */
+	CHECK_INT(cost_in(&totals, LEDGER_TODAY), 0);
+	CHECK_INT(cost_in(&totals, LEDGER_MONTH), 5);
+	CHECK(totals_generation(&totals) > generation);
+	spend(&totals, BERLIN_SUMMER_DAY - 900, BERLIN_SUMMER_DAY + 5, 7); /* began yesterday */
+	spend(&totals, BERLIN_SUMMER_DAY, BERLIN_SUMMER_DAY + 5, 11);
+	CHECK_INT(cost_in(&totals, LEDGER_TODAY), 11);
+	CHECK_INT(cost_in(&totals, LEDGER_MONTH), 23);
+	CHECK_INT(cost_in(&totals, LEDGER_TOTAL), 23);
+	totals_fini(&totals);
+	zone_unref(zone);
+}
+
+/* October has 31 days and an hour more. */
+static void test_month(void)
+{
+	struct zone *zone;
+	struct totals totals;
+
+	if (zone_new("Europe/Berlin", &zone) < 0)
+		test_skip("no zone database (tzdata)");
+	CHECK_INT(totals_init(&totals, zone, 10, BERLIN_MONTH_END - 1), 0);
+	CHECK_INT(totals.month_end - totals.month_start, 31 * 86400 + 3600);
+	spend(&totals, BERLIN_MONTH_END - 900, BERLIN_MONTH_END - 1, 5);
+	totals_tick(&totals, BERLIN_MONTH_END - 1);
+	CHECK_INT(cost_in(&totals, LEDGER_MONTH), 5);
+	totals_tick(&totals, BERLIN_MONTH_END);
+	CHECK_INT(cost_in(&totals, LEDGER_MONTH), 0);
+	CHECK_INT(cost_in(&totals, LEDGER_TODAY), 0);
+	CHECK_INT(cost_in(&totals, LEDGER_TOTAL), 5);
+	totals_fini(&totals);
+	zone_unref(zone);
+}
+
+/* Rows of yesterday and last month are told apart when the totals are restored. */
+static void test_restore_periods(void)
+{
+	struct fixture fixture;
+	struct db *db;
+	struct db_statement *insert;
+	int64_t now_s, day, month;
+
+	fixture_prepare(&fixture, "periods");
+	fixture_open(&fixture);
+	fixture_close(&fixture);
+	now_s = (int64_t)(clock_real_ns() / NS_PER_S);
+	day = zone_day_start(fixture.zone, now_s);
+	month = zone_month_start(fixture.zone, now_s);
+	CHECK_INT(db_open(fixture.rows, false, schema_steps, schema_step_count, &db, NULL), 0);
+	CHECK_INT(db_prepare(db, "INSERT INTO rollup_row VALUES (?1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, ?2)",
+			     &insert), 0);
+	for (int i = 0; i < 3; i++) {
+		const int64_t starts[] = { day, month - 900, 900 };
+
+		db_bind_i64(insert, 1, starts[i]);
+		db_bind_i64(insert, 2, 1 << 4 * i);
+		CHECK_INT(db_run(insert), 0);
+	}
+	db_statement_free(insert);
+	db_close(db);
+	fixture_open(&fixture);
+	CHECK_INT(ledger_totals_sum(fixture.ledger, LEDGER_TODAY).cost_nano, 0x1);
+	CHECK_INT(ledger_totals_sum(fixture.ledger, LEDGER_MONTH).cost_nano, 0x1);
+	CHECK_INT(ledger_totals_sum(fixture.ledger, LEDGER_TOTAL).cost_nano, 0x111);
+	fixture_fini(&fixture);
+}
+
+static void test_groups(void)
+{
+	enum ledger_group group;
+
+	for (int i = 0; i < LEDGER_GROUPS; i++) {
+		CHECK_INT(ledger_group_parse(slice_of(ledger_group_name((enum ledger_group)i)), &group), 0);
+		CHECK_INT(group, i);
+	}
+	CHECK(ledger_group_parse(SLICE("tenants"), &group) < 0);
+	CHECK(ledger_group_parse(SLICE(""), &group) < 0);
+}
+
+int main(void)
+{
+	test_run("equal to the rows", test_equal_rows);
+	test_run("a day in Berlin", test_day);
+	test_run("a month in Berlin", test_month);
+	test_run("restored periods", test_restore_periods);
+	test_run("groups", test_groups);
+	return 0;
+}
