@@ -94,7 +94,7 @@ struct gateway_loop {
 	struct http_server *server;
 	struct upstream *upstream;
 	struct loop_snapshot *current;
-	const struct gateway_snapshot *swapped; /* what `current` is of, for who waits for it */
+	uint64_t swapped; /* guarded by the gateway's lock: the publication `current` is of */
 	struct list exchanges;
 	struct arena_pool snapshot_pool;
 	struct loop_task swap_task, drain_task, end_task;
@@ -106,9 +106,10 @@ struct gateway_loop {
 struct gateway {
 	struct gateway_options options;
 	struct gateway_loop *loops;
-	pthread_mutex_t lock;   /* guards newest, graveyard, and each loop's swapped */
+	pthread_mutex_t lock;   /* guards newest, published, graveyard, and each loop's swapped */
 	pthread_cond_t swapped; /* a loop took the newest snapshot */
 	struct gateway_snapshot *newest;
+	uint64_t published; /* counts publications */
 	struct gateway_snapshot
 	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */
 	struct tide_call_services services;

@@ -24,6 +24,7 @@ static void swap(struct loop_task *task)
 	struct loop_snapshot *next, *before = loop->current;
 	struct http_limits limits;
 	const struct conf_limits *conf;
+	uint64_t published;
 
 	next = calloc(1, sizeof(*next));
 	if (!next) {
@@ -33,13 +34,14 @@ static void swap(struct loop_task *task)
 	}
 	pthread_mutex_lock(&loop->gateway->lock);
 	next->snapshot = loop->gateway->newest;
+	published = loop->gateway->published;
 	atomic_fetch_add(&next->snapshot->refs, 1);
 	pthread_mutex_unlock(&loop->gateway->lock);
 	next->users = 1;
 	arena_init(&next->arena, NULL);
 	loop->current = next;
 	pthread_mutex_lock(&loop->gateway->lock);
-	loop->swapped = next->snapshot;
+	loop->swapped = published;
 	pthread_cond_broadcast(&loop->gateway->swapped);
 	pthread_mutex_unlock(&loop->gateway->lock);
 	loop_snapshot_drop(loop, before);
@@ -69,7 +71,7 @@ static void wait_for_swaps(struct gateway *gateway)
 	pthread_mutex_lock(&gateway->lock);
 	for (uint32_t i = 0; i < gateway->options.loops; i++) {
 		struct gateway_loop *loop = &gateway->loops[i];
-		while (loop->started && loop->swapped != gateway->newest) {
+		while (loop->started && loop->swapped != gateway->published) {
 			if (pthread_cond_timedwait(&gateway->swapped, &gateway->lock, &until) ==
 			    ETIMEDOUT) {
 				log_warning("loop %u has not taken the new configuration yet", i);
@@ -98,6 +100,7 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 	pthread_mutex_lock(&gateway->lock);
 	before = gateway->newest;
 	gateway->newest = snapshot;
+	gateway->published++;
 	pthread_mutex_unlock(&gateway->lock);
 	snapshot_unref(gateway, before);
 	for (uint32_t i = 0; i < gateway->options.loops; i++) {

@@ -10,7 +10,6 @@ struct api;
 
 struct api_options {
 	const char *boot_secret; /* every request must carry it in x-tidegate-boot */
-	const char *page_folder; /* index.html, *.js, *.css; NULL: built in */
 };
 
 /* Listens on 127.0.0.1 port 0; requests before api_attach are a 503. */

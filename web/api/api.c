@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* civetweb on a loopback port: every request must carry the per-boot secret that only the front
+ * door knows, then who asks is settled, then the table of routes decides. */
+#include "api/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+/* ---- bodies ---- */
+
+/* 0 and an object (or NULL without a body); an HTTP status otherwise. */
+static int read_body(struct api_call *call, json_t **ret, const char **ret_message)
+{
+	long long length = call->request->content_length;
+	const char *type = mg_get_header(call->connection, "Content-Type");
+	_cleanup_free_ char *text = NULL;
+	size_t at = 0;
+
+	*ret = NULL;
+	if (length <= 0)
+		return 0;
+	*ret_message = "bodies are at most 64 KiB";
+	if (length > API_BODY_BYTES)
+		return 413;
+	/* A form of another site cannot send this type without asking first. */
+	*ret_message = "bodies are JSON: send content-type: application/json";
+	if (!type || strncmp(type, "application/json", 16) != 0)
+		return 415;
+	text = malloc((size_t)length);
+	if (!text)
+		return 500;
+	while (at < (size_t)length) {
+		int n = mg_read(call->connection, text + at, (size_t)length - at);
+		if (n <= 0)
+			return 400;
+		at += (size_t)n;
+	}
+	*ret = json_loadb(text, at, JSON_REJECT_DUPLICATES, NULL);
+	*ret_message = "the body is no JSON object";
+	if (!json_is_object(*ret)) {
+		json_decref(*ret);
+		*ret = NULL;
+		return 400;
+	}
+	return 0;
+}
+
+/* ---- one request ---- */
+
+static void run_route(struct api_call *call, const struct api_route *route)
+{
+	const char *message = "";
+	json_t *body, *result = NULL;
+	struct error error = { 0 };
+	int r = read_body(call, &body, &message);
+
+	if (r) {
+		answer_error(call, r, message);
+		return;
+	}
+	r = route->run(call, body, &result, &error);
+	json_decref(body);
+	if (r < 0) {
+		char text[1024];
+		answer_error(call, status_of(r), error_text(&error, text, sizeof(text)));
+	} else if (result) {
+		answer_json(call, 200, result, NULL);
+		json_decref(result);
+	}
+}
+
+static bool from_other_site(struct api_call *call)
+{
+	const char *site = mg_get_header(call->connection, "Sec-Fetch-Site");
+
+	return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
+static void dispatch(struct api_call *call, const char *path)
+{
+	bool known = session_identify(call), other,
+	     read = strcmp(call->request->request_method, "GET") == 0;
+	const struct api_route *route = api_route_find(call->request->request_method, path, &other);
+	char rest[API_PATH_BYTES];
+
+	if (read && page_serve(call, path))
+		return;
+	/* Without a log-in, nobody learns which paths exist. */
+	if (!known && !(route && route->open)) {
+		answer_error(call, 401, "log in first, at the page or by POST /api/v1/login");
+		return;
+	}
+	if (!route) {
+		answer_error(call, other ? 405 : 404,
+			     other ? "this path does not answer this method"
+				   : "there is nothing at this path");
+		return;
+	}
+	if (!read && from_other_site(call)) {
+		answer_error(call, 403,
+			     "changes are taken from the page itself, not from other sites");
+		return;
+	}
+	if (mg_url_decode(path + strcspn(route->path, "*"),
+			  (int)strlen(path + strcspn(route->path, "*")), rest, sizeof(rest),
+			  0) < 0) {
+		answer_error(call, 400, "the path is too long");
+		return;
+	}
+	call->rest = rest;
+	run_route(call, route);
+}
+
+static bool knows_secret(const struct api *api, struct mg_connection *connection)
+{
+	const char *secret = mg_get_header(connection, "x-tidegate-boot");
+	size_t len = strlen(api->boot_secret);
+
+	return secret && strlen(secret) == len && hash_equal(secret, api->boot_secret, len);
+}
+
+static int handle(struct mg_connection *connection, void *data)
+{
+	struct api *api = data;
+	struct api_call call = { .connection = connection,
+				 .request = mg_get_request_info(connection) };
+	const char *path = call.request->request_uri;
+
+	call.admin = atomic_load(&api->admin);
+	if (!knows_secret(api, connection))
+		answer_error(&call, 403,
+			     "this port belongs to the appliance; use the admin listener");
+	else if (!call.admin)
+		answer_error(&call, 503, "the appliance is starting; try again in a second");
+	else if (!path || strlen(path) >= API_PATH_BYTES)
+		answer_error(&call, 404, "there is nothing at this path");
+	else
+		dispatch(&call, path);
+	return 1;
+}
+
+static int log_message(const struct mg_connection *connection, const char *message)
+{
+	log_debug("page server: %s", message);
+	return 1;
+}
+
+/* ---- life ---- */
+
+static int find_port(struct mg_context *server, uint16_t *ret)
+{
+	struct mg_server_port port;
+
+	if (mg_get_server_ports(server, 1, &port) < 1)
+		return -EADDRNOTAVAIL;
+	*ret = (uint16_t)port.port;
+	return 0;
+}
+
+int api_new(const struct api_options *options, struct api **ret, uint16_t *ret_port,
+	    struct error *error)
+{
+	static const struct mg_callbacks callbacks = { .log_message = log_message };
+	static const char *settings[] = {
+		"listening_ports",
+		"127.0.0.1:0",
+		"num_threads",
+		"3",
+		"request_timeout_ms",
+		"10000",
+		"enable_keep_alive",
+		"no",
+		"enable_directory_listing",
+		"no",
+		"max_request_size",
+		"32768",
+		NULL,
+	};
+	struct api *api = calloc(1, sizeof(*api));
+	int r;
+
+	if (!api)
+		return error_set(error, -ENOMEM, "out of memory");
+	snprintf(api->boot_secret, sizeof(api->boot_secret), "%s", options->boot_secret);
+	mg_init_library(0);
+	api->server = mg_start(&callbacks, api, settings);
+	if (!api->server) {
+		mg_exit_library();
+		free(api);
+		return error_set(error, -EADDRNOTAVAIL,
+				 "the page's server cannot start on a loopback port");
+	}
+	mg_set_request_handler(api->server, "/", handle, api);
+	r = find_port(api->server, ret_port);
+	if (r < 0) {
+		api_free(api);
+		return error_set(error, r, "the page's server has no port");
+	}
+	*ret = api;
+	return 0;
+}
+
+void api_attach(struct api *api, struct admin *admin)
+{
+	atomic_store(&api->admin, admin);
+}
+
+struct api *api_free(struct api *api)
+{
+	if (!api)
+		return NULL;
+	mg_stop(api->server);
+	mg_exit_library();
+	free(api);
+	return NULL;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. */
+#pragma once
+
+#include <civetweb.h>
+#include <stdatomic.h>
+
+#include "api/api.h"
+
+enum {
+	API_BODY_BYTES = 65536,
+	API_PATH_BYTES = 512,
+};
+
+struct api {
+	struct mg_context *server;
+	char boot_secret[64];
+	struct admin *_Atomic admin; /* NULL until attached */
+};
+
+/* One request, as the routes see it. */
+struct api_call {
+	struct mg_connection *connection;
+	const struct mg_request_info *request;
+	struct admin *admin;
+	struct admin_caller caller;
+	char session[KEYS_SESSION_SIZE]; /* the cookie's, or empty */
+	const char *rest;                /* of the path behind the route's, percent-decoded */
+};
+
+/* The answer of a route: the HTTP status; `ret` a new reference, or NULL with `error` filled. */
+typedef int (*api_route_fn)(struct api_call *call, json_t *body, json_t **ret, struct error *error);
+
+struct api_route {
+	const char *method, *path; /* a final '*' takes the rest */
+	api_route_fn run;
+	bool open; /* needs no log-in */
+};
+
+/* routes.c */
+const struct api_route *api_route_find(const char *method, const char *path,
+				       bool *ret_other_method);
+size_t api_route_count(void);
+const struct api_route *api_route_at(size_t index);
+
+/* answer.c */
+void answer_json(struct api_call *call, int status, json_t *value, const char *extra_headers);
+void answer_error(struct api_call *call, int status, const char *message);
+void answer_bytes(struct api_call *call, int status, const char *type, struct slice body,
+		  const char *extra_headers);
+int status_of(int r);
+/* A node's value with an ETag; 304 when the client has it. */
+int answer_node(struct api_call *call, const char *path, const char *type);
+
+/* page.c: true when the path is one of the page's files */
+bool page_serve(struct api_call *call, const char *path);
+
+/* session.c */
+bool session_identify(struct api_call *call);
+int session_login(struct api_call *call, json_t *body, json_t **ret, struct error *error);
+int session_logout(struct api_call *call, json_t *body, json_t **ret, struct error *error);
