@@ -2,8 +2,10 @@
 /* A load from start to end: main file, inline objects, conf.d, live folder, references. Errors are
  * gathered all the way, and any of them makes the whole load fail. */
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 
+#include "base/zone.h"
 #include "conf/gather.h"
 #include "conf/resolve.h"
 
@@ -43,20 +45,31 @@ static int override(struct snapshot *snapshot, const struct conf_overrides *over
 	return 0;
 }
 
-static void check_limits(const struct conf *conf, const struct document *document,
-			 struct report *report)
+/* What no single row can tell. */
+static void check_main(const struct conf *conf, const struct document *document,
+		       struct report *report)
 {
-	const config_setting_t *setting = config_lookup(&document->config, "limits");
+	const config_setting_t *limits = config_lookup(&document->config, "limits");
+	const config_setting_t *zone_setting = config_lookup(&document->config, "zone");
+	struct zone *zone = NULL;
 	struct conf_place place;
 
-	if (!setting || conf->limits.body_budget_bytes >= conf->limits.body_bytes)
-		return;
-	place = document_place(document, setting);
-	report_at(report, &place,
-		  "body_budget_bytes (%llu) is less than body_bytes (%llu): no body of that size "
-		  "could be read; raise it",
-		  (unsigned long long)conf->limits.body_budget_bytes,
-		  (unsigned long long)conf->limits.body_bytes);
+	if (limits && conf->limits.body_budget_bytes < conf->limits.body_bytes) {
+		place = document_place(document, limits);
+		report_at(report, &place,
+			  "body_budget_bytes (%" PRIu64 ") is less than body_bytes (%" PRIu64
+			  "): no body of that size could be read; raise it",
+			  conf->limits.body_budget_bytes, conf->limits.body_bytes);
+	}
+	if (zone_setting && conf->zone && zone_new(conf->zone, &zone) < 0) {
+		place = document_value_place(document, zone_setting);
+		report_at(
+		    report, &place,
+		    "\"zone\": the system knows no time zone \"%s\"; write an IANA name, as in "
+		    "\"Europe/Berlin\"",
+		    conf->zone);
+	}
+	zone_unref(zone);
 }
 
 /* The main file's own options and inline objects. */
@@ -77,7 +90,7 @@ static int read_main(const struct gather *gather, const struct conf_overrides *o
 		return r;
 	if (override(snapshot, overrides) < 0)
 		return report_no_memory(gather->report);
-	check_limits(&snapshot->conf, &document, gather->report);
+	check_main(&snapshot->conf, &document, gather->report);
 	return gather_inline(gather, &document);
 }
 

@@ -34,8 +34,9 @@ enum option_type {
 
 enum option_flags {
 	OPTION_REQUIRED = 1 << 0,
-	OPTION_RESTART = 1 << 1, /* a reload may not change it */
-	OPTION_OR_NONE = 1 << 2, /* "none" stands for NULL */
+	OPTION_RESTART = 1 << 1,   /* a reload may not change it */
+	OPTION_OR_NONE = 1 << 2,   /* "none" stands for NULL */
+	OPTION_NO_FOLDER = 1 << 3, /* texts are names of files, not paths */
 };
 
 struct option_section;

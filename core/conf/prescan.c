@@ -165,9 +165,11 @@ static int scan_elements(struct scan *scan, enum token_type end)
 			    "an array [ … ] holds plain values; write a list ( … )");
 		if (first == TOKEN_END)
 			first = type;
-		if (end == TOKEN_ARRAY_END && type != first)
-			return token_fault_at(reader, at.line, at.column,
-					      "all elements of an array must have the same type");
+		if (end == TOKEN_ARRAY_END && type != first) {
+			reader->token = at; /* a number may still become another type's */
+			return token_fault(reader,
+					   "all elements of an array must have the same type");
+		}
 		if (reader->token.type == end)
 			break;
 		if (reader->token.type != TOKEN_COMMA)

@@ -77,6 +77,8 @@ static int not_of_values(const struct reader *reader, const config_setting_t *se
 
 static const char *check(const struct option *option, struct slice text)
 {
+	if ((option->flags & OPTION_NO_FOLDER) && memchr(text.ptr, '/', text.len))
+		return "must name files, without their folder";
 	switch (option->type) {
 	case OPTION_NAME:
 		return value_check_name(text);

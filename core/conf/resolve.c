@@ -109,7 +109,6 @@ static const char *provider_digest(struct snapshot *snapshot, const struct objec
 	if (canonical.failed)
 		return NULL;
 	hash_sha256(buffer_slice(&canonical), sum);
-	explicit_bzero(canonical.data, canonical.len);
 	hash_hex(sum, sizeof(sum), hex);
 	return snapshot_text(snapshot, slice_of(hex));
 }

@@ -17,6 +17,11 @@ static const struct row {
 	{ "zone = \"\";",
 	  "1:8: \"zone\" must not be empty; remove the line to have the default\n" },
 	{ "zone = \"a\\tb\";", "1:8: \"zone\" must not contain control characters\n" },
+	{ "zone = \"Mars/Olympus\";", "1:8: \"zone\": the system knows no time zone "
+				      "\"Mars/Olympus\"; write an IANA name, as in "
+				      "\"Europe/Berlin\"\n" },
+	{ "plugins: { load = [ \"a\", \"../b\" ]; };",
+	  "1:26: \"load\" must name files, without their folder\n" },
 	{ "log = \"loud\";", "1:7: \"log\" must be \"error\" or \"warn\" or \"info\" or \"debug\"; "
 			     "this is \"loud\"\n" },
 	{ "api: { listen = \"127.0.0.1:1\"; };",

@@ -144,6 +144,8 @@ static void test_objects(void)
 		  "\"a\" is given twice; the first is at line 1" },
 		{ "key: { a = 1; a ", PRESCAN_INVALID, 1, 15,
 		  "\"a\" is given twice; the first is at line 1" },
+		{ "key: { a = [ 1L, 2", PRESCAN_INCOMPLETE, 1, 18,
+		  "all elements of an array must have the same type" },
 		{ "key: { d = tru", PRESCAN_INCOMPLETE, 1, 12,
 		  "\"tru\" is not a value; text is written in quotes" },
 		{ "key: { d = \"\xe2\x82", PRESCAN_INCOMPLETE, 1, 13,
