@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kill -9 at random moments, again and again on one state folder: what the child had settled is in the rows exactly
- * once and for exactly its price, what it had open is there as crashed, and each row has one line in the log. */
+/* kill -9 at random moments, again and again on one state folder: what the child had settled is in
+ * the rows exactly once and for exactly its price, what it had open is there as crashed, and each
+ * row has one line in the log. */
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -13,15 +14,15 @@
 enum {
 	ROUNDS = 20,
 	LOOPS = 2,
-	OPEN_MAX = 16,	/* requests a loop has open at once */
+	OPEN_MAX = 16, /* requests a loop has open at once */
 	RECORDS = 400000,
 };
 
 /* How far the child got with a request; it is told before the step it names is taken, or after. */
 enum step {
 	STEP_OPENED = 1, /* ledger_open has returned */
-	STEP_PRICED,	 /* the cost will not change any more */
-	STEP_CLOSED,	 /* ledger_close has returned */
+	STEP_PRICED,     /* the cost will not change any more */
+	STEP_CLOSED,     /* ledger_close has returned */
 };
 
 struct record {
@@ -50,8 +51,10 @@ static struct record *open_one(struct worker *worker, struct ledger_entry **ret)
 	struct record *record;
 	uint32_t number;
 
-	snprintf(tenant, sizeof(tenant), "tenant-%u", (unsigned)(fixture_random(&worker->random) % 5));
-	*ret = fixture_begin(&fixture, worker->loop, tenant, "small", 1 + fixture_random(&worker->random) % 1000,
+	snprintf(tenant, sizeof(tenant), "tenant-%u",
+		 (unsigned)(fixture_random(&worker->random) % 5));
+	*ret = fixture_begin(&fixture, worker->loop, tenant, "small",
+			     1 + fixture_random(&worker->random) % 1000,
 			     fixture_random(&worker->random) % 1000);
 	if (!*ret)
 		return NULL;
@@ -142,7 +145,8 @@ static struct record *record_of(struct record *records, uint32_t count, uint64_t
 	return bsearch(&key, records, count, sizeof(records[0]), compare_records);
 }
 
-/* Each row against what the child told; a request may have been opened without a word of it, once a loop and round. */
+/* Each row against what the child told; a request may have been opened without a word of it, once a
+ * loop and round. */
 static void check_rows(struct record *records, uint32_t count, int round)
 {
 	struct db_statement *statement;
@@ -151,11 +155,15 @@ static void check_rows(struct record *records, uint32_t count, int round)
 	int r;
 
 	CHECK_INT(db_open(fixture.rows, true, schema_steps, schema_step_count, &db, NULL), 0);
-	CHECK_INT(db_prepare(db, "SELECT r.id, r.cost_nano, r.outcome = 'crashed', a.cost_nano FROM request r "
-				 "LEFT JOIN attempt a ON a.attempt_id = r.id",
-			     &statement), 0);
+	CHECK_INT(db_prepare(
+		      db,
+		      "SELECT r.id, r.cost_nano, r.outcome = 'crashed', a.cost_nano FROM request r "
+		      "LEFT JOIN attempt a ON a.attempt_id = r.id",
+		      &statement),
+		  0);
 	while ((r = db_step(statement)) == 1) {
-		struct record *record = record_of(records, count, (uint64_t)db_column_i64(statement, 0));
+		struct record *record =
+		    record_of(records, count, (uint64_t)db_column_i64(statement, 0));
 		bool crashed = db_column_i64(statement, 2);
 
 		if (!record) {
@@ -259,7 +267,8 @@ static void check_all(int round)
 
 static void test_kill(void)
 {
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared =
+	    mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(shared != MAP_FAILED);
 	fixture_prepare(&fixture, "kill");
 	for (int round = 0; round < ROUNDS; round++) {

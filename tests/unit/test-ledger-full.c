@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A disk that is full, played by a limit on the size of files: nothing is lost, the state says so, requests are refused
- * only once the entries have run out, and all of it ends by itself when there is room again. */
+/* A disk that is full, played by a limit on the size of files: nothing is lost, the state says so,
+ * requests are refused only once the entries have run out, and all of it ends by itself when there
+ * is room again. */
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -64,7 +65,8 @@ static void check_recovery(struct fixture *fixture, uint32_t settled)
 	fixture_close(fixture);
 	CHECK_INT(fixture_ask(fixture, "SELECT COUNT(*) FROM request"), settled + 1);
 	CHECK_INT(fixture_ask(fixture, "SELECT SUM(requests) FROM rollup"), settled + 1);
-	CHECK_INT(fixture_ask(fixture, "SELECT SUM(cost_nano) FROM request"), (settled + 1) * INT64_C(125000));
+	CHECK_INT(fixture_ask(fixture, "SELECT SUM(cost_nano) FROM request"),
+		  (settled + 1) * INT64_C(125000));
 }
 
 static size_t count_lines(const struct fixture *fixture)
@@ -103,7 +105,8 @@ static void test_rows(void)
 	fixture_fini(&fixture);
 }
 
-/* Rows are committed but the log cannot grow: the same lines are tried again, and no row is written twice. */
+/* Rows are committed but the log cannot grow: the same lines are tried again, and no row is written
+ * twice. */
 static void test_log(void)
 {
 	struct fixture fixture;
@@ -153,7 +156,8 @@ static void test_restart(void)
 	CHECK_INT(state.inflight, 0);
 	CHECK(state.replayed > 0);
 	fixture_close(&fixture);
-	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE outcome = 'ok'"), settled);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE outcome = 'ok'"),
+		  settled);
 	CHECK_INT(count_lines(&fixture), settled);
 	fixture_fini(&fixture);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Money: the vectors that others have paid for, ties, tiers, bounds, and decimal text to femto-dollars. */
+/* Money: the vectors that others have paid for, ties, tiers, bounds, and decimal text to
+ * femto-dollars. */
 #include "ledger/price.h"
 
 #include <errno.h>
@@ -15,12 +16,14 @@ static int64_t mtok(const char *dollars)
 	return femto;
 }
 
-static struct ledger_price price_of(const char *input, const char *read, const char *write, const char *output)
+static struct ledger_price price_of(const char *input, const char *read, const char *write,
+				    const char *output)
 {
 	return (struct ledger_price){
 		.known = true,
 		.tier_count = 1,
-		.tiers = { { .femto = { mtok(input), mtok(read), mtok(write), mtok(write), mtok(output) } } },
+		.tiers = { { .femto = { mtok(input), mtok(read), mtok(write), mtok(write),
+					mtok(output) } } },
 	};
 }
 
@@ -42,7 +45,8 @@ static void test_cache_read_vector(void)
 	CHECK_INT(ledger_cost_nano(&price, &usage), 789500);
 }
 
-/* llmgateway#3435 and experiential#743: reasoning is part of output, or the wire has added it; never counted again. */
+/* llmgateway#3435 and experiential#743: reasoning is part of output, or the wire has added it;
+ * never counted again. */
 static void test_reasoning_vectors(void)
 {
 	struct ledger_price price = price_of("3", "0.3", "3.75", "15");
@@ -57,8 +61,8 @@ static void test_reasoning_vectors(void)
 static void test_half_even(void)
 {
 	static const int64_t cases[][2] = {
-		{ 500000, 0 },	{ 1500000, 2 }, { 2500000, 2 },	 { 3500000, 4 }, { 500001, 1 },
-		{ 499999, 0 },	{ 1499999, 1 }, { 2500001, 3 }, { 1000000, 1 }, { 0, 0 },
+		{ 500000, 0 }, { 1500000, 2 }, { 2500000, 2 }, { 3500000, 4 }, { 500001, 1 },
+		{ 499999, 0 }, { 1499999, 1 }, { 2500001, 3 }, { 1000000, 1 }, { 0, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -84,7 +88,9 @@ static void test_tiers(void)
 {
 	struct ledger_price price = { .known = true, .tier_count = 3 };
 	struct ledger_usage usage = { 0 };
-	static const int64_t cases[][2] = { { 1, 1 }, { 100, 1 }, { 101, 2 }, { 1000, 2 }, { 1001, 3 } };
+	static const int64_t cases[][2] = {
+		{ 1, 1 }, { 100, 1 }, { 101, 2 }, { 1000, 2 }, { 1001, 3 }
+	};
 
 	for (uint32_t i = 0; i < 3; i++)
 		price.tiers[i].femto[LEDGER_OUTPUT] = (i + 1) * 1000000;
@@ -92,7 +98,7 @@ static void test_tiers(void)
 	price.tiers[2].above_input_tokens = 1000;
 	usage.tokens[LEDGER_OUTPUT] = 1;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		for (int class = 0; class < LEDGER_OUTPUT; class++) { /* all input classes count */
+		for (int class = 0; class < LEDGER_OUTPUT; class ++) { /* all input classes count */
 			struct ledger_usage one = usage;
 
 			one.tokens[class] = cases[i][0];
@@ -104,13 +110,14 @@ static void test_tiers(void)
 static void test_bounds(void)
 {
 	struct ledger_price price = { .known = true, .tier_count = 1 };
-	struct ledger_usage usage = { .tokens = { INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX } };
+	struct ledger_usage usage = { .tokens = { INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
+						  INT64_MAX } };
 	struct ledger_usage negative = { .tokens = { -5, -1, 0, 0, 2 } };
 
-	for (int class = 0; class < LEDGER_CLASSES; class++)
+	for (int class = 0; class < LEDGER_CLASSES; class ++)
 		price.tiers[0].femto[class] = INT64_MAX;
 	CHECK_INT(ledger_cost_nano(&price, &usage), INT64_MAX);
-	for (int class = 0; class < LEDGER_CLASSES; class++)
+	for (int class = 0; class < LEDGER_CLASSES; class ++)
 		price.tiers[0].femto[class] = 1000000;
 	CHECK_INT(ledger_cost_nano(&price, &negative), 2);
 	price.known = false;

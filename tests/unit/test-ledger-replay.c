@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a start makes of what it finds: entries once and once again, open ones by what they hold, files of another shape,
- * entries that make no sense, other numbers of loops and entries. A crash is played by copying the file away. */
+/* What a start makes of what it finds: entries once and once again, open ones by what they hold,
+ * files of another shape, entries that make no sense, other numbers of loops and entries. A crash
+ * is played by copying the file away. */
 #include <dirent.h>
 #include <errno.h>
 
@@ -84,6 +85,39 @@ static void test_twice(void)
 	fixture_fini(&fixture);
 }
 
+/* The rows were committed, but the process died before or within the write of their lines. */
+static void test_line_missing(void)
+{
+	struct fixture fixture;
+	char saved[400], log[400];
+	struct buffer before = { 0 }, after = { 0 };
+
+	fixture_prepare(&fixture, "line");
+	snprintf(saved, sizeof(saved), "%s/saved", fixture.folder);
+	snprintf(log, sizeof(log), "%s/requests.jsonl", fixture.logs);
+	fixture_open(&fixture);
+	for (int i = 0; i < 3; i++)
+		CHECK(fixture_begin(&fixture, 0, "acme", "small", 100, 10));
+	copy_file(fixture.inflight, saved);
+	fixture_close(&fixture);
+	copy_file(saved, fixture.inflight);
+	fixture_open(&fixture);
+	fixture_close(&fixture);
+	CHECK_INT(file_read(log, 1 << 20, &before, NULL), 0);
+	for (size_t cut = 0; cut < before.len; cut += 1 + before.len / 40) {
+		CHECK_INT(truncate(log, (off_t)cut), 0);
+		copy_file(saved, fixture.inflight);
+		fixture_open(&fixture);
+		fixture_close(&fixture);
+		CHECK_INT(file_read(log, 1 << 20, &after, NULL), 0);
+		CHECK(slice_eq(buffer_slice(&before), buffer_slice(&after)));
+	}
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request"), 3);
+	buffer_fini(&before);
+	buffer_fini(&after);
+	fixture_fini(&fixture);
+}
+
 /* Closed, but the process died before the writer saw it: rows exactly as priced. */
 static void test_closed(void)
 {
@@ -97,7 +131,8 @@ static void test_closed(void)
 	fixture_open(&fixture);
 	entry = fixture_begin(&fixture, 0, "acme", "small", 100, 10);
 	ledger_price_attempt(entry, &entry->attempts[0]);
-	entry->attempts[0].usage.tokens[LEDGER_OUTPUT] = 99; /* would cost more, were it priced again */
+	entry->attempts[0].usage.tokens[LEDGER_OUTPUT] =
+	    99; /* would cost more, were it priced again */
 	state = (uint32_t *)&entry->state;
 	__atomic_store_n(state, INFLIGHT_CLOSED, __ATOMIC_RELEASE);
 	copy_file(fixture.inflight, saved);
@@ -108,7 +143,8 @@ static void test_closed(void)
 	copy_file(saved, fixture.inflight);
 	fixture_open(&fixture);
 	fixture_close(&fixture);
-	CHECK_INT(fixture_ask(&fixture, "SELECT cost_nano FROM request WHERE outcome = 'ok'"), 125000);
+	CHECK_INT(fixture_ask(&fixture, "SELECT cost_nano FROM request WHERE outcome = 'ok'"),
+		  125000);
 	fixture_fini(&fixture);
 }
 
@@ -120,7 +156,8 @@ struct crash_case {
 	int64_t cost_nano;
 };
 
-/* By what the attempt holds: the input was estimated at 7 tokens; four bytes of content are a token. */
+/* By what the attempt holds: the input was estimated at 7 tokens; four bytes of content are a
+ * token. */
 static void test_crashed(void)
 {
 	static const struct crash_case cases[] = {
@@ -149,10 +186,11 @@ static void test_crashed(void)
 		copy_file(saved, fixture.inflight);
 		fixture_open(&fixture);
 		fixture_close(&fixture);
-		snprintf(sql, sizeof(sql),
-			 "SELECT r.cost_nano FROM request r JOIN attempt a ON a.id = r.id WHERE "
-			 "r.outcome = 'crashed' AND a.outcome = 'crashed' AND a.usage_source = '%s'",
-			 cases[i].source_text);
+		snprintf(
+		    sql, sizeof(sql),
+		    "SELECT r.cost_nano FROM request r JOIN attempt a ON a.id = r.id WHERE "
+		    "r.outcome = 'crashed' AND a.outcome = 'crashed' AND a.usage_source = '%s'",
+		    cases[i].source_text);
 		CHECK_INT(fixture_ask(&fixture, sql), cases[i].cost_nano);
 		fixture_fini(&fixture);
 	}
@@ -169,19 +207,22 @@ static void test_foreign(void)
 
 		snprintf(name, sizeof(name), "foreign-%zu", i);
 		fixture_prepare(&fixture, name);
-		CHECK_INT(file_write_atomic(fixture.inflight, slice_of(contents[i]), 0600, NULL), 0);
+		CHECK_INT(file_write_atomic(fixture.inflight, slice_of(contents[i]), 0600, NULL),
+			  0);
 		fixture_open(&fixture);
 		fixture_settle(&fixture, 0, "acme", 1, 1);
 		fixture_wait(&fixture, 0);
 		CHECK(kept_aside(&fixture, "inflight.foreign-"));
-		CHECK_INT(file_read(kept_aside(&fixture, "inflight.foreign-"), 100, &kept, NULL), 0);
+		CHECK_INT(file_read(kept_aside(&fixture, "inflight.foreign-"), 100, &kept, NULL),
+			  0);
 		CHECK_SLICE(buffer_slice(&kept), contents[i]);
 		buffer_fini(&kept);
 		fixture_fini(&fixture);
 	}
 }
 
-/* A file cut short and an entry with an offset beyond its text: both kept, and the good entry beside is replayed. */
+/* A file cut short and an entry with an offset beyond its text: both kept, and the good entry
+ * beside is replayed. */
 static void test_damaged(void)
 {
 	struct fixture fixture;
@@ -220,7 +261,8 @@ static void test_other_shape(void)
 	for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
 		fixture_open(&fixture);
 		for (int j = 0; j < 7; j++)
-			CHECK(fixture_begin(&fixture, (uint32_t)j % fixture.options.loops, "acme", "small", 1, 1));
+			CHECK(fixture_begin(&fixture, (uint32_t)j % fixture.options.loops, "acme",
+					    "small", 1, 1));
 		copy_file(fixture.inflight, saved);
 		fixture_close(&fixture);
 		copy_file(saved, fixture.inflight);
@@ -235,7 +277,8 @@ static void test_other_shape(void)
 			  fixture_ask(&fixture, "SELECT COUNT(*) FROM request"));
 	}
 	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request"), 3 * 7 + 1 + 5 + 2);
-	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE outcome = 'crashed'"), 3 * 7);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE outcome = 'crashed'"),
+		  3 * 7);
 	fixture_fini(&fixture);
 }
 
@@ -280,7 +323,8 @@ static void test_ids(void)
 		fixture_open(&fixture);
 		for (int i = 0; i < 5000; i++) {
 			do
-				entry = fixture_begin(&fixture, (uint32_t)i % 2, "acme", "small", 1, 1);
+				entry =
+				    fixture_begin(&fixture, (uint32_t)i % 2, "acme", "small", 1, 1);
 			while (!entry);
 			CHECK(entry->id > last[i % 2]);
 			CHECK_INT(entry->id & 7, 0);
@@ -312,13 +356,17 @@ static void test_long_names(void)
 	name[sizeof(name) - 2] = '\0';
 	fixture_prepare(&fixture, "names");
 	fixture_open(&fixture);
-	names = (struct ledger_names){ slice_of(name), slice_of(name), slice_of(name), slice_of(name) };
+	names =
+	    (struct ledger_names){ slice_of(name), slice_of(name), slice_of(name), slice_of(name) };
 	entry = ledger_open(fixture.ledger, 0, &names, false, 1, 1);
 	for (int i = 0; i < LEDGER_ATTEMPTS_MAX; i++)
-		CHECK(ledger_attempt_begin(fixture.ledger, entry, slice_of(name), slice_of(name), &fixture_price));
-	CHECK(!ledger_attempt_begin(fixture.ledger, entry, slice_of(name), slice_of(name), &fixture_price));
+		CHECK(ledger_attempt_begin(fixture.ledger, entry, slice_of(name), slice_of(name),
+					   &fixture_price));
+	CHECK(!ledger_attempt_begin(fixture.ledger, entry, slice_of(name), slice_of(name),
+				    &fixture_price));
 	CHECK_INT(strlen(ledger_text(entry, entry->tenant)), 127);
-	CHECK_STR(ledger_text(entry, entry->attempts[LEDGER_ATTEMPTS_MAX - 1].model), ledger_text(entry, entry->tenant));
+	CHECK_STR(ledger_text(entry, entry->attempts[LEDGER_ATTEMPTS_MAX - 1].model),
+		  ledger_text(entry, entry->tenant));
 	ledger_close(fixture.ledger, 0, entry);
 	fixture_wait(&fixture, 0);
 	fixture_close(&fixture);
@@ -329,6 +377,7 @@ static void test_long_names(void)
 int main(void)
 {
 	test_run("replayed twice", test_twice);
+	test_run("a line is missing", test_line_missing);
 	test_run("closed but not seen", test_closed);
 	test_run("open at the crash", test_crashed);
 	test_run("a foreign file", test_foreign);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two loops at full speed, the writer, and readers of everything at the same time; in the end each sum is exact. Meant to
- * run under ThreadSanitizer too. */
+/* Two loops at full speed, the writer, and readers of everything at the same time; in the end each
+ * sum is exact. Meant to run under ThreadSanitizer too. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -31,7 +31,8 @@ static void *run_loop(void *data)
 
 		snprintf(tenant, sizeof(tenant), "tenant-%d", (int)(fixture_random(&random) % 20));
 		snprintf(model, sizeof(model), "model-%d", (int)(fixture_random(&random) % 20));
-		while (!(entry = fixture_begin(&fixture, loop->number, tenant, model, fixture_random(&random) % 999,
+		while (!(entry = fixture_begin(&fixture, loop->number, tenant, model,
+					       fixture_random(&random) % 999,
 					       fixture_random(&random) % 999)))
 			loop->refused++;
 		ledger_price_attempt(entry, &entry->attempts[0]);
@@ -60,7 +61,8 @@ static void *run_reader(void *data)
 		struct ledger_total sum = { 0 };
 		struct ledger_state state;
 
-		ledger_totals_each(fixture.ledger, *(enum ledger_group *)data, LEDGER_TOTAL, add_up, &sum);
+		ledger_totals_each(fixture.ledger, *(enum ledger_group *)data, LEDGER_TOTAL, add_up,
+				   &sum);
 		CHECK(sum.cost_nano <= ledger_totals_sum(fixture.ledger, LEDGER_TOTAL).cost_nano);
 		ledger_state_read(fixture.ledger, &state);
 		CHECK(!state.degraded);

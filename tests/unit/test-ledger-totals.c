@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Totals: equal to the rows after many random requests and after a restart; days and months of a zone with summer time,
- * by the clock alone; names beyond the bound; requests of many attempts. */
+/* Totals: equal to the rows after many random requests and after a restart; days and months of a
+ * zone with summer time, by the clock alone; names beyond the bound; requests of many attempts. */
 #include "ledger/totals.h"
 
 #include "test-ledger.h"
@@ -28,17 +28,20 @@ static void settle_random(struct fixture *fixture, uint64_t *random)
 	names.tenant = slice_of(tenant);
 	names.feature = slice_of(feature);
 	do
-		entry = ledger_open(fixture->ledger, loop, &names, false, fixture_random(random) % 500, 1);
+		entry = ledger_open(fixture->ledger, loop, &names, false,
+				    fixture_random(random) % 500, 1);
 	while (!entry);
 	for (uint64_t i = fixture_random(random) % 4; i > 0; i--) {
 		struct ledger_attempt *attempt;
 
 		snprintf(model, sizeof(model), "model-%d", (int)(fixture_random(random) % 9));
-		attempt = ledger_attempt_begin(fixture->ledger, entry, SLICE("alpha"), slice_of(model), &fixture_price);
+		attempt = ledger_attempt_begin(fixture->ledger, entry, SLICE("alpha"),
+					       slice_of(model), &fixture_price);
 		attempt->usage_source = (uint8_t)(fixture_random(random) % 4);
 		attempt->outcome = (uint8_t)(fixture_random(random) % LEDGER_CRASHED);
 		attempt->content_bytes = (uint32_t)(fixture_random(random) % 4000);
-		for (int class = 0; class < LEDGER_CLASSES && attempt->usage_source != LEDGER_USAGE_NONE; class++)
+		for (int class = 0;
+		     class < LEDGER_CLASSES && attempt->usage_source != LEDGER_USAGE_NONE; class ++)
 			attempt->usage.tokens[class] = (int64_t)(fixture_random(random) % 100000);
 	}
 	entry->outcome = (uint8_t)(fixture_random(random) % LEDGER_CRASHED);
@@ -52,14 +55,17 @@ static void check_against_rows(struct fixture *fixture)
 
 	CHECK_INT(total.requests, fixture_ask(fixture, "SELECT COUNT(*) FROM request"));
 	CHECK_INT(total.requests, REQUESTS);
-	CHECK_INT(total.errors,
-		  fixture_ask(fixture, "SELECT COUNT(*) FROM request WHERE outcome NOT IN ('ok', 'departed')"));
+	CHECK_INT(
+	    total.errors,
+	    fixture_ask(fixture,
+			"SELECT COUNT(*) FROM request WHERE outcome NOT IN ('ok', 'departed')"));
 	CHECK_INT(total.cost_nano, fixture_ask(fixture, "SELECT SUM(cost_nano) FROM request"));
 	CHECK_INT(total.cost_nano, fixture_ask(fixture, "SELECT SUM(cost_nano) FROM attempt"));
 	CHECK_INT(total.cost_nano, fixture_ask(fixture, "SELECT SUM(cost_nano) FROM rollup"));
 	CHECK_INT(total.tokens_in, fixture_ask(fixture, "SELECT SUM(tokens_in) FROM request"));
-	CHECK_INT(total.tokens_in, fixture_ask(fixture, "SELECT SUM(input + cache_read + cache_write + "
-							"cache_write_1h) FROM attempt"));
+	CHECK_INT(total.tokens_in,
+		  fixture_ask(fixture, "SELECT SUM(input + cache_read + cache_write + "
+				       "cache_write_1h) FROM attempt"));
 	CHECK_INT(total.tokens_cached, fixture_ask(fixture, "SELECT SUM(cache_read) FROM attempt"));
 	CHECK_INT(total.tokens_out, fixture_ask(fixture, "SELECT SUM(output) FROM attempt"));
 	CHECK_INT(fixture_ask(fixture, "SELECT SUM(attempts) FROM rollup"),
@@ -77,10 +83,13 @@ static void check_model(const struct ledger_total *total, void *data)
 
 	snprintf(sql, sizeof(sql), "SELECT COUNT(*) FROM attempt WHERE model = '%s'", total->name);
 	CHECK_INT(total->requests, fixture_ask(fixture, sql));
-	snprintf(sql, sizeof(sql), "SELECT SUM(cost_nano) FROM attempt WHERE model = '%s'", total->name);
+	snprintf(sql, sizeof(sql), "SELECT SUM(cost_nano) FROM attempt WHERE model = '%s'",
+		 total->name);
 	CHECK_INT(total->cost_nano, fixture_ask(fixture, sql));
-	snprintf(sql, sizeof(sql),
-		 "SELECT COUNT(*) FROM attempt WHERE model = '%s' AND outcome NOT IN ('ok', 'departed')", total->name);
+	snprintf(
+	    sql, sizeof(sql),
+	    "SELECT COUNT(*) FROM attempt WHERE model = '%s' AND outcome NOT IN ('ok', 'departed')",
+	    total->name);
 	CHECK_INT(total->errors, fixture_ask(fixture, sql));
 }
 
@@ -106,7 +115,7 @@ static void test_equal_rows(void)
 /* Seconds since the epoch. */
 enum {
 	BERLIN_SUMMER_DAY = 1785621600, /* 2026-08-02 00:00 in Berlin is 22:00 UTC the day before */
-	BERLIN_MONTH_END = 1793487600,	/* 2026-11-01 00:00 in Berlin, in winter time: 23:00 UTC */
+	BERLIN_MONTH_END = 1793487600,  /* 2026-11-01 00:00 in Berlin, in winter time: 23:00 UTC */
 };
 
 static int64_t cost_in(struct totals *totals, enum ledger_period period)
@@ -121,7 +130,8 @@ static int64_t cost_in(struct totals *totals, enum ledger_period period)
 
 static void spend(struct totals *totals, int64_t start_s, int64_t now_s, int64_t cost_nano)
 {
-	struct totals_change change = { .start_s = start_s, .request = { .cost_nano = cost_nano, .requests = 1 } };
+	struct totals_change change = { .start_s = start_s,
+					.request = { .cost_nano = cost_nano, .requests = 1 } };
 
 	change.rows[LEDGER_BY_TENANT] = totals_row(totals, LEDGER_BY_TENANT, SLICE("acme"));
 	CHECK(change.rows[LEDGER_BY_TENANT]);
@@ -192,8 +202,11 @@ static void test_restore_periods(void)
 	day = zone_day_start(fixture.zone, now_s);
 	month = zone_month_start(fixture.zone, now_s);
 	CHECK_INT(db_open(fixture.rows, false, schema_steps, schema_step_count, &db, NULL), 0);
-	CHECK_INT(db_prepare(db, "INSERT INTO rollup_row VALUES (?1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, ?2)",
-			     &insert), 0);
+	CHECK_INT(
+	    db_prepare(
+		db, "INSERT INTO rollup_row VALUES (?1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, ?2)",
+		&insert),
+	    0);
 	for (int i = 0; i < 3; i++) {
 		const int64_t starts[] = { day, month - 900, 900 };
 
@@ -215,7 +228,9 @@ static void test_groups(void)
 	enum ledger_group group;
 
 	for (int i = 0; i < LEDGER_GROUPS; i++) {
-		CHECK_INT(ledger_group_parse(slice_of(ledger_group_name((enum ledger_group)i)), &group), 0);
+		CHECK_INT(
+		    ledger_group_parse(slice_of(ledger_group_name((enum ledger_group)i)), &group),
+		    0);
 		CHECK_INT(group, i);
 	}
 	CHECK(ledger_group_parse(SLICE("tenants"), &group) < 0);

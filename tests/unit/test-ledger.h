@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ledger in the test's private folder, settled requests in one call, and questions to its database. */
+/* A ledger in the test's private folder, settled requests in one call, and questions to its
+ * database. */
 #pragma once
 
 #include <time.h>
@@ -12,7 +13,8 @@
 #include "test.h"
 
 enum {
-	PATIENCE_MS = 20000, /* a bound for conditions that come by themselves; never slept through */
+	PATIENCE_MS =
+	    20000, /* a bound for conditions that come by themselves; never slept through */
 };
 
 struct fixture {
@@ -22,7 +24,8 @@ struct fixture {
 	struct ledger *ledger;
 };
 
-/* 1 dollar a million input tokens, 2.5 a million output tokens: 1,000 and 2,500 nano-dollars a token. */
+/* 1 dollar a million input tokens, 2.5 a million output tokens: 1,000 and 2,500 nano-dollars a
+ * token. */
 static const struct ledger_price fixture_price __attribute__((unused)) = {
 	.known = true,
 	.tier_count = 1,
@@ -33,7 +36,8 @@ __attribute__((unused)) static void fixture_prepare(struct fixture *fixture, con
 {
 	memset(fixture, 0, sizeof(*fixture));
 	snprintf(fixture->folder, sizeof(fixture->folder), "%s/%s", test_folder(), name);
-	snprintf(fixture->ledger_folder, sizeof(fixture->ledger_folder), "%s/ledger", fixture->folder);
+	snprintf(fixture->ledger_folder, sizeof(fixture->ledger_folder), "%s/ledger",
+		 fixture->folder);
 	snprintf(fixture->inflight, sizeof(fixture->inflight), "%s/inflight", fixture->folder);
 	snprintf(fixture->logs, sizeof(fixture->logs), "%s/logs", fixture->folder);
 	snprintf(fixture->rows, sizeof(fixture->rows), "%s/ledger.db", fixture->ledger_folder);
@@ -71,17 +75,19 @@ __attribute__((unused)) static void fixture_fini(struct fixture *fixture)
 }
 
 /* Opens a request with one attempt that answered; closing it is the caller's. */
-__attribute__((unused)) static struct ledger_entry *fixture_begin(struct fixture *fixture, uint32_t loop,
-								  const char *tenant, const char *model,
-								  int64_t tokens_in, int64_t tokens_out)
+__attribute__((unused)) static struct ledger_entry *
+fixture_begin(struct fixture *fixture, uint32_t loop, const char *tenant, const char *model,
+	      int64_t tokens_in, int64_t tokens_out)
 {
-	struct ledger_names names = { slice_of(tenant), SLICE("chat"), SLICE("key"), SLICE("route") };
+	struct ledger_names names = { slice_of(tenant), SLICE("chat"), SLICE("key"),
+				      SLICE("route") };
 	struct ledger_entry *entry = ledger_open(fixture->ledger, loop, &names, true, 7, 5000);
 	struct ledger_attempt *attempt;
 
 	if (!entry)
 		return NULL;
-	attempt = ledger_attempt_begin(fixture->ledger, entry, SLICE("alpha"), slice_of(model), &fixture_price);
+	attempt = ledger_attempt_begin(fixture->ledger, entry, SLICE("alpha"), slice_of(model),
+				       &fixture_price);
 	CHECK(attempt);
 	attempt->status = entry->status = 200;
 	attempt->usage_source = LEDGER_USAGE_PROVIDER;
@@ -90,10 +96,12 @@ __attribute__((unused)) static struct ledger_entry *fixture_begin(struct fixture
 	return entry;
 }
 
-__attribute__((unused)) static uint64_t fixture_settle(struct fixture *fixture, uint32_t loop, const char *tenant,
-						       int64_t tokens_in, int64_t tokens_out)
+__attribute__((unused)) static uint64_t fixture_settle(struct fixture *fixture, uint32_t loop,
+						       const char *tenant, int64_t tokens_in,
+						       int64_t tokens_out)
 {
-	struct ledger_entry *entry = fixture_begin(fixture, loop, tenant, "small", tokens_in, tokens_out);
+	struct ledger_entry *entry =
+	    fixture_begin(fixture, loop, tenant, "small", tokens_in, tokens_out);
 	uint64_t id;
 
 	CHECK(entry);
@@ -115,7 +123,8 @@ __attribute__((unused)) static void fixture_wait(struct fixture *fixture, uint64
 		if (state.inflight == open)
 			return;
 		if (clock_now_ns() > until_ns)
-			test_fail(__FILE__, __LINE__, "%" PRIu64 " entries in flight, not %" PRIu64 ": %s",
+			test_fail(__FILE__, __LINE__,
+				  "%" PRIu64 " entries in flight, not %" PRIu64 ": %s",
 				  state.inflight, open, state.degraded_reason);
 		nanosleep(&pause, NULL);
 	}

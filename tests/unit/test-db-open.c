@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SQLite behind db.h: migration by steps, what is refused, statements, transactions, error codes.
+ */
+#include "db/db.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "base/file.h"
+#include "test.h"
+
+static const struct db_migration steps[] = {
+	{ 1, "CREATE TABLE one (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);" },
+	{ 2, "ALTER TABLE one ADD COLUMN more INTEGER NOT NULL DEFAULT 5; INSERT INTO one VALUES "
+	     "(1, 'a', 7);" },
+	{ 3, "INSERT INTO one (id, text) VALUES (2, 'b'); this is no SQL;" },
+};
+
+static char path[400];
+
+static const char *in_folder(const char *name)
+{
+	snprintf(path, sizeof(path), "%s/%s", test_folder(), name);
+	return path;
+}
+
+static int64_t ask(struct db *db, const char *sql)
+{
+	struct db_statement *statement;
+	int64_t value;
+
+	CHECK_INT(db_prepare(db, sql, &statement), 0);
+	CHECK_INT(db_step(statement), 1);
+	value = db_column_i64(statement, 0);
+	CHECK_INT(db_step(statement), 0);
+	CHECK(db_statement_free(statement) == NULL);
+	return value;
+}
+
+static void test_migrate(void)
+{
+	struct db *db = NULL;
+	struct error error = { 0 };
+
+	in_folder("migrate");
+	CHECK_INT(db_open(path, false, steps, 1, &db, &error), 0);
+	CHECK_INT(ask(db, "PRAGMA user_version"), 1);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 0);
+	db_close(db);
+	CHECK_INT(db_open(path, false, steps, 2, &db, &error), 0);
+	CHECK_INT(ask(db, "PRAGMA user_version"), 2);
+	CHECK_INT(ask(db, "SELECT more FROM one"), 7);
+	CHECK_INT(ask(db, "PRAGMA synchronous"), 2);
+	db_close(db);
+	db = NULL;
+	/* A step that fails leaves nothing of itself behind, and what was before works. */
+	CHECK(db_open(path, false, steps, 3, &db, &error) < 0);
+	CHECK(!db);
+	CHECK(strstr(error.message, "version 3") && strcmp(error.file, path) == 0);
+	CHECK_INT(db_open(path, false, steps, 2, &db, &error), 0);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 1);
+	db_close(db);
+}
+
+static void test_refusals(void)
+{
+	struct db *db = NULL;
+	struct error error = { 0 };
+
+	in_folder("newer");
+	CHECK_INT(db_open(path, false, steps, 2, &db, &error), 0);
+	db_close(db);
+	db = NULL;
+	CHECK_INT(db_open(path, false, steps, 1, &db, &error), -ENOTSUP);
+	CHECK(strstr(error.message, "newer release"));
+	CHECK_INT(db_open(in_folder("missing"), true, steps, 2, &db, &error), -ENOENT);
+	CHECK(access(path, F_OK) < 0);
+	CHECK_INT(file_write_atomic(in_folder("text"),
+				    SLICE("this is certainly no database, but a text"), 0600, NULL),
+		  0);
+	CHECK_INT(db_open(path, false, steps, 2, &db, &error), -EUCLEAN);
+	CHECK_INT(db_open("/proc/none/db", false, steps, 2, &db, &error), -ENOENT);
+	CHECK(!db);
+}
+
+static void test_statements(void)
+{
+	static const char text[] = "q'uo\"te\0nul";
+	struct db *db, *reader;
+	struct db_statement *insert, *select;
+
+	CHECK_INT(db_open(in_folder("statements"), false, steps, 2, &db, NULL), 0);
+	CHECK(db_prepare(db, "SELECT x FROM nowhere", &select) < 0);
+	CHECK_STR(db_message(db), "no such table: nowhere");
+	CHECK_INT(db_prepare(db, "INSERT OR IGNORE INTO one VALUES (?1, ?2, ?3)", &insert), 0);
+	CHECK_INT(db_begin(db), 0);
+	db_bind_i64(insert, 1, INT64_MIN);
+	db_bind_text(insert, 2, (struct slice){ text, sizeof(text) - 1 });
+	db_bind_i64(insert, 3, INT64_MAX);
+	CHECK_INT(db_run(insert), 0);
+	CHECK_INT(db_changes(db), 1);
+	CHECK_INT(db_run(insert), 0);
+	CHECK_INT(db_changes(db), 0);
+	db_bind_null(insert, 3);
+	db_bind_i64(insert, 1, 50);
+	db_bind_text(insert, 2, (struct slice){ NULL, 0 });
+	CHECK_INT(db_run(insert), 0); /* NOT NULL is ignored too */
+	CHECK_INT(db_commit(db), 0);
+	CHECK_INT(db_open(path, true, steps, 2, &reader, NULL), 0);
+	CHECK_INT(db_prepare(reader, "SELECT id, text, more FROM one ORDER BY id", &select), 0);
+	CHECK_INT(db_step(select), 1);
+	CHECK(db_column_i64(select, 0) == INT64_MIN && db_column_i64(select, 2) == INT64_MAX);
+	CHECK(slice_eq(db_column_text(select, 1), (struct slice){ text, sizeof(text) - 1 }));
+	db_statement_free(select);
+	CHECK_INT(db_prepare(reader, "DELETE FROM one", &select), 0);
+	CHECK_INT(db_step(select), -EROFS);
+	db_statement_free(select);
+	db_close(reader);
+	db_statement_free(insert);
+	db_close(db);
+}
+
+static void test_transactions(void)
+{
+	struct db *db;
+	struct db_statement *insert;
+
+	CHECK_INT(db_open(in_folder("transactions"), false, steps, 2, &db, NULL), 0);
+	CHECK_INT(db_prepare(db, "INSERT INTO one (text) VALUES (?1)", &insert), 0);
+	CHECK_INT(db_begin(db), 0);
+	db_bind_text(insert, 1, SLICE("x"));
+	CHECK_INT(db_run(insert), 0);
+	CHECK_INT(db_run(insert), -EEXIST);
+	db_rollback(db);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 1);
+	db_rollback(db); /* none is open */
+	CHECK_INT(db_begin(db), 0);
+	CHECK_INT(db_run(insert), 0);
+	CHECK_INT(db_commit(db), 0);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 2);
+	db_statement_free(insert);
+	db_close(db);
+}
+
+/* A full disk is an error of the transaction, which works when there is room again. */
+static void test_full(void)
+{
+	struct rlimit limit;
+	struct db *db;
+	struct db_statement *insert;
+	char text[20000];
+	int r;
+
+	signal(SIGXFSZ, SIG_IGN);
+	memset(text, 'x', sizeof(text));
+	CHECK_INT(db_open(in_folder("full"), false, steps, 2, &db, NULL), 0);
+	CHECK_INT(db_prepare(db, "INSERT INTO one (text) VALUES (?1)", &insert), 0);
+	CHECK_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = 30000;
+	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	db_bind_text(insert, 1, (struct slice){ text, sizeof(text) });
+	r = db_begin(db);
+	if (r == 0)
+		r = db_run(insert);
+	if (r == 0)
+		r = db_commit(db);
+	CHECK(r == -EFBIG || r == -ENOSPC || r == -EIO);
+	db_rollback(db);
+	limit.rlim_cur = RLIM_INFINITY;
+	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	CHECK_INT(db_begin(db), 0);
+	CHECK_INT(db_run(insert), 0);
+	CHECK_INT(db_commit(db), 0);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 2);
+	db_statement_free(insert);
+	db_close(db);
+}
+
+int main(void)
+{
+	test_run("migration", test_migrate);
+	test_run("refusals", test_refusals);
+	test_run("statements", test_statements);
+	test_run("transactions", test_transactions);
+	test_run("full disk", test_full);
+	return 0;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The console's secret and sessions: first run, log-in, slowing down, expiry, and the bound on
+ * sessions. */
+#include "keys/keys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "test.h"
+
+static char path[400];
+static char secret[64];
+static uint64_t now_ns = 1000 * NS_PER_S;
+
+static struct keys_console *open_console(const char *name)
+{
+	struct keys_console *console;
+	struct buffer text = { 0 };
+	struct slice rest, line;
+
+	snprintf(path, sizeof(path), "%s/%s", test_folder(), name);
+	CHECK_INT(keys_console_new(path, &console, NULL), 0);
+	CHECK_INT(file_read(path, 100, &text, NULL), 0);
+	line = slice_cut(buffer_slice(&text), '\n', &rest);
+	CHECK_INT(rest.len, 0);
+	CHECK(slice_copy(line, secret, sizeof(secret)));
+	buffer_fini(&text);
+	return console;
+}
+
+static int login(struct keys_console *console, const char *text,
+		 char session[static KEYS_SESSION_SIZE], uint32_t *wait_s)
+{
+	return keys_console_login(console, slice_of(text), now_ns, session, wait_s);
+}
+
+static void test_first_run(void)
+{
+	struct keys_console *console = open_console("first");
+	char before[64], session[KEYS_SESSION_SIZE];
+	struct stat info;
+	uint32_t wait_s;
+
+	CHECK_INT(strlen(secret), 32);
+	CHECK_INT(stat(path, &info), 0);
+	CHECK_INT(info.st_mode & 07777, 0600);
+	CHECK_INT(login(console, secret, session, &wait_s), 0);
+	CHECK_INT(strlen(session), 43);
+	CHECK(keys_console_check(console, slice_of(session), now_ns));
+	keys_console_free(console);
+	memcpy(before, secret, sizeof(before));
+	console = open_console("first");
+	CHECK_STR(secret, before);
+	CHECK(!keys_console_check(console, slice_of(session),
+				  now_ns)); /* sessions end with the process */
+	keys_console_free(console);
+}
+
+static void test_refused_files(void)
+{
+	struct keys_console *console = NULL;
+	struct error error = { 0 };
+
+	snprintf(path, sizeof(path), "%s/open", test_folder());
+	CHECK_INT(file_write_atomic(path, SLICE("0123456789abcdef\n"), 0644, NULL), 0);
+	CHECK_INT(keys_console_new(path, &console, &error), -EACCES);
+	CHECK(strstr(error.message, "chmod 600"));
+	CHECK(!strstr(error.message, "0123"));
+	CHECK_INT(file_write_atomic(path, SLICE("short\n"), 0600, NULL), 0);
+	CHECK_INT(keys_console_new(path, &console, &error), -EINVAL);
+	CHECK(!strstr(error.message, "short\n"));
+	CHECK_INT(file_write_atomic(path, SLICE("0123456789abcdef\r\nsecond line"), 0600, NULL), 0);
+	CHECK_INT(keys_console_new(path, &console, &error), 0);
+	keys_console_free(console);
+}
+
+static void test_throttle(void)
+{
+	static const uint32_t waits[] = { 1, 2, 4, 8, 16, 32, 64, 64, 64 };
+	struct keys_console *console = open_console("throttle");
+	char session[KEYS_SESSION_SIZE];
+	uint32_t wait_s = 0;
+
+	for (int i = 0; i < 4; i++)
+		CHECK_INT(login(console, "wrong", session, &wait_s), -EACCES);
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		CHECK_INT(login(console, "wrong", session, &wait_s), -EACCES);
+		CHECK_INT(login(console, secret, session, &wait_s),
+			  -EAGAIN); /* the right one waits too */
+		CHECK_INT(wait_s, waits[i]);
+		now_ns += waits[i] * NS_PER_S - 1;
+		CHECK_INT(login(console, secret, session, &wait_s), -EAGAIN);
+		CHECK_INT(wait_s, 1);
+		now_ns += 1;
+	}
+	CHECK_INT(login(console, secret, session, &wait_s), 0);
+	for (int i = 0; i < 4; i++) /* forgiven */
+		CHECK_INT(login(console, "", session, &wait_s), -EACCES);
+	CHECK_INT(login(console, secret, session, &wait_s), 0);
+	keys_console_free(console);
+}
+
+static void test_expiry(void)
+{
+	struct keys_console *console = open_console("expiry");
+	char session[KEYS_SESSION_SIZE];
+	uint32_t wait_s;
+
+	CHECK_INT(login(console, secret, session, &wait_s), 0);
+	for (int i = 0; i < 3; i++) { /* each use is a new beginning */
+		now_ns += 12 * 3600 * NS_PER_S;
+		CHECK(keys_console_check(console, slice_of(session), now_ns));
+	}
+	now_ns += 12 * 3600 * NS_PER_S + 1;
+	CHECK(!keys_console_check(console, slice_of(session), now_ns));
+	CHECK_INT(login(console, secret, session, &wait_s), 0);
+	keys_console_logout(console, slice_of("not a session"));
+	CHECK(keys_console_check(console, slice_of(session), now_ns));
+	keys_console_logout(console, slice_of(session));
+	CHECK(!keys_console_check(console, slice_of(session), now_ns));
+	session[0] ^= 1;
+	CHECK(!keys_console_check(console, slice_of(session), now_ns));
+	CHECK(!keys_console_check(console, (struct slice){ NULL, 0 }, now_ns));
+	keys_console_free(console);
+}
+
+static void test_bound(void)
+{
+	struct keys_console *console = open_console("bound");
+	static char sessions[1025][KEYS_SESSION_SIZE];
+	uint32_t wait_s;
+
+	for (int i = 0; i < 1025; i++) {
+		now_ns++;
+		CHECK_INT(login(console, secret, sessions[i], &wait_s), 0);
+		CHECK(i != 500 || keys_console_check(console, slice_of(sessions[0]), ++now_ns));
+	}
+	CHECK(keys_console_check(console, slice_of(sessions[0]), now_ns));  /* used since */
+	CHECK(!keys_console_check(console, slice_of(sessions[1]), now_ns)); /* idle longest */
+	for (int i = 2; i < 1025; i++)
+		CHECK(keys_console_check(console, slice_of(sessions[i]), now_ns));
+	keys_console_free(console);
+}
+
+static void *use_console(void *data)
+{
+	struct keys_console *console = data;
+	char session[KEYS_SESSION_SIZE];
+	uint32_t wait_s;
+
+	for (int i = 0; i < 200; i++) {
+		CHECK_INT(keys_console_login(console, slice_of(secret), NS_PER_S, session, &wait_s),
+			  0);
+		CHECK(keys_console_check(console, slice_of(session), NS_PER_S));
+		keys_console_logout(console, slice_of(session));
+		CHECK(!keys_console_check(console, slice_of(session), NS_PER_S));
+	}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct keys_console *console = open_console("threads");
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		CHECK_INT(pthread_create(&threads[i], NULL, use_console, console), 0);
+	for (int i = 0; i < 4; i++)
+		CHECK_INT(pthread_join(threads[i], NULL), 0);
+	keys_console_free(console);
+}
+
+int main(void)
+{
+	test_run("first run", test_first_run);
+	test_run("refused files", test_refused_files);
+	test_run("throttle", test_throttle);
+	test_run("expiry", test_expiry);
+	test_run("bound", test_bound);
+	test_run("threads", test_threads);
+	return 0;
+}
