@@ -164,9 +164,10 @@ const char *conf_kind_name(enum conf_kind kind); /* "provider" … */
 int conf_kind_parse(struct slice name, enum conf_kind *ret);
 const char *conf_owner_name(enum conf_owner owner);
 
-/* Writes one live object, `text` being `KIND: { … };`: checks the whole configuration with it, then
- * writes durably and returns the new snapshot. -EROFS with a message naming the file when the kind
- * is owned by files, -EINVAL when anything is wrong; then nothing has changed. [admin thread] */
+/* Writes one live object, `text` being `KIND: { … };`: checks all that is in force with it, writes
+ * durably, and returns the new snapshot, made from `now`: edits in files that were not reloaded are
+ * neither read nor applied. -EROFS with a message naming the file when the kind is owned by files,
+ * -EINVAL when anything is wrong, -EFBIG over 1 MiB; then nothing has changed. [admin thread] */
 int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice name,
 		    struct slice text, struct conf **ret, struct error *error);
 /* -ENOENT, -EROFS, or -EBUSY where others refer to it, naming one. */
