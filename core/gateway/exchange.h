@@ -52,13 +52,13 @@ struct gateway_snapshot {
 	struct buffer models_chat, models_messages; /* answers of GET /v1/models */
 };
 
-int snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
-		 struct gateway_snapshot **ret, struct error *error);
-void snapshot_destroy(struct gateway_snapshot *snapshot);
+int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
+			 struct gateway_snapshot **ret, struct error *error);
+void gateway_snapshot_destroy(struct gateway_snapshot *snapshot);
 /* Fills a target for a provider's model outside any route. */
-void snapshot_price(const struct gateway_snapshot *snapshot, const struct conf_provider *provider,
-		    const struct conf_model *model, struct slice upstream_model,
-		    struct ledger_price *ret);
+void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
+			    const struct conf_provider *provider, const struct conf_model *model,
+			    struct slice upstream_model, struct ledger_price *ret);
 
 /* A loop's hold on a snapshot: one atomic reference for all its requests. */
 struct loop_snapshot {
@@ -117,7 +117,7 @@ struct gateway {
 	char console_secret[64];
 };
 
-void snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot);
+void gateway_snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot);
 struct loop_snapshot *loop_snapshot_hold(struct gateway_loop *loop);
 void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held);
 

@@ -93,7 +93,7 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 		if (r < 0)
 			return r;
 	}
-	r = snapshot_new(gateway, conf, book, &snapshot, error);
+	r = gateway_snapshot_new(gateway, conf, book, &snapshot, error);
 	ledger_book_unref(book);
 	if (r < 0)
 		return r;
@@ -102,7 +102,7 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 	gateway->newest = snapshot;
 	gateway->published++;
 	pthread_mutex_unlock(&gateway->lock);
-	snapshot_unref(gateway, before);
+	gateway_snapshot_unref(gateway, before);
 	for (uint32_t i = 0; i < gateway->options.loops; i++) {
 		struct gateway_loop *loop = &gateway->loops[i];
 		if (loop->started)
@@ -123,7 +123,7 @@ void gateway_reap(struct gateway *gateway)
 	pthread_mutex_unlock(&gateway->lock);
 	for (; dead; dead = next) {
 		next = dead->next;
-		snapshot_destroy(dead);
+		gateway_snapshot_destroy(dead);
 	}
 }
 
@@ -244,7 +244,7 @@ struct gateway *gateway_free(struct gateway *gateway)
 		return NULL;
 	for (uint32_t i = 0; i < gateway->options.loops; i++)
 		loop_fini(&gateway->loops[i]);
-	snapshot_unref(gateway, gateway->newest);
+	gateway_snapshot_unref(gateway, gateway->newest);
 	gateway_reap(gateway);
 	pthread_cond_destroy(&gateway->swapped);
 	pthread_mutex_destroy(&gateway->lock);

@@ -22,8 +22,8 @@ static struct gateway_route *adhoc_new(struct exchange *exchange, struct arena *
 	target->provider = provider;
 	target->upstream_model = arena_dup(arena, upstream_model);
 	target->max_output = 4096;
-	snapshot_price(snapshot, conf_find_provider(snapshot->conf, provider->name), NULL,
-		       upstream_model, &target->price);
+	gateway_snapshot_price(snapshot, conf_find_provider(snapshot->conf, provider->name), NULL,
+			       upstream_model, &target->price);
 	route->name = arena_dup(arena, exchange->request.model);
 	route->targets = target;
 	route->target_count = 1;

@@ -130,9 +130,9 @@ static void override_price(const struct conf_price *given, struct ledger_price *
 		    price->tiers[0].femto[LEDGER_CACHE_WRITE];
 }
 
-void snapshot_price(const struct gateway_snapshot *snapshot, const struct conf_provider *provider,
-		    const struct conf_model *model, struct slice upstream_model,
-		    struct ledger_price *ret)
+void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
+			    const struct conf_provider *provider, const struct conf_model *model,
+			    struct slice upstream_model, struct ledger_price *ret)
 {
 	*ret = (struct ledger_price){ .known = false };
 	if (model && model->price.given)
@@ -155,8 +155,8 @@ static int add_route(struct gateway_snapshot *snapshot, const char *name,
 		    map_get(&snapshot->providers, slice_of(targets[i].provider->name));
 		out[i].upstream_model = slice_of(targets[i].upstream_model);
 		out[i].max_output = targets[i].model ? targets[i].model->max_output_tokens : 4096;
-		snapshot_price(snapshot, targets[i].provider, targets[i].model,
-			       out[i].upstream_model, &out[i].price);
+		gateway_snapshot_price(snapshot, targets[i].provider, targets[i].model,
+				       out[i].upstream_model, &out[i].price);
 	}
 	*route = (struct gateway_route){ slice_of(name), out, count };
 	if (map_get(&snapshot->routes, route->name))
@@ -219,7 +219,7 @@ static int write_models(struct gateway_snapshot *snapshot, enum wire_dialect dia
 	return out->failed ? -ENOMEM : 0;
 }
 
-void snapshot_destroy(struct gateway_snapshot *snapshot)
+void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 {
 	if (!snapshot)
 		return;
@@ -236,12 +236,12 @@ void snapshot_destroy(struct gateway_snapshot *snapshot)
 	conf_unref(snapshot->conf);
 	free(snapshot);
 }
-CLEANUP_DEFINE(struct gateway_snapshot, snapshot_destroy);
+CLEANUP_DEFINE(struct gateway_snapshot, gateway_snapshot_destroy);
 
-int snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
-		 struct gateway_snapshot **ret, struct error *error)
+int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
+			 struct gateway_snapshot **ret, struct error *error)
 {
-	_cleanup_(cleanup_snapshot_destroy) struct gateway_snapshot *snapshot =
+	_cleanup_(cleanup_gateway_snapshot_destroy) struct gateway_snapshot *snapshot =
 	    calloc(1, sizeof(*snapshot));
 	int r;
 
@@ -269,7 +269,7 @@ int snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book 
 
 /* The last reference may go on a loop, but destroying calls plugins, which is the admin thread's
  * work. */
-void snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot)
+void gateway_snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot)
 {
 	if (!snapshot || atomic_fetch_sub(&snapshot->refs, 1) > 1)
 		return;
@@ -289,7 +289,7 @@ void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held)
 {
 	if (!held || --held->users > 0)
 		return;
-	snapshot_unref(loop->gateway, held->snapshot);
+	gateway_snapshot_unref(loop->gateway, held->snapshot);
 	map_fini(&held->adhoc);
 	arena_fini(&held->arena);
 	free(held);
