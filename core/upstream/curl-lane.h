@@ -13,7 +13,8 @@
 struct curl_watch {
 	struct loop_io io;
 	struct curl_lane *lane;
-	bool ours; /* opened by on_open_socket: its close will be told, so it may rest in epoll */
+	bool ours;       /* opened by curl_watch_open */
+	bool connected;  /* has been asked to read, which curl does after connecting */
 	bool registered; /* in epoll */
 	bool wanted;
 };

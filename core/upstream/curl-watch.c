@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* curl's view of the loop. curl drops a descriptor each time a connection goes idle and asks for it
- * again at the next request; sockets opened here stay in epoll meanwhile, which saves both system
- * calls. Others (the resolver's) are closed without a word and leave epoll at once. */
+ * again at the next request; sockets that it will not close without telling us stay in epoll
+ * meanwhile, which saves both system calls. Those are the ones opened here and connected: sockets
+ * that still connect, and the resolver's, are closed without a word. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,13 @@ enum {
 	WATCHES_MIN = 64,
 };
 
+static void watch_unregister(struct curl_watch *watch)
+{
+	if (watch->registered)
+		loop_remove(watch->lane->loop, &watch->io);
+	watch->registered = false;
+}
+
 static void on_event(struct loop_io *io, uint32_t events)
 {
 	struct curl_watch *watch = container_of(io, struct curl_watch, io);
@@ -22,8 +30,7 @@ static void on_event(struct loop_io *io, uint32_t events)
 	if (!watch->wanted) {
 		/* The peer of an idle connection speaks or leaves: curl finds out before it uses it
 		 * again. */
-		loop_remove(watch->lane->loop, io);
-		watch->registered = false;
+		watch_unregister(watch);
 		return;
 	}
 	if (events & (EPOLLIN | EPOLLHUP))
@@ -70,8 +77,9 @@ static void watch_forget(struct curl_lane *lane, int fd)
 
 	if (!watch)
 		return;
-	if (watch->registered)
-		loop_remove(lane->loop, &watch->io);
+	watch_unregister(watch);
+	if (watch->connected)
+		stat_add(&lane->upstream->stats.connections_open, (uint64_t)-1);
 	free(watch);
 	lane->watches[fd] = NULL;
 }
@@ -89,7 +97,13 @@ static int on_watch(CURL *easy, curl_socket_t fd, int what, void *data, void *so
 	if (!watch->wanted) {
 		if (!watch->ours)
 			watch_forget(lane, fd);
+		else if (!watch->connected)
+			watch_unregister(watch);
 		return 0;
+	}
+	if ((what & CURL_POLL_IN) && watch->ours && !watch->connected) {
+		watch->connected = true;
+		stat_add(&lane->upstream->stats.connections_open, 1);
 	}
 	if (what & CURL_POLL_IN)
 		events |= EPOLLIN;
@@ -128,20 +142,17 @@ curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr
 
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
+	watch_forget(lane, fd); /* what had this number is closed */
 	watch = watch_get(lane, fd);
 	if (!watch)
 		return CURL_SOCKET_BAD;
 	watch->ours = true;
-	stat_add(&lane->upstream->stats.connections_open, 1);
 	return steal_fd(&fd);
 }
 
 int curl_watch_close(void *data, curl_socket_t fd)
 {
-	struct curl_lane *lane = data;
-
-	watch_forget(lane, fd);
-	stat_add(&lane->upstream->stats.connections_open, (uint64_t)-1);
+	watch_forget(data, fd);
 	return close(fd);
 }
 

@@ -1,206 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both ends of an upstream call inside one test program: a scripted server, which is a thread that
- * blocks on real sockets, and a client, which is a loop with an upstream and what its callbacks
- * were told. Nothing waits for ever. */
+/* The client's end of an upstream test: a loop with an upstream, and what the callbacks of a call
+ * were told. The lane is the program's argument, "plain" or "curl": one contract, checked for both.
+ */
 #pragma once
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <time.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/loop.h"
-#include "test.h"
+#include "test-upstream-server.h"
 #include "upstream/upstream.h"
-
-enum {
-	WAIT_MS = 10000, /* of anything that must happen */
-	REQUEST_HEAD_MAX = 65536,
-};
-
-struct server {
-	int listener;
-	uint16_t port;
-	pthread_t thread;
-	void (*script)(struct server *server);
-	sem_t go, reached; /* the test lets the script go on; the script says where it is */
-	char head[REQUEST_HEAD_MAX]; /* of the last request */
-	uint64_t body_bytes, body_sum;
-	uint64_t closed_ns; /* when server_expect_close saw it */
-};
-
-static inline void server_wait(sem_t *sem)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += WAIT_MS / 1000;
-	while (sem_timedwait(sem, &until) < 0)
-		if (errno != EINTR)
-			test_fail(__FILE__, __LINE__, "nobody came to a meeting point");
-}
-
-static inline void server_poll(int fd, short events)
-{
-	struct pollfd entry = { .fd = fd, .events = events };
-
-	if (poll(&entry, 1, WAIT_MS) != 1)
-		test_fail(__FILE__, __LINE__, "the server waited in vain");
-}
-
-static inline int server_accept(struct server *server)
-{
-	int fd;
-
-	server_poll(server->listener, POLLIN);
-	fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-	CHECK(fd >= 0);
-	return fd;
-}
-
-/* No connection waits to be accepted. */
-static inline void server_expect_none(struct server *server)
-{
-	struct pollfd entry = { .fd = server->listener, .events = POLLIN };
-
-	CHECK_INT(poll(&entry, 1, 0), 0);
-}
-
-static inline uint64_t server_count_body(struct server *server, const char *data, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		server->body_sum = server->body_sum * 31 + (unsigned char)data[i];
-	server->body_bytes += len;
-	return server->body_bytes;
-}
-
-/* The head of a request into server->head; what came of the body is counted. */
-static inline void server_read_head(struct server *server, int fd)
-{
-	size_t have = 0;
-	char *end = NULL;
-
-	server->body_bytes = server->body_sum = 0;
-	while (!end) {
-		ssize_t n;
-
-		server_poll(fd, POLLIN);
-		n = recv(fd, server->head + have, REQUEST_HEAD_MAX - 1 - have, 0);
-		if (n <= 0)
-			test_fail(__FILE__, __LINE__, "the server read no whole request");
-		have += (size_t)n;
-		server->head[have] = 0;
-		end = strstr(server->head, "\r\n\r\n");
-	}
-	server_count_body(server, end + 4, have - (size_t)(end + 4 - server->head));
-	end[4] = 0;
-}
-
-static inline void server_read(struct server *server, int fd)
-{
-	static char data[1 << 16];
-	const char *length;
-	uint64_t want = 0;
-
-	server_read_head(server, fd);
-	length = strcasestr(server->head, "\r\ncontent-length: ");
-	if (length)
-		want = strtoull(length + 18, NULL, 10);
-	while (server->body_bytes < want) {
-		ssize_t n;
-
-		server_poll(fd, POLLIN);
-		n = recv(fd, data, sizeof(data), 0);
-		CHECK(n > 0);
-		server_count_body(server, data, (size_t)n);
-	}
-}
-
-static inline void server_send_bytes(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
-
-		CHECK(n > 0);
-		data += n;
-		len -= (size_t)n;
-	}
-}
-
-static inline void server_send(int fd, const char *text)
-{
-	server_send_bytes(fd, text, strlen(text));
-}
-
-/* The client must close; what it still sends is dropped. */
-static inline void server_expect_close(struct server *server, int fd)
-{
-	char data[65536];
-	ssize_t n;
-
-	do {
-		server_poll(fd, POLLIN);
-		n = recv(fd, data, sizeof(data), 0);
-	} while (n > 0);
-	server->closed_ns = clock_now_ns();
-	close(fd);
-}
-
-static inline void server_reset(int fd)
-{
-	struct linger linger = { .l_onoff = 1 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	close(fd);
-}
-
-static inline void *server_thread(void *data)
-{
-	struct server *server = data;
-
-	server->script(server);
-	return NULL;
-}
-
-static inline void server_listen(struct server *server, int backlog)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t size = sizeof(address);
-
-	memset(server, 0, sizeof(*server));
-	server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(server->listener >= 0);
-	CHECK(bind(server->listener, (struct sockaddr *)&address, sizeof(address)) == 0);
-	CHECK(listen(server->listener, backlog) == 0);
-	CHECK(getsockname(server->listener, (struct sockaddr *)&address, &size) == 0);
-	server->port = ntohs(address.sin_port);
-	sem_init(&server->go, 0, 0);
-	sem_init(&server->reached, 0, 0);
-}
-
-static inline void server_start(struct server *server, void (*script)(struct server *server))
-{
-	server_listen(server, 64);
-	server->script = script;
-	CHECK(pthread_create(&server->thread, NULL, server_thread, server) == 0);
-}
-
-static inline void server_stop(struct server *server)
-{
-	if (server->script)
-		pthread_join(server->thread, NULL);
-	close(server->listener);
-	sem_destroy(&server->go);
-	sem_destroy(&server->reached);
-}
 
 struct client {
 	struct loop *loop;
@@ -383,4 +193,72 @@ static inline void client_call(struct client *client, struct told *told, const c
 static inline uint64_t stat_of(const _Atomic uint64_t *stat)
 {
 	return atomic_load_explicit(stat, memory_order_relaxed);
+}
+
+static enum upstream_lane lane __attribute__((unused));
+
+static inline struct upstream_origin_options options_of(const struct server *server,
+							char url[static 64])
+{
+	snprintf(url, 64, "http://127.0.0.1:%u/v1/", server->port);
+	return (struct upstream_origin_options){
+		.base_url = url, .lane = lane, .allow_private = true, .connect_ms = 5000
+	};
+}
+
+static inline struct upstream_origin *origin_of(const struct server *server)
+{
+	struct upstream_origin *origin = NULL;
+	char url[64];
+	struct upstream_origin_options options = options_of(server, url);
+
+	CHECK_INT(upstream_origin_new(&options, &origin, NULL), 0);
+	return origin;
+}
+
+static inline void client_init(struct client *client, const struct server *server)
+{
+	char url[64];
+
+	client_init_options(client, options_of(server, url));
+}
+
+static inline void check_failure(const struct told *told, enum upstream_failure failure)
+{
+	CHECK(told->failed && !told->ended);
+	CHECK_STR(upstream_failure_name(told->failure), upstream_failure_name(failure));
+	CHECK(told->message[0]);
+}
+
+#define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+#define HELLO OK_HEAD "Content-Length: 5\r\n\r\nhello"
+
+struct pause {
+	struct loop_timer timer;
+	struct loop *loop;
+};
+
+static inline void stop_loop(struct loop_timer *timer)
+{
+	loop_stop(container_of(timer, struct pause, timer)->loop);
+}
+
+/* Lets the loop see all that has come so far. */
+static inline void client_settle(struct client *client)
+{
+	struct pause pause = { .timer.fn = stop_loop, .loop = client->loop };
+
+	CHECK_INT(loop_timer_set(client->loop, &pause.timer, clock_now_ns() + 2 * NS_PER_MS), 0);
+	client_run(client);
+	loop_timer_cancel(client->loop, &pause.timer);
+}
+
+/* Reads the argument, and clears the machine's proxies, which are not what is tested. */
+static inline void lane_choose(int argc, char **argv)
+{
+	CHECK(argc == 2);
+	lane = strcmp(argv[1], "curl") == 0 ? UPSTREAM_LANE_CURL : UPSTREAM_LANE_PLAIN;
+	unsetenv("http_proxy");
+	unsetenv("all_proxy");
+	unsetenv("ALL_PROXY");
 }
