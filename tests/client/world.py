@@ -148,7 +148,7 @@ def gate(upstream, lane="auto"):
     return Tidegate(
         providers=[
             provider("alpha", upstream.url("/v1"), lane=lane),
-            provider("beta", upstream.url("/v1"), plugin="anthropic", lane=lane),
+            provider("beta", upstream.url(), plugin="anthropic", lane=lane),
             provider("gone", f"http://127.0.0.1:{free_port()}/v1", lane=lane),
             provider("hasty", upstream.url("/v1"), lane=lane, first_content_ms=700, between_ms=700),
             simulator(),

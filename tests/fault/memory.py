@@ -157,7 +157,7 @@ def allocations(suite, upstream):
         with Tidegate(
             providers=[
                 provider("alpha", upstream.url("/v1")),
-                provider("beta", upstream.url("/v1"), plugin="anthropic"),
+                provider("beta", upstream.url(), plugin="anthropic"),
                 simulator(),
             ],
             models=models(),
