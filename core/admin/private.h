@@ -58,7 +58,7 @@ struct admin {
 	struct admin_window *window;
 	size_t window_at, window_count;
 	uint64_t window_next_ns;
-	uint64_t seen_totals;
+	uint64_t seen_totals, seen_generation;
 	uint64_t seen_second;
 };
 

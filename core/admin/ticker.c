@@ -135,17 +135,21 @@ int ticker_render_all(struct admin *admin)
 
 static void tick(struct admin *admin)
 {
-	uint64_t second = clock_now_ns() / NS_PER_S;
+	struct conf *conf = gateway_conf(admin->options.gateway);
+	uint64_t second = clock_now_ns() / NS_PER_S, generation = conf->generation;
 	struct ledger_state state;
-	bool money;
+	bool money, more;
 
+	conf_unref(conf);
 	ledger_state_read(admin->options.ledger, &state);
 	money = state.totals_generation != admin->seen_totals;
-	if (!money && second == admin->seen_second)
+	more = second != admin->seen_second || generation != admin->seen_generation;
+	if (!money && !more)
 		return;
 	admin->seen_totals = state.totals_generation;
-	render(admin, money, second != admin->seen_second);
+	admin->seen_generation = generation;
 	admin->seen_second = second;
+	render(admin, money, more);
 }
 
 void *ticker_main(void *data)
