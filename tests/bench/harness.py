@@ -102,6 +102,10 @@ class Process:
     def pid(self):
         return self.child.pid
 
+    def check_alive(self, log):
+        if self.child.poll() is not None:
+            raise Failure(f'{self.argv[0]} ended with {self.child.returncode}: {log.read_text()[-2000:]}')
+
     def __enter__(self):
         return self
 
@@ -186,7 +190,7 @@ class Nginx(Proxy):
         for mark, value in (('@LISTEN@', f'127.0.0.1:{self.port}'), ('@DIR@', str(folder)),
                             ('@UPSTREAM@', f'127.0.0.1:{bench.upstream_port}')):
             text = text.replace(mark, value)
-        if os.getuid() == 0:
+        if os.getuid() == 0:  # the scratch folder is closed to the account that root's workers take
             text = 'user root;\n' + text
         (folder / 'nginx.conf').write_text(text)
         binary = shutil.which('nginx', path=os.environ['PATH'] + ':/usr/sbin:/sbin')
@@ -195,7 +199,12 @@ class Nginx(Proxy):
         self.process = Process([binary, '-p', folder, '-e', folder / 'error.log', '-c', folder / 'nginx.conf'],
                                bench.proxy_core, log=folder / 'stderr')
         bench.stack.enter_context(self.process)
-        wait_until('listening of nginx', lambda: accepts(self.port))
+        self.stderr = folder / 'stderr'
+        wait_until('listening of nginx', self.ready)
+
+    def ready(self):
+        self.process.check_alive(self.stderr)
+        return accepts(self.port)
 
 
 TIDEGATE_CONF = '''
@@ -252,8 +261,7 @@ class Tidegate(Proxy):
         wait_until('readiness of tidegated', self.ready)
 
     def ready(self):
-        if self.process.child.poll() is not None:
-            raise Failure('tidegated ended: ' + (self.folder / 'stderr').read_text()[-2000:])
+        self.process.check_alive(self.folder / 'stderr')
         try:
             with urllib.request.urlopen(f'http://127.0.0.1:{self.port}/readyz', timeout=5) as answer:
                 return answer.status == 200

@@ -5,15 +5,37 @@ and the order turns around from round to round, so that drift of the machine hit
 import contextlib
 import dataclasses
 import pathlib
+import typing
 
 import harness
-from harness import CURL, LARGE, SMALL, Bench, Load, Nginx, Tidegate
+from harness import CURL, LARGE, SMALL, Bench, Failure, Load, Nginx, Tidegate
 from report import missing, row
 
 CONNECTIONS = 32
 STREAMS = 9500
 IDLE = 5000
 SLOW = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """What a figure is called, its unit, and the most that its ratio or value may be."""
+    name: str
+    unit: str
+    bar: typing.Optional[float] = None
+    bar_on: str = 'ratio'
+
+
+FIGURES = {
+    'proxy': [Figure('cpu_us_per_request_plain', 'us', 1.0), Figure('cpu_us_per_request_curl', 'us'),
+              Figure('cpu_us_per_request_plain_100k', 'us'), Figure('added_p50_us', 'us')],
+    'streams': [Figure(f'streams_{STREAMS}_cpu', '% of a core'), Figure(f'streams_{STREAMS}_rss_mb', 'MB'),
+                Figure(f'streams_{STREAMS}_late_p99_ms', 'ms'), Figure(f'streams_{STREAMS}_lost', 'chunks')],
+    'idle': [Figure('idle_anonymous_mb', 'MB', 8.0, 'value'), Figure(f'idle_{IDLE}_rss_mb', 'MB'),
+             Figure(f'idle_{IDLE}_requests_per_s', '1/s'), Figure(f'slow_{SLOW}_closed', 'clients')],
+    'fs': [Figure('open_read_close_vs_proc', '1/s'), Figure('open_read_close_vs_proc_idle', '1/s')],
+    'ledger': [Figure('ledger_us_per_request', 'us', 6.0, 'value')],
+}
 
 
 @dataclasses.dataclass
@@ -23,7 +45,7 @@ class Plan:
     rounds: int
     descriptors: int
     self_check: bool
-    say: object
+    say: typing.Callable
 
     @contextlib.contextmanager
     def bench(self, **options):
@@ -33,57 +55,96 @@ class Plan:
     def subject(self, bench, **options):
         return Nginx(bench, 'nginx-self') if self.self_check else Tidegate(bench, **options)
 
-    def bar(self, value):
+    def figures(self, part):
         """Bars are the appliance's; the self-check of the harness has none."""
-        return None if self.self_check else value
+        if self.self_check:
+            return [dataclasses.replace(figure, bar=None) for figure in FIGURES[part]]
+        return FIGURES[part]
 
 
-def turns(number, contenders):
-    return contenders if number % 2 == 0 else list(reversed(contenders))
+class Rounds:
+    """Measurements of contenders by round; a contender that fails once is out, and says why."""
+
+    def __init__(self, plan, part, contenders):
+        self.values = {name: [] for name, _ in contenders}
+        self.failed = {}
+        for number in range(plan.rounds):
+            for name, measure in contenders if number % 2 == 0 else reversed(contenders):
+                if name not in self.failed:
+                    self._measure(plan, part, number, name, measure)
+
+    def _measure(self, plan, part, number, name, measure):
+        try:
+            value = measure()
+            self.values[name].append(value)
+            plan.say(part, number, name, value)
+        except Failure as why:
+            self.failed[name] = f'{name}: {why}'
+            plan.say(part, number, name, why)
+
+    def row(self, figure, name, reference=None, reference_name=None, key=None, less=None, note=None):
+        """A row of one contender beside another; `key` picks from measurements that are tables,
+        `less` is a contender whose value is taken off both."""
+        for needed in (name, reference, less):
+            if needed in self.failed:
+                return missing(figure, self.failed[needed])
+
+        def pick(contender):
+            values = self.values[contender]
+            if key:
+                return [value[key] for value in values]
+            return [v - l for v, l in zip(values, self.values[less])] if less else values
+
+        if not reference:
+            return row(figure, pick(name), note=note)
+        return row(figure, pick(name), reference_name or reference, pick(reference), note=note)
 
 
-def cpu_us(bench, proxy, requests, model):
+def cpu_us(bench, proxy_, requests, model):
     """CPU of the whole proxy per completed request, what it does afterwards included."""
-    before = proxy.cpu_settled_s()
-    result = bench.closed(proxy, requests=requests, model=model, connections=CONNECTIONS)
-    return (proxy.cpu_settled_s() - before) / result['requests'] * 1e6
+    before = proxy_.cpu_settled_s()
+    result = bench.closed(proxy_, requests=requests, model=model, connections=CONNECTIONS)
+    return (proxy_.cpu_settled_s() - before) / result['requests'] * 1e6
 
 
-def latency_p50_us(bench, proxy, model):
-    """p50 at a fixed rate well below what any contender can do; None as proxy is the upstream itself."""
-    options = {'requests': 4000, 'rate': 2000, 'model': model, 'connections': CONNECTIONS}
-    result = bench.closed(proxy, **options) if proxy else bench.direct_closed(**options)
+def p50_us(bench, proxy_):
+    """p50 at a rate well below what any contender can do; without a proxy, the upstream's own."""
+    options = {'requests': 4000, 'rate': 2000, 'model': SMALL, 'connections': CONNECTIONS}
+    result = bench.closed(proxy_, **options) if proxy_ else bench.direct_closed(**options)
     return result['latency_p50_us']
 
 
 def proxy(plan):
+    plain, curl, large, added = plan.figures('proxy')
     with plan.bench() as bench:
         nginx, subject = Nginx(bench), plan.subject(bench)
-        for contender, model in ((nginx, SMALL), (subject, SMALL), (subject, CURL), (nginx, LARGE), (subject, LARGE)):
-            bench.closed(contender, requests=5000, model=model, connections=CONNECTIONS)
-        contenders = [
-            ('nginx', lambda: cpu_us(bench, nginx, 60000, SMALL)),
-            ('plain', lambda: cpu_us(bench, subject, 60000, SMALL)),
-            ('curl', lambda: cpu_us(bench, subject, 60000, CURL)),
-            ('nginx_100k', lambda: cpu_us(bench, nginx, 10000, LARGE)),
-            ('plain_100k', lambda: cpu_us(bench, subject, 10000, LARGE)),
-            ('p50_direct', lambda: latency_p50_us(bench, None, SMALL)),
-            ('p50_nginx', lambda: latency_p50_us(bench, nginx, SMALL)),
-            ('p50_plain', lambda: latency_p50_us(bench, subject, SMALL)),
-        ]
-        got = {name: [] for name, _ in contenders}
-        for number in range(plan.rounds):
-            for name, measure in turns(number, contenders):
-                got[name].append(measure())
-            plan.say(number, 'proxy', ' '.join(f'{name}={got[name][-1]:.1f}' for name, _ in contenders))
+
+        def cpu(name, proxy_, requests, model):
+            warm = []
+
+            def measure():
+                if not warm:
+                    warm.append(bench.closed(proxy_, requests=5000, model=model, connections=CONNECTIONS))
+                return cpu_us(bench, proxy_, requests, model)
+            return name, measure
+
+        rounds = Rounds(plan, 'proxy', [
+            cpu('nginx', nginx, 60000, SMALL),
+            cpu('plain', subject, 60000, SMALL),
+            cpu('curl', subject, 60000, CURL),
+            cpu('nginx_100k', nginx, 10000, LARGE),
+            cpu('plain_100k', subject, 10000, LARGE),
+            ('p50_direct', lambda: p50_us(bench, None)),
+            ('p50_nginx', lambda: p50_us(bench, nginx)),
+            ('p50_plain', lambda: p50_us(bench, subject)),
+        ])
         subject.settled_check()
-    added = {who: [p - d for p, d in zip(got[f'p50_{who}'], got['p50_direct'])] for who in ('plain', 'nginx')}
     return [
-        row('cpu_us_per_request_plain', 'us', got['plain'], 'nginx', got['nginx'], bar=plan.bar(1.0)),
-        row('cpu_us_per_request_curl', 'us', got['curl'], 'nginx', got['nginx']),
-        row('cpu_us_per_request_plain_100k', 'us', got['plain_100k'], 'nginx', got['nginx_100k']),
-        row('added_p50_us', 'us', added['plain'], 'nginx', added['nginx'],
-            note='p50 through the proxy minus p50 straight to the upstream, 2,000 requests/s'),
+        rounds.row(plain, 'plain', 'nginx'),
+        rounds.row(curl, 'curl', 'nginx'),
+        rounds.row(large, 'plain_100k', 'nginx_100k', 'nginx'),
+        rounds.row(added, 'p50_plain', 'p50_nginx', 'nginx', less='p50_direct',
+                   note='p50 through the proxy minus p50 straight to the upstream, 2,000 requests/s'),
     ]
 
 
@@ -99,47 +160,26 @@ def stream_run(bench, proxy_, count):
         result = load.finish()
     proxy_.requests += count
     return {'cpu': cpu / result['steady_s'] * 100, 'rss': memory, 'late': result['late_p99_us'] / 1e3,
-            'lost': result['lost'] + result['broken'], 'chunks': result['steady_chunks'] / result['steady_s']}
+            'lost': result['lost'] + result['broken'], 'chunks_per_s': result['steady_chunks'] / result['steady_s']}
 
 
 def streams(plan):
     count = min(STREAMS, (plan.descriptors - 500) // 2)
-    note = None
+    note, figures = None, plan.figures('streams')
     if count < STREAMS:
         note = f'{STREAMS} streams need {2 * STREAMS + 500} descriptors, the limit is {plan.descriptors}'
+        figures = [dataclasses.replace(f, name=f.name.replace(str(STREAMS), str(count))) for f in figures]
     with plan.bench(chunk_ms=500, chunks=26) as bench:
-        contenders = [Nginx(bench), plan.subject(bench)]
-        reference, subject = (c.name for c in contenders)
-        got = {c.name: [] for c in contenders}
-        for number in range(plan.rounds):
-            for contender in turns(number, contenders):
-                got[contender.name].append(stream_run(bench, contender, count))
-            plan.say(number, 'streams', ' '.join(
-                f'{name}: ' + ' '.join(f'{k}={v:.1f}' for k, v in runs[-1].items()) for name, runs in got.items()))
-        contenders[1].settled_check()
-
-    def pick(figure):
-        return [run[figure] for run in got[subject]], reference, [run[figure] for run in got[reference]]
-
-    return [
-        row(f'streams_{count}_cpu', '% of a core', *pick('cpu'), note=note),
-        row(f'streams_{count}_rss_mb', 'MB', *pick('rss')),
-        row(f'streams_{count}_late_p99_ms', 'ms', *pick('late')),
-        row(f'streams_{count}_lost', 'chunks', *pick('lost')),
-    ]
-
-
-def idle_fresh(plan, make):
-    """Anonymous memory of a freshly started, ready proxy on all its cores."""
-    values = []
-    for _ in range(plan.rounds):
-        with plan.bench() as bench:
-            values.append(make(bench).memory_mb('RssAnon'))
-    return values
+        nginx, subject = Nginx(bench), plan.subject(bench)
+        rounds = Rounds(plan, 'streams', [('nginx', lambda: stream_run(bench, nginx, count)),
+                                          ('subject', lambda: stream_run(bench, subject, count))])
+        subject.settled_check()
+    return [rounds.row(figure, 'subject', 'nginx', key=key, note=note)
+            for figure, key in zip(figures, ('cpu', 'rss', 'late', 'lost'))]
 
 
 def idle_round(bench, proxy_):
-    """(requests/s alone, requests/s beside IDLE idle connections, memory with them)."""
+    """Requests a second alone and beside IDLE idle connections, and the memory with them."""
     options = {'requests': 40000, 'model': SMALL, 'connections': CONNECTIONS}
     alone = bench.closed(proxy_, **options)['per_s']
     with Load(bench, 'idle', proxy_.port, connections=IDLE) as load:
@@ -150,84 +190,91 @@ def idle_round(bench, proxy_):
         result = load.finish()
     proxy_.requests += IDLE
     if result['idle'] != IDLE:
-        raise harness.Failure(f'{proxy_.name} kept {result["idle"]} of {IDLE} idle connections')
+        raise Failure(f'{proxy_.name} kept {result["idle"]} of {IDLE} idle connections')
     return {'alone': alone, 'beside': beside, 'rss': memory}
 
 
-def slow_row(plan):
-    name, limit_ms = f'slow_{SLOW}_closed', harness.HEADER_MS * 1.2
+def slow_row(plan, figure):
     if plan.self_check:
-        return missing(name, 'clients', 'the reference has a deadline of 60 s for a request head')
+        return missing(figure, 'the reference has a deadline of 60 s for a request head')
     with plan.bench() as bench:
         subject = plan.subject(bench)
-        with Load(bench, 'idle', subject.port, connections=1, slow=SLOW, slow_ms=int(limit_ms) + 2000) as load:
+        with Load(bench, 'idle', subject.port, connections=1, slow=SLOW, slow_ms=harness.HEADER_MS * 2) as load:
             load.expect('idle')
             load.expect('slow')
             result = load.finish()
-    return row(name, 'clients', [result['slow_closed']], bar=None,
-               note=f'a byte of header every 250 ms; the last was closed after {result["slow_life_max_us"] / 1e6:.2f} s '
-                    f'of a deadline of {harness.HEADER_MS / 1e3:g} s')
+    return row(figure, [result['slow_closed']],
+               note=f'of {SLOW} that send a byte of header every 250 ms; the last was closed after '
+                    f'{result["slow_life_max_us"] / 1e6:.2f} s, the deadline is {harness.HEADER_MS / 1e3:g} s')
+
+
+def fresh_mb(plan, make):
+    """Anonymous memory of a freshly started, ready proxy."""
+    with plan.bench() as bench:
+        proxy_ = make(bench)
+        proxy_.cpu_settled_s()
+        return proxy_.memory_mb('RssAnon')
 
 
 def idle(plan):
-    fresh = idle_fresh(plan, lambda bench: plan.subject(bench, **({} if plan.self_check else {'pinned': False})))
-    fresh_nginx = idle_fresh(plan, Nginx)
+    anonymous, rss, rate, slow = plan.figures('idle')
+    unpinned = {} if plan.self_check else {'pinned': False}
+    fresh = Rounds(plan, 'idle fresh', [
+        ('nginx', lambda: fresh_mb(plan, Nginx)),
+        ('subject', lambda: fresh_mb(plan, lambda bench: plan.subject(bench, **unpinned))),
+    ])
     with plan.bench() as bench:
-        contenders = [Nginx(bench), plan.subject(bench)]
-        reference, subject = (c.name for c in contenders)
-        got = {c.name: [] for c in contenders}
-        for number in range(plan.rounds):
-            for contender in turns(number, contenders):
-                got[contender.name].append(idle_round(bench, contender))
-            plan.say(number, 'idle', ' '.join(
-                f'{name}: ' + ' '.join(f'{k}={v:.1f}' for k, v in runs[-1].items()) for name, runs in got.items()))
-    return [
-        row('idle_anonymous_mb', 'MB', fresh, 'nginx', fresh_nginx, bar=plan.bar(8.0), bar_on='value'),
-        row(f'idle_{IDLE}_rss_mb', 'MB', [r['rss'] for r in got[subject]], 'nginx', [r['rss'] for r in got[reference]]),
-        row(f'idle_{IDLE}_requests_per_s', '1/s', [r['beside'] for r in got[subject]], 'same, no idle ones',
-            [r['alone'] for r in got[subject]]),
-        slow_row(plan),
-    ]
+        nginx, subject = Nginx(bench), plan.subject(bench)
+        rounds = Rounds(plan, 'idle', [('nginx', lambda: idle_round(bench, nginx)),
+                                       ('subject', lambda: idle_round(bench, subject))])
+    if 'subject' in rounds.failed:
+        rate_row = missing(rate, rounds.failed['subject'])
+    else:
+        beside, alone = ([value[key] for value in rounds.values['subject']] for key in ('beside', 'alone'))
+        rate_row = row(rate, beside, 'without them', alone)
+    return [fresh.row(anonymous, 'subject', 'nginx'), rounds.row(rss, 'subject', 'nginx', key='rss'), rate_row,
+            slow_row(plan, slow)]
 
 
 def fs(plan):
+    busy, quiet = plan.figures('fs')
     with plan.bench() as bench:
         subject = plan.subject(bench, **({} if plan.self_check else {'mount': True}))
         path = '/proc/version' if plan.self_check else subject.mount / 'now/cost/today_usd'
-        contenders = [('proc', '/proc/loadavg'), ('mount', path)]
-        got = {f'{name}_{state}': [] for name, _ in contenders for state in ('idle', 'busy')}
-        for number in range(plan.rounds):
-            for name, file in turns(number, contenders):
-                got[f'{name}_idle'].append(bench.reads_per_s(file, 700))
+
+        def under_load(file):
             with Load(bench, 'closed', subject.port, rate=1000, requests=1000000, model=SMALL):
-                for name, file in turns(number, contenders):
-                    got[f'{name}_busy'].append(bench.reads_per_s(file, 1500))
-            plan.say(number, 'fs', ' '.join(f'{name}={values[-1]:.0f}' for name, values in got.items()))
-    return [
-        row('open_read_close_vs_proc', '1/s', got['mount_busy'], '/proc/loadavg', got['proc_busy'],
-            note='under 1,000 proxied requests/s'),
-        row('open_read_close_vs_proc_idle', '1/s', got['mount_idle'], '/proc/loadavg', got['proc_idle']),
-    ]
+                return bench.reads_per_s(file, 1500)
+
+        rounds = Rounds(plan, 'fs', [
+            ('proc', lambda: bench.reads_per_s('/proc/loadavg', 700)),
+            ('mount', lambda: bench.reads_per_s(path, 700)),
+            ('proc_busy', lambda: under_load('/proc/loadavg')),
+            ('mount_busy', lambda: under_load(path)),
+        ])
+    return [rounds.row(busy, 'mount_busy', 'proc_busy', '/proc/loadavg', note='under 1,000 proxied requests/s'),
+            rounds.row(quiet, 'mount', 'proc', '/proc/loadavg')]
+
+
+def ledger_us(bench, subject, requests):
+    """CPU of the writer thread per request, until the last row is committed."""
+    subject.cpu_settled_s()
+    before = subject.writer_cpu_s()
+    bench.closed(subject, requests=requests, model=SMALL, connections=CONNECTIONS)
+    subject.settled_check()
+    subject.cpu_settled_s()
+    return (subject.writer_cpu_s() - before) / requests * 1e6
 
 
 def ledger(plan):
-    name = 'ledger_us_per_request'
+    figure, = plan.figures('ledger')
     if plan.self_check:
-        return [missing(name, 'us', 'the reference has no ledger')]
-    requests, values = 60000, []
+        return [missing(figure, 'the reference has no ledger')]
     with plan.bench() as bench:
         subject = plan.subject(bench)
         bench.closed(subject, requests=5000, model=SMALL, connections=CONNECTIONS)
-        for number in range(plan.rounds):
-            subject.settled_check()
-            subject.cpu_settled_s()
-            before = subject.writer_cpu_s()
-            bench.closed(subject, requests=requests, model=SMALL, connections=CONNECTIONS)
-            subject.settled_check()
-            subject.cpu_settled_s()
-            values.append((subject.writer_cpu_s() - before) / requests * 1e6)
-            plan.say(number, 'ledger', f'{values[-1]:.2f} us')
-    return [row(name, 'us', values, bar=6.0, bar_on='value')]
+        rounds = Rounds(plan, 'ledger', [('writer', lambda: ledger_us(bench, subject, 60000))])
+    return [rounds.row(figure, 'writer')]
 
 
 PARTS = {'proxy': proxy, 'streams': streams, 'idle': idle, 'fs': fs, 'ledger': ledger}

@@ -6,8 +6,6 @@ import json
 import statistics
 from html import escape
 
-NAN = float('nan')
-
 
 def quartiles(samples):
     if len(samples) < 2:
@@ -21,28 +19,30 @@ def spread(samples):
     return {'min': min(samples), 'q1': low, 'q3': high, 'max': max(samples), 'iqr': high - low}
 
 
-def row(name, unit, values, reference=None, reference_values=None, bar=None, bar_on='ratio', at_least=False,
-        note=None):
-    """One figure. `values` and `reference_values` are per round and paired; the bar is on `bar_on`."""
+def row(figure, values, reference=None, reference_values=None, note=None):
+    """One figure. `values` and `reference_values` are per round and paired; the bar is on what the
+    figure's `bar_on` names: its ratio, or its value."""
     ratios = []
     if reference_values:
         ratios = [v / r for v, r in zip(values, reference_values) if r > 0]
     shown = {'value': statistics.median(values), 'ratio': statistics.median(ratios) if ratios else None}
     met = None
-    if bar is not None and shown[bar_on] is not None:
-        met = shown[bar_on] >= bar if at_least else shown[bar_on] <= bar
-    return {'name': name, 'value': shown['value'], 'unit': unit, 'reference': reference,
+    if figure.bar is not None:
+        judged = shown[figure.bar_on]
+        met = judged is not None and judged <= figure.bar
+    return {'name': figure.name, 'value': shown['value'], 'unit': figure.unit, 'reference': reference,
             'reference_value': statistics.median(reference_values) if reference_values else None,
-            'ratio': shown['ratio'], 'spread': spread(ratios or values), 'bar': bar,
-            'bar_on': bar_on if bar is not None else None, 'met': met, 'rounds': len(values), 'note': note,
-            'samples': {'value': values, 'reference': reference_values}}
+            'ratio': shown['ratio'], 'spread': spread(ratios or values), 'bar': figure.bar,
+            'bar_on': figure.bar_on if figure.bar is not None else None, 'met': met, 'rounds': len(values),
+            'note': note, 'samples': {'value': values, 'reference': reference_values}}
 
 
-def missing(name, unit, why, bar=None, bar_on='ratio'):
+def missing(figure, why):
     """A figure that could not be measured: its bar, if it has one, is not met."""
-    return {'name': name, 'value': None, 'unit': unit, 'reference': None, 'reference_value': None, 'ratio': None,
-            'spread': None, 'bar': bar, 'bar_on': bar_on if bar is not None else None,
-            'met': None if bar is None else False, 'rounds': 0, 'note': why, 'samples': None}
+    return {'name': figure.name, 'value': None, 'unit': figure.unit, 'reference': None, 'reference_value': None,
+            'ratio': None, 'spread': None, 'bar': figure.bar,
+            'bar_on': figure.bar_on if figure.bar is not None else None,
+            'met': None if figure.bar is None else False, 'rounds': 0, 'note': why, 'samples': None}
 
 
 def number(value):
