@@ -208,10 +208,19 @@ static void unread_bodies(void)
 	int fd = client_open(0);
 
 	/* At hand already: skipped, and the connection lives on. */
-	client_send(fd, SLICE("POST /refuse HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"
+	client_send(fd, SLICE("POST /refuse HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n{} "
 			      "GET /query?after HTTP/1.1\r\n" HOST CLOSE "\r\n"));
 	client_read_until(fd, &answer, NULL);
 	CHECK(buffer_has(&answer, "401 Unauthorized") && buffer_has(&answer, "\r\n\r\nafter"));
+	close(fd);
+	/* Sent after the answer: thrown away, and the answer can be read all the same. */
+	fd = client_open(0);
+	buffer_clear(&answer);
+	client_send(fd, SLICE("POST /refuse HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n"));
+	await(&fixture.ends_sent, 3);
+	client_send(fd, SLICE("abc"));
+	client_read_until(fd, &answer, NULL);
+	CHECK_INT(answer_status(&answer), 401);
 	close(fd);
 	/* Still on its way: answered and closed, and the client can read the answer while it sends.
 	 */

@@ -109,6 +109,26 @@ __attribute__((unused)) static void fixture_stop(void)
 	fixture_free();
 }
 
+/* What the loop's thread has used: a loop that spins shows. */
+__attribute__((unused)) static uint64_t fixture_cpu_ns(void)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	CHECK_INT(pthread_getcpuclockid(fixture.thread, &clock), 0);
+	CHECK_INT(clock_gettime(clock, &used), 0);
+	return (uint64_t)used.tv_sec * NS_PER_S + (uint64_t)used.tv_nsec;
+}
+
+__attribute__((unused)) static void check_at_rest(void)
+{
+	struct timespec pause = { .tv_nsec = 300 * NS_PER_MS };
+	uint64_t before_ns = fixture_cpu_ns();
+
+	nanosleep(&pause, NULL);
+	CHECK(fixture_cpu_ns() - before_ns < 50 * NS_PER_MS);
+}
+
 __attribute__((unused)) static int client_open(int receive_buffer)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
@@ -155,6 +175,20 @@ __attribute__((unused)) static void client_read_until(int fd, struct buffer *out
 			return;
 		}
 		buffer_append(out, chunk, (size_t)len);
+	}
+}
+
+/* Reads a head and `len` bytes of body behind it. */
+__attribute__((unused)) static void client_read_body(int fd, struct buffer *out, size_t len)
+{
+	client_read_until(fd, out, "\r\n\r\n");
+	for (const char *blank; (blank = memmem(out->data, out->len, "\r\n\r\n", 4)) &&
+				out->len < (size_t)(blank + 4 - out->data) + len;) {
+		ssize_t got;
+		CHECK(buffer_reserve(out, 65536));
+		got = recv(fd, out->data + out->len, 65536, 0);
+		CHECK(got > 0);
+		out->len += (size_t)got;
 	}
 }
 
