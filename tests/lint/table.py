@@ -30,6 +30,9 @@ FOREIGN = {
     r"g(lib|io|object|module)(-.*|\.h|/.*)": "base",
 }
 
+# Foreign headers that a plugin may include too: it is a house of its own, beside the owner folder of core/.
+PLUGIN_HEADERS = {"jansson.h"}
+
 # Dependency variable of meson.build -> the folder that links it. `threads` is everybody's.
 FOREIGN_DEPS = {
     "libconfig": "conf", "sqlite": "db", "openssl": "http", "crypto": "http", "curl": "upstream",
