@@ -5,10 +5,6 @@
 
 #include "conf/conf.h"
 
-struct document;
-struct report;
-struct reader;
-
 struct object {
 	enum conf_kind kind;
 	enum conf_owner owner; /* by the place it was found */

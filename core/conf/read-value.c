@@ -148,11 +148,11 @@ static int read_text(const struct reader *reader, const config_setting_t *settin
 
 	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
 		return read_wrong_type(reader, setting, option);
-	if (option->type == OPTION_SECRET)
-		return read_secret(reader, setting, option, base);
 	complaint = check(option, text);
 	if (complaint)
 		return wrong(reader, setting, option, complaint);
+	if (option->type == OPTION_SECRET)
+		return read_secret(reader, setting, option, base);
 	if (option->values && !one_of(text, option->values))
 		return not_of_values(reader, setting, option, text);
 	if (option->type == OPTION_NAME && option->extra)
@@ -168,9 +168,13 @@ static int read_owner(const struct reader *reader, const config_setting_t *setti
 		      const struct option *option, void *base)
 {
 	struct slice text = slice_of(config_setting_get_string(setting));
+	const char *complaint;
 
 	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
 		return read_wrong_type(reader, setting, option);
+	complaint = check(option, text);
+	if (complaint)
+		return wrong(reader, setting, option, complaint);
 	if (!one_of(text, option->values))
 		return not_of_values(reader, setting, option, text);
 	*(enum conf_owner *)option_field(option, base) =

@@ -52,6 +52,11 @@ static const struct row {
 	  "be read; raise it\n" },
 	{ "owners: { key = \"both\"; };",
 	  "1:17: \"key\" must be \"files\" or \"live\"; this is \"both\"\n" },
+	/* What a message repeats cannot steer a terminal. */
+	{ "owners: { key = \"\\x1b[31m\"; };",
+	  "1:17: \"key\" must not contain control characters\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; secret = \"file:\\x1b[31m\"; } );",
+	  "1:52: \"secret\" must not contain control characters\n" },
 	{ "@include \"/etc/passwd\"",
 	  "1:1: @include is not allowed; put objects into conf.d/KIND/NAME.conf\n" },
 	{ "zone = \"UTC\"; zone = \"UTC\";",
