@@ -78,6 +78,10 @@ static enum upstream_failure handle_failure(const struct curl_handle *handle, CU
 		return UPSTREAM_FAILED_REFUSED_ADDRESS;
 	if (code == CURLE_RECV_ERROR && strstr(handle->error, "chunked-encoding"))
 		return UPSTREAM_FAILED_PROTOCOL;
+	/* TLS 1.3 refuses a client's certificate only after the handshake. */
+	if (code == CURLE_RECV_ERROR && !handle->got_bytes &&
+	    strstr(handle->error, "SSL routines") && strstr(handle->error, " alert "))
+		return UPSTREAM_FAILED_TLS;
 	if (handle->got_bytes &&
 	    (failure == UPSTREAM_FAILED_RESET || failure == UPSTREAM_FAILED_SEND))
 		return UPSTREAM_FAILED_TRUNCATED;
