@@ -290,9 +290,10 @@ def shell(tree):
 
 def headers_alone(tree):
     """Every header compiles without another before it; the plugin ABI with no other include folder."""
-    flags = subprocess.run(["pkg-config", "--cflags", "glib-2.0", "jansson", "libconfig", "sqlite3", "fuse3",
-                            "libcurl", "openssl", "libsystemd"], capture_output=True, text=True,
-                           check=False).stdout.split()
+    flags = []
+    for package in ("glib-2.0", "jansson", "libconfig", "sqlite3", "fuse3", "libcurl", "openssl", "libsystemd"):
+        flags += subprocess.run(["pkg-config", "--cflags", package], capture_output=True, text=True,
+                                check=False).stdout.split()
 
     def compile_one(name):
         abi = name.startswith("core/include/")
