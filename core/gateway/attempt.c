@@ -10,9 +10,23 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/* The first target from `from` on whose provider speaks the client's dialect; target_count when
+ * there is none. */
+static size_t next_target(const struct exchange *exchange, size_t from)
+{
+	const struct gateway_route *route = exchange->route;
+
+	while (from < route->target_count &&
+	       !(route->targets[from].provider->plugin->operations->dialects &
+		 1u << exchange->dialect))
+		from++;
+	return from;
+}
+
 bool attempt_may_switch(const struct exchange *exchange)
 {
-	return !exchange->committed && exchange->target + 1 < exchange->route->target_count &&
+	return !exchange->committed &&
+	       next_target(exchange, exchange->target + 1) < exchange->route->target_count &&
 	       exchange->attempts < LEDGER_ATTEMPTS_MAX &&
 	       loop_now_ns(exchange->loop->loop) < exchange->deadline_ns;
 }
@@ -168,15 +182,6 @@ static void attempt_start(struct exchange *exchange)
 	call->exchange = exchange;
 	call->target = &exchange->route->targets[exchange->target];
 	operations = operations_of(call);
-	if (!(operations->dialects & 1u << exchange->dialect)) {
-		error = (struct wire_error){
-			400, "dialect_not_supported", "model",
-			"This model's provider speaks another dialect than this path, and "
-			"translation between the two is not available."
-		};
-		attempt_failed(exchange, &error);
-		return;
-	}
 	exchange->attempts++;
 	counter_add(&exchange->loop->counters.attempts, 1);
 	if (prepare(exchange, call) < 0) {
@@ -194,9 +199,18 @@ static void attempt_start(struct exchange *exchange)
 
 void attempt_first(struct exchange *exchange)
 {
+	static const struct wire_error other_dialect = {
+		400, "dialect_not_supported", "model",
+		"No target of this model speaks the dialect of this path; ask at the other "
+		"dialect's path."
+	};
+
 	exchange->deadline_ns = exchange->start_ns + exchange->route->targets[0].provider->total_ns;
-	exchange->target = 0;
-	attempt_start(exchange);
+	exchange->target = next_target(exchange, 0);
+	if (exchange->target < exchange->route->target_count)
+		attempt_start(exchange);
+	else
+		exchange_refuse(exchange, &other_dialect);
 }
 
 void attempt_failed(struct exchange *exchange, const struct wire_error *error)
@@ -208,7 +222,7 @@ void attempt_failed(struct exchange *exchange, const struct wire_error *error)
 	if (exchange->call.attempt)
 		exchange->entry->attempts_failed_over++;
 	counter_add(&exchange->loop->counters.failovers, 1);
-	exchange->target++;
+	exchange->target = next_target(exchange, exchange->target + 1);
 	attempt_start(exchange);
 }
 

@@ -221,6 +221,7 @@ void attempt_first(struct exchange *exchange);
 void attempt_failed(struct exchange *exchange, const struct wire_error *error);
 /* Ends the attempt's work without telling the client anything. */
 void attempt_stop(struct tide_call *call);
+/* Another target could still answer. */
 bool attempt_may_switch(const struct exchange *exchange);
 void attempt_services_init(struct tide_call_services *services);
 void *attempt_alloc(struct tide_call *call, uint64_t size);
