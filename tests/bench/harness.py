@@ -17,6 +17,7 @@ import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
+PRICES = HERE.parents[1] / 'packaging/fetched/prices.json'
 KEY = 'tg-' + 'Bench' * 8 + '000'
 SMALL, CURL, LARGE = 'gpt-4o-mini', 'gpt-4o-mini-curl', 'gpt-4o-mini-100k'
 HEADER_MS = 3000
@@ -104,7 +105,7 @@ class Process:
 
     def check_alive(self, log):
         if self.child.poll() is not None:
-            raise Failure(f'{self.argv[0]} ended with {self.child.returncode}: {log.read_text()[-2000:]}')
+            raise Failure(f'{self.argv[0]} ended with {self.child.returncode}: {log.read_text()[-2000:].strip()}')
 
     def __enter__(self):
         return self
@@ -211,6 +212,7 @@ TIDEGATE_CONF = '''
 api: {{ listen = [ "127.0.0.1:{port}" ]; }};
 admin: {{ listen = [ "127.0.0.1:{admin}" ]; socket = "{folder}/admin.sock"; }};
 state = "{folder}/state";
+prices = "{prices}";
 mount = "{mount}";
 log = "warn";
 plugins: {{ folder = "{plugins}"; load = [ "provider-openai" ]; }};
@@ -249,11 +251,12 @@ class Tidegate(Proxy):
         config = self.folder / 'tidegate.conf'
         config.write_text(TIDEGATE_CONF.format(
             port=self.port, admin=free_port(), folder=self.folder, mount=self.mount if mount else 'none',
-            plugins=bench.build / 'plugins', header_ms=HEADER_MS, upstream=bench.upstream_port, small=SMALL,
-            large=LARGE, curl=CURL, price=PRICE, sha256=hashlib.sha256(KEY.encode()).hexdigest()))
+            prices=PRICES, plugins=bench.build / 'plugins', header_ms=HEADER_MS, upstream=bench.upstream_port,
+            small=SMALL, large=LARGE, curl=CURL, price=PRICE, sha256=hashlib.sha256(KEY.encode()).hexdigest()))
         binary = bench.build / 'core/daemon/tidegated'
-        if not binary.exists():
-            raise Failure(f'{binary} is not built')
+        for needed, remedy in ((binary, 'build it'), (PRICES, 'run packaging/fetch')):
+            if not needed.exists():
+                raise Failure(f'{needed} is not there: {remedy}')
         self.process = Process([binary, '--config', config, '--foreground'],
                                bench.proxy_core if pinned else None, log=self.folder / 'stderr')
         bench.stack.enter_context(self.process)
