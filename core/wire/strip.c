@@ -148,21 +148,18 @@ static void release_held(struct wire_strip *strip, emit_fn emit, void *user)
 /* The held event is whole. */
 static void judge_held(struct wire_strip *strip, emit_fn emit, void *user)
 {
-	if (!usage_only(buffer_slice(&strip->held))) {
+	strip->dropped = usage_only(buffer_slice(&strip->held));
+	if (strip->dropped)
+		buffer_clear(&strip->held);
+	else
 		release_held(strip, emit, user);
-		return;
-	}
-	buffer_clear(&strip->held);
-	strip->dropped_cr = strip->after_cr;
 }
 
-/* The line feed behind a dropped event's last carriage return belongs to it. */
-static const char *skip_dropped(struct wire_strip *strip, const char *at, const char *end)
+/* Where the next event begins: behind a line feed that belongs to the last event, which ended with
+ * a carriage return. */
+static const char *skip_line_feed(struct wire_strip *strip, const char *at, const char *end)
 {
-	if (!strip->dropped_cr || at == end)
-		return at;
-	strip->dropped_cr = false;
-	if (*at != '\n')
+	if (strip->held.len > 0 || !strip->after_cr || at == end || *at != '\n')
 		return at;
 	strip->after_cr = false;
 	return at + 1;
@@ -171,8 +168,8 @@ static const char *skip_dropped(struct wire_strip *strip, const char *at, const 
 int wire_strip_feed(struct wire_strip *strip, struct slice data, emit_fn emit, void *user)
 {
 	const char *end = data.ptr + data.len;
-	const char *at = skip_dropped(strip, data.ptr, end);
-	const char *kept = at; /* from here to `at` goes on as it is */
+	const char *at = skip_line_feed(strip, data.ptr, end);
+	const char *kept = strip->dropped ? at : data.ptr; /* from here to `at` goes on as it is */
 
 	while (at < end) {
 		const char *stop = event_end(strip, at, end);
@@ -191,10 +188,12 @@ int wire_strip_feed(struct wire_strip *strip, struct slice data, emit_fn emit, v
 				return 0;
 			judge_held(strip, emit, user);
 			kept = stop;
-		} else if (usage_only(slice_span(at, stop))) {
-			emit_some(kept, at, emit, user);
-			strip->dropped_cr = strip->after_cr;
-			kept = stop;
+		} else {
+			strip->dropped = usage_only(slice_span(at, stop));
+			if (strip->dropped) {
+				emit_some(kept, at, emit, user);
+				kept = stop;
+			}
 		}
 		at = stop;
 	}

@@ -106,8 +106,9 @@ static void value_done(struct wire_watch *watch)
 	walk->state = KEY_OR_END;
 }
 
-static void open_container(struct wire_watch *watch, bool array)
+static void open_container(struct wire_watch *watch, const char *bracket)
 {
+	bool array = *bracket == '[';
 	struct wire_walk *walk = &watch->walk;
 	const struct walk_node *node = &watch->grammar->nodes[walk->node];
 	uint8_t opened = walk->node;
@@ -115,6 +116,7 @@ static void open_container(struct wire_watch *watch, bool array)
 	if (walk->depth == WIRE_WALK_DEPTH || (array ? !node->element : !node->keys)) {
 		walk->skip_depth = 1;
 		walk->state = SKIP;
+		tell_piece(watch, bracket, bracket + 1);
 		return;
 	}
 	walk->stack[walk->depth] = opened;
@@ -143,7 +145,7 @@ static const char *step_between(struct wire_watch *watch, const char *at, const 
 	if (!at)
 		return end;
 	watch->walk.node = WALK_ROOT;
-	open_container(watch, false);
+	open_container(watch, at);
 	return at + 1;
 }
 
@@ -207,7 +209,7 @@ static const char *step_value(struct wire_watch *watch, const char *at, const ch
 			return at + 1;
 		case '{':
 		case '[':
-			open_container(watch, *at == '[');
+			open_container(watch, at);
 			return at + 1;
 		case '}':
 		case ']':
@@ -287,12 +289,12 @@ static const char *step_skip(struct wire_watch *watch, const char *at, const cha
 static const char *step_skip_string(struct wire_watch *watch, const char *at, const char *end)
 {
 	const char *quote = string_end(at, end, &watch->walk.escaped);
+	const char *stop = quote == end ? end : quote + 1;
 
-	tell_piece(watch, at, quote);
-	if (quote == end)
-		return end;
-	watch->walk.state = SKIP;
-	return quote + 1;
+	tell_piece(watch, at, stop);
+	if (quote < end)
+		watch->walk.state = SKIP;
+	return stop;
 }
 
 void walk_feed(struct wire_watch *watch, const char *at, const char *end)

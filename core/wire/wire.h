@@ -134,8 +134,9 @@ bool wire_watch_at_boundary(const struct wire_watch *watch);
  * event. `emit` is called with what goes on, before it returns. */
 struct wire_strip {
 	struct buffer held;
-	/* [private] of the line at the end of what was fed */
-	bool line_begun, after_cr, dropped_cr;
+	/* [private] of the line at the end of what was fed; and whether the last event was taken
+	 * out */
+	bool line_begun, after_cr, dropped;
 };
 void wire_strip_init(struct wire_strip *strip);
 void wire_strip_fini(struct wire_strip *strip);

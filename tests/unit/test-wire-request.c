@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests: what a scan finds and refuses, and that an edited body is the client's bytes but for
+ * the spans that were edited. */
+#include <errno.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "test.h"
+#include "wire/wire.h"
+
+#define MESSAGES_ONE "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+
+static struct arena arena;
+static struct error error;
+
+static int scan(enum wire_dialect dialect, const char *body, struct wire_request *ret)
+{
+	error = (struct error){ 0 };
+	return wire_request_scan(dialect, slice_of(body), &arena, ret, &error);
+}
+
+static struct wire_request scanned(enum wire_dialect dialect, const char *body)
+{
+	struct wire_request request;
+
+	if (scan(dialect, body, &request) != 0)
+		test_fail(__FILE__, __LINE__, "%s: %s", body, error.message);
+	return request;
+}
+
+static void members(void)
+{
+	struct wire_request request;
+
+	request =
+	    scanned(WIRE_OPENAI_CHAT,
+		    "{ \"model\" : \"gpt-4o\" ," MESSAGES_ONE ",\"stream\":true,\"n\":2,"
+		    "\"max_tokens\":1e2,\"stream_options\":{\"include_usage\":true}, \"zz\":{}}");
+	CHECK_SLICE(request.model, "gpt-4o");
+	CHECK_SLICE(request.model_value, "\"gpt-4o\"");
+	CHECK_SLICE(request.stream_options, "{\"include_usage\":true}");
+	CHECK(request.stream && request.include_usage && !request.object_empty);
+	CHECK_INT(request.max_output, 100);
+	CHECK_INT(request.choices, 2);
+	CHECK_INT(request.input_estimate, 32 / 4);
+	request =
+	    scanned(WIRE_OPENAI_CHAT,
+		    "{\"max_completion_tokens\":7,\"stream\":null,\"n\":null,"
+		    "\"stream_options\":null,\"mod\\u0065l\":\"a\\/\\u00e9\"," MESSAGES_ONE "}\n");
+	CHECK_SLICE(request.model, "a/\xc3\xa9");
+	CHECK_SLICE(request.model_value, "\"a\\/\\u00e9\"");
+	CHECK(!request.stream && !request.include_usage);
+	CHECK_INT(request.max_output, 7);
+	CHECK_INT(request.choices, 1);
+	request = scanned(WIRE_ANTHROPIC_MESSAGES,
+			  "{\"model\":\"c\",\"max_tokens\":9,\"system\":\"12345678\","
+			  "\"n\":\"whatever\",\"stream_options\":1," MESSAGES_ONE "}");
+	CHECK_INT(request.max_output, 9);
+	CHECK_INT(request.input_estimate, (32 + 10) / 4);
+}
+
+static void refusals(void)
+{
+	static const struct {
+		const char *body, *message;
+	} cases[] = {
+		{ "", "The body is not a JSON object" },
+		{ "[]", "The body is not a JSON object" },
+		{ "{\"model\":\"a\",}", "The body is not a JSON object" },
+		{ "{\"model\":\"a\",\"mod\\u0065l\":\"b\"," MESSAGES_ONE "}", "repeated" },
+		{ "{\"model\":\"a\xff\"," MESSAGES_ONE "}", "UTF-8" },
+		{ "{" MESSAGES_ONE "}", "model is missing" },
+		{ "{\"model\":7," MESSAGES_ONE "}", "model must be a string" },
+		{ "{\"model\":\"\"," MESSAGES_ONE "}", "model must have 1 to 256 bytes" },
+		{ "{\"model\":\"a\\r\\nx: y\"," MESSAGES_ONE "}", "control characters" },
+		{ "{\"model\":\"a\"}", "messages is missing" },
+		{ "{\"model\":\"a\",\"messages\":{}}", "messages must be an array" },
+		{ "{\"model\":\"a\",\"messages\":[ \n]}", "messages must not be empty" },
+		{ "{\"model\":\"a\",\"stream\":1," MESSAGES_ONE "}", "stream must be true" },
+		{ "{\"model\":\"a\",\"n\":0," MESSAGES_ONE "}", "n must be a whole number" },
+		{ "{\"model\":\"a\",\"n\":1.5," MESSAGES_ONE "}", "n must be a whole number" },
+		{ "{\"model\":\"a\",\"max_tokens\":\"9\"," MESSAGES_ONE "}", "max_tokens must" },
+		{ "{\"model\":\"a\",\"max_completion_tokens\":-1," MESSAGES_ONE "}",
+		  "max_completion_tokens must" },
+		{ "{\"model\":\"a\",\"stream_options\":[]," MESSAGES_ONE "}",
+		  "stream_options must be an object" },
+		{ "{\"model\":\"a\",\"stream_options\":{\"include_usage\":1}," MESSAGES_ONE "}",
+		  "stream_options.include_usage must be" },
+	};
+	struct wire_request request;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CHECK_INT(scan(WIRE_OPENAI_CHAT, cases[i].body, &request), -EINVAL);
+		if (!strstr(error.message, cases[i].message))
+			test_fail(__FILE__, __LINE__, "%s: %s", cases[i].body, error.message);
+	}
+}
+
+static void too_deep(void)
+{
+	_cleanup_(buffer_fini) struct buffer body = { 0 };
+	struct wire_request request;
+
+	buffer_append_str(&body, "{\"model\":\"a\",\"messages\":[");
+	for (int i = 0; i < 200; i++)
+		buffer_append_char(&body, '[');
+	for (int i = 0; i < 200; i++)
+		buffer_append_char(&body, ']');
+	buffer_append_str(&body, "]}");
+	buffer_append_char(&body, '\0');
+	CHECK_INT(scan(WIRE_OPENAI_CHAT, body.data, &request), -EINVAL);
+	CHECK(strstr(error.message, "nested too deeply"));
+}
+
+/* The body as it would go upstream. */
+static const char *edited(enum wire_dialect dialect, const char *body, const char *model,
+			  bool *ret_forced)
+{
+	static struct buffer out;
+	struct wire_request request = scanned(dialect, body);
+	struct slice parts[WIRE_PARTS_MAX];
+	int count = wire_request_edit(dialect, slice_of(body), &request, slice_of(model), &arena,
+				      parts, ret_forced);
+
+	CHECK(count > 0 && count <= WIRE_PARTS_MAX);
+	buffer_clear(&out);
+	for (int i = 0; i < count; i++) {
+		CHECK(parts[i].len > 0);
+		buffer_append_slice(&out, parts[i]);
+	}
+	buffer_append_char(&out, '\0');
+	return out.data;
+}
+
+static void edits(void)
+{
+#define TAIL "," MESSAGES_ONE " , \"zz\" : [1.50, 1e3, -0]\r\n}\n"
+	static const struct {
+		const char *body, *model, *edited;
+		bool forced;
+	} cases[] = {
+		/* nothing to edit, whatever way the name is spelt */
+		{ "{\"model\":\"a\"" TAIL, "a", "{\"model\":\"a\"" TAIL, false },
+		{ "{\"model\":\"\\u0061\"" TAIL, "a", "{\"model\":\"\\u0061\"" TAIL, false },
+		{ "{\"stream\":true,\"model\":\"a\",\"stream_options\":{\"include_usage\":"
+		  "true}" TAIL,
+		  "a",
+		  "{\"stream\":true,\"model\":\"a\",\"stream_options\":{\"include_usage\":"
+		  "true}" TAIL,
+		  false },
+		/* the model */
+		{ "{ \"model\" : \"a\" " TAIL, "org/b", "{ \"model\" : \"org/b\" " TAIL, false },
+		{ "{\"model\":\"a\"" TAIL, "q\"\\\xc3\xa9", "{\"model\":\"q\\\"\\\\\xc3\xa9\"" TAIL,
+		  false },
+		/* include_usage */
+		{ "{\"model\":\"a\",\"stream\":true," MESSAGES_ONE " }\n", "a",
+		  "{\"model\":\"a\",\"stream\":true," MESSAGES_ONE
+		  " ,\"stream_options\":{\"include_usage\":true}}\n",
+		  true },
+		{ "{\"stream_options\": null ,\"model\":\"a\",\"stream\":true" TAIL, "b",
+		  "{\"stream_options\": {\"include_usage\":true} "
+		  ",\"model\":\"b\",\"stream\":true" TAIL,
+		  true },
+		{ "{\"stream\":true,\"model\":\"a\",\"stream_options\":{ }" TAIL, "b",
+		  "{\"stream\":true,\"model\":\"b\",\"stream_options\":{\"include_usage\":true "
+		  "}" TAIL,
+		  true },
+		{ "{\"stream\":true,\"model\":\"a\",\"stream_options\":{ \"x\" : 1}" TAIL, "a",
+		  "{\"stream\":true,\"model\":\"a\",\"stream_options\":{\"include_usage\":true, "
+		  "\"x\" : "
+		  "1}" TAIL,
+		  true },
+		{ "{\"stream_options\":{\"x\":1,\"include_usage\" : "
+		  "false},\"stream\":true,\"model\":"
+		  "\"a\"" TAIL,
+		  "b",
+		  "{\"stream_options\":{\"x\":1,\"include_usage\" : "
+		  "true},\"stream\":true,\"model\":"
+		  "\"b\"" TAIL,
+		  true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		bool forced = !cases[i].forced;
+
+		CHECK_STR(edited(WIRE_OPENAI_CHAT, cases[i].body, cases[i].model, &forced),
+			  cases[i].edited);
+		CHECK_INT(forced, cases[i].forced);
+	}
+}
+
+/* Messages has its usage in every stream. */
+static void edits_of_messages(void)
+{
+	bool forced = true;
+
+	CHECK_STR(
+	    edited(WIRE_ANTHROPIC_MESSAGES, "{\"stream\":true,\"model\":\"a\"" TAIL, "b", &forced),
+	    "{\"stream\":true,\"model\":\"b\"" TAIL);
+	CHECK(!forced);
+}
+
+/* Every edited body is a request again, with the model and the usage asked for. */
+static void edits_scan_again(void)
+{
+	static const char *const options[] = {
+		"",
+		",\"stream_options\":null",
+		",\"stream_options\":{}",
+		",\"stream_options\":{\"include_usage\":null}",
+		",\"stream_options\":{\"include_\\u0075sage\":false,\"a\":[{}]}",
+	};
+	char body[512];
+	bool forced;
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		struct wire_request request;
+
+		snprintf(body, sizeof(body), "{\"model\":\"a\",\"stream\":true%s" TAIL, options[i]);
+		request =
+		    scanned(WIRE_OPENAI_CHAT, edited(WIRE_OPENAI_CHAT, body, "other", &forced));
+		CHECK(forced && request.include_usage && request.stream);
+		CHECK_SLICE(request.model, "other");
+	}
+}
+
+int main(void)
+{
+	arena_init(&arena, NULL);
+	test_run("members", members);
+	test_run("refusals", refusals);
+	test_run("too-deep", too_deep);
+	test_run("edits", edits);
+	test_run("edits-of-messages", edits_of_messages);
+	test_run("edits-scan-again", edits_scan_again);
+	arena_fini(&arena);
+	return 0;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a watch sees of recorded answers. Each is fed whole, cut in two at every byte, byte by byte,
+ * and with each way to end a line: the sight must be the same. */
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "test.h"
+#include "wire/wire.h"
+
+enum {
+	X = -1, /* unknown */
+};
+
+/* Usage as input, cache_read, cache_write, cache_write_1h, output, reasoning. */
+static const struct row {
+	const char *file;
+	enum wire_dialect dialect;
+	int64_t usage[6];
+	bool seen, final, content, terminal;
+	enum wire_error_class error;
+	uint64_t content_bytes, events;
+} rows[] = {
+#define CHAT WIRE_OPENAI_CHAT
+#define MESSAGES WIRE_ANTHROPIC_MESSAGES
+	{ "chat-text.sse", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 66, 6 },
+	{ "chat-text.json", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 61, 0 },
+	{ "chat-tools.sse", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 23, 7 },
+	{ "chat-tools.json", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 21, 0 },
+	{ "chat-usage-in-choices.sse", CHAT, { 239, 15872, X, X, 7, X }, 1, 1, 1, 1, 0, 2, 5 },
+	{ "chat-usage-first.json", CHAT, { 239, 15872, X, X, 7, X }, 1, 1, 1, 1, 0, 300, 0 },
+	{ "chat-continuous-usage.sse", CHAT, { 11, X, X, X, 3, X }, 1, 1, 1, 1, 0, 7, 5 },
+	{ "chat-continuous-usage-cut.sse", CHAT, { 11, X, X, X, 1, X }, 1, 0, 1, 0, 0, 3, 3 },
+	{ "chat-reasoning-beside.sse", CHAT, { 36, 0, X, X, 700, 690 }, 1, 1, 1, 1, 0, 14, 4 },
+	{ "chat-odd-lines.sse", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 3, 6 },
+	{ "chat-no-usage.json", CHAT, { X, X, X, X, X, X }, 0, 0, 1, 1, 0, 0, 0 },
+	{ "chat-error-first.sse",
+	  CHAT,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_OVERLOADED,
+	  0,
+	  1 },
+	{ "chat-error-role.sse",
+	  CHAT,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_RATE_LIMIT,
+	  0,
+	  2 },
+	{ "chat-error-number.sse",
+	  CHAT,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_RATE_LIMIT,
+	  0,
+	  2 },
+	{ "chat-error-named.sse",
+	  CHAT,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_INTERNAL,
+	  0,
+	  1 },
+	{ "chat-error-text.sse",
+	  CHAT,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_INTERNAL,
+	  0,
+	  1 },
+	{ "chat-error.json", CHAT, { X, X, X, X, X, X }, 0, 0, 0, 1, WIRE_ERROR_QUOTA, 0, 0 },
+	{ "messages-text.sse", MESSAGES, { 25, 30, 28, 12, 15, X }, 1, 1, 1, 1, 0, 47, 8 },
+	{ "messages-text.json", MESSAGES, { 25, 30, 28, 12, 15, X }, 1, 1, 1, 1, 0, 40, 0 },
+	{ "messages-tools.sse", MESSAGES, { 25, 30, 28, 12, 15, X }, 1, 1, 1, 1, 0, 21, 7 },
+	{ "messages-tools.json", MESSAGES, { 25, 30, 28, 12, 15, X }, 1, 1, 1, 1, 0, 17, 0 },
+	{ "messages-thinking.sse", MESSAGES, { 51, X, X, X, 136, X }, 1, 1, 1, 1, 0, 5, 12 },
+	{ "messages-server-tool.sse", MESSAGES, { 10682, 0, 0, X, 510, X }, 1, 1, 1, 1, 0, 17, 8 },
+	{ "messages-usage-on-delta.sse",
+	  MESSAGES,
+	  { 4522, X, 4511, X, 5, X },
+	  1,
+	  1,
+	  1,
+	  1,
+	  0,
+	  2,
+	  5 },
+	{ "messages-nulls.sse", MESSAGES, { 25, 30, 28, 12, 15, X }, 1, 1, 1, 1, 0, 2, 4 },
+	{ "messages-untyped.sse", MESSAGES, { 25, X, X, X, 15, X }, 1, 1, 0, 1, 0, 0, 3 },
+	{ "messages-error-first.sse",
+	  MESSAGES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_OVERLOADED,
+	  0,
+	  1 },
+	{ "messages-error-role.sse",
+	  MESSAGES,
+	  { 25, 30, 28, 12, 1, X },
+	  1,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_INTERNAL,
+	  0,
+	  3 },
+	{ "messages-error-mid.sse",
+	  MESSAGES,
+	  { 25, 30, 28, 12, 1, X },
+	  1,
+	  0,
+	  1,
+	  1,
+	  WIRE_ERROR_RATE_LIMIT,
+	  3,
+	  4 },
+	{ "messages-error.json",
+	  MESSAGES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_INVALID,
+	  0,
+	  0 },
+};
+
+static struct wire_watch started(const struct row *row)
+{
+	struct wire_watch watch;
+
+	memset(&watch, 0xa5, sizeof(watch));
+	wire_watch_init(&watch, row->dialect, strstr(row->file, ".sse") != NULL);
+	return watch;
+}
+
+static void check_sight(const struct wire_watch *watch, const struct row *row, const char *how,
+			size_t cut)
+{
+	const struct wire_usage *usage = &watch->usage;
+	const int64_t seen[] = { usage->input,          usage->cache_read, usage->cache_write,
+				 usage->cache_write_1h, usage->output,     usage->reasoning };
+	bool same = usage->seen == row->seen && usage->final == row->final &&
+		    watch->content == row->content && watch->terminal == row->terminal &&
+		    watch->error == row->error && watch->content_bytes == row->content_bytes &&
+		    watch->events == row->events && memcmp(seen, row->usage, sizeof(seen)) == 0;
+
+	if (!same)
+		test_fail(
+		    __FILE__, __LINE__,
+		    "%s, %s at %zu: usage %ld %ld %ld %ld %ld %ld, seen %d, final %d, content "
+		    "%d, terminal %d, error %d, content bytes %lu, events %lu",
+		    row->file, how, cut, (long)seen[0], (long)seen[1], (long)seen[2], (long)seen[3],
+		    (long)seen[4], (long)seen[5], usage->seen, usage->final, watch->content,
+		    watch->terminal, watch->error, (unsigned long)watch->content_bytes,
+		    (unsigned long)watch->events);
+}
+
+/* Each piece is a block of its own, so that a read beyond it is seen. */
+static void feed(struct wire_watch *watch, const char *bytes, size_t len)
+{
+	char *copy = malloc(len ? len : 1);
+
+	if (len > 0)
+		memcpy(copy, bytes, len);
+	wire_watch_feed(watch, (struct slice){ copy, len });
+	free(copy);
+}
+
+static void check_cuts(const struct row *row, struct slice text, const char *how)
+{
+	struct wire_watch watch = started(row);
+
+	feed(&watch, text.ptr, text.len);
+	check_sight(&watch, row, how, 0);
+	for (size_t cut = 0; cut <= text.len; cut++) {
+		watch = started(row);
+		feed(&watch, text.ptr, cut);
+		feed(&watch, text.ptr + cut, text.len - cut);
+		check_sight(&watch, row, how, cut);
+	}
+	for (size_t step = 1; step <= 7; step += 2) {
+		watch = started(row);
+		for (size_t at = 0; at < text.len; at += step)
+			feed(&watch, text.ptr + at, text.len - at < step ? text.len - at : step);
+		check_sight(&watch, row, how, step);
+	}
+}
+
+static void with_line_ends(struct slice text, const char *line_end, struct buffer *out)
+{
+	buffer_clear(out);
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == '\n')
+			buffer_append_str(out, line_end);
+		else
+			buffer_append_char(out, text.ptr[i]);
+	}
+}
+
+static void read_fixture(const char *name, struct buffer *out)
+{
+	const char *source = getenv("TIDEGATE_SRC");
+	char path[512];
+	struct error error;
+
+	snprintf(path, sizeof(path), "%s/tests/unit/wire/%s", source ? source : ".", name);
+	if (file_read(path, 1 << 20, out, &error) < 0)
+		test_fail(__FILE__, __LINE__, "%s", error.message);
+}
+
+static void recorded_answers(void)
+{
+	_cleanup_(buffer_fini) struct buffer text = { 0 }, other = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		read_fixture(rows[i].file, &text);
+		check_cuts(&rows[i], buffer_slice(&text), "line feeds");
+		if (!strstr(rows[i].file, ".sse"))
+			continue;
+		with_line_ends(buffer_slice(&text), "\r\n", &other);
+		check_cuts(&rows[i], buffer_slice(&other), "both");
+		with_line_ends(buffer_slice(&text), "\r", &other);
+		check_cuts(&rows[i], buffer_slice(&other), "carriage returns");
+	}
+}
+
+static void watch_text(struct wire_watch *watch, const char *text)
+{
+	feed(watch, text, strlen(text));
+}
+
+static void boundaries(void)
+{
+	static const struct {
+		const char *text;
+		bool boundary;
+	} cases[] = {
+		{ "", true },
+		{ "data: {}\n\n", true },
+		{ "data: {}\r\n\r\n", true },
+		{ "data: {}\n\n: comment\n", true },
+		{ "data: {}\n\n: comm", false },
+		{ "data: {}\n", false },
+		{ "data: {}", false },
+		{ "data: {}\n\nda", false },
+		{ "event: ping\n", false },
+		{ "id\n", false },
+	};
+	struct wire_watch watch;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		wire_watch_init(&watch, WIRE_OPENAI_CHAT, true);
+		watch_text(&watch, cases[i].text);
+		if (wire_watch_at_boundary(&watch) != cases[i].boundary)
+			test_fail(__FILE__, __LINE__, "\"%s\"", cases[i].text);
+	}
+}
+
+/* Usage stands at the end of events; how long they are must not matter. */
+static void long_event(void)
+{
+	struct wire_watch watch;
+	struct buffer content = { 0 };
+
+	for (int i = 0; i < 100000; i++)
+		buffer_append_str(&content, "0123456\\\"9");
+	wire_watch_init(&watch, WIRE_OPENAI_CHAT, true);
+	watch_text(&watch, "data: {\"choices\":[{\"delta\":{\"content\":\"");
+	feed(&watch, content.data, content.len);
+	CHECK(watch.content && !watch.usage.seen);
+	watch_text(&watch, "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1e3,"
+			   "\"completion_tokens\":7.0}}\n\n");
+	CHECK_INT(watch.content_bytes, content.len);
+	CHECK_INT(watch.usage.input, 1000);
+	CHECK_INT(watch.usage.output, 7);
+	CHECK(watch.usage.final);
+	buffer_fini(&content);
+}
+
+static void nesting(void)
+{
+	struct wire_watch watch;
+
+	wire_watch_init(&watch, WIRE_OPENAI_CHAT, false);
+	watch_text(&watch, "{\"zz\":");
+	for (int i = 0; i < 100000; i++)
+		watch_text(&watch, i % 2 ? "[" : "{\"usage\":");
+	for (int i = 0; i < 100000; i++)
+		watch_text(&watch, i % 2 ? "}" : "]");
+	CHECK(!watch.usage.seen && !watch.terminal);
+	watch_text(&watch, ",\"usage\":{\"prompt_tokens\":3}}");
+	CHECK(watch.terminal);
+	CHECK_INT(watch.usage.input, 3);
+}
+
+/* What no answer can have used is not believed, and the last word before it stays. */
+static void odd_counts(void)
+{
+	static const char *const numbers[] = { "null", "true", "\"9\"",
+					       "-3",   "1.5",  "[9]",
+					       "{}",   "1e99", "99999999999999999999",
+					       "1e12", "1e-1" };
+	struct wire_watch watch;
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		wire_watch_init(&watch, WIRE_ANTHROPIC_MESSAGES, false);
+		snprintf(text, sizeof(text),
+			 "{\"usage\":{\"input_tokens\":5,\"input_tokens\":%s,\"output_tokens\":0}}",
+			 numbers[i]);
+		watch_text(&watch, text);
+		if (watch.usage.input != 5 || watch.usage.output != 0)
+			test_fail(__FILE__, __LINE__, "%s is read as %ld", numbers[i],
+				  (long)watch.usage.input);
+		CHECK(watch.usage.seen && watch.usage.final && watch.terminal);
+	}
+}
+
+/* A stream that broke off inside an event is read again from the next one on. */
+static void torn_event(void)
+{
+	struct wire_watch watch;
+
+	wire_watch_init(&watch, WIRE_OPENAI_CHAT, true);
+	watch_text(&watch, "data: {\"choices\":[{\"delta\":{\"content\":\"a\\\n\n"
+			   "data: {\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":1},"
+			   "\"choices\":[]}\n\n");
+	CHECK_INT(watch.usage.input, 2);
+	CHECK(watch.usage.final && !watch.terminal);
+}
+
+int main(void)
+{
+	test_run("recorded-answers", recorded_answers);
+	test_run("boundaries", boundaries);
+	test_run("long-event", long_event);
+	test_run("nesting", nesting);
+	test_run("odd-counts", odd_counts);
+	test_run("torn-event", torn_event);
+	return 0;
+}
