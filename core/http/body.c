@@ -97,6 +97,10 @@ static bool step_chunked(struct connection *connection)
 			connection_fail(connection, exchange->chunked.fault);
 			return true;
 		case HTTP_PARSE_DATA:
+			if (piece.len > exchange->body_max - exchange->body.len) {
+				connection_fail(connection, HTTP_FAULT_BODY_LARGE);
+				return true;
+			}
 			if (!append(connection, piece))
 				return true;
 			break;
