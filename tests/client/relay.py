@@ -238,11 +238,8 @@ class Checks:
                 answer = connection.ask(
                     self.key, {"model": model, "messages": [{"role": "user", "content": f"c {n}"}]}
                 )
-                equal(
-                    (answer.status, answer.headers["x-tidegate-attempts"]),
-                    (200, "1"),
-                    "status and attempts",
-                )
+                equal(answer.status, 200, f"status of call {n} ({answer.body[:200]!r})")
+                equal(answer.headers["x-tidegate-attempts"], "1", "attempts")
                 close()
         equal(len(self.upstream.requests()), 20, "requests")
 
