@@ -30,18 +30,6 @@ int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_ca
 	return 0;
 }
 
-/* A libconfig string. */
-static void append_quoted(struct buffer *out, const char *text)
-{
-	buffer_append_char(out, '"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			buffer_append_char(out, '\\');
-		buffer_append_char(out, *text);
-	}
-	buffer_append_char(out, '"');
-}
-
 static bool has_control(const char *text)
 {
 	for (; *text; text++) {
@@ -98,10 +86,10 @@ int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_
 	keys_generate(key, hash);
 	hash_hex(hash, sizeof(hash), hex);
 	buffer_append_str(&text, "key: {\n\ttenant = ");
-	append_quoted(&text, tenant);
+	conf_append_string(&text, slice_of(tenant));
 	if (feature) {
 		buffer_append_str(&text, ";\n\tfeature = ");
-		append_quoted(&text, feature);
+		conf_append_string(&text, slice_of(feature));
 	}
 	buffer_printf(&text, ";\n\tsha256 = \"%s\";\n};\n", hex);
 	r = write_key(admin, now, name, buffer_slice(&text), error);
