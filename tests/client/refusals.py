@@ -64,9 +64,7 @@ class Checks:
         """Told before the body, or while it comes; a client that reads and sends gets the answer."""
         self.upstream.reset()
         with Connection(self.gate.api_port) as connection:
-            length = (
-                f"content-length: {BODY_LIMIT + 1}" if announced else "transfer-encoding: chunked"
-            )
+            framing = f"content-length: {BODY_LIMIT + 1}" if announced else CHUNKED.decode()
             connection.send(
                 f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self.key}\r\n"
                 f"{framing}\r\n\r\n".encode()
