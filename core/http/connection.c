@@ -376,7 +376,8 @@ void connection_attend_all(struct loop_task *task)
 		    list_entry(round.next, struct connection, attention);
 		list_remove(&connection->attention);
 		pin(connection);
-		connection_flush_head(connection);
+		if (!connection->exchange.aborted && !connection->exchange.lost)
+			connection_flush_head(connection);
 		connection_run(connection);
 		unpin(connection);
 	}

@@ -81,7 +81,7 @@ struct http_handler {
 	    struct http_exchange *exchange); /* unsent output fell below half the watermark */
 	void (*on_end)(struct http_exchange *exchange, bool sent);
 	/* A JSON body, static or in the exchange's arena, for an error the server itself makes
-	 * (http/parse.h lists them). NULL, or ptr NULL: a line of text/plain. It comes without an
+	 * (http/fault.c lists them). NULL, or ptr NULL: a line of text/plain. It comes without an
 	 * on_request when the head could not be read: the request's method_text.ptr is NULL then.
 	 * The connection closes behind the answer. */
 	struct slice (*error_body)(struct http_exchange *exchange, int status, const char *code,

@@ -69,13 +69,27 @@ static void sizes(void)
 	check_status(
 	    SLICE("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n3e8\r\n"),
 	    413, "The request's body is too large.\n");
+	/* The chunk and its data in one read, alone and behind one that fits. */
+	buffer_clear(&request);
+	buffer_append_str(&request, "POST / HTTP/1.1\r\n" HOST
+				    "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n3e8\r\n");
+	for (int i = 0; i < 1000; i++)
+		buffer_append_str(&request, "y");
+	buffer_append_str(&request, "\r\n0\r\n\r\n");
+	check_status(buffer_slice(&request), 413, "The request's body is too large.\n");
+	check_status(SLICE("POST /ten HTTP/1.1\r\n" HOST
+			   "Transfer-Encoding: chunked\r\n\r\nb\r\n0123456789a\r\n0\r\n\r\n"),
+		     413, "The request's body is too large.\n");
+	check_status(SLICE("POST /ten HTTP/1.1\r\nConnection: close\r\n" HOST
+			   "Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n"),
+		     200, "0123456789");
 	check_status(SLICE("POST /ten HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\n"), 413,
 		     "The request's body is too large.\n");
 	check_status(SLICE("POST /ten HTTP/1.1\r\nConnection: close\r\n" HOST
 			   "Content-Length: 10\r\n\r\n0123456789"),
 		     200, "0123456789");
 	fixture_halt();
-	CHECK_INT(fixture.ends_unsent, 4);
+	CHECK_INT(fixture.ends_unsent, 6);
 	CHECK_INT(http_server_stats(fixture.server)->body_bytes_held, 0);
 	fixture_free();
 }
