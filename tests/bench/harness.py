@@ -141,7 +141,8 @@ class Load(Process):
     def expect(self, event):
         got = self.read()
         if got.get('event') != event:
-            raise Failure(f'load said {got} where {event} was due')
+            told = ', '.join(f'{key} {value}' for key, value in got.items() if not key.endswith('_us'))
+            raise Failure(f'the load never came to its phase "{event}": {told}')
 
     def finish(self):
         self.child.stdin.close()

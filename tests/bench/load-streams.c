@@ -12,7 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 1024, READ_BYTES = 256 * 1024, STAMP_DIGITS = 16, SEQ_DIGITS = 6 };
+enum {
+	EVENTS = 1024,
+	READ_BYTES = 256 * 1024,
+	STAMP_DIGITS = 16,
+	SEQ_DIGITS = 6,
+	BEGINNING_MAX = 256
+};
 
 struct stream {
 	int fd;
@@ -33,6 +39,7 @@ static struct streams {
 	struct stream *all;
 	uint64_t opened, begun, ended;
 	uint64_t received, broken;
+	int broken_status; /* of the last broken stream; 0: it had no answer */
 	uint64_t start_ns, first_begin_ns, steady_ns, end_ns;
 	struct histogram late;
 	char buffer[READ_BYTES];
@@ -106,8 +113,10 @@ static void stream_end(struct stream *s)
 		     s->done_seen && s->usage_seen && !s->out_of_order &&
 		     s->chunks == ls.options->chunks;
 
-	if (!whole)
+	if (!whole) {
 		ls.broken++;
+		ls.broken_status = s->response.status;
+	}
 	ls.ended++;
 	close(s->fd);
 	s->fd = -1;
@@ -134,12 +143,15 @@ static void stream_event(struct stream *s, uint32_t events)
 		stream_end(s);
 }
 
-/* Opens as many as the rate allows by now. */
+/* Opens as many as the rate allows by now, but keeps the number that have not begun below what any
+ * listener's queue holds: a connect that is dropped there comes back a second later. */
 static void streams_open(uint64_t now)
 {
 	uint64_t rate = ls.options->rate_per_s ? ls.options->rate_per_s : 1000;
 	uint64_t target = (now - ls.start_ns) * rate / NS_PER_S + 1;
 
+	if (target > ls.begun + ls.ended + BEGINNING_MAX)
+		target = ls.begun + ls.ended + BEGINNING_MAX;
 	if (target > ls.options->connections)
 		target = ls.options->connections;
 	for (; ls.opened < target; ls.opened++) {
@@ -170,13 +182,14 @@ static void report(void)
 	uint64_t expected = ls.options->connections * ls.options->chunks;
 	double steady_s = ls.end_ns ? (double)(ls.end_ns - ls.steady_ns) / 1e9 : 0;
 
-	printf("{\"streams\":%llu,\"begun\":%llu,\"broken\":%llu,\"expected\":%llu,\"lost\":%lld,"
+	printf("{\"streams\":%llu,\"begun\":%llu,\"broken\":%llu,\"broken_status\":%d,\"expected\":"
+	       "%llu,\"lost\":%lld,"
 	       "\"steady_s\":%.6f,"
 	       "\"steady_chunks\":%llu,",
 	       (unsigned long long)ls.options->connections, (unsigned long long)ls.begun,
 	       (unsigned long long)(ls.broken + ls.options->connections - ls.ended),
-	       (unsigned long long)expected, (long long)(expected - ls.received), steady_s,
-	       (unsigned long long)ls.late.count);
+	       ls.broken_status, (unsigned long long)expected, (long long)(expected - ls.received),
+	       steady_s, (unsigned long long)ls.late.count);
 	histogram_print(&ls.late, "late");
 	printf("}\n");
 }

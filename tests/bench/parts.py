@@ -169,7 +169,7 @@ def streams(plan):
     if count < STREAMS:
         note = f'{STREAMS} streams need {2 * STREAMS + 500} descriptors, the limit is {plan.descriptors}'
         figures = [dataclasses.replace(f, name=f.name.replace(str(STREAMS), str(count))) for f in figures]
-    with plan.bench(chunk_ms=500, chunks=26) as bench:
+    with plan.bench(chunk_ms=500, chunks=44) as bench:
         nginx, subject = Nginx(bench), plan.subject(bench)
         rounds = Rounds(plan, 'streams', [('nginx', lambda: stream_run(bench, nginx, count)),
                                           ('subject', lambda: stream_run(bench, subject, count))])
