@@ -61,7 +61,7 @@ class Checks:
         equal(len(self.upstream.requests()), 0, "requests the upstream saw")
 
     def body_over_limit(self, announced):
-        """Told before the body, or while it comes; a client that reads and sends gets the answer."""
+        """Told before the body or while it comes, to a client that reads as it sends."""
         self.upstream.reset()
         with Connection(self.gate.api_port) as connection:
             framing = f"content-length: {BODY_LIMIT + 1}" if announced else CHUNKED.decode()

@@ -185,11 +185,11 @@ def exchange(connection, method, target, body=None, headers=None):
 
 
 def parse_tsv(text):
-    """A cost table as {first column: {other columns}}."""
+    """A cost table as {first column: {column: text}}; names are percent-decoded."""
     lines = text.rstrip("\n").split("\n")
     names = lines[0].split("\t")
     rows = [dict(zip(names, line.split("\t"), strict=True)) for line in lines[1:]]
-    return {row[names[0]]: row for row in rows}
+    return {urllib.parse.unquote(row[names[0]]): row for row in rows}
 
 
 def usd_to_nano(text):
