@@ -143,8 +143,14 @@ static bool collect(int fd, struct buffer *out)
 		uint64_t now = clock_now_ns();
 		struct pollfd wait = { .fd = fd, .events = POLLIN };
 		ssize_t n;
-		if (now >= until || poll(&wait, 1, (int)((until - now) / NS_PER_MS) + 1) == 0)
+		int ready;
+		if (now >= until)
 			return false;
+		ready = poll(&wait, 1, (int)((until - now) / NS_PER_MS) + 1);
+		if (ready == 0)
+			return false;
+		if (ready < 0 && errno == EINTR)
+			continue;
 		if (!buffer_reserve(out, 4096) || out->len > INSPECT_OUTPUT_BYTES)
 			return true;
 		n = read(fd, out->data + out->len, 4096);
@@ -178,7 +184,7 @@ static int judge(const char *path, bool in_time, int status, struct buffer *answ
 int plugin_inspect(const char *path, bool json, struct buffer *out, struct error *error)
 {
 	_cleanup_(buffer_fini) struct buffer answer = { 0 };
-	_cleanup_fd_ int plugin_fd = open(path, O_RDONLY), read_fd = -1, write_fd = -1;
+	_cleanup_fd_ int plugin_fd = open(path, O_RDONLY | O_CLOEXEC), read_fd = -1, write_fd = -1;
 	int ends[2], status = 0;
 	bool in_time;
 	pid_t pid;

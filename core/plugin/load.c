@@ -137,6 +137,19 @@ int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin, 
 	return r < 0 ? r : check_operations(path, plugin, error);
 }
 
+/* dlerror() begins with the path mostly, which the message has named already. */
+static const char *reason_of(const char *path)
+{
+	const char *reason = dlerror();
+	size_t len = strlen(path);
+
+	if (!reason)
+		return "unknown reason";
+	return strncmp(reason, path, len) == 0 && strncmp(reason + len, ": ", 2) == 0
+		   ? reason + len + 2
+		   : reason;
+}
+
 int plugin_open(const char *path, void **ret_handle, const struct tide_plugin **ret,
 		struct error *error)
 {
@@ -149,7 +162,8 @@ int plugin_open(const char *path, void **ret_handle, const struct tide_plugin **
 	int r;
 
 	if (!handle)
-		return error_set(error, -ENOEXEC, "%s: cannot be loaded: %s", path, dlerror());
+		return error_set(error, -ENOEXEC, "%s: cannot be loaded: %s", path,
+				 reason_of(path));
 	symbol.object = dlsym(handle, "tide_plugin");
 	if (!symbol.object) {
 		dlclose(handle);

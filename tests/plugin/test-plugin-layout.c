@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ABI as numbers. A number that changes breaks every plugin that is out there: then the major
+ * version changes, and a new member goes to the end of its struct with a line here. */
+#include "unit/test.h"
+
+#include <tidegate/provider.h>
+
+#define SIZE(type, bytes) CHECK_INT(sizeof(struct type), bytes)
+#define AT(type, member, bytes) CHECK_INT(offsetof(struct type, member), bytes)
+
+static void plugin_h(void)
+{
+	CHECK_INT(TIDE_ABI_MAJOR, 0);
+	CHECK_INT(TIDE_ABI_MINOR, 1);
+	SIZE(tide_slice, 16);
+	AT(tide_slice, ptr, 0);
+	AT(tide_slice, len, 8);
+	SIZE(tide_header, 32);
+	AT(tide_header, name, 0);
+	AT(tide_header, value, 16);
+	SIZE(tide_option, 48);
+	AT(tide_option, name, 0);
+	AT(tide_option, type, 8);
+	AT(tide_option, flags, 12);
+	AT(tide_option, default_text, 16);
+	AT(tide_option, min, 24);
+	AT(tide_option, max, 32);
+	AT(tide_option, doc, 40);
+	SIZE(tide_plugin, 64);
+	AT(tide_plugin, size, 0);
+	AT(tide_plugin, abi_major, 4);
+	AT(tide_plugin, abi_minor, 6);
+	AT(tide_plugin, kind, 8);
+	AT(tide_plugin, option_size, 12);
+	AT(tide_plugin, name, 16);
+	AT(tide_plugin, version, 24);
+	AT(tide_plugin, summary, 32);
+	AT(tide_plugin, options, 40);
+	AT(tide_plugin, option_count, 48);
+	AT(tide_plugin, operations, 56);
+	SIZE(tide_host, 80);
+	AT(tide_host, size, 0);
+	AT(tide_host, abi_major, 4);
+	AT(tide_host, abi_minor, 6);
+	AT(tide_host, log, 8);
+	AT(tide_host, clock_ns, 16);
+	AT(tide_host, clock_real_ns, 24);
+	AT(tide_host, option_string, 32);
+	AT(tide_host, option_int, 40);
+	AT(tide_host, option_bool, 48);
+	AT(tide_host, secret, 56);
+	AT(tide_host, call_alloc, 64);
+	AT(tide_host, call, 72);
+}
+
+static void provider_h(void)
+{
+	SIZE(tide_call_info, 80);
+	AT(tide_call_info, size, 0);
+	AT(tide_call_info, dialect, 4);
+	AT(tide_call_info, model, 8);
+	AT(tide_call_info, stream, 24);
+	AT(tide_call_info, attempt, 28);
+	AT(tide_call_info, body, 32);
+	AT(tide_call_info, body_count, 40);
+	AT(tide_call_info, headers, 48);
+	AT(tide_call_info, header_count, 56);
+	AT(tide_call_info, request_id, 64);
+	SIZE(tide_http_request, 72);
+	AT(tide_http_request, size, 0);
+	AT(tide_http_request, reserved, 4);
+	AT(tide_http_request, method, 8);
+	AT(tide_http_request, path, 24);
+	AT(tide_http_request, headers, 40);
+	AT(tide_http_request, header_count, 48);
+	AT(tide_http_request, body, 56);
+	AT(tide_http_request, body_count, 64);
+	SIZE(tide_call_services, 64);
+	AT(tide_call_services, size, 0);
+	AT(tide_call_services, reserved, 4);
+	AT(tide_call_services, info, 8);
+	AT(tide_call_services, send, 16);
+	AT(tide_call_services, respond, 24);
+	AT(tide_call_services, data, 32);
+	AT(tide_call_services, end, 40);
+	AT(tide_call_services, fail, 48);
+	AT(tide_call_services, timer, 56);
+	SIZE(tide_provider_operations, 48);
+	AT(tide_provider_operations, size, 0);
+	AT(tide_provider_operations, dialects, 4);
+	AT(tide_provider_operations, create, 8);
+	AT(tide_provider_operations, destroy, 16);
+	AT(tide_provider_operations, start, 24);
+	AT(tide_provider_operations, cancel, 32);
+	AT(tide_provider_operations, resume, 40);
+}
+
+static void constants(void)
+{
+	CHECK_INT(TIDE_OPTION_STRING, 0);
+	CHECK_INT(TIDE_OPTION_INT, 1);
+	CHECK_INT(TIDE_OPTION_BOOL, 2);
+	CHECK_INT(TIDE_OPTION_REQUIRED, 1);
+	CHECK_INT(TIDE_KIND_PROVIDER, 1);
+	CHECK_INT(TIDE_LOG_ERROR, 0);
+	CHECK_INT(TIDE_LOG_WARNING, 1);
+	CHECK_INT(TIDE_LOG_INFO, 2);
+	CHECK_INT(TIDE_LOG_DEBUG, 3);
+	CHECK_INT(TIDE_DIALECT_OPENAI_CHAT, 1);
+	CHECK_INT(TIDE_DIALECT_ANTHROPIC_MESSAGES, 2);
+	CHECK_INT(TIDE_FAILURE_UNAVAILABLE, 1);
+	CHECK_INT(TIDE_FAILURE_INCOMPLETE, 2);
+	CHECK_INT(TIDE_FAILURE_INTERNAL, 3);
+}
+
+int main(void)
+{
+	test_run("plugin-h", plugin_h);
+	test_run("provider-h", provider_h);
+	test_run("constants", constants);
+	return 0;
+}

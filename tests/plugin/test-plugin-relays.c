@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The providers that send: what goes upstream for which options and client headers. Argument: the
+ * folder of the plugins. */
+#include <errno.h>
+
+#include "test-plugin-host.h"
+
+static const char *folder;
+
+static const char body[] = "{\"model\":\"m\"}";
+
+static const char *sent_header(const struct tide_call *call, const char *name)
+{
+	static char value[128];
+
+	for (uint64_t i = 0; i < call->request.header_count; i++) {
+		const struct tide_header *header = &call->request.headers[i];
+		if (!slice_eq_str((struct slice){ header->name.ptr, header->name.len }, name))
+			continue;
+		slice_copy((struct slice){ header->value.ptr, header->value.len }, value,
+			   sizeof(value));
+		return value;
+	}
+	return "(none)";
+}
+
+static void check_request(const struct tide_call *call, const char *path, uint64_t headers)
+{
+	CHECK(call->sent && call->status == 0 && !call->timer_set);
+	CHECK(call->request.method.ptr == NULL && call->request.body == NULL);
+	CHECK_SLICE(((struct slice){ call->request.path.ptr, call->request.path.len }), path);
+	CHECK_INT(call->request.header_count, headers);
+	CHECK_STR(sent_header(call, "content-type"), "application/json");
+}
+
+static void openai_defaults(void)
+{
+	struct conf_provider conf = { .name = "alpha", .plugin = "openai", .secret_text = "sk-1" };
+	const struct tide_header client[] = {
+		{ { "accept", 6 }, { "text/event-stream", 17 } },
+		{ { "openai-organization", 19 }, { "org", 3 } },
+		{ { "idempotency-key", 15 }, { "k", 1 } },
+	};
+	struct plugin_set *set = host_load(folder, "provider-openai");
+	struct plugin_provider *provider = host_provider(set, &conf);
+	struct tide_call call;
+
+	CHECK_INT(provider->operations->dialects, 1u << TIDE_DIALECT_OPENAI_CHAT);
+	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", body);
+	call.info.headers = client;
+	call.info.header_count = 3;
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/chat/completions", 5);
+	CHECK_STR(sent_header(&call, "authorization"), "Bearer sk-1");
+	CHECK_STR(sent_header(&call, "accept"), "text/event-stream");
+	CHECK_STR(sent_header(&call, "openai-organization"), "org");
+	CHECK_STR(sent_header(&call, "idempotency-key"), "k");
+	host_done(&call);
+	plugin_provider_unref(provider);
+	plugin_set_free(set);
+}
+
+static void openai_options(void)
+{
+	const struct conf_plugin_option options[] = {
+		{ "path", "/openai/deployments/x/chat/completions?api-version=1", CONF_TEXT },
+		{ "auth_header", "api-key", CONF_TEXT },
+		{ "auth_scheme", "", CONF_TEXT },
+	};
+	struct conf_provider conf = { .name = "azure",
+				      .plugin = "openai",
+				      .secret_text = "sk-2",
+				      .options = options,
+				      .option_count = 3 };
+	struct plugin_set *set = host_load(folder, "provider-openai");
+	struct plugin_provider *provider = host_provider(set, &conf);
+	struct tide_call call;
+
+	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", body);
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, options[0].text, 2);
+	CHECK_STR(sent_header(&call, "api-key"), "sk-2");
+	CHECK_STR(sent_header(&call, "authorization"), "(none)");
+	host_done(&call);
+	plugin_provider_unref(provider);
+	conf.secret_text = NULL; /* a local server needs none */
+	provider = host_provider(set, &conf);
+	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", body);
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, options[0].text, 1);
+	host_done(&call);
+	plugin_provider_unref(provider);
+	plugin_set_free(set);
+}
+
+static void check_refused(const char *stem, struct conf_provider *conf, const char *why)
+{
+	struct plugin_set *set = host_load(folder, stem);
+	struct plugin_provider *provider;
+	struct error error;
+	char text[1024];
+
+	CHECK(host_try(set, conf, &provider, &error) < 0);
+	if (!strstr(error_text(&error, text, sizeof(text)), why))
+		test_fail(__FILE__, __LINE__, "\"%s\" says nothing of \"%s\"", text, why);
+	plugin_set_free(set);
+}
+
+static void options_refused(void)
+{
+	static const struct {
+		const char *stem, *plugin;
+		struct conf_plugin_option option;
+		const char *why;
+	} cases[] = {
+		{ "provider-openai",
+		  "openai",
+		  { "path", "chat", CONF_TEXT },
+		  "a.conf:7:3: provider x: plugin openai refused: the option path must begin" },
+		{ "provider-openai",
+		  "openai",
+		  { "auth_header", "", CONF_TEXT },
+		  "auth_header must not be empty" },
+		{ "provider-openai",
+		  "openai",
+		  { "pth", "/", CONF_TEXT },
+		  "a.conf:9:5: unknown option \"pth\" of plugin openai" },
+		{ "provider-openai",
+		  "openai",
+		  { "path", "7", CONF_NUMBER },
+		  "option path of plugin openai takes a string" },
+		{ "provider-anthropic",
+		  "anthropic",
+		  { "path", "", CONF_TEXT },
+		  "the option path must begin" },
+		{ "provider-simulator",
+		  "simulator",
+		  { "first_ms", "3600001", CONF_NUMBER },
+		  "a.conf:9:5: option first_ms of plugin simulator takes 0 to 3600000, not "
+		  "3600001" },
+		{ "provider-simulator",
+		  "simulator",
+		  { "first_ms", "-1", CONF_NUMBER },
+		  "takes 0 to 3600000, not -1" },
+		{ "provider-simulator",
+		  "simulator",
+		  { "first_ms", "99999999999999999999", CONF_NUMBER },
+		  "takes 0 to 3600000" },
+		{ "provider-simulator",
+		  "simulator",
+		  { "first_ms", "true", CONF_BOOLEAN },
+		  "takes a whole number" },
+		{ "provider-openai",
+		  "simulator",
+		  { "first_ms", "1", CONF_NUMBER },
+		  "no plugin named \"simulator\" is loaded" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct conf_plugin_option option = cases[i].option;
+		struct conf_provider conf = { .name = "x",
+					      .plugin = cases[i].plugin,
+					      .place = { "a.conf", 7, 3 },
+					      .options = &option,
+					      .option_count = 1 };
+
+		option.place = (struct conf_place){ "a.conf", 9, 5 };
+		check_refused(cases[i].stem, &conf, cases[i].why);
+	}
+}
+
+static void anthropic(void)
+{
+	struct conf_provider conf = { .name = "beta", .plugin = "anthropic", .secret_text = "sk" };
+	const struct tide_header client[] = {
+		{ { "anthropic-beta", 14 }, { "x-2026", 6 } },
+		{ { "Anthropic-Version", 17 }, { "2024-01-01", 10 } },
+	};
+	struct plugin_set *set = host_load(folder, "provider-anthropic");
+	struct plugin_provider *provider = host_provider(set, &conf);
+	struct tide_call call;
+
+	host_ready(&call, provider, TIDE_DIALECT_ANTHROPIC_MESSAGES, "m", body);
+	call.info.headers = client;
+	call.info.header_count = 1;
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/v1/messages", 4);
+	CHECK_STR(sent_header(&call, "x-api-key"), "sk");
+	CHECK_STR(sent_header(&call, "anthropic-version"), "2023-06-01");
+	CHECK_STR(sent_header(&call, "anthropic-beta"), "x-2026");
+	host_done(&call);
+	host_ready(&call, provider, TIDE_DIALECT_ANTHROPIC_MESSAGES, "m", body);
+	call.info.headers = client;
+	call.info.header_count = 2;
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/v1/messages", 4);
+	CHECK_STR(sent_header(&call, "Anthropic-Version"), "2024-01-01");
+	CHECK_STR(sent_header(&call, "anthropic-version"), "(none)");
+	host_done(&call);
+	plugin_provider_unref(provider);
+	plugin_set_free(set);
+}
+
+/* The last reference destroys; one more keeps the instance whole. */
+static void references(void)
+{
+	struct conf_provider conf = { .name = "alpha", .plugin = "openai", .secret_text = "sk-1" };
+	struct plugin_set *set = host_load(folder, "provider-openai");
+	struct plugin_provider *provider = host_provider(set, &conf);
+	struct tide_call call;
+
+	CHECK(plugin_provider_ref(provider) == provider);
+	CHECK(plugin_provider_unref(provider) == NULL);
+	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", body);
+	CHECK_INT(host_start(&call), 0);
+	CHECK_STR(sent_header(&call, "authorization"), "Bearer sk-1");
+	host_done(&call);
+	plugin_provider_unref(provider);
+	CHECK(plugin_provider_unref(NULL) == NULL);
+	plugin_set_free(set);
+}
+
+int main(int argc, char **argv)
+{
+	CHECK_INT(argc, 2);
+	folder = argv[1];
+	test_run("openai-defaults", openai_defaults);
+	test_run("openai-options", openai_options);
+	test_run("options-refused", options_refused);
+	test_run("anthropic", anthropic);
+	test_run("references", references);
+	return 0;
+}
