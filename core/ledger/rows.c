@@ -404,7 +404,8 @@ static const char restore_sql[] =
     "SELECT CASE WHEN start_s >= ?1 THEN ?1 WHEN start_s >= ?2 THEN ?2 ELSE 0 END AS period, "
     "tenant, feature, key, route, model, provider, SUM(requests), SUM(errors), SUM(attempts), "
     "SUM(attempt_errors), SUM(tokens_in), SUM(tokens_cached), SUM(tokens_out), SUM(cost_nano) "
-    "FROM rollup GROUP BY period, tenant, feature, key, route, model, provider";
+    "FROM rollup GROUP BY period, tenant, feature, key, route, model, provider "
+    "ORDER BY period DESC"; /* names of today first, where there are more than are totalled */
 
 /* Groups by attempt have no row for requests that made none. */
 static int restore_row(struct rows *rows, struct db_statement *statement)

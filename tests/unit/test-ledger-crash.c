@@ -4,6 +4,7 @@
  * row has one line in the log. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -39,6 +40,20 @@ struct shared {
 static struct shared *shared;
 static struct fixture fixture;
 static uint64_t seed = 20261124;
+
+static void map_shared(void)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/shared", test_folder());
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	CHECK_INT(ftruncate(fd, sizeof(*shared)), 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(shared != MAP_FAILED);
+	close(fd);
+}
 
 struct worker {
 	uint32_t loop;
@@ -97,14 +112,18 @@ static void *work(void *data)
 	return NULL;
 }
 
-static void child(uint64_t random)
+/* A program of its own, as the sanitizers want no threads after a fork. */
+static int child(const char *folder, const char *random)
 {
 	static struct worker workers[LOOPS];
 	pthread_t thread;
 
+	snprintf(test_folder_path, sizeof(test_folder_path), "%s", folder);
+	map_shared();
+	fixture_prepare(&fixture, "kill");
 	fixture_open(&fixture);
 	for (uint32_t i = 0; i < LOOPS; i++) {
-		workers[i] = (struct worker){ i, random + i };
+		workers[i] = (struct worker){ i, strtoull(random, NULL, 10) + i };
 		CHECK_INT(pthread_create(&thread, NULL, work, &workers[i]), 0);
 	}
 	for (;;)
@@ -114,21 +133,25 @@ static void child(uint64_t random)
 /* At least some work, so that a round cannot pass for want of it. */
 static void run_and_kill(void)
 {
-	uint32_t before = atomic_load(&shared->count), wanted = fixture_random(&seed) % 5000;
+	uint32_t before = atomic_load(&shared->count), wanted = fixture_random(&seed) % 2000;
 	uint64_t until_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
-	pid_t pid = fork();
+	char random[32];
 	int status;
+	pid_t pid;
 
+	snprintf(random, sizeof(random), "%" PRIu64, fixture_random(&seed));
+	pid = fork();
 	CHECK(pid >= 0);
-	if (pid == 0)
-		child(fixture_random(&seed));
+	if (pid == 0) {
+		execl("/proc/self/exe", "test-ledger-crash", test_folder(), random, (char *)NULL);
+		_exit(1);
+	}
 	while (atomic_load(&shared->count) <= before + wanted && clock_now_ns() < until_ns)
 		usleep((useconds_t)(fixture_random(&seed) % 500));
 	kill(pid, SIGKILL);
 	CHECK_INT(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	CHECK(atomic_load(&shared->count) > before + wanted);
-	fixture_random(&seed);
 }
 
 static int compare_records(const void *a, const void *b)
@@ -267,9 +290,7 @@ static void check_all(int round)
 
 static void test_kill(void)
 {
-	shared =
-	    mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK(shared != MAP_FAILED);
+	map_shared();
 	fixture_prepare(&fixture, "kill");
 	for (int round = 0; round < ROUNDS; round++) {
 		run_and_kill();
@@ -278,9 +299,10 @@ static void test_kill(void)
 	fixture_fini(&fixture);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	setenv("TZ", "UTC", 1);
+	if (argc == 3)
+		return child(argv[1], argv[2]);
 	test_run("kill -9", test_kill);
 	return 0;
 }
