@@ -7,14 +7,11 @@
 #include "upstream/plain.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 
 enum {
 	FREE_CONNECTIONS_MAX = 256,
@@ -22,17 +19,7 @@ enum {
 	HEAD_KEEP_BYTES = 16 * 1024, /* of the scratch between requests */
 };
 
-#define IDLE_NS (60 * NS_PER_S)
-#define SWEEP_NS (15 * NS_PER_S)
-
 static void serve_waiting(struct plain *plain, struct plain_pool *pool);
-
-static void sweep_later(struct plain *plain)
-{
-	if (plain->sweep_timer.heap_index == 0)
-		loop_timer_set(plain->loop, &plain->sweep_timer,
-			       loop_now_ns(plain->loop) + SWEEP_NS);
-}
 
 /* Asks epoll for what the connection can use now. A failure here is followed by one of the socket
  * itself. */
@@ -61,8 +48,7 @@ static void connection_free(struct plain_connection *connection)
 	plain->free_count++;
 }
 
-/* Closes without a look at who waits for its place. */
-static void connection_drop(struct plain_connection *connection)
+void plain_connection_drop(struct plain_connection *connection)
 {
 	struct plain *plain = connection->plain;
 
@@ -86,7 +72,7 @@ static void connection_close(struct plain_connection *connection)
 	struct plain *plain = connection->plain;
 	struct plain_pool *pool = connection->pool;
 
-	connection_drop(connection);
+	plain_connection_drop(connection);
 	serve_waiting(plain, pool);
 }
 
@@ -97,19 +83,6 @@ static void connection_fail(struct plain_connection *connection, enum upstream_f
 
 	connection_close(connection);
 	call_fail(call, failure, error, reason);
-}
-
-bool plain_spare_descriptor(struct plain *plain)
-{
-	map_foreach (entry, &plain->pools) {
-		struct plain_pool *pool = entry->value;
-
-		if (list_empty(&pool->idle))
-			continue;
-		connection_drop(list_entry(pool->idle.next, struct plain_connection, node));
-		return true;
-	}
-	return false;
 }
 
 /* RFC 9110, 8.6: methods that usually have content say so even when there is none. */
@@ -266,7 +239,7 @@ static void connection_idle(struct plain_connection *connection)
 	connection->idle_since_ns = loop_now_ns(plain->loop);
 	list_append(&pool->idle, &connection->node);
 	watch(connection);
-	sweep_later(plain);
+	plain_sweep_later(plain);
 }
 
 static void connection_event(struct loop_io *io, uint32_t events);
@@ -294,7 +267,7 @@ static int connection_open(struct plain *plain, struct plain_pool *pool, struct 
 	attach(connection, call);
 	r = dial_start(connection);
 	if (r < 0)
-		connection_drop(connection);
+		plain_connection_drop(connection);
 	return r;
 }
 
@@ -330,7 +303,7 @@ static void send_again(struct plain_connection *connection)
 	struct upstream_call *call = connection->call;
 
 	stat_add(&plain->upstream->stats.stale_retries_total, 1);
-	connection_drop(connection);
+	plain_connection_drop(connection);
 	call->plain = (struct plain_call){ .retried = true };
 	if (connection_open(plain, pool, call) < 0)
 		call_fail(call, UPSTREAM_FAILED_MEMORY, 0, "out of memory");
@@ -511,109 +484,10 @@ static void connection_event(struct loop_io *io, uint32_t events)
 		connection_read(connection);
 }
 
-static struct plain_pool *pool_get(struct plain *plain, const struct upstream_origin *origin)
-{
-	struct slice key = slice_of(origin->pool);
-	struct plain_pool *pool = map_get(&plain->pools, key);
-
-	if (pool)
-		return pool;
-	pool = calloc(1, sizeof(*pool));
-	if (!pool)
-		return NULL;
-	list_init(&pool->idle);
-	list_init(&pool->waits);
-	pool->max = origin->connections_max ? origin->connections_max : UINT32_MAX;
-	if (map_put(&plain->pools, key, pool, NULL) < 0) {
-		free(pool);
-		return NULL;
-	}
-	sweep_later(plain);
-	return pool;
-}
-
-/* True when a pool was removed: the map has changed under whoever walks it. */
-static bool remove_unused_pool(struct plain *plain)
-{
-	map_foreach (entry, &plain->pools) {
-		struct plain_pool *pool = entry->value;
-
-		if (pool->open > 0 || !list_empty(&pool->waits))
-			continue;
-		map_remove(&plain->pools, entry->key);
-		free(pool);
-		return true;
-	}
-	return false;
-}
-
-static void sweep(struct loop_timer *timer)
-{
-	struct plain *plain = container_of(timer, struct plain, sweep_timer);
-	uint64_t now = loop_now_ns(plain->loop);
-
-	map_foreach (entry, &plain->pools) {
-		struct plain_pool *pool = entry->value;
-
-		list_foreach (node, &pool->idle) {
-			struct plain_connection *connection =
-			    list_entry(node, struct plain_connection, node);
-
-			if (now - connection->idle_since_ns < IDLE_NS)
-				break;
-			connection_drop(connection);
-		}
-	}
-	while (remove_unused_pool(plain))
-		;
-	if (plain->pools.count > 0)
-		sweep_later(plain);
-}
-
-static struct plain *plain_get(struct upstream *upstream)
-{
-	struct plain *plain = upstream->plain;
-
-	if (plain)
-		return plain;
-	plain = calloc(1, sizeof(*plain));
-	if (!plain)
-		return NULL;
-	plain->read = malloc(PLAIN_READ_BYTES);
-	if (!plain->read) {
-		free(plain);
-		return NULL;
-	}
-	plain->upstream = upstream;
-	plain->loop = upstream->loop;
-	plain->sweep_timer.fn = sweep;
-	list_init(&plain->free_connections);
-	upstream->plain = plain;
-	return plain;
-}
-
-struct plain *plain_free(struct plain *plain)
-{
-	if (!plain)
-		return NULL;
-	loop_timer_cancel(plain->loop, &plain->sweep_timer);
-	while (plain_spare_descriptor(plain))
-		;
-	while (remove_unused_pool(plain))
-		;
-	list_foreach (node, &plain->free_connections)
-		free(list_entry(node, struct plain_connection, node));
-	map_fini(&plain->pools);
-	buffer_fini(&plain->head);
-	free(plain->read);
-	free(plain);
-	return NULL;
-}
-
 static int plain_start(struct upstream_call *call)
 {
 	struct plain *plain = plain_get(call->upstream);
-	struct plain_pool *pool = plain ? pool_get(plain, call->origin) : NULL;
+	struct plain_pool *pool = plain ? plain_pool_get(plain, call->origin) : NULL;
 
 	if (!pool)
 		return -ENOMEM;

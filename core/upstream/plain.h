@@ -58,3 +58,11 @@ void plain_dial_failed(struct plain_connection *connection, enum upstream_failur
 /* Closes the longest idle connection of some pool, when descriptors run out; false: there is none.
  */
 bool plain_spare_descriptor(struct plain *plain);
+
+/* plain-pool.c. NULL: out of memory. */
+struct plain *plain_get(struct upstream *upstream);
+struct plain_pool *plain_pool_get(struct plain *plain, const struct upstream_origin *origin);
+void plain_sweep_later(struct plain *plain);
+
+/* Closes without a look at who waits for its place. */
+void plain_connection_drop(struct plain_connection *connection);
