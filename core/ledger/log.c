@@ -303,23 +303,26 @@ static int compare_ids(const void *a, const void *b)
 
 static void find_in(struct slice text, const uint64_t *ids, size_t count, bool *found)
 {
-	const char *at = text.ptr, *end = text.ptr + text.len;
-
-	while (at && (at = memmem(at, (size_t)(end - at), id_before, sizeof(id_before) - 1))) {
+	while (text.len > 0) {
+		struct slice line = slice_cut(text, '\n', &text);
+		const char *at = memmem(line.ptr, line.len, id_before, sizeof(id_before) - 1);
 		uint8_t bytes[8];
 		uint64_t id = 0;
 		const uint64_t *hit;
 
-		at += sizeof(id_before) - 1;
-		if (end - at < LEDGER_ID_SIZE - 1 ||
-		    hash_unhex((struct slice){ at, LEDGER_ID_SIZE - 1 }, bytes, sizeof(bytes)) < 0)
+		if (!at)
+			continue;
+		line = slice_skip(line, (size_t)(at - line.ptr) + sizeof(id_before) - 1);
+		if (line.len < LEDGER_ID_SIZE - 1)
+			continue;
+		line.len = LEDGER_ID_SIZE - 1;
+		if (hash_unhex(line, bytes, sizeof(bytes)) < 0)
 			continue;
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			id = id << 8 | bytes[i];
 		hit = bsearch(&id, ids, count, sizeof(ids[0]), compare_ids);
 		if (hit)
 			found[hit - ids] = true;
-		at = memchr(at, '\n', (size_t)(end - at));
 	}
 }
 
