@@ -141,6 +141,8 @@ static void close_container(struct wire_watch *watch)
 
 static const char *step_between(struct wire_watch *watch, const char *at, const char *end)
 {
+	if (!watch->stream && watch->terminal) /* a document is one object */
+		return end;
 	at = memchr(at, '{', (size_t)(end - at));
 	if (!at)
 		return end;

@@ -276,7 +276,7 @@ void wire_watch_feed(struct wire_watch *watch, struct slice data)
 		return;
 	if (watch->stream)
 		feed_lines(watch, data.ptr, data.ptr + data.len);
-	else if (!watch->terminal)
+	else
 		walk_feed(watch, data.ptr, data.ptr + data.len);
 }
 
