@@ -305,15 +305,15 @@ static void on_end(struct http_exchange *http, bool sent)
 	loop_snapshot_drop(loop, exchange->held);
 }
 
-static struct slice error_body(struct http_exchange *http, int status, const char *code,
-			       const char *message, void *data)
+/* What the front door refuses has the dialect's own shape too, as far as the head can be read. */
+static void on_fault(struct http_exchange *http, int status, const char *code, const char *message,
+		     void *data)
 {
-	static _Thread_local struct buffer body;
-	struct wire_error error = { status, code, NULL, message };
+	const struct http_request *request = http_exchange_request(http);
+	struct wire_error error = { .status = status, .code = code, .message = message };
 
-	buffer_clear(&body);
-	wire_error_body(WIRE_OPENAI_CHAT, &error, &body);
-	return buffer_slice(&body);
+	reply_error(http, request->method_text.ptr ? endpoint_dialect(request) : WIRE_OPENAI_CHAT,
+		    &error, NULL);
 }
 
 const struct http_handler gateway_api_handler = {
@@ -321,5 +321,5 @@ const struct http_handler gateway_api_handler = {
 	.on_body = on_body,
 	.on_drain = on_drain,
 	.on_end = on_end,
-	.error_body = error_body,
+	.on_fault = on_fault,
 };

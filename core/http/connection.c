@@ -177,8 +177,8 @@ void connection_fail(struct connection *connection, enum http_fault fault)
 {
 	const struct http_fault_info *info = &http_fault_infos[fault];
 	struct http_exchange *exchange = &connection->exchange;
-	struct http_header type = { SLICE("content-type"), SLICE("text/plain; charset=utf-8") };
-	struct slice body = { NULL, 0 };
+	const struct http_header type = { SLICE("content-type"),
+					  SLICE("text/plain; charset=utf-8") };
 
 	http_count(&connection->server->stats.bad_requests_total, 1);
 	if (exchange->responded) { /* too late for another answer */
@@ -186,14 +186,12 @@ void connection_fail(struct connection *connection, enum http_fault fault)
 		return;
 	}
 	exchange->keep_alive = false;
-	if (connection->handler->error_body)
-		body = connection->handler->error_body(exchange, info->status, info->code,
-						       info->message, connection->data);
-	if (body.ptr)
-		type.value = SLICE("application/json");
+	if (connection->handler->on_fault)
+		connection->handler->on_fault(exchange, info->status, info->code, info->message,
+					      connection->data);
 	else
-		body = arena_printf(&exchange->arena, "%s\n", info->message);
-	http_reply(exchange, info->status, &type, 1, body);
+		http_reply(exchange, info->status, &type, 1,
+			   arena_printf(&exchange->arena, "%s\n", info->message));
 	exchange_end(connection, false);
 	linger(connection);
 }

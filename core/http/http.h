@@ -80,12 +80,11 @@ struct http_handler {
 	void (*on_drain)(
 	    struct http_exchange *exchange); /* unsent output fell below half the watermark */
 	void (*on_end)(struct http_exchange *exchange, bool sent);
-	/* A JSON body, static or in the exchange's arena, for an error the server itself makes
-	 * (http/fault.c lists them). NULL, or ptr NULL: a line of text/plain. It comes without an
-	 * on_request when the head could not be read: the request's method_text.ptr is NULL then.
-	 * The connection closes behind the answer. */
-	struct slice (*error_body)(struct http_exchange *exchange, int status, const char *code,
-				   const char *message, void *data);
+	/* Answers, by http_reply, an error that the server itself found (http/fault.c lists them).
+	 * NULL: a line of text/plain. It comes without an on_request when the head could not be
+	 * read: the request's method_text.ptr is NULL then. The connection closes behind it. */
+	void (*on_fault)(struct http_exchange *exchange, int status, const char *code,
+			 const char *message, void *data);
 };
 
 int http_server_new(struct loop *loop, const struct http_limits *limits, struct http_server **ret);

@@ -313,7 +313,7 @@ class Tidegate:
         if fetched.exists():
             return fetched
         empty = self.dir / "prices.json"
-        empty.write_text("[]\n")
+        empty.write_text('{"providers": []}\n')
         return empty
 
     def _plugins(self):

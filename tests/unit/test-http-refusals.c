@@ -21,16 +21,19 @@ static void on_end(struct http_exchange *exchange, bool sent)
 	note(sent ? &fixture.ends_sent : &fixture.ends_unsent);
 }
 
-static struct slice error_body(struct http_exchange *exchange, int status, const char *code,
-			       const char *message, void *data)
+static void on_fault(struct http_exchange *exchange, int status, const char *code,
+		     const char *message, void *data)
 {
+	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
+
 	CHECK(data == &fixture && message[0]);
-	return arena_printf(http_exchange_arena(exchange), "{\"status\":%d,\"code\":\"%s\"}",
-			    status, code);
+	http_reply(exchange, status, &type, 1,
+		   arena_printf(http_exchange_arena(exchange), "{\"status\":%d,\"code\":\"%s\"}",
+				status, code));
 }
 
 static const struct http_handler shaped = {
-	.on_request = on_request, .on_body = on_body, .on_end = on_end, .error_body = error_body
+	.on_request = on_request, .on_body = on_body, .on_end = on_end, .on_fault = on_fault
 };
 static const struct http_handler plain = { .on_request = on_request,
 					   .on_body = on_body,
