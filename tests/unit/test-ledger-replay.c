@@ -196,6 +196,40 @@ static void test_crashed(void)
 	}
 }
 
+/* A first attempt that had failed and was final stays as it was; only the second one crashed. */
+static void test_crashed_after_failover(void)
+{
+	struct fixture fixture;
+	char saved[400];
+	struct ledger_entry *entry;
+
+	fixture_prepare(&fixture, "failover");
+	snprintf(saved, sizeof(saved), "%s/saved", fixture.folder);
+	fixture_open(&fixture);
+	entry = fixture_begin(&fixture, 0, "acme", "small", 0, 0);
+	entry->attempts[0].outcome = LEDGER_ERROR;
+	entry->attempts[0].usage_source = LEDGER_USAGE_NONE;
+	ledger_price_attempt(entry, &entry->attempts[0]);
+	CHECK(ledger_attempt_begin(fixture.ledger, entry, SLICE("beta"), SLICE("large"),
+				   &fixture_price));
+	copy_file(fixture.inflight, saved);
+	fixture_close(&fixture);
+	copy_file(saved, fixture.inflight);
+	fixture_open(&fixture);
+	fixture_close(&fixture);
+	CHECK_INT(fixture_ask(&fixture,
+			      "SELECT COUNT(*) FROM attempt WHERE n = 0 AND outcome = 'error' "
+			      "AND usage_source = 'none' AND cost_nano = 0"),
+		  1);
+	CHECK_INT(fixture_ask(&fixture,
+			      "SELECT COUNT(*) FROM attempt WHERE n = 1 AND outcome = 'crashed' "
+			      "AND provider = 'beta' AND cost_nano = 7000"),
+		  1);
+	CHECK_INT(fixture_ask(&fixture, "SELECT cost_nano FROM request WHERE provider = 'beta'"),
+		  7000);
+	fixture_fini(&fixture);
+}
+
 static void test_foreign(void)
 {
 	static const char *const contents[] = { "not ours at all", "", "TGINFLT" };
@@ -380,6 +414,7 @@ int main(void)
 	test_run("a line is missing", test_line_missing);
 	test_run("closed but not seen", test_closed);
 	test_run("open at the crash", test_crashed);
+	test_run("open after a failed attempt", test_crashed_after_failover);
 	test_run("a foreign file", test_foreign);
 	test_run("a damaged file", test_damaged);
 	test_run("another shape", test_other_shape);
