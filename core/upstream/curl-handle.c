@@ -166,7 +166,8 @@ static int set_failed(CURLcode code)
 
 /* All that curl learned after 7.76, the oldest version that will do. */
 #if LIBCURL_VERSION_NUM >= 0x075000
-/* curl sends again what a pooled connection did not answer; it would do so up to five times. */
+/* curl sends again what a pooled connection did not answer, up to five times; here it is once. An
+ * older libcurl goes on with its five, and they are not counted. */
 static int on_send(void *user, char *remote, char *local, int remote_port, int local_port)
 {
 	struct curl_handle *handle = user;
