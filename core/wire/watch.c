@@ -137,13 +137,14 @@ bool watch_event_named(const struct wire_watch *watch, const char *name)
 
 static void begin_data(struct wire_watch *watch)
 {
+	static const char line_feed[] = { '\n' };
 	struct wire_lines *lines = &watch->lines;
 
 	lines->state = LINE_DATA;
 	lines->pending = true;
 	lines->done_len = 0;
 	if (lines->has_data) /* a second data line is parted from the first by a line feed */
-		walk_feed(watch, "\n", "\n" + 1);
+		walk_feed(watch, line_feed, line_feed + 1);
 	else
 		watch->events++;
 	lines->has_data = true;
