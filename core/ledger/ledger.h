@@ -57,7 +57,9 @@ struct ledger_book;
 int ledger_book_load(const char *path, struct ledger_book **ret, struct error *error);
 struct ledger_book *ledger_book_ref(struct ledger_book *book);
 struct ledger_book *ledger_book_unref(struct ledger_book *book);
-/* The price of a provider's model at a time; `ret->known` false when the book has none. */
+/* The price of a provider's model at a time; `ret->known` false when the book has none. Without a
+ * provider (len 0) the model's name tells it. A name the book spells out is one hash look-up;
+ * others try a provider's rules one by one. */
 void ledger_book_find(const struct ledger_book *book, struct slice provider, struct slice model,
 		      int64_t utc_s, struct ledger_price *ret);
 

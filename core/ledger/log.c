@@ -233,6 +233,7 @@ static int sealed_path(const struct request_log *log, int attempt, char **ret)
 	return asprintf(ret, "%s/%s%s.jsonl", log->folder, hour, suffix) < 0 ? -ENOMEM : 0;
 }
 
+/* Nobody else writes in this folder, so what is free stays free. */
 static int seal(struct request_log *log)
 {
 	int r = -EEXIST;
@@ -241,7 +242,9 @@ static int seal(struct request_log *log)
 		_cleanup_free_ char *path = NULL;
 
 		r = sealed_path(log, attempt, &path);
-		if (r == 0 && renameat2(AT_FDCWD, log->path, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
+		if (r == 0 && access(path, F_OK) == 0)
+			r = -EEXIST;
+		else if (r == 0 && rename(log->path, path) < 0)
 			r = -errno;
 	}
 	return r;
@@ -270,6 +273,13 @@ static int make_current(struct request_log *log, int64_t hour)
 		r = open_live(log);
 	log->hour = hour;
 	return r;
+}
+
+int request_log_turn(struct request_log *log, int64_t now_s)
+{
+	int64_t hour = now_s / HOUR_S;
+
+	return hour == log->hour ? 0 : make_current(log, hour);
 }
 
 int request_log_append(struct request_log *log, struct slice lines, int64_t now_s)

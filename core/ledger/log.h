@@ -33,5 +33,7 @@ void request_log_close(struct request_log *log);
 void request_log_format(struct buffer *out, const struct log_line *line);
 /* Marks those of the ascending `ids` that the last lines hold. */
 int request_log_find(const struct request_log *log, const uint64_t *ids, size_t count, bool *found);
+/* Seals the live file when its hour is over, without waiting for a line. */
+int request_log_turn(struct request_log *log, int64_t now_s);
 /* Whole or not at all; a negative errno when the disk refused. */
 int request_log_append(struct request_log *log, struct slice lines, int64_t now_s);

@@ -202,12 +202,15 @@ static uint32_t retry_ms(const struct writer *writer)
 static void *run(void *data)
 {
 	struct writer *writer = data;
+	int64_t now_s;
 	bool go = true;
 
 	while (go) {
 		int r = writer_work(writer);
 
-		totals_tick(writer->totals, (int64_t)(clock_real_ns() / NS_PER_S));
+		now_s = (int64_t)(clock_real_ns() / NS_PER_S);
+		totals_tick(writer->totals, now_s);
+		request_log_turn(writer->log, now_s); /* the next append says what hinders it */
 		if (r > 0)
 			continue;
 		go = sleep_ms(writer, r < 0 ? retry_ms(writer) : writer->commit_ms);

@@ -62,6 +62,17 @@ static void test_hours(void)
 	CHECK_INT(unlink(path), 0);
 	CHECK_INT(request_log_append(&log, SLICE("g\n"), NOON_S + 3 * HOUR_S), 0);
 	check_content(folder, "requests.jsonl", "g\n");
+	/* An hour ends without a request; the next one, without anything to seal. */
+	CHECK_INT(request_log_turn(&log, NOON_S + 4 * HOUR_S - 1), 0);
+	check_content(folder, "requests.jsonl", "g\n");
+	CHECK_INT(request_log_turn(&log, NOON_S + 4 * HOUR_S), 0);
+	check_content(folder, "requests-20261124T15Z.jsonl", "g\n");
+	check_content(folder, "requests.jsonl", "");
+	CHECK_INT(request_log_turn(&log, NOON_S + 5 * HOUR_S), 0);
+	CHECK_INT(request_log_append(&log, SLICE("h\n"), NOON_S + 5 * HOUR_S), 0);
+	check_content(folder, "requests.jsonl", "h\n");
+	snprintf(path, sizeof(path), "%s/requests-20261124T16Z.jsonl", folder);
+	CHECK(access(path, F_OK) < 0);
 	request_log_close(&log);
 }
 
