@@ -59,10 +59,11 @@ static bool empty_array(struct slice value)
 static bool maybe_usage_only(struct slice data)
 {
 	static const struct slice key = { "\"choices\"", 9 };
-	const char *end = data.ptr + data.len, *at;
+	const char *end, *at;
 
 	if (data.len == 0)
 		return false;
+	end = data.ptr + data.len;
 	at = memmem(data.ptr, data.len, key.ptr, key.len);
 	if (!at)
 		return false;
