@@ -306,10 +306,26 @@ void curl_handle_clear(struct curl_handle *handle)
 	handle->todo = CURL_NOTHING;
 	handle->added = handle->head_done = handle->got_bytes = false;
 	handle->refused = handle->broken = handle->paused = false;
+	if (handle->fresh)
+		curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT, 0L);
+	handle->fresh = false;
 	handle->sends = 0;
 	handle->part = handle->offset = 0;
 	handle->reason = NULL;
 	handle->error[0] = 0;
+}
+
+bool curl_handle_freshen(struct curl_handle *handle)
+{
+	if (curl_easy_setopt(handle->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK)
+		return false;
+	handle->fresh = true;
+	handle->part = handle->offset = 0;
+	handle->error[0] = 0;
+#if LIBCURL_VERSION_NUM < 0x075000
+	stat_add(&handle->lane->upstream->stats.stale_retries_total, 1); /* on_send does it else */
+#endif
+	return true;
 }
 
 /* "name: value"; curl wants a semicolon where the value is empty, and drops its own header at a

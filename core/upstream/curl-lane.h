@@ -43,6 +43,7 @@ struct curl_handle {
 	CURL *easy;
 	struct upstream_call *call; /* NULL: free, or cancelled */
 	bool added, head_done, got_bytes, refused, broken, paused;
+	bool fresh;          /* sent again, on a connection of its own */
 	unsigned sends;      /* times the request was begun */
 	size_t part, offset; /* of the body: what curl reads next */
 	struct buffer head;  /* lines of the response's head */
@@ -76,6 +77,8 @@ struct curl_handle *curl_handle_free(struct curl_handle *handle);
 /* Sets what differs from call to call. 0 or -ENOMEM. */
 int curl_handle_prepare(struct curl_handle *handle, struct upstream_call *call);
 void curl_handle_clear(struct curl_handle *handle);
+/* For the same request once more, on a fresh connection; false when curl refuses. */
+bool curl_handle_freshen(struct curl_handle *handle);
 
 /* curl-watch.c: curl's descriptors and timer on the loop. */
 int curl_watch_init(struct curl_lane *lane);

@@ -145,20 +145,6 @@ static void fail_handle(struct curl_handle *handle, CURLcode code)
 	call_fail(call, failure, 0, "out of memory");
 }
 
-static void finish(struct curl_handle *handle, CURLcode code)
-{
-	struct upstream_call *call = handle->call;
-
-	if (!call) {
-		recycle(handle);
-	} else if (code == CURLE_OK && handle->head_done) {
-		recycle(handle);
-		call_end(call);
-	} else {
-		fail_handle(handle, code);
-	}
-}
-
 static void add(struct curl_handle *handle)
 {
 	if (curl_multi_add_handle(handle->lane->multi, handle->easy) == CURLM_OK)
@@ -176,6 +162,41 @@ static void put_work(struct curl_handle *handle, enum curl_todo todo)
 	list_append(&lane->work, &handle->work);
 	if (lane->depth == 0)
 		loop_timer_set(lane->loop, &lane->work_timer, 0);
+}
+
+/* curl sends again by itself when a pooled connection was closed in order; when it was reset, that
+ * is ours to do: once, on a connection that nobody has used. */
+static bool resend(struct curl_handle *handle, CURLcode code)
+{
+	bool lost =
+	    code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING;
+	long connects = 1;
+
+	if (!lost || handle->got_bytes || handle->fresh || handle->sends > 1)
+		return false;
+	curl_easy_getinfo(handle->easy, CURLINFO_NUM_CONNECTS, &connects);
+	if (connects > 0 || !curl_handle_freshen(handle))
+		return false;
+	curl_multi_remove_handle(handle->lane->multi, handle->easy);
+	handle->added = false;
+	put_work(handle, CURL_ADD);
+	return true;
+}
+
+static void finish(struct curl_handle *handle, CURLcode code)
+{
+	struct upstream_call *call = handle->call;
+
+	if (!call) {
+		recycle(handle);
+	} else if (resend(handle, code)) {
+		return;
+	} else if (code == CURLE_OK && handle->head_done) {
+		recycle(handle);
+		call_end(call);
+	} else {
+		fail_handle(handle, code);
+	}
 }
 
 static void do_work(struct curl_handle *handle)
