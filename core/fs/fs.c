@@ -47,10 +47,28 @@ static int mount_all(struct fs *fs, struct error *error)
 	return 0;
 }
 
+/* Absolute, without symbolic links: so the kernel's table of mounts names it. */
+static int find_place(struct fs *fs, const char *mount, struct error *error)
+{
+	char real[PATH_MAX];
+	int r = file_make_folders(mount, 0755, error);
+
+	if (r < 0)
+		return r;
+	if (!realpath(mount, real))
+		return error_set(error, -errno, "%s: %s", mount, strerror(errno));
+	if (strlen(real) + sizeof("/now") > sizeof(fs->now.mount))
+		return error_set(error, -ENAMETOOLONG, "%s: the path of the mount is too long",
+				 mount);
+	strcpy(fs->tree.mount, real);
+	strcpy(fs->now.mount, real);
+	strcat(fs->now.mount, "/now");
+	return mount_clear(real, error);
+}
+
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *error)
 {
 	_cleanup_(cleanup_fs_free) struct fs *fs = calloc(1, sizeof(*fs));
-	char real[PATH_MAX];
 	int r;
 
 	if (!fs)
@@ -58,22 +76,11 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *erro
 	fs->options = *options;
 	fs->tree.fs = fs->now.fs = fs;
 	fs->tree.stop_fd = fs->now.stop_fd = -1;
+	list_init(&fs->logs);
 	snprintf(fs->log_folder, sizeof(fs->log_folder), "%s", options->log_folder);
-	snprintf(fs->tree.mount, sizeof(fs->tree.mount), "%s/now", options->mount);
-	session_detach_stale(fs->tree.mount);
-	session_detach_stale(options->mount);
-	r = file_make_folders(options->mount, 0755, error);
-	if (r < 0)
-		return r;
-	if (!realpath(options->mount, real))
-		return error_set(error, -errno, "%s: %s", options->mount, strerror(errno));
-	if (strlen(real) + sizeof("/now") > sizeof(fs->now.mount))
-		return error_set(error, -ENAMETOOLONG, "%s: the path of the mount is too long",
-				 options->mount);
-	snprintf(fs->tree.mount, sizeof(fs->tree.mount), "%s", real);
-	snprintf(fs->now.mount, sizeof(fs->now.mount), "%.*s/now", (int)sizeof(fs->now.mount) - 5,
-		 real);
-	r = make_sessions(fs, error);
+	r = find_place(fs, options->mount, error);
+	if (r >= 0)
+		r = make_sessions(fs, error);
 	if (r >= 0)
 		r = mount_all(fs, error);
 	if (r < 0)
@@ -86,8 +93,12 @@ struct fs *fs_free(struct fs *fs)
 {
 	if (!fs)
 		return NULL;
+	/* Takes now/ with it. While it is looked for, both threads still serve. */
+	if (fs->tree.mount_id)
+		mount_detach(fs->tree.mount, fs->tree.mount_id);
 	session_stop(&fs->now);
 	session_stop(&fs->tree);
+	logs_close_all(fs);
 	free(fs);
 	return NULL;
 }

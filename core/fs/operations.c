@@ -5,21 +5,37 @@
 #include "fs/private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-static const double lease_s = 1; /* of a value's name; expired earlier when the value changes */
+static const double lease_s = 1; /* of a value's name, expired earlier when the value changes; and
+				    of sealed logs, which come and go but never change */
 static const double forever_s = 86400; /* of what never changes */
 
 enum {
 	READ_MAX = 1024 * 1024,
 };
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- node ids of values ---- */
+
+static fuse_ino_t value_ino(size_t node, uint64_t generation)
+{
+	return FS_VALUE_BASE + generation * FS_NODES_MAX + node;
+}
+
+static size_t value_node(fuse_ino_t ino)
+{
+	return (ino - FS_VALUE_BASE) % FS_NODES_MAX;
+}
 
 /* ---- attributes ---- */
 
@@ -44,7 +60,7 @@ static void stat_dir(const struct fs_session *session, size_t dir, struct stat *
 static void stat_value(const struct fs_inode *inode, struct stat *ret)
 {
 	*ret = (struct stat){
-		.st_ino = inode->ino,
+		.st_ino = value_ino(value_node(inode->ino), 0),
 		.st_mode = S_IFREG | 0444,
 		.st_nlink = 1,
 		.st_size = (off_t)inode->value->len,
@@ -58,7 +74,7 @@ static void stat_value(const struct fs_inode *inode, struct stat *ret)
 
 static struct fs_file *file_of(struct fs_session *session, fuse_ino_t ino)
 {
-	size_t node = (ino - FS_VALUE_BASE) & 0xff;
+	size_t node = value_node(ino);
 
 	for (size_t i = 0; i < session->file_count; i++) {
 		if (session->files[i].node == node)
@@ -82,6 +98,31 @@ static struct fs_inode *find_inode(struct fs_session *session, fuse_ino_t ino)
 	return NULL;
 }
 
+static void free_inode(struct fs_file *file, struct fs_inode *inode)
+{
+	list_remove(&inode->node);
+	file->inode_count--;
+	admin_value_unref(inode->value);
+	free(inode);
+}
+
+/* Takes the value over. */
+static struct fs_inode *add_inode(struct fs_file *file, fuse_ino_t ino, struct admin_value *value)
+{
+	struct fs_inode *inode = malloc(sizeof(*inode));
+
+	if (!inode) {
+		admin_value_unref(value);
+		return NULL;
+	}
+	*inode = (struct fs_inode){ .ino = ino, .value = value };
+	list_append(&file->inodes, &inode->node);
+	/* Clients that never close must not fill our memory: the oldest becomes stale. */
+	if (++file->inode_count > FS_GENERATIONS_MAX)
+		free_inode(file, list_entry(file->inodes.next, struct fs_inode, node));
+	return inode;
+}
+
 /* The newest generation's inode, with one more lookup. */
 static struct fs_inode *take_newest(struct fs_session *session, struct fs_file *file)
 {
@@ -91,22 +132,14 @@ static struct fs_inode *take_newest(struct fs_session *session, struct fs_file *
 
 	atomic_store(&file->leased, true);
 	value = admin_value_get(session->fs->options.admin, file->node);
-	ino = FS_VALUE_BASE + (value->generation << 8) + file->node;
+	ino = value_ino(file->node, value->generation);
 	inode = find_inode(session, ino);
-	if (inode) {
+	if (inode)
 		admin_value_unref(value);
+	else
+		inode = add_inode(file, ino, value);
+	if (inode)
 		inode->lookups++;
-		return inode;
-	}
-	inode = calloc(1, sizeof(*inode));
-	if (!inode) {
-		admin_value_unref(value);
-		return NULL;
-	}
-	inode->ino = ino;
-	inode->value = value;
-	inode->lookups = 1;
-	list_append(&file->inodes, &inode->node);
 	return inode;
 }
 
@@ -117,11 +150,8 @@ static void forget_one(struct fs_session *session, fuse_ino_t ino, uint64_t coun
 	if (!inode)
 		return;
 	inode->lookups = inode->lookups > count ? inode->lookups - count : 0;
-	if (inode->lookups > 0)
-		return;
-	list_remove(&inode->node);
-	admin_value_unref(inode->value);
-	free(inode);
+	if (inode->lookups == 0)
+		free_inode(file_of(session, ino), inode);
 }
 
 /* ---- operations ---- */
@@ -148,19 +178,25 @@ static void reply_value(fuse_req_t req, struct fs_session *session, struct fs_fi
 	entry.ino = inode->ino;
 	stat_value(inode, &entry.attr);
 	if (fuse_reply_entry(req, &entry) < 0)
-		forget_one(session, inode->ino, 1);
+		forget_one(session, entry.ino, 1);
+	/* Again: the ticker may have used it up before the kernel had our answer. */
+	atomic_store(&file->leased, true);
 }
 
 static void reply_log(fuse_req_t req, struct fs_session *session, const char *name)
 {
-	struct fuse_entry_param entry = { 0 }; /* no timeouts: size and name move all the time */
-	int r = logs_lookup(session->fs, name, &entry.attr);
+	struct fuse_entry_param entry = { 0 };
+	bool live;
+	int r = logs_lookup(session->fs, name, &entry.attr, &live);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	entry.ino = FS_LOG_BASE + entry.attr.st_ino;
+	entry.ino = entry.attr.st_ino;
+	/* The live log's size and name move all the time. */
+	if (!live)
+		entry.attr_timeout = entry.entry_timeout = lease_s;
 	fuse_reply_entry(req, &entry);
 }
 
@@ -232,46 +268,48 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *in
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	struct fs_session *session = fuse_req_userdata(req);
-	int fd, r;
+	struct fs_log *log = NULL;
+	int r = 0;
 
 	if (session->without_open) {
-		fuse_reply_err(
-		    req, ENOSYS); /* from here on the kernel opens by itself and keeps its cache */
+		/* From here on the kernel opens by itself and keeps its cache. */
+		fuse_reply_err(req, ENOSYS);
 		return;
 	}
-	if ((info->flags & O_ACCMODE) != O_RDONLY) {
-		fuse_reply_err(req, EACCES);
+	if (logs_is_log(ino))
+		r = logs_open(session->fs, ino, &log);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
 		return;
 	}
-	info->keep_cache = 1;
-	info->fh = UINT64_MAX;
-	if (logs_is_log(ino)) {
-		r = logs_open(session->fs, ino, &fd);
-		if (r < 0) {
-			fuse_reply_err(req, -r);
-			return;
-		}
-		info->fh = (uint64_t)fd;
-		info->keep_cache = 0;
-		info->direct_io = 1;
-	}
-	if (fuse_reply_open(req, info) < 0 && info->fh != UINT64_MAX)
-		close((int)info->fh);
+	info->fh = (uint64_t)(uintptr_t)log;
+	info->keep_cache = !log;
+	info->direct_io = log != NULL;
+	if (fuse_reply_open(req, info) < 0 && log)
+		logs_close(log);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
-	if (logs_is_log(ino) && info->fh != UINT64_MAX)
-		close((int)info->fh);
+	if (logs_is_log(ino))
+		logs_close((struct fs_log *)(uintptr_t)info->fh);
 	fuse_reply_err(req, 0);
 }
 
-static void read_log(fuse_req_t req, size_t size, off_t offset, int fd)
+static void read_log(fuse_req_t req, size_t size, off_t offset, const struct fs_log *log)
 {
-	struct fuse_bufvec data = FUSE_BUFVEC_INIT(size < READ_MAX ? size : READ_MAX);
+	struct fuse_bufvec data = FUSE_BUFVEC_INIT(0);
+	struct stat attr;
+	int r = logs_stat_open(log->fd, &attr);
 
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (offset < attr.st_size)
+		data.buf[0].size = min_size(size, min_size(READ_MAX, attr.st_size - offset));
 	data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	data.buf[0].fd = fd;
+	data.buf[0].fd = log->fd;
 	data.buf[0].pos = offset;
 	fuse_reply_data(req, &data, 0);
 }
@@ -284,7 +322,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	size_t left;
 
 	if (logs_is_log(ino)) {
-		read_log(req, size, offset, (int)info->fh);
+		read_log(req, size, offset, (const struct fs_log *)(uintptr_t)info->fh);
 		return;
 	}
 	inode = find_inode(session, ino);
@@ -293,7 +331,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		return;
 	}
 	left = (size_t)offset < inode->value->len ? inode->value->len - (size_t)offset : 0;
-	fuse_reply_buf(req, inode->value->data + (left ? offset : 0), left < size ? left : size);
+	fuse_reply_buf(req, inode->value->data + (left ? offset : 0), min_size(left, size));
 }
 
 /* ---- directories ---- */
@@ -303,65 +341,74 @@ struct listing {
 	struct fs_session *session;
 	struct buffer out;
 	size_t size;
-	off_t skip, at;
+	off_t after; /* the place of the last entry the reader has */
+	bool full;
 };
 
-/* False when the reply is full. */
-static bool add_entry(struct listing *listing, const char *name, fuse_ino_t ino, mode_t type)
+static void add_entry(struct listing *listing, off_t place, const char *name, fuse_ino_t ino,
+		      mode_t type)
 {
 	struct stat attr = { .st_ino = ino, .st_mode = type };
 	size_t need;
 
-	if (listing->at++ < listing->skip)
-		return true;
-	need = fuse_add_direntry(listing->req, NULL, 0, name, NULL, 0);
-	if (listing->out.len + need > listing->size || !buffer_reserve(&listing->out, need))
-		return false;
-	fuse_add_direntry(listing->req, listing->out.data + listing->out.len, need, name, &attr,
-			  listing->at);
-	listing->out.len += need;
-	return true;
-}
-
-static bool add_log(const char *name, fuse_ino_t ino, void *data)
-{
-	return add_entry(data, name, ino, S_IFREG);
-}
-
-static void list_dir(struct listing *listing, size_t dir)
-{
-	struct fs_session *session = listing->session;
-
-	if (!add_entry(listing, ".", dir + FUSE_ROOT_ID, S_IFDIR) ||
-	    !add_entry(listing, "..", session->dirs[dir].parent + FUSE_ROOT_ID, S_IFDIR))
+	if (listing->full || place <= listing->after)
 		return;
+	need = fuse_add_direntry(listing->req, NULL, 0, name, NULL, 0);
+	if (listing->out.len + need > listing->size || !buffer_reserve(&listing->out, need)) {
+		listing->full = true;
+		return;
+	}
+	fuse_add_direntry(listing->req, listing->out.data + listing->out.len, need, name, &attr,
+			  place);
+	listing->out.len += need;
+}
+
+static int add_logs(struct listing *listing)
+{
+	_cleanup_free_ struct fs_log_name *names = NULL;
+	size_t count;
+	int r = logs_list(listing->session->fs, listing->after, &names, &count);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		add_entry(listing, names[i].place, names[i].text, names[i].ino, S_IFREG);
+	return r;
+}
+
+static int list_dir(struct listing *listing, size_t dir)
+{
+	const struct fs_session *session = listing->session;
+	off_t place = 1;
+
+	add_entry(listing, place++, ".", dir + FUSE_ROOT_ID, S_IFDIR);
+	add_entry(listing, place++, "..", session->dirs[dir].parent + FUSE_ROOT_ID, S_IFDIR);
 	for (size_t i = 1; i < session->dir_count; i++) {
-		if (session->dirs[i].parent == dir &&
-		    !add_entry(listing, session->dirs[i].name, i + FUSE_ROOT_ID, S_IFDIR))
-			return;
+		if (session->dirs[i].parent == dir)
+			add_entry(listing, place++, session->dirs[i].name, i + FUSE_ROOT_ID,
+				  S_IFDIR);
 	}
 	for (size_t i = 0; i < session->file_count; i++) {
 		const struct fs_file *file = &session->files[i];
-		if (file->parent == dir &&
-		    !add_entry(listing, file->name, FS_VALUE_BASE + file->node, S_IFREG))
-			return;
+		if (file->parent == dir)
+			add_entry(listing, place++, file->name, value_ino(file->node, 0), S_IFREG);
 	}
-	if (session->has_logs && dir == session->logs_dir)
-		logs_each(session->fs, add_log, listing);
+	if (session->has_logs && dir == session->logs_dir && !listing->full)
+		return add_logs(listing);
+	return 0;
 }
 
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *info)
 {
 	struct fs_session *session = fuse_req_userdata(req);
-	struct listing listing = { .req = req, .session = session, .size = size, .skip = offset };
+	struct listing listing = { .req = req, .session = session, .size = size, .after = offset };
+	int r;
 
 	if (ino >= FUSE_ROOT_ID + session->dir_count) {
 		fuse_reply_err(req, ENOTDIR);
 		return;
 	}
-	list_dir(&listing, ino - FUSE_ROOT_ID);
-	if (listing.out.failed)
+	r = list_dir(&listing, ino - FUSE_ROOT_ID);
+	if (r < 0 || listing.out.failed)
 		fuse_reply_err(req, ENOMEM);
 	else
 		fuse_reply_buf(req, listing.out.data, listing.out.len);

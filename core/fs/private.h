@@ -6,6 +6,7 @@
 #define FUSE_USE_VERSION 34 /* nothing newer than libfuse 3.10 is used */
 #include <fuse_lowlevel.h>
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -14,15 +15,22 @@
 
 enum {
 	FS_DIRS_MAX = 32,
+	FS_NODES_MAX = 256,
 	FS_NAME_MAX = 64,
 	FS_LOG_NAME_MAX = 64,
+	FS_GENERATIONS_MAX = 4096, /* of one value, that clients may hold open */
 };
 
-/* Inode numbers tell what they are of: directories count from 1 (FUSE's root), then generations of
+/* Node ids tell what they are of: directories count from 1 (FUSE's root), then generations of
  * values, then log files by the number of the file beneath, so that they are the same after a
- * restart. */
+ * restart. People see them as inode numbers, but for values: all generations of one show the number
+ * of the first, for cp and tail take another number for another file. */
 #define FS_VALUE_BASE (UINT64_C(1) << 40)
 #define FS_LOG_BASE (UINT64_C(1) << 62)
+
+/* Listings go on where they stopped by places that stay: directories and values first, then sealed
+ * logs by their hour, the live log last. */
+#define FS_LIVE_PLACE ((off_t)1 << 60)
 
 struct fs_dir {
 	char name[FS_NAME_MAX];
@@ -42,16 +50,18 @@ struct fs_file {
 	size_t parent; /* index of a directory */
 	const char *name;
 	struct list inodes;  /* [session thread] newest last */
+	size_t inode_count;  /* [session thread] */
 	_Atomic bool leased; /* somebody looked the name up since it was last expired */
 };
 
 struct fs_session {
 	struct fs *fs;
 	const char *thread_name;
-	char mount[4096];
+	char mount[PATH_MAX];
+	unsigned long mount_id; /* the kernel's; 0 before it is mounted */
 	struct fuse_session *fuse;
 	pthread_t thread;
-	bool mounted, running;
+	bool running;
 	int stop_fd;
 	bool without_open; /* now/: the kernel is told to send no OPEN */
 	bool has_logs;
@@ -62,9 +72,24 @@ struct fs_session {
 	uint64_t start_real_ns;
 };
 
+/* A log file that somebody has open: one descriptor, however many they are. */
+struct fs_log {
+	struct list node;
+	fuse_ino_t ino;
+	int fd;
+	size_t opens;
+};
+
+struct fs_log_name {
+	off_t place;
+	fuse_ino_t ino;
+	char text[FS_LOG_NAME_MAX];
+};
+
 struct fs {
 	struct fs_options options;
-	char log_folder[4096];
+	char log_folder[PATH_MAX];
+	struct list logs; /* [tree's session thread] */
 	struct fs_session tree, now;
 };
 
@@ -79,15 +104,25 @@ void tree_expire(void *data, size_t node, uint64_t generation);
 /* operations.c */
 extern const struct fuse_lowlevel_ops fs_operations;
 
-/* logs.c: `ino` and names as the operations see them */
+/* logs.c: [tree's session thread] */
 bool logs_is_log(fuse_ino_t ino);
-int logs_lookup(struct fs *fs, const char *name, struct stat *ret);
+int logs_lookup(struct fs *fs, const char *name, struct stat *ret, bool *ret_live);
 int logs_stat(struct fs *fs, fuse_ino_t ino, struct stat *ret);
-int logs_open(struct fs *fs, fuse_ino_t ino, int *ret_fd);
-/* Calls `fn` for each log file, until it returns false. */
-void logs_each(struct fs *fs, bool (*fn)(const char *name, fuse_ino_t ino, void *data), void *data);
+int logs_stat_open(int fd, struct stat *ret);
+/* Each open is closed once; the object is shared. */
+int logs_open(struct fs *fs, fuse_ino_t ino, struct fs_log **ret);
+void logs_close(struct fs_log *log);
+void logs_close_all(struct fs *fs);
+/* The log files behind place `after`, in order; the array is the caller's to free. */
+int logs_list(struct fs *fs, off_t after, struct fs_log_name **ret, size_t *ret_count);
+
+/* mount.c */
+/* Detaches what a dead tidegated left on `path`; -EBUSY where a living one serves it. */
+int mount_clear(const char *path, struct error *error);
+int mount_attach(const char *path, int *ret_fd, unsigned long *ret_id, struct error *error);
+/* Detaches the mount with this id, and what is mounted in it, unless another lies upon it. */
+void mount_detach(const char *path, unsigned long id);
 
 /* session.c */
 int session_start(struct fs_session *session, struct error *error);
 void session_stop(struct fs_session *session);
-void session_detach_stale(const char *mount);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One FUSE connection: mounted, served by one thread, detached. The thread waits on the device and
- * on a stop signal, so that it ends even while somebody's working directory keeps the mount busy.
- */
+/* One FUSE connection: mounted, and served by one thread. The thread waits on the device and on a
+ * stop signal, so that it ends even while somebody's working directory keeps the mount busy. */
 #include "fs/private.h"
 
 #include <errno.h>
@@ -10,87 +9,91 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 
-enum {
-	STALE_LAYERS_MAX = 8,
-};
-
-/* A mount whose daemon is gone answers ENOTCONN; whatever tree of ours lies on the folder is
- * detached, layer by layer. A foreign file system is left alone. */
-void session_detach_stale(const char *mount)
+/* 0 once we are to stop, or why the connection is no more. */
+static int serve_all(struct fs_session *session, struct fuse_buf *buffer)
 {
-	for (int i = 0; i < STALE_LAYERS_MAX; i++) {
-		_cleanup_file_ FILE *mounts = fopen("/proc/self/mounts", "re");
-		char line[8192], wanted[4200];
-		bool ours = false;
-		snprintf(wanted, sizeof(wanted), "tidegate %s fuse", mount);
-		while (mounts && fgets(line, sizeof(line), mounts))
-			ours = ours || strncmp(line, wanted, strlen(wanted)) == 0;
-		if (!ours || umount2(mount, MNT_DETACH) < 0)
-			return;
-		log_info("%s: detached what an earlier daemon had left mounted", mount);
+	struct pollfd wait[2] = {
+		{ .fd = fuse_session_fd(session->fuse), .events = POLLIN },
+		{ .fd = session->stop_fd, .events = POLLIN },
+	};
+
+	for (;;) {
+		int n;
+		if (poll(wait, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (wait[1].revents)
+			return 0;
+		if (wait[0].revents & (POLLERR | POLLNVAL))
+			return -ENODEV;
+		if (!(wait[0].revents & POLLIN))
+			continue;
+		n = fuse_session_receive_buf(session->fuse, buffer);
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n <= 0)
+			return n < 0 ? n : -ENODEV;
+		fuse_session_process_buf(session->fuse, buffer);
 	}
 }
 
 static void *serve(void *data)
 {
 	struct fs_session *session = data;
-	struct pollfd wait[2] = {
-		{ .fd = fuse_session_fd(session->fuse), .events = POLLIN },
-		{ .fd = session->stop_fd, .events = POLLIN },
-	};
 	struct fuse_buf buffer = { 0 };
+	int r;
 
 	pthread_setname_np(pthread_self(), session->thread_name);
-	for (;;) {
-		int n;
-		if (poll(wait, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (wait[1].revents || wait[0].revents & (POLLERR | POLLNVAL))
-			break;
-		if (!(wait[0].revents & POLLIN))
-			continue;
-		n = fuse_session_receive_buf(session->fuse, &buffer);
-		if (n == -EINTR || n == -EAGAIN)
-			continue;
-		if (n <= 0)
-			break;
-		fuse_session_process_buf(session->fuse, &buffer);
-	}
+	r = serve_all(session, &buffer);
+	if (r == -ENODEV)
+		log_warning("%s: somebody unmounted it; it comes back with a restart",
+			    session->mount);
+	else if (r < 0)
+		log_error("%s: no longer served: %s", session->mount, strerror(-r));
 	free(buffer.mem);
 	return NULL;
 }
 
+static int make_connection(struct fs_session *session, struct error *error)
+{
+	static char name[] = "tidegate";
+	char *argv[] = { name, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	char device[32];
+	int r, fd;
+
+	session->fuse = fuse_session_new(&args, &fs_operations, sizeof(fs_operations), session);
+	fuse_opt_free_args(&args);
+	if (!session->fuse)
+		return error_set(error, -ENOMEM, "%s: no FUSE session", session->mount);
+	r = mount_attach(session->mount, &fd, &session->mount_id, error);
+	if (r < 0)
+		return r;
+	/* libfuse takes a device that is mounted already by this name. */
+	snprintf(device, sizeof(device), "/dev/fd/%d", fd);
+	if (fuse_session_mount(session->fuse, device) < 0) {
+		close(fd);
+		return error_set(error, -ENODEV, "%s: libfuse refused the device", session->mount);
+	}
+	return 0;
+}
+
 int session_start(struct fs_session *session, struct error *error)
 {
-	static char name[] = "tidegate", flag[] = "-o";
-	static char options[] =
-	    "allow_other,default_permissions,nosuid,nodev,noexec,fsname=tidegate,subtype=tidegate";
-	char *argv[] = { name, flag, options };
-	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	int r;
 
 	session->start_real_ns = clock_real_ns();
 	session->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	session->fuse = fuse_session_new(&args, &fs_operations, sizeof(fs_operations), session);
-	fuse_opt_free_args(&args);
-	if (!session->fuse || session->stop_fd < 0)
-		return error_set(error, -ENOMEM, "%s: no FUSE session: %s", session->mount,
+	if (session->stop_fd < 0)
+		return error_set(error, -errno, "%s: no eventfd: %s", session->mount,
 				 strerror(errno));
-	if (fuse_session_mount(session->fuse, session->mount) < 0)
-		return error_set(error, -ENODEV,
-				 "%s: cannot be mounted (is /dev/fuse there, and are we root?); "
-				 "--mount none runs "
-				 "without",
-				 session->mount);
-	session->mounted = true;
+	r = make_connection(session, error);
+	if (r < 0)
+		return r;
 	r = pthread_create(&session->thread, NULL, serve, session);
 	if (r)
 		return error_set(error, -r, "%s: thread %s cannot start: %s", session->mount,
@@ -101,19 +104,13 @@ int session_start(struct fs_session *session, struct error *error)
 
 void session_stop(struct fs_session *session)
 {
-	if (session->mounted && umount2(session->mount, MNT_DETACH) < 0 && errno != EINVAL &&
-	    errno != ENOENT)
-		log_warning("%s: cannot be unmounted: %s", session->mount, strerror(errno));
 	if (session->running) {
 		eventfd_write(session->stop_fd, 1);
 		pthread_join(session->thread, NULL);
 	}
-	if (session->fuse) {
-		/* Unmounted by us already; libfuse only closes the device, which ends what is still
-		 * waiting. */
-		fuse_session_unmount(session->fuse);
+	/* Closes the device, which ends whatever still waits for an answer. */
+	if (session->fuse)
 		fuse_session_destroy(session->fuse);
-	}
 	if (session->stop_fd >= 0)
 		close(session->stop_fd);
 	tree_fini(session);

@@ -3,6 +3,7 @@
  * value changed. */
 #include "fs/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ int tree_build(struct fs_session *session, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
+	assert(admin_node_count() <= FS_NODES_MAX);
 	session->dir_count = 1; /* the root */
 	session->files = calloc(admin_node_count(), sizeof(*session->files));
 	if (!session->files)
@@ -87,8 +89,10 @@ void tree_fini(struct fs_session *session)
 	session->file_count = 0;
 }
 
-/* A name is expired once a change; who looks it up again is told the next time. A lookup that races
- * with this keeps the older value for the second that its lease lasts. */
+/* A name is expired once a change; who looks it up again is told the next time. A lookup whose
+ * answer is overtaken by this keeps the older value until the next change, or for the second that
+ * its lease lasts. The session thread must not do this: the kernel holds the directory's lock while
+ * a lookup waits for that thread, and takes it to expire a name. */
 void tree_expire(void *data, size_t node, uint64_t generation)
 {
 	struct fs_session *session = data;
