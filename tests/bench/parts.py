@@ -169,11 +169,17 @@ def streams(plan):
     if count < STREAMS:
         note = f'{STREAMS} streams need {2 * STREAMS + 500} descriptors, the limit is {plan.descriptors}'
         figures = [dataclasses.replace(f, name=f.name.replace(str(STREAMS), str(count))) for f in figures]
-    with plan.bench(chunk_ms=500, chunks=44) as bench:
-        nginx, subject = Nginx(bench), plan.subject(bench)
-        rounds = Rounds(plan, 'streams', [('nginx', lambda: stream_run(bench, nginx, count)),
-                                          ('subject', lambda: stream_run(bench, subject, count))])
-        subject.settled_check()
+
+    def fresh(make):
+        """Each run has its own upstream and proxy: connections that another proxy keeps to the same
+        upstream would take most of the local ports."""
+        with plan.bench(chunk_ms=500, chunks=44) as bench:
+            proxy_ = make(bench)
+            result = stream_run(bench, proxy_, count)
+            proxy_.settled_check()
+            return result
+
+    rounds = Rounds(plan, 'streams', [('nginx', lambda: fresh(Nginx)), ('subject', lambda: fresh(plan.subject))])
     return [rounds.row(figure, 'subject', 'nginx', key=key, note=note)
             for figure, key in zip(figures, ('cpu', 'rss', 'late', 'lost'))]
 
