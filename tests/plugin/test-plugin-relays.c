@@ -106,66 +106,66 @@ static void check_refused(const char *stem, struct conf_provider *conf, const ch
 	plugin_set_free(set);
 }
 
+static const struct {
+	const char *stem, *plugin;
+	struct conf_plugin_option option;
+	const char *why;
+} refused_options[] = {
+	{ "provider-openai",
+	  "openai",
+	  { "path", "chat", CONF_TEXT },
+	  "a.conf:7:3: provider x: plugin openai refused: the option path must begin" },
+	{ "provider-openai",
+	  "openai",
+	  { "auth_header", "", CONF_TEXT },
+	  "auth_header must not be empty" },
+	{ "provider-openai",
+	  "openai",
+	  { "pth", "/", CONF_TEXT },
+	  "a.conf:9:5: unknown option \"pth\" of plugin openai" },
+	{ "provider-openai",
+	  "openai",
+	  { "path", "7", CONF_NUMBER },
+	  "option path of plugin openai takes a string" },
+	{ "provider-anthropic",
+	  "anthropic",
+	  { "path", "", CONF_TEXT },
+	  "the option path must begin" },
+	{ "provider-simulator",
+	  "simulator",
+	  { "first_ms", "3600001", CONF_NUMBER },
+	  "a.conf:9:5: option first_ms of plugin simulator takes 0 to 3600000, not "
+	  "3600001" },
+	{ "provider-simulator",
+	  "simulator",
+	  { "first_ms", "-1", CONF_NUMBER },
+	  "takes 0 to 3600000, not -1" },
+	{ "provider-simulator",
+	  "simulator",
+	  { "first_ms", "99999999999999999999", CONF_NUMBER },
+	  "takes 0 to 3600000" },
+	{ "provider-simulator",
+	  "simulator",
+	  { "first_ms", "true", CONF_BOOLEAN },
+	  "takes a whole number" },
+	{ "provider-openai",
+	  "simulator",
+	  { "first_ms", "1", CONF_NUMBER },
+	  "no plugin named \"simulator\" is loaded" },
+};
+
 static void options_refused(void)
 {
-	static const struct {
-		const char *stem, *plugin;
-		struct conf_plugin_option option;
-		const char *why;
-	} cases[] = {
-		{ "provider-openai",
-		  "openai",
-		  { "path", "chat", CONF_TEXT },
-		  "a.conf:7:3: provider x: plugin openai refused: the option path must begin" },
-		{ "provider-openai",
-		  "openai",
-		  { "auth_header", "", CONF_TEXT },
-		  "auth_header must not be empty" },
-		{ "provider-openai",
-		  "openai",
-		  { "pth", "/", CONF_TEXT },
-		  "a.conf:9:5: unknown option \"pth\" of plugin openai" },
-		{ "provider-openai",
-		  "openai",
-		  { "path", "7", CONF_NUMBER },
-		  "option path of plugin openai takes a string" },
-		{ "provider-anthropic",
-		  "anthropic",
-		  { "path", "", CONF_TEXT },
-		  "the option path must begin" },
-		{ "provider-simulator",
-		  "simulator",
-		  { "first_ms", "3600001", CONF_NUMBER },
-		  "a.conf:9:5: option first_ms of plugin simulator takes 0 to 3600000, not "
-		  "3600001" },
-		{ "provider-simulator",
-		  "simulator",
-		  { "first_ms", "-1", CONF_NUMBER },
-		  "takes 0 to 3600000, not -1" },
-		{ "provider-simulator",
-		  "simulator",
-		  { "first_ms", "99999999999999999999", CONF_NUMBER },
-		  "takes 0 to 3600000" },
-		{ "provider-simulator",
-		  "simulator",
-		  { "first_ms", "true", CONF_BOOLEAN },
-		  "takes a whole number" },
-		{ "provider-openai",
-		  "simulator",
-		  { "first_ms", "1", CONF_NUMBER },
-		  "no plugin named \"simulator\" is loaded" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct conf_plugin_option option = cases[i].option;
+	for (size_t i = 0; i < ARRAY_SIZE(refused_options); i++) {
+		struct conf_plugin_option option = refused_options[i].option;
 		struct conf_provider conf = { .name = "x",
-					      .plugin = cases[i].plugin,
+					      .plugin = refused_options[i].plugin,
 					      .place = { "a.conf", 7, 3 },
 					      .options = &option,
 					      .option_count = 1 };
 
 		option.place = (struct conf_place){ "a.conf", 9, 5 };
-		check_refused(cases[i].stem, &conf, cases[i].why);
+		check_refused(refused_options[i].stem, &conf, refused_options[i].why);
 	}
 }
 
