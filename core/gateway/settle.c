@@ -24,7 +24,9 @@ static enum ledger_usage_source usage_source(const struct tide_call *call)
 {
 	const struct wire_watch *watch = &call->watch;
 
-	if (watch->usage.final || (watch->usage.seen && watch->terminal))
+	/* What was said before an error event is not the last word. */
+	if (watch->usage.final ||
+	    (watch->usage.seen && watch->terminal && watch->error == WIRE_ERROR_NONE))
 		return LEDGER_USAGE_PROVIDER;
 	if (watch->usage.seen)
 		return LEDGER_USAGE_PARTIAL;
