@@ -51,6 +51,8 @@ static void add_loop(const struct gateway_loop *loop, struct gateway_counters *s
 		sum->latency[i] += load(&counters->latency[i]);
 		sum->first_content[i] += load(&counters->first_content[i]);
 	}
+	sum->latency_us += load(&counters->latency_us);
+	sum->first_content_us += load(&counters->first_content_us);
 }
 
 static void add_lanes(const struct gateway_loop *loop, struct gateway_counters *sum)

@@ -77,6 +77,7 @@ struct loop_counters {
 	    tokens_out;
 	_Atomic uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS],
 	    first_content[GATEWAY_HISTOGRAM_BUCKETS];
+	_Atomic uint64_t latency_us, first_content_us;
 };
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t more)

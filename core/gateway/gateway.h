@@ -31,6 +31,7 @@ struct gateway_counters {
 	uint64_t tokens_in_total, tokens_out_total;
 	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS];       /* request duration */
 	uint64_t first_content[GATEWAY_HISTOGRAM_BUCKETS]; /* time to first content */
+	uint64_t latency_us, first_content_us;             /* sums of what the two counted */
 	/* front door and upstream side */
 	uint64_t connections_open, connections_total, bad_requests_total, bytes_in_total,
 	    bytes_out_total;

@@ -225,6 +225,7 @@ static void note_progress(struct tide_call *call, bool had_content, bool had_ter
 	settle_attempt(call, outcome_of(call));
 	exchange->entry->outcome = (uint8_t)outcome_of(call);
 	exchange->entry->status = call->attempt->status;
+	exchange->entry->end_us = ledger_elapsed_us(exchange->entry);
 }
 
 static const struct wire_error *error_of_event(enum wire_error_class class)

@@ -82,8 +82,10 @@ static void count(struct exchange *exchange)
 		counter_add(&counters->tokens_out, (uint64_t)tokens[LEDGER_OUTPUT]);
 	}
 	count_duration(counters->latency, entry->end_us);
+	counter_add(&counters->latency_us, entry->end_us);
 	if (entry->first_content_us)
 		count_duration(counters->first_content, entry->first_content_us);
+	counter_add(&counters->first_content_us, entry->first_content_us);
 }
 
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)

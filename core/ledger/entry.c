@@ -116,7 +116,6 @@ void entry_finish_crashed(struct ledger_entry *entry)
 									   : LEDGER_USAGE_ESTIMATED;
 		ledger_price_attempt(entry, attempt);
 	}
-	entry->outcome = LEDGER_CRASHED;
 }
 
 uint32_t ledger_elapsed_us(const struct ledger_entry *entry)

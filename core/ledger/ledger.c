@@ -180,7 +180,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->reserved_nano = reserved_nano;
 	entry->input_estimate = input_estimate;
 	entry->status = 0;
-	entry->outcome = LEDGER_OK;
+	entry->outcome = LEDGER_CRASHED;
 	entry->stream = stream;
 	entry->attempt_count = 0;
 	entry->attempts_failed_over = 0;

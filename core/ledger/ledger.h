@@ -104,7 +104,8 @@ struct ledger_entry {
 	int64_t input_estimate;               /* tokens, for estimates */
 	uint16_t tenant, feature, key, route; /* offsets into text */
 	uint16_t status;                      /* HTTP status sent to the client; 0 none */
-	uint8_t outcome, stream, attempt_count, attempts_failed_over;
+	uint8_t outcome; /* CRASHED until the loop says otherwise: what a crash leaves is kept */
+	uint8_t stream, attempt_count, attempts_failed_over;
 	uint32_t first_content_us, end_us;
 	struct ledger_attempt attempts[LEDGER_ATTEMPTS_MAX];
 	uint16_t text_used;
@@ -205,5 +206,13 @@ void ledger_state_read(struct ledger *ledger, struct ledger_state *ret);
  * `limit`. [admin thread] */
 int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest,
 		     struct buffer *out);
+enum {
+	LEDGER_CURSOR_SIZE = 40,
+};
+/* Lines of the request log in the order of their commits: from `cursor` on, or with "" the last
+ * `limit` ones; at most `limit`. Writes the cursor that goes on behind them. -EINVAL for a cursor
+ * that is none; one whose file is gone goes on with the live file. [any but loops] */
+int ledger_log_follow(struct ledger *ledger, const char *cursor, uint32_t limit, struct buffer *out,
+		      char ret_cursor[static LEDGER_CURSOR_SIZE]);
 /* The request log's live file; sealed segments lie beside it as requests-YYYYMMDDTHHZ.jsonl. */
 const char *ledger_log_path(const struct ledger *ledger);

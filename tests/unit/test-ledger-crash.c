@@ -87,6 +87,7 @@ static void close_one(struct worker *worker, struct record *record, struct ledge
 	ledger_price_attempt(entry, &entry->attempts[0]);
 	record->cost_nano = entry->attempts[0].cost_nano;
 	atomic_store(&record->step, STEP_PRICED);
+	entry->outcome = LEDGER_OK;
 	ledger_close(fixture.ledger, worker->loop, entry);
 	atomic_store(&record->step, STEP_CLOSED);
 }

@@ -178,6 +178,7 @@ static void test_lines(void)
 		entry->first_content_us = 1500;
 		if (i == 0)
 			first = entry->id;
+		entry->outcome = LEDGER_OK;
 		ledger_close(fixture.ledger, 0, entry);
 	}
 	fixture_wait(&fixture, 0);

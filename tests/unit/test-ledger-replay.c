@@ -131,6 +131,7 @@ static void test_closed(void)
 	fixture_open(&fixture);
 	entry = fixture_begin(&fixture, 0, "acme", "small", 100, 10);
 	ledger_price_attempt(entry, &entry->attempts[0]);
+	entry->outcome = LEDGER_OK;
 	entry->attempts[0].usage.tokens[LEDGER_OUTPUT] =
 	    99; /* would cost more, were it priced again */
 	state = (uint32_t *)&entry->state;
@@ -141,6 +142,25 @@ static void test_closed(void)
 	fixture_close(&fixture);
 	CHECK_INT(unlink(fixture.rows), 0);
 	copy_file(saved, fixture.inflight);
+	fixture_open(&fixture);
+	fixture_close(&fixture);
+	CHECK_INT(fixture_ask(&fixture, "SELECT cost_nano FROM request WHERE outcome = 'ok'"),
+		  125000);
+	fixture_fini(&fixture);
+}
+
+/* Not closed, but its answer had ended and was priced: that is what it stays. */
+static void test_ended(void)
+{
+	struct fixture fixture;
+	struct ledger_entry *entry;
+
+	fixture_prepare(&fixture, "ended");
+	fixture_open(&fixture);
+	entry = fixture_begin(&fixture, 0, "acme", "small", 100, 10);
+	ledger_price_attempt(entry, &entry->attempts[0]);
+	entry->outcome = LEDGER_OK;
+	fixture_close(&fixture); /* leaves what is open */
 	fixture_open(&fixture);
 	fixture_close(&fixture);
 	CHECK_INT(fixture_ask(&fixture, "SELECT cost_nano FROM request WHERE outcome = 'ok'"),
@@ -364,6 +384,7 @@ static void test_ids(void)
 			CHECK_INT(entry->id & 7, 0);
 			CHECK_INT(entry->id >> 14 & 63, i % 2);
 			last[i % 2] = entry->id;
+			entry->outcome = LEDGER_OK;
 			ledger_close(fixture.ledger, (uint32_t)i % 2, entry);
 		}
 		fixture_close(&fixture);
@@ -401,6 +422,7 @@ static void test_long_names(void)
 	CHECK_INT(strlen(ledger_text(entry, entry->tenant)), 127);
 	CHECK_STR(ledger_text(entry, entry->attempts[LEDGER_ATTEMPTS_MAX - 1].model),
 		  ledger_text(entry, entry->tenant));
+	entry->outcome = LEDGER_OK;
 	ledger_close(fixture.ledger, 0, entry);
 	fixture_wait(&fixture, 0);
 	fixture_close(&fixture);
@@ -413,6 +435,7 @@ int main(void)
 	test_run("replayed twice", test_twice);
 	test_run("a line is missing", test_line_missing);
 	test_run("closed but not seen", test_closed);
+	test_run("ended but not closed", test_ended);
 	test_run("open at the crash", test_crashed);
 	test_run("open after a failed attempt", test_crashed_after_failover);
 	test_run("a foreign file", test_foreign);
