@@ -63,7 +63,7 @@ static void by_group(struct admin *admin, struct buffer *out, enum ledger_group 
 
 /* Every fourth bucket, a power of two apart, is enough for a dashboard. */
 static void histogram(struct buffer *out, const char *name, const char *help,
-		      const uint64_t *buckets)
+		      const uint64_t *buckets, uint64_t sum_us)
 {
 	uint64_t seen = 0;
 
@@ -76,8 +76,9 @@ static void histogram(struct buffer *out, const char *name, const char *help,
 				      (unsigned long long)(us / 1000000),
 				      (unsigned long long)(us % 1000000), (unsigned long long)seen);
 	}
-	buffer_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_count %llu\n", name,
-		      (unsigned long long)seen, name, (unsigned long long)seen);
+	buffer_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %llu.%06llu\n%s_count %llu\n", name,
+		      (unsigned long long)seen, name, (unsigned long long)(sum_us / 1000000),
+		      (unsigned long long)(sum_us % 1000000), name, (unsigned long long)seen);
 }
 
 static void requests(const struct gateway_counters *counters, struct buffer *out)
@@ -102,9 +103,10 @@ static void requests(const struct gateway_counters *counters, struct buffer *out
 	plain(out, "tidegate_requests_inflight", "gauge", "Requests admitted and not settled.",
 	      counters->inflight);
 	histogram(out, "tidegate_request_seconds", "From the request's head to its end.",
-		  counters->latency);
+		  counters->latency, counters->latency_us);
 	histogram(out, "tidegate_first_content_seconds",
-		  "From the request's head to the first content.", counters->first_content);
+		  "From the request's head to the first content.", counters->first_content,
+		  counters->first_content_us);
 }
 
 static void lanes(const struct gateway_counters *counters, struct buffer *out)
