@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking the one usage-only chunk out of a chat stream. Whole events that came at once go on
- * uncopied; only the beginning of an event is held. */
+ * uncopied; only the beginning of an event is held, up to a bound that no usage-only chunk meets.
+ */
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include "wire/sse.h"
 
 enum {
-	STRIP_EVENT_BYTES = 8 << 20,
+	USAGE_CHUNK_BYTES = 64 << 10,
 };
 
 typedef void (*emit_fn)(void *user, struct slice data);
@@ -80,7 +81,7 @@ static bool usage_only(struct slice event)
 	bool no_choices = false, usage = false;
 	int count;
 
-	if (!maybe_usage_only(data))
+	if (event.len > USAGE_CHUNK_BYTES || !maybe_usage_only(data))
 		return false;
 	count = json_scan_object(data, members, ARRAY_SIZE(members), NULL);
 	for (int i = 0; i < count; i++) {
@@ -128,17 +129,6 @@ static void emit_some(const char *at, const char *stop, emit_fn emit, void *user
 		emit(user, slice_span(at, stop));
 }
 
-/* Both failures leave `held` as it was. */
-static int hold(struct wire_strip *strip, const char *at, const char *stop)
-{
-	size_t len = (size_t)(stop - at);
-
-	if (strip->held.len + len > STRIP_EVENT_BYTES)
-		return -EMSGSIZE;
-	buffer_append(&strip->held, at, len);
-	return strip->held.failed ? -ENOMEM : 0;
-}
-
 static void release_held(struct wire_strip *strip, emit_fn emit, void *user)
 {
 	if (strip->held.len > 0)
@@ -160,10 +150,31 @@ static void judge_held(struct wire_strip *strip, emit_fn emit, void *user)
  * a carriage return. */
 static const char *skip_line_feed(struct wire_strip *strip, const char *at, const char *end)
 {
-	if (strip->held.len > 0 || !strip->after_cr || at == end || *at != '\n')
+	if (strip->held.len > 0 || strip->passing || !strip->after_cr || at == end || *at != '\n')
 		return at;
 	strip->after_cr = false;
 	return at + 1;
+}
+
+/* The event that goes on at `at` begins in what is held, or does not end at `stop`. Returns where
+ * bytes that go on as they are begin; NULL when out of memory. */
+static const char *hold(struct wire_strip *strip, const char *at, const char *stop, bool whole,
+			emit_fn emit, void *user)
+{
+	size_t len = (size_t)(stop - at);
+
+	if (strip->held.len + len > USAGE_CHUNK_BYTES) {
+		release_held(strip, emit, user);
+		strip->passing = !whole;
+		strip->dropped = false;
+		return at;
+	}
+	buffer_append(&strip->held, at, len);
+	if (strip->held.failed)
+		return NULL;
+	if (whole)
+		judge_held(strip, emit, user);
+	return stop;
 }
 
 int wire_strip_feed(struct wire_strip *strip, struct slice data, emit_fn emit, void *user)
@@ -174,21 +185,19 @@ int wire_strip_feed(struct wire_strip *strip, struct slice data, emit_fn emit, v
 
 	while (at < end) {
 		const char *stop = event_end(strip, at, end);
+		bool whole = stop != NULL;
 
-		if (!stop || strip->held.len > 0) {
-			int r;
-
+		stop = whole ? stop : end;
+		if (strip->passing) {
+			strip->passing = !whole;
+		} else if (!whole || strip->held.len > 0) {
 			emit_some(kept, at, emit, user);
-			r = hold(strip, at, stop ? stop : end);
-			if (r < 0) {
+			kept = hold(strip, at, stop, whole, emit, user);
+			if (!kept) {
 				release_held(strip, emit, user);
 				emit_some(at, end, emit, user);
-				return r;
+				return -ENOMEM;
 			}
-			if (!stop)
-				return 0;
-			judge_held(strip, emit, user);
-			kept = stop;
 		} else {
 			strip->dropped = usage_only(slice_span(at, stop));
 			if (strip->dropped) {

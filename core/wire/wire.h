@@ -130,18 +130,18 @@ void wire_watch_feed(struct wire_watch *watch, struct slice data);
  * its own). */
 bool wire_watch_at_boundary(const struct wire_watch *watch);
 
-/* Takes the forced usage-only chunk of a chat stream out again, and holds at most one partial
- * event. `emit` is called with what goes on, before it returns. */
+/* Takes the forced usage-only chunk of a chat stream out again. It holds the beginning of one
+ * event, up to 64 KiB; longer ones are none, and pass. `emit` is called with what goes on, before
+ * feed returns. */
 struct wire_strip {
 	struct buffer held;
-	/* [private] of the line at the end of what was fed; and whether the last event was taken
-	 * out */
-	bool line_begun, after_cr, dropped;
+	/* [private] of the line at the end of what was fed; whether its event is too long to be
+	 * held; whether the event before was taken out */
+	bool line_begun, after_cr, passing, dropped;
 };
 void wire_strip_init(struct wire_strip *strip);
 void wire_strip_fini(struct wire_strip *strip);
-/* -ENOMEM; -EMSGSIZE when one event is over 8 MiB. All that was fed has then been emitted, and the
- * strip is at its end. */
+/* -ENOMEM: all that was fed has then been emitted, and the strip is at its end. */
 int wire_strip_feed(struct wire_strip *strip, struct slice data,
 		    void (*emit)(void *user, struct slice data), void *user);
 struct slice
