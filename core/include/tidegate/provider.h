@@ -89,7 +89,8 @@ struct tide_provider_operations {
 	void (*destroy)(void *state);
 	/* [call] 0, or a negative errno: the attempt fails as TIDE_FAILURE_INTERNAL.
 	 * `*ret_call_state` is passed to the operations below. May answer, end or fail the call
-	 * before it returns. */
+	 * before it returns; it then sets `*ret_call_state` first, as the host may cancel within.
+	 */
 	int32_t (*start)(void *state, struct tide_call *call, void **ret_call_state);
 	/* [call] The client left or a deadline passed while the call was answered in process. May
 	 * be NULL when there is nothing to release. Calls that used send() are the host's alone and
