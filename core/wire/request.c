@@ -107,15 +107,17 @@ static int take_boolean(struct reading *reading, const struct json_member *membe
 	return 0;
 }
 
-static int take_positive(struct reading *reading, const struct json_member *member,
-			 const char *name, int64_t *ret)
+static int take_count(struct reading *reading, const struct json_member *member, const char *name,
+		      int64_t least, int64_t *ret)
 {
 	int64_t value;
 
 	if (member->type == JSON_SCAN_NULL)
 		return 0;
-	if (member->type != JSON_SCAN_NUMBER || json_to_i64(member->value, &value) < 0 || value < 1)
-		return error_set(reading->error, -EINVAL, "%s must be a whole number from 1", name);
+	if (member->type != JSON_SCAN_NUMBER || json_to_i64(member->value, &value) < 0 ||
+	    value < least)
+		return error_set(reading->error, -EINVAL, "%s must be a whole number from %d", name,
+				 (int)least);
 	*ret = value;
 	return 0;
 }
@@ -167,9 +169,9 @@ static int take_member(struct reading *reading, const struct row *row,
 		reading->input_bytes += member->value.len;
 		return 0;
 	case TAKE_MAX_OUTPUT:
-		return take_positive(reading, member, row->key, &request->max_output);
+		return take_count(reading, member, row->key, 0, &request->max_output);
 	case TAKE_CHOICES:
-		return take_positive(reading, member, row->key, &request->choices);
+		return take_count(reading, member, row->key, 1, &request->choices);
 	}
 	return 0;
 }

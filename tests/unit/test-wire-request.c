@@ -56,6 +56,11 @@ static void members(void)
 			  "{\"model\":\"c\",\"max_tokens\":9,\"system\":\"12345678\","
 			  "\"n\":\"whatever\",\"stream_options\":1," MESSAGES_ONE "}");
 	CHECK_INT(request.max_output, 9);
+	/* Whether none at all makes sense is the provider's to judge. */
+	CHECK_INT(
+	    scanned(WIRE_ANTHROPIC_MESSAGES, "{\"model\":\"c\",\"max_tokens\":0," MESSAGES_ONE "}")
+		.max_output,
+	    0);
 	CHECK_INT(request.input_estimate, (32 + 10) / 4);
 }
 
