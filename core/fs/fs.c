@@ -93,7 +93,8 @@ struct fs *fs_free(struct fs *fs)
 {
 	if (!fs)
 		return NULL;
-	/* Takes now/ with it. While it is looked for, both threads still serve. */
+	/* Takes now/ with it, while both threads still serve. */
+	atomic_store(&fs->stopping, true);
 	if (fs->tree.mount_id)
 		mount_detach(fs->tree.mount, fs->tree.mount_id);
 	session_stop(&fs->now);

@@ -84,7 +84,8 @@ int logs_list(struct fs *fs, off_t after, struct fs_log_name **ret, size_t *ret_
 	while (folder && (entry = readdir(folder))) {
 		struct fs_log_name name = { .place = place_of(entry->d_name),
 					    .ino = number_of(entry->d_ino) };
-		if (name.place <= after || strlen(entry->d_name) >= sizeof(name.text))
+		if (name.place <= after || strlen(entry->d_name) >= sizeof(name.text) ||
+		    (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN))
 			continue;
 		if (count == room) {
 			struct fs_log_name *more;

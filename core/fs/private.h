@@ -89,7 +89,8 @@ struct fs_log_name {
 struct fs {
 	struct fs_options options;
 	char log_folder[PATH_MAX];
-	struct list logs; /* [tree's session thread] */
+	struct list logs;      /* [tree's session thread] */
+	_Atomic bool stopping; /* from here on the mount ends by our own doing */
 	struct fs_session tree, now;
 };
 

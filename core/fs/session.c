@@ -49,10 +49,10 @@ static void *serve(void *data)
 
 	pthread_setname_np(pthread_self(), session->thread_name);
 	r = serve_all(session, &buffer);
-	if (r == -ENODEV)
+	if (r == -ENODEV && !atomic_load(&session->fs->stopping))
 		log_warning("%s: somebody unmounted it; it comes back with a restart",
 			    session->mount);
-	else if (r < 0)
+	else if (r < 0 && r != -ENODEV)
 		log_error("%s: no longer served: %s", session->mount, strerror(-r));
 	free(buffer.mem);
 	return NULL;
