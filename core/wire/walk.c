@@ -22,7 +22,6 @@ void walk_reset(struct wire_walk *walk)
 {
 	walk->state = BETWEEN;
 	walk->depth = 0;
-	walk->captured = 0;
 }
 
 static const char *find_quote(const char *at, const char *end)
