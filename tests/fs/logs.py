@@ -134,7 +134,13 @@ class Clock:
         subprocess.run(command, check=True)
 
     def environment(self):
-        return {"LD_PRELOAD": str(self.library), "CLOCK_AHEAD": str(self.file)}
+        # The address sanitizer would be the first library of all.
+        options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        return {
+            "LD_PRELOAD": str(self.library),
+            "CLOCK_AHEAD": str(self.file),
+            "ASAN_OPTIONS": options,
+        }
 
     def set(self, seconds):
         with open(self.file, "r+b" if self.file.exists() else "w+b") as file:

@@ -9,7 +9,7 @@ import json
 import threading
 import urllib.parse
 
-from tidegate import Tidegate, noon_zone, price, provider, simulator
+from tidegate import Tidegate, noon_zone, price, program, provider, simulator
 
 TENANTS = ("acme", "two words", "50% off", "naïve/…")
 KEYS = (
@@ -49,6 +49,11 @@ def gate(upstream, **more):
         **more,
     }
     return Tidegate(**options)
+
+
+def sanitized():
+    """Whether the daemon is built with the address sanitizer, which keeps what was freed."""
+    return b"__asan_init" in program("tidegated").read_bytes()
 
 
 def shown(name):
