@@ -119,6 +119,7 @@ static void pin(struct connection *connection)
 {
 	connection->pinned = true;
 	connection->in = buffer_slice(&connection->input);
+	connection_flush_staged(connection);
 }
 
 static void unpin(struct connection *connection)
@@ -379,6 +380,8 @@ void connection_attend_all(struct loop_task *task)
 		connection_run(connection);
 		unpin(connection);
 	}
+	if (!server->task_queued)
+		server->staged = 0;
 }
 
 static bool reads_body(const struct connection *connection)

@@ -85,11 +85,51 @@ static void queue(struct connection *connection, const struct iovec *parts, size
 		connection->exchange.lost = true;
 }
 
+/* Small writes of one round leave together, at its end: their readers are woken once and not once
+ * each, which costs more than the rest of a request where a wake-up leaves the virtual machine.
+ * False when the bytes must leave by themselves. */
+static bool stage(struct connection *connection, const struct iovec *parts, size_t count)
+{
+	struct http_server *server = connection->server;
+	char *at = server->stage + server->staged;
+	size_t total = 0;
+
+	for (size_t i = 0; i < count; i++)
+		total += parts[i].iov_len;
+	/* While its run is on the stack, a connection wants to know what the socket took. */
+	if (connection->pinned || total > HTTP_STAGE_PART_BYTES ||
+	    total > HTTP_STAGE_BYTES - server->staged ||
+	    (connection->staged.len > 0 && connection->staged.ptr + connection->staged.len != at))
+		return false;
+	if (connection->staged.len == 0)
+		connection->staged = (struct slice){ at, 0 };
+	for (size_t i = 0; i < count; i++) {
+		memcpy(at, parts[i].iov_base, parts[i].iov_len);
+		at += parts[i].iov_len;
+	}
+	connection->staged.len += total;
+	server->staged += total;
+	connection_attend(connection);
+	return true;
+}
+
+void connection_flush_staged(struct connection *connection)
+{
+	struct iovec part = { (char *)connection->staged.ptr, connection->staged.len };
+
+	connection->staged = (struct slice){ NULL, 0 };
+	if (part.iov_len > 0 && !connection->exchange.lost)
+		connection_send(connection, &part, 1);
+}
+
 static void deliver(struct connection *connection, struct iovec *parts, size_t count)
 {
+	if (connection_unsent(connection) == 0 && stage(connection, parts, count))
+		return;
+	connection_flush_staged(connection);
 	if (connection_unsent(connection) > 0)
 		queue(connection, parts, count);
-	else
+	else if (!connection->exchange.lost)
 		connection_send(connection, parts, count);
 }
 

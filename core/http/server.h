@@ -20,7 +20,9 @@ enum {
 	HTTP_SCRATCH_BYTES = HTTP_HEADER_BYTES_MAX + HTTP_READ_BYTES,
 	HTTP_LINGER_MS = 2000, /* for a client to read an answer before its input is reset */
 	HTTP_IOV_PARTS = 60,
-	HTTP_DATE_BYTES = 37, /* "date: Tue, 24 Nov 2026 07:15:00 GMT\r\n" */
+	HTTP_STAGE_BYTES = 65536,     /* of all that leaves at the end of a round */
+	HTTP_STAGE_PART_BYTES = 8192, /* longer writes leave at once, uncopied */
+	HTTP_DATE_BYTES = 37,         /* "date: Tue, 24 Nov 2026 07:15:00 GMT\r\n" */
 	HTTP_PEER_SIZE = 56,
 };
 
@@ -46,7 +48,9 @@ struct http_server {
 	size_t exchange_count;
 	uint64_t date_until_ns;
 	char date[HTTP_DATE_BYTES + 1];
+	size_t staged;         /* bytes of `stage` in use; 0 between rounds */
 	struct http_head head; /* being parsed */
+	char stage[HTTP_STAGE_BYTES];
 	char scratch[HTTP_SCRATCH_BYTES];
 };
 
@@ -89,6 +93,7 @@ struct connection {
 	struct slice in;      /* input at hand during a run, in the scratch or in `input` */
 	struct buffer input;  /* input kept between runs */
 	size_t scanned;       /* bytes of an unfinished head that were parsed before */
+	struct slice staged;  /* in the server's stage: leaves at the end of this round */
 	struct buffer output; /* unsent, from output_at */
 	size_t output_at;
 	struct sockaddr_in6 peer_address; /* or a sockaddr_in in its place */
@@ -141,6 +146,7 @@ void body_release(struct connection *connection);
 /* respond.c */
 void connection_send(struct connection *connection, struct iovec *parts, size_t count);
 void connection_flush(struct connection *connection); /* what is queued */
+void connection_flush_staged(struct connection *connection);
 void connection_flush_head(struct connection *connection);
 
 /* server.c */

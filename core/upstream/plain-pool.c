@@ -106,6 +106,8 @@ struct plain *plain_get(struct upstream *upstream)
 	plain->upstream = upstream;
 	plain->loop = upstream->loop;
 	plain->sweep_timer.fn = sweep;
+	plain->send_task.fn = plain_send_ready;
+	list_init(&plain->ready);
 	list_init(&plain->free_connections);
 	upstream->plain = plain;
 	return plain;
@@ -116,6 +118,8 @@ struct plain *plain_free(struct plain *plain)
 	if (!plain)
 		return NULL;
 	loop_timer_cancel(plain->loop, &plain->sweep_timer);
+	if (plain->send_queued)
+		loop_undefer(plain->loop, &plain->send_task);
 	while (plain_spare_descriptor(plain))
 		;
 	while (remove_unused_pool(plain))

@@ -17,7 +17,7 @@ struct plain_pool {
 };
 
 struct plain_connection {
-	struct list node; /* idle in the pool, or free */
+	struct list node; /* idle in the pool, about to send, or free */
 	struct loop_io io;
 	struct plain *plain;
 	struct plain_pool *pool;
@@ -37,6 +37,9 @@ struct plain {
 	struct list free_connections;
 	unsigned free_count;
 	struct loop_timer sweep_timer;
+	struct list ready; /* connections whose request leaves at the end of the round */
+	struct loop_task send_task;
+	bool send_queued;
 	struct buffer head; /* scratch: the head of the request being sent */
 	char *read;         /* scratch: PLAIN_READ_BYTES */
 };
@@ -63,6 +66,9 @@ bool plain_spare_descriptor(struct plain *plain);
 struct plain *plain_get(struct upstream *upstream);
 struct plain_pool *plain_pool_get(struct plain *plain, const struct upstream_origin *origin);
 void plain_sweep_later(struct plain *plain);
+
+/* plain.c */
+void plain_send_ready(struct loop_task *task);
 
 /* Closes without a look at who waits for its place. */
 void plain_connection_drop(struct plain_connection *connection);
