@@ -21,8 +21,10 @@ int argument_text(json_t *arguments, const char *name, bool required, const char
 		return 0;
 	}
 	if (!json_is_string(value) || json_string_length(value) == 0 ||
-	    json_string_length(value) > LEDGER_NAME_MAX)
-		return error_set(error, -EINVAL, "\"%s\" must be a text of 1 to %d bytes", name,
+	    json_string_length(value) > LEDGER_NAME_MAX ||
+	    strlen(json_string_value(value)) != json_string_length(value))
+		return error_set(error, -EINVAL,
+				 "\"%s\" must be a text of 1 to %d bytes, none of them NUL", name,
 				 LEDGER_NAME_MAX);
 	*ret = json_string_value(value);
 	return 0;
@@ -56,6 +58,12 @@ int admin_publish(struct admin *admin, struct conf *next, struct error *error)
 	return 0;
 }
 
+/* Whatever is wrong with the files is the same to who asked: the configuration is not valid. */
+static int not_valid(int r)
+{
+	return r == -ENOMEM ? r : -EINVAL;
+}
+
 int verb_reload(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		json_t **ret, struct error *error)
 {
@@ -65,13 +73,13 @@ int verb_reload(struct admin *admin, json_t *arguments, const struct admin_calle
 
 	r = conf_load(admin->options.main_file, &admin->options.overrides, &next, error, NULL);
 	if (r < 0)
-		return r;
+		return not_valid(r);
 	r = conf_check_reload(now, next, error);
 	if (r < 0)
-		return r;
+		return not_valid(r);
 	r = admin_publish(admin, next, error);
 	if (r < 0)
-		return r;
+		return not_valid(r);
 	*ret = json_pack("{s:I}", "generation", (json_int_t)admin->generation);
 	return 0;
 }
@@ -163,14 +171,57 @@ static int verb_costs(struct admin *admin, json_t *arguments, const struct admin
 
 static int parse_id(const char *text, uint64_t *ret)
 {
-	char *end;
-
 	*ret = 0;
 	if (!text)
 		return 0;
-	errno = 0;
-	*ret = strtoull(text, &end, 16);
-	return errno || *end || strlen(text) > 16 || *text == '-' ? -EINVAL : 0;
+	if (strlen(text) > LEDGER_ID_SIZE - 1 || text[strspn(text, "0123456789abcdef")])
+		return -EINVAL;
+	*ret = strtoull(text, NULL, 16);
+	return 0;
+}
+
+/* A line of the log as a row; its money becomes a text, since a JSON number is a float to most. */
+static json_t *row_of(struct slice line)
+{
+	static const char field[] = "\"cost_usd\":";
+	json_t *row = json_loadb(line.ptr, line.len, 0, NULL);
+	const char *at = memmem(line.ptr, line.len, field, sizeof(field) - 1);
+	struct slice rest;
+
+	if (!row || !at)
+		return row;
+	rest = slice_skip(line, (size_t)(at - line.ptr) + sizeof(field) - 1);
+	rest = slice_cut(rest, ',', &line);
+	json_object_set_new(row, "cost_usd", json_stringn(rest.ptr, rest.len));
+	return row;
+}
+
+/* The cursor is taken first: a row that is written in between comes twice, and none is missed. */
+static int read_rows(struct admin *admin, json_t *arguments, uint32_t count, struct buffer *lines,
+		     char cursor[static LEDGER_CURSOR_SIZE], struct error *error)
+{
+	struct ledger *ledger = admin->options.ledger;
+	const char *after_text, *from;
+	uint64_t after;
+	int r = argument_text(arguments, "after", false, &after_text, error);
+
+	if (r >= 0)
+		r = argument_text(arguments, "cursor", false, &from, error);
+	if (r < 0)
+		return r;
+	if (after_text && from)
+		return error_set(error, -EINVAL, "take either \"after\" or \"cursor\"");
+	if (parse_id(after_text, &after) < 0)
+		return error_set(error, -EINVAL, "\"after\" is a request id: up to 16 hex digits");
+	if (!after_text)
+		r = ledger_log_follow(ledger, from ? from : "", from ? count : 0, lines, cursor);
+	if (r == -EINVAL)
+		return error_set(error, r, "\"cursor\" is what an answer before gave as such");
+	if (r >= 0 && !from)
+		r = ledger_read_rows(ledger, after, count, after_text == NULL, lines);
+	if (r < 0)
+		return error_set(error, r, "the ledger could not be read: %s", strerror(-r));
+	return 0;
 }
 
 static int verb_logs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
@@ -179,27 +230,21 @@ static int verb_logs(struct admin *admin, json_t *arguments, const struct admin_
 	_cleanup_(buffer_fini) struct buffer lines = { 0 };
 	json_t *limit = json_object_get(arguments, "limit"), *rows;
 	json_int_t count = limit ? json_integer_value(limit) : 100;
-	const char *after_text;
-	uint64_t after;
-	int r = argument_text(arguments, "after", false, &after_text, error);
+	char cursor[LEDGER_CURSOR_SIZE] = "";
+	int r;
 
-	if (r < 0)
-		return r;
-	if (parse_id(after_text, &after) < 0)
-		return error_set(error, -EINVAL, "\"after\" is a request id: up to 16 hex digits");
 	if ((limit && !json_is_integer(limit)) || count < 1 || count > ADMIN_ROWS_MAX)
 		return error_set(error, -EINVAL, "\"limit\" is a number from 1 to %d",
 				 ADMIN_ROWS_MAX);
-	r = ledger_read_rows(admin->options.ledger, after, (uint32_t)count, after_text == NULL,
-			     &lines);
+	r = read_rows(admin, arguments, (uint32_t)count, &lines, cursor, error);
 	if (r < 0)
-		return error_set(error, r, "the ledger could not be read: %s", strerror(-r));
+		return r;
 	rows = json_array();
 	for (struct slice rest = buffer_slice(&lines); rest.len;) {
 		struct slice line = slice_cut(rest, '\n', &rest);
-		json_array_append_new(rows, json_loadb(line.ptr, line.len, 0, NULL));
+		json_array_append_new(rows, row_of(line));
 	}
-	*ret = json_pack("{s:o}", "rows", rows);
+	*ret = json_pack("{s:o, s:s*}", "rows", rows, "cursor", *cursor ? cursor : NULL);
 	return 0;
 }
 
@@ -218,7 +263,9 @@ static const struct row {
 	{ { "costs", "by? period?", "Spend by tenant, feature, key, route, model or provider.",
 	    false },
 	  verb_costs },
-	{ { "logs", "after? limit?", "Rows of requests, oldest first; without after, the newest.",
+	{ { "logs", "after? cursor? limit?",
+	    "Rows of requests, oldest first: by id after one, by end from a cursor on, or the "
+	    "newest.",
 	    false },
 	  verb_logs },
 	{ { "keys.list", "", "Virtual keys; never their texts.", false }, verb_keys_list },
@@ -239,6 +286,27 @@ const struct admin_verb *admin_verb_at(size_t index)
 	return &rows[index].verb;
 }
 
+/* A word that the verb does not know is a slip of the pen, never ignored. */
+static int check_words(const struct admin_verb *verb, json_t *arguments, struct error *error)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach (arguments, name, value) {
+		size_t len = strlen(name);
+		const char *at = verb->arguments;
+		while (*at && (strcspn(at, "? ") != len || strncmp(at, name, len) != 0)) {
+			at += strcspn(at, " ");
+			at += strspn(at, " ");
+		}
+		if (!*at)
+			return error_set(error, -EINVAL,
+					 "\"%s\" is none of: %s (? may be left out)", name,
+					 verb->arguments);
+	}
+	return 0;
+}
+
 int verb_run(struct admin *admin, const char *name, json_t *arguments,
 	     const struct admin_caller *caller, json_t **ret, struct error *error)
 {
@@ -247,7 +315,9 @@ int verb_run(struct admin *admin, const char *name, json_t *arguments,
 		int r;
 		if (strcmp(rows[i].verb.name, name) != 0)
 			continue;
-		r = rows[i].run(admin, arguments, caller, ret, error);
+		r = check_words(&rows[i].verb, arguments, error);
+		if (r >= 0)
+			r = rows[i].run(admin, arguments, caller, ret, error);
 		if (r < 0)
 			log_warning("%s by %s from %s refused: %s", name, caller->who, caller->from,
 				    error_text(error, text, sizeof(text)));

@@ -64,16 +64,35 @@ static int receive_all(int fd, struct buffer *out)
 	}
 }
 
+/* False when the head announces more than came: the appliance went away while it answered. */
+static bool whole(struct slice head, size_t body_len)
+{
+	static const struct slice name = { "content-length", 14 };
+	uint64_t announced;
+
+	while (head.len) {
+		struct slice value, line = slice_cut(head, '\n', &head);
+		if (slice_case_eq(slice_cut(slice_cut(line, '\r', &line), ':', &value), name))
+			return slice_to_u64(slice_trim(value), &announced) == 0 &&
+			       announced == body_len;
+	}
+	return false;
+}
+
 static int parse(const char *path, const struct buffer *answer, int *ret_status, json_t **ret,
 		 struct error *error)
 {
 	const char *end = answer->len ? memmem(answer->data, answer->len, "\r\n\r\n", 4) : NULL;
+	struct slice body;
 	json_t *value;
 
 	if (!end || answer->len < 12 || memcmp(answer->data, "HTTP/1.1 ", 9) != 0)
 		return error_set(error, -EPROTO, "%s: what answers there is not a tidegated", path);
-	value = json_loadb(end + 4, answer->len - (size_t)(end + 4 - answer->data), JSON_DECODE_ANY,
-			   NULL);
+	body = slice_span(end + 4, answer->data + answer->len);
+	if (!whole(slice_span(answer->data, end + 2), body.len))
+		return error_set(error, -EPROTO, "%s: the answer was cut off; is it stopping?",
+				 path);
+	value = json_loadb(body.ptr, body.len, JSON_DECODE_ANY, NULL);
 	if (!value)
 		return error_set(error, -EPROTO, "%s: the answer is no JSON", path);
 	*ret_status = atoi(answer->data + 9);

@@ -43,11 +43,21 @@ static const char usage[] =
     "The socket is --socket, else $TIDEGATE_SOCKET, else /run/tidegate/admin.sock.\n"
     "Exit: 0 done, 1 refused or not valid, 2 wrong usage, 3 the appliance cannot be reached.\n";
 
+enum option_bit {
+	OPTION_BY = 1,
+	OPTION_PERIOD = 2,
+	OPTION_TENANT = 4,
+	OPTION_FEATURE = 8,
+	OPTION_FOLLOW = 16,
+	OPTION_LINES = 32,
+};
+
 struct command {
 	const char *socket;
 	bool json, follow;
 	const char *by, *period, *tenant, *feature;
 	int rows;
+	unsigned given; /* bits of enum option_bit */
 	int argc;
 	char **argv; /* the words that are no options */
 };
@@ -86,6 +96,15 @@ static int call(const struct command *command, const char *method, const char *p
 	return fail(&error, EXIT_REFUSED);
 }
 
+/* What could not be written was not done. */
+static int end_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "tidectl: the output could not be written: %s\n", strerror(errno));
+	return EXIT_REFUSED;
+}
+
 static int show(const struct command *command, const char *method, const char *path, json_t *body,
 		void (*print)(json_t *value))
 {
@@ -99,15 +118,15 @@ static int show(const struct command *command, const char *method, const char *p
 	else
 		print(value);
 	json_decref(value);
-	return 0;
+	return end_output();
 }
 
-static int run_status(const struct command *command)
+static int run_status(struct command *command)
 {
 	return show(command, "GET", "/api/v1/status", NULL, print_status);
 }
 
-static int run_costs(const struct command *command)
+static int run_costs(struct command *command)
 {
 	_cleanup_(buffer_fini) struct buffer path = { 0 };
 
@@ -121,51 +140,74 @@ static int run_costs(const struct command *command)
 
 /* ---- logs ---- */
 
-/* Prints rows and keeps the last id; the number of rows in *ret_count. */
-static int print_rows(const struct command *command, const char *path, char last[static 32],
-		      size_t *ret_count)
+struct follow {
+	json_t *printed; /* ids of the first answer, of which the second may bring some again */
+	char path[256];  /* of the next answer */
+	size_t count;    /* of rows in the last one */
+};
+
+static void print_row(const struct command *command, json_t *row)
 {
-	json_t *value, *rows, *row;
+	char *text;
+
+	if (!command->json) {
+		print_log_row(row);
+		return;
+	}
+	text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	puts(text ? text : "null");
+	free(text);
+}
+
+static void print_rows(const struct command *command, struct follow *follow, json_t *rows)
+{
+	json_t *row, *ids = json_object();
 	size_t i;
-	int r = call(command, "GET", path, NULL, &value);
+
+	follow->count = json_array_size(rows);
+	json_array_foreach (rows, i, row) {
+		const char *id = json_string_value(json_object_get(row, "id")) ?: "";
+		json_object_set_new(ids, id, json_true());
+		if (command->rows > 0 && !json_object_get(follow->printed, id))
+			print_row(command, row);
+	}
+	json_decref(follow->printed);
+	follow->printed = ids;
+}
+
+static int print_answer(struct command *command, struct follow *follow)
+{
+	json_t *value;
+	const char *cursor;
+	int r = call(command, "GET", follow->path, NULL, &value);
 
 	if (r)
 		return r;
-	rows = json_object_get(value, "rows");
-	*ret_count = json_array_size(rows);
-	json_array_foreach (rows, i, row) {
-		const char *id = json_string_value(json_object_get(row, "id"));
-		if (id)
-			snprintf(last, 32, "%s", id);
-		if (command->json) {
-			char *text = json_dumps(row, JSON_COMPACT);
-			puts(text ? text : "null");
-			free(text);
-		} else {
-			print_log_row(row);
-		}
-	}
+	print_rows(command, follow, json_object_get(value, "rows"));
+	cursor = json_string_value(json_object_get(value, "cursor"));
+	snprintf(follow->path, sizeof(follow->path), "/api/v1/logs?cursor=%s&limit=%d",
+		 cursor ? cursor : "", FOLLOW_ROWS);
 	json_decref(value);
-	fflush(stdout);
-	return 0;
+	return end_output();
 }
 
-static int run_logs(const struct command *command)
+static int run_logs(struct command *command)
 {
 	const struct timespec pause = { .tv_nsec = FOLLOW_MS * 1000 * 1000 };
-	char path[96], last[32] = "0";
-	size_t count = 0;
-	int r = 0;
+	struct follow follow = { .printed = json_object() };
+	int r;
 
-	snprintf(path, sizeof(path), "/api/v1/logs?limit=%d", command->rows);
-	if (command->rows > 0 || !command->follow)
-		r = print_rows(command, path, last, &count);
+	/* With no rows wanted one is asked for all the same: it tells which are old. */
+	snprintf(follow.path, sizeof(follow.path), "/api/v1/logs?limit=%d",
+		 command->rows > 0 ? command->rows : 1);
+	r = print_answer(command, &follow);
+	command->rows = FOLLOW_ROWS;
 	while (r == 0 && command->follow) {
-		snprintf(path, sizeof(path), "/api/v1/logs?after=%s&limit=%d", last, FOLLOW_ROWS);
-		r = print_rows(command, path, last, &count);
-		if (count < FOLLOW_ROWS)
+		if (follow.count < FOLLOW_ROWS)
 			nanosleep(&pause, NULL);
+		r = print_answer(command, &follow);
 	}
+	json_decref(follow.printed);
 	return r;
 }
 
@@ -192,11 +234,13 @@ static int run_keys_create(const struct command *command, const char *name)
 	return r;
 }
 
-static int run_keys(const struct command *command)
+static int run_keys(struct command *command)
 {
 	_cleanup_(buffer_fini) struct buffer path = { 0 };
 	const char *what = command->argc > 1 ? command->argv[1] : "";
 
+	if (strcmp(what, "create") != 0 && command->given)
+		return wrong_usage("--tenant and --feature belong to keys create");
 	if (strcmp(what, "list") == 0 && command->argc == 2)
 		return show(command, "GET", "/api/v1/keys", NULL, print_keys);
 	if (strcmp(what, "create") == 0 && command->argc == 3)
@@ -228,7 +272,7 @@ static void print_checked(json_t *value)
 		puts("valid");
 }
 
-static int run_check(const struct command *command)
+static int run_check(struct command *command)
 {
 	json_t *value;
 	bool valid;
@@ -250,10 +294,11 @@ static int run_check(const struct command *command)
 	else
 		print_checked(value);
 	json_decref(value);
-	return valid ? 0 : EXIT_REFUSED;
+	r = end_output();
+	return r || valid ? r : EXIT_REFUSED;
 }
 
-static int run_reload(const struct command *command)
+static int run_reload(struct command *command)
 {
 	return show(command, "POST", "/api/v1/reload", NULL, print_reloaded);
 }
@@ -263,10 +308,15 @@ static int run_reload(const struct command *command)
 static const struct {
 	const char *name;
 	int words_max;
-	int (*run)(const struct command *command);
+	unsigned options; /* beside those of all commands */
+	int (*run)(struct command *command);
 } commands[] = {
-	{ "status", 1, run_status }, { "costs", 1, run_costs },   { "logs", 1, run_logs },
-	{ "keys", 3, run_keys },     { "reload", 1, run_reload }, { "check", 2, run_check },
+	{ "status", 1, 0, run_status },
+	{ "costs", 1, OPTION_BY | OPTION_PERIOD, run_costs },
+	{ "logs", 1, OPTION_FOLLOW | OPTION_LINES, run_logs },
+	{ "keys", 3, OPTION_TENANT | OPTION_FEATURE, run_keys },
+	{ "reload", 1, 0, run_reload },
+	{ "check", 2, 0, run_check },
 };
 
 static int parse_rows(struct command *command, const char *text)
@@ -307,21 +357,27 @@ static int parse(int argc, char **argv, struct command *command)
 			break;
 		case 'b':
 			command->by = optarg;
+			command->given |= OPTION_BY;
 			break;
 		case 'p':
 			command->period = optarg;
+			command->given |= OPTION_PERIOD;
 			break;
 		case 't':
 			command->tenant = optarg;
+			command->given |= OPTION_TENANT;
 			break;
 		case 'e':
 			command->feature = optarg;
+			command->given |= OPTION_FEATURE;
 			break;
 		case 'f':
 			command->follow = true;
+			command->given |= OPTION_FOLLOW;
 			break;
 		case 'n':
 			r = parse_rows(command, optarg);
+			command->given |= OPTION_LINES;
 			break;
 		case 'v':
 			puts("tidectl " TIDEGATE_VERSION);
@@ -355,6 +411,8 @@ int main(int argc, char **argv)
 			continue;
 		if (command.argc > commands[i].words_max)
 			return wrong_usage("too many words");
+		if (command.given & ~commands[i].options)
+			return wrong_usage("an option does not belong to this command");
 		return commands[i].run(&command);
 	}
 	return wrong_usage("unknown command");

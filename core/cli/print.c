@@ -6,18 +6,55 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 enum {
 	COLUMNS_MAX = 8,
-	CELL_MAX = 160,
+	CELL_MAX = 512,
 };
 
 void print_json(json_t *value)
 {
-	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
 	puts(text ? text : "null");
 	free(text);
+}
+
+/* What drives a terminal, or turns the direction of writing so that a name reads as another. */
+static bool is_unsafe(uint32_t point)
+{
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x200e ||
+	       point == 0x200f || (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2066 && point <= 0x2069);
+}
+
+static void make_safe(char *text)
+{
+	char *to = text;
+	size_t len = strlen(text);
+
+	while (len > 0) {
+		uint32_t point;
+		size_t step = utf8_decode(text, len, &point);
+		if (step == 0 || is_unsafe(point))
+			*to++ = '?';
+		else
+			to = (char *)memmove(to, text, step) + step;
+		text += step ? step : 1;
+		len -= step ? step : 1;
+	}
+	*to = '\0';
+}
+
+/* How many columns a text takes, but for what is wider than one. */
+static size_t width_of(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
 }
 
 /* Any scalar as text; "-" for none. */
@@ -35,10 +72,9 @@ static void cell(json_t *object, const char *field, char out[static CELL_MAX])
 		snprintf(out, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
 	else
 		snprintf(out, CELL_MAX, "-");
-	for (char *at = out; *at; at++) {
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			*at = '?';
-	}
+	if (!*out)
+		snprintf(out, CELL_MAX, "-");
+	make_safe(out);
 }
 
 struct column {
@@ -48,12 +84,12 @@ struct column {
 
 static void print_cell(const struct column *column, const char *text, size_t width, bool last)
 {
+	int pad = (int)(width - width_of(text));
+
 	if (column->number)
-		printf("%*s", (int)width, text);
-	else if (last)
-		printf("%s", text);
+		printf("%*s%s", pad, "", text);
 	else
-		printf("%-*s", (int)width, text);
+		printf("%s%*s", text, last ? 0 : pad, "");
 	printf("%s", last ? "\n" : "  ");
 }
 
@@ -67,7 +103,7 @@ static void print_table(json_t *rows, const struct column *columns, size_t count
 		widths[c] = strlen(columns[c].title);
 		json_array_foreach (rows, i, row) {
 			cell(row, columns[c].field, text);
-			widths[c] = strlen(text) > widths[c] ? strlen(text) : widths[c];
+			widths[c] = width_of(text) > widths[c] ? width_of(text) : widths[c];
 		}
 	}
 	for (size_t c = 0; c < count; c++)
@@ -147,6 +183,17 @@ void print_key_made(json_t *value)
 	fprintf(stderr, "This is the only time the key is shown; the appliance keeps its hash.\n");
 }
 
+/* A blank ends a column, so those of names are encoded, and what encodes them too. */
+static void print_word(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == ' ' || *text == '%')
+			printf("%%%02X", (unsigned char)*text);
+		else
+			putchar(*text);
+	}
+}
+
 void print_log_row(json_t *row)
 {
 	static const char *const fields[] = { "ts",        "id",         "tenant",   "feature",
@@ -156,7 +203,9 @@ void print_log_row(json_t *row)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		cell(row, fields[i], text);
-		printf("%s%s", i ? " " : "", text);
+		if (i > 0)
+			putchar(' ');
+		print_word(text);
 	}
-	printf("\n");
+	putchar('\n');
 }

@@ -63,7 +63,7 @@ void answer_bytes(struct api_call *call, int status, const char *type, struct sl
 void answer_json(struct api_call *call, int status, json_t *value, const char *extra)
 {
 	char headers[512];
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
 	snprintf(headers, sizeof(headers), "Cache-Control: no-store\r\n%s", extra ? extra : "");
 	answer_bytes(call, text ? status : 500, "application/json", slice_of(text ? text : "{}"),
@@ -75,7 +75,7 @@ void answer_error(struct api_call *call, int status, const char *message)
 {
 	json_t *value = json_pack("{s:{s:i, s:s}}", "error", "status", status, "message", message);
 
-	answer_json(call, status, value, NULL);
+	answer_json(call, status, value, call->extra);
 	json_decref(value);
 }
 

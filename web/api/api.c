@@ -13,6 +13,34 @@
 
 /* ---- bodies ---- */
 
+/* A form of another site cannot send this type without asking first. */
+static bool is_json(const char *type)
+{
+	static const char wanted[] = "application/json";
+
+	return type && strncasecmp(type, wanted, sizeof(wanted) - 1) == 0 &&
+	       strchr("; \t", type[sizeof(wanted) - 1]);
+}
+
+/* No body here nests; a parser's recursion would overflow the small stacks of the page's server. */
+static bool is_shallow(const char *text, size_t len)
+{
+	int depth = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < len && depth <= API_BODY_DEPTH; i++) {
+		if (quoted && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && (text[i] == '{' || text[i] == '['))
+			depth++;
+		else if (!quoted && (text[i] == '}' || text[i] == ']'))
+			depth--;
+	}
+	return depth <= API_BODY_DEPTH;
+}
+
 /* 0 and an object (or NULL without a body); an HTTP status otherwise. */
 static int read_body(struct api_call *call, json_t **ret, const char **ret_message)
 {
@@ -27,9 +55,8 @@ static int read_body(struct api_call *call, json_t **ret, const char **ret_messa
 	*ret_message = "bodies are at most 64 KiB";
 	if (length > API_BODY_BYTES)
 		return 413;
-	/* A form of another site cannot send this type without asking first. */
 	*ret_message = "bodies are JSON: send content-type: application/json";
-	if (!type || strncmp(type, "application/json", 16) != 0)
+	if (!is_json(type))
 		return 415;
 	text = malloc((size_t)length);
 	if (!text)
@@ -40,8 +67,10 @@ static int read_body(struct api_call *call, json_t **ret, const char **ret_messa
 			return 400;
 		at += (size_t)n;
 	}
-	*ret = json_loadb(text, at, JSON_REJECT_DUPLICATES, NULL);
 	*ret_message = "the body is no JSON object";
+	if (!is_shallow(text, at))
+		return 400;
+	*ret = json_loadb(text, at, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(*ret)) {
 		json_decref(*ret);
 		*ret = NULL;
@@ -106,10 +135,11 @@ static void dispatch(struct api_call *call, const char *path)
 			     "changes are taken from the page itself, not from other sites");
 		return;
 	}
-	if (mg_url_decode(path + strcspn(route->path, "*"),
-			  (int)strlen(path + strcspn(route->path, "*")), rest, sizeof(rest),
-			  0) < 0) {
-		answer_error(call, 400, "the path is too long");
+	if (path_decode(slice_of(path + strcspn(route->path, "*")), false, rest, sizeof(rest)) <
+	    0) {
+		answer_error(call, 400,
+			     "the name at the end of the path is too long, no percent-encoded "
+			     "UTF-8, or holds a NUL");
 		return;
 	}
 	call->rest = rest;
@@ -177,8 +207,10 @@ int api_new(const struct api_options *options, struct api **ret, uint16_t *ret_p
 		"no",
 		"enable_directory_listing",
 		"no",
+		"decode_url",
+		"no",
 		"max_request_size",
-		"32768",
+		"65536",
 		NULL,
 	};
 	struct api *api = calloc(1, sizeof(*api));

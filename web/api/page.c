@@ -4,6 +4,7 @@
 #include "api/private.h"
 
 #include "base/cleanup.h"
+#include "ui-stamp.h"
 
 #define EMBED(symbol, file)                                                       \
 	__asm__(".section .rodata\n"                                              \

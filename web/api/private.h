@@ -9,6 +9,7 @@
 
 enum {
 	API_BODY_BYTES = 65536,
+	API_BODY_DEPTH = 8,
 	API_PATH_BYTES = 512,
 };
 
@@ -25,6 +26,7 @@ struct api_call {
 	struct admin *admin;
 	struct admin_caller caller;
 	char session[KEYS_SESSION_SIZE]; /* the cookie's, or empty */
+	char extra[64];                  /* a header line of a refusal, or empty */
 	const char *rest;                /* of the path behind the route's, percent-decoded */
 };
 
@@ -36,6 +38,12 @@ struct api_route {
 	api_route_fn run;
 	bool open; /* needs no log-in */
 };
+
+/* path.c: percent-decoding, once and strictly: -EINVAL for what is no encoding, for NUL and for
+ * what is no UTF-8. -ENAMETOOLONG when it does not fit. With `form`, a + is a blank. */
+int path_decode(struct slice text, bool form, char *ret, size_t size);
+/* The value of a query's parameter, still encoded; NULL when it is not there. */
+struct slice query_find(const char *query, const char *name);
 
 /* routes.c */
 const struct api_route *api_route_find(const char *method, const char *path,

@@ -21,17 +21,17 @@ static int get_status(struct api_call *call, json_t *body, json_t **ret, struct 
 static int from_query(struct api_call *call, json_t *arguments, const char *name,
 		      struct error *error)
 {
-	const char *query = call->request->query_string;
+	struct slice encoded = query_find(call->request->query_string, name);
 	char value[256];
-	int len;
 
-	if (!query)
+	if (!encoded.ptr)
 		return 0;
-	len = mg_get_var(query, strlen(query), name, value, sizeof(value));
-	if (len == -2)
-		return error_set(error, -EINVAL, "the parameter \"%s\" is too long", name);
-	if (len >= 0)
-		json_object_set_new(arguments, name, json_stringn(value, (size_t)len));
+	if (path_decode(encoded, true, value, sizeof(value)) < 0)
+		return error_set(error, -EINVAL,
+				 "the parameter \"%s\" is too long, no percent-encoded UTF-8, or "
+				 "holds a NUL",
+				 name);
+	json_object_set_new(arguments, name, json_string(value));
 	return 0;
 }
 
@@ -52,17 +52,18 @@ static int get_logs(struct api_call *call, json_t *body, json_t **ret, struct er
 {
 	json_t *arguments = json_object(), *limit;
 	int r = from_query(call, arguments, "after", error);
+	uint64_t count = 0;
 
+	if (r >= 0)
+		r = from_query(call, arguments, "cursor", error);
 	if (r >= 0)
 		r = from_query(call, arguments, "limit", error);
 	limit = json_object_get(arguments, "limit");
-	if (limit) {
-		char *end;
-		long value = strtol(json_string_value(limit), &end, 10);
-		json_object_set_new(
-		    arguments, "limit",
-		    json_integer(*end || end == json_string_value(limit) ? 0 : value));
-	}
+	/* What is no number becomes one that the verb refuses. */
+	if (limit && slice_to_u64(slice_of(json_string_value(limit)), &count) < 0)
+		count = 0;
+	if (limit)
+		json_object_set_new(arguments, "limit", json_integer((json_int_t)count));
 	if (r >= 0)
 		r = act(call, "logs", arguments, ret, error);
 	json_decref(arguments);

@@ -59,9 +59,11 @@ int session_login(struct api_call *call, json_t *body, json_t **ret, struct erro
 	    admin_console(call->admin),
 	    (struct slice){ json_string_value(secret), json_string_length(secret) }, clock_now_ns(),
 	    session, &wait_s);
-	if (r == -EAGAIN)
-		return error_set(error, r, "too many wrong secrets; try again in %u seconds",
-				 wait_s);
+	if (r == -EAGAIN) {
+		snprintf(call->extra, sizeof(call->extra), "Retry-After: %u\r\n", wait_s);
+		return error_set(error, r, "too many wrong secrets; try again in %u second%s",
+				 wait_s, wait_s == 1 ? "" : "s");
+	}
 	if (r < 0)
 		return error_set(
 		    error, r,
