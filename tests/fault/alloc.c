@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts allocations of loop threads, for LD_PRELOAD: the proof that relaying a chunk allocates nothing. The counter lies
- * in the file that ALLOC_COUNT_FILE names, so that a test reads it while the daemon runs. */
+/* Counts allocations of loop threads, for LD_PRELOAD: the proof that relaying a chunk allocates
+ * nothing. The counter lies in the file that ALLOC_COUNT_FILE names, so that a test reads it while
+ * the daemon runs. */
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -35,7 +36,8 @@ __attribute__((constructor)) static void open_counter(void)
 	counter = page;
 }
 
-/* A thread is asked for its name until it has a loop's: names come after the thread's first allocations. */
+/* A thread is asked for its name until it has a loop's: names come after the thread's first
+ * allocations. */
 static void count(void)
 {
 	char name[16] = "";
