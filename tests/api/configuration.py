@@ -18,7 +18,7 @@ class Checks:
         self.rest = Rest(appliance, contract, socket=True)
 
     def generation(self):
-        return self.rest.json("GET", "/api/v1/status")["generation"]
+        return self.gate.settled()["generation"]
 
     def reload_good(self):
         before = self.generation()

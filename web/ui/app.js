@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page: one status document polled each second, drawn as text nodes only. Money stays a string, except for drawing.
+// The page: one status document polled each second, drawn as text nodes only, so that no name is ever read as HTML.
+// Money stays a string, except for drawing; exact digits are in the titles.
 "use strict";
+
+const POLL_MS = 1000;
+const POINTS = 120;
+const ROWS = 25;
+const ROWS_AT_ONCE = 200;
+const GROUP_ROWS = 12;
+const GROUPS = ["by_tenant", "by_feature", "by_model", "by_provider"];
 
 const byId = (id) => document.getElementById(id);
 const series = { rate: [], spend: [] };
-const POINTS = 120;
+// What was drawn last, so that what did not change keeps its focus and selection.
+const drawn = new Map();
+let session = 0; // grows with each log-in and log-out: answers of one before are dropped
 let last = null;
 let etag = null;
-let logsAfter = null;
-const rows = [];
+let cursor = null;
+let rows = [];
 let timer = null;
+
+// ---- asking ----
 
 async function call(method, path, body, headers = {}) {
   const options = { method, headers: { ...headers }, credentials: "same-origin" };
@@ -17,8 +29,9 @@ async function call(method, path, body, headers = {}) {
     options.headers["content-type"] = "application/json";
     options.body = JSON.stringify(body);
   }
+  const mine = session;
   const answer = await fetch(path, options);
-  if (answer.status === 401 && path !== "/api/v1/login") showLogin();
+  if (answer.status === 401 && path !== "/api/v1/login" && mine === session) showLogin();
   return answer;
 }
 
@@ -30,37 +43,97 @@ async function failure(answer) {
   }
 }
 
+// As call(); undefined and the reason in `place` when it failed or the appliance is away.
+async function ask(place, method, path, body) {
+  try {
+    const answer = await call(method, path, body);
+    place.textContent = answer.ok ? "" : await failure(answer);
+    return answer.ok ? await answer.json() : undefined;
+  } catch {
+    place.textContent = "the appliance cannot be reached";
+    return undefined;
+  }
+}
+
+// ---- what is shown ----
+
 function show(which) {
   byId("login").hidden = which !== "login";
   byId("page").hidden = which !== "page";
   byId("logout").hidden = which !== "page";
 }
 
-function showLogin() {
+function forget() {
+  session++;
   clearTimeout(timer);
-  timer = null;
-  last = null;
-  etag = null;
-  rows.length = 0;
-  logsAfter = null;
+  last = etag = cursor = null;
+  rows = [];
+  series.rate = [];
+  series.spend = [];
+  drawn.clear();
+  hideKey();
+}
+
+function showLogin() {
+  forget();
+  byId("version").textContent = "";
   show("login");
   setState("log in", "");
   byId("secret").focus();
 }
 
+function hideKey() {
+  byId("key-made").hidden = true;
+  byId("key-text").textContent = "";
+}
+
 function setState(text, kind) {
   const state = byId("state");
-  state.textContent = text;
+  if (state.textContent !== text) state.textContent = text;
   state.className = `state ${kind}`;
 }
 
-// "12.345678901" to "$12.35", or more digits for small amounts; exact digits stay in the title.
+function changed(name, value) {
+  const text = JSON.stringify(value);
+  if (drawn.get(name) === text) return false;
+  drawn.set(name, text);
+  return true;
+}
+
+// ---- numbers ----
+
+// "12.345678901" as "$12.35", with more digits for small amounts.
+function dollars(value) {
+  return `$${value.toFixed(value !== 0 && Math.abs(value) < 1 ? 6 : 2)}`;
+}
+
 function money(element, usd) {
-  const value = Number(usd);
-  const digits = value !== 0 && Math.abs(value) < 1 ? 6 : 2;
-  element.textContent = `$${value.toFixed(digits)}`;
+  element.textContent = dollars(Number(usd));
   element.title = `$${usd}`;
 }
+
+function milliseconds(ms) {
+  return ms < 1000 ? `${ms.toFixed(ms < 10 ? 2 : 1)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}
+
+function duration(s) {
+  if (s < 120) return `${s} s`;
+  if (s < 7200) return `${Math.floor(s / 60)} min`;
+  return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} days`;
+}
+
+function rateText(rate) {
+  return rate.toFixed(rate < 10 ? 1 : 0);
+}
+
+// The least of 1, 2, 5 times a power of ten that is not below `value`.
+function niceTop(value) {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].find((step) => step * power >= value) * power;
+}
+
+// ---- tables ----
 
 function cell(row, text, kind) {
   const td = document.createElement("td");
@@ -70,7 +143,13 @@ function cell(row, text, kind) {
   return td;
 }
 
-function head(table, names) {
+function nameCell(row, text) {
+  const td = cell(row, text || "–", "name");
+  td.title = text;
+  return td;
+}
+
+function begin(table, names, empty) {
   const row = document.createElement("tr");
   for (const [name, kind] of names) {
     const th = document.createElement("th");
@@ -79,36 +158,85 @@ function head(table, names) {
     if (kind) th.className = kind;
     row.append(th);
   }
-  table.replaceChildren(row);
+  const thead = document.createElement("thead");
+  const tbody = document.createElement("tbody");
+  thead.append(row);
+  if (empty) {
+    const line = document.createElement("tr");
+    cell(line, empty, "none").colSpan = names.length;
+    tbody.append(line);
+  }
+  table.replaceChildren(thead, tbody);
+  return tbody;
 }
 
 function drawGroup(id, entries) {
-  const table = byId(id);
-  head(table, [["Name"], ["Spend", "number"], ["Requests", "number"], ["Errors", "number"], ["Tokens in", "number"], ["Tokens out", "number"]]);
-  const sorted = [...entries].sort((a, b) => Number(b.cost_usd) - Number(a.cost_usd)).slice(0, 12);
-  for (const entry of sorted) {
+  if (!changed(id, entries)) return;
+  const names = [["Name"], ["Spend", "number"], ["Requests", "number"], ["Errors", "number"], ["Tokens in", "number"], ["Tokens out", "number"]];
+  const body = begin(byId(id), names, entries.length ? "" : "no requests today");
+  const sorted = [...entries].sort((a, b) => Number(b.cost_usd) - Number(a.cost_usd));
+  const most = sorted.length ? Number(sorted[0].cost_usd) : 0;
+  for (const entry of sorted.slice(0, GROUP_ROWS)) {
     const row = document.createElement("tr");
-    cell(row, entry.name);
+    const name = nameCell(row, entry.name);
+    name.classList.add("shared");
+    name.style.setProperty("--part", most > 0 ? `${(Number(entry.cost_usd) / most) * 100}%` : "0%");
     money(cell(row, "", "number"), entry.cost_usd);
-    for (const field of ["requests", "errors", "tokens_in", "tokens_out"]) cell(row, entry[field].toLocaleString(), "number");
-    table.append(row);
+    cell(row, entry.requests.toLocaleString("en"), "number");
+    cell(row, entry.errors.toLocaleString("en"), entry.errors ? "number bad-outcome" : "number");
+    for (const field of ["tokens_in", "tokens_out"]) cell(row, entry[field].toLocaleString("en"), "number");
+    body.append(row);
+  }
+  if (sorted.length > GROUP_ROWS) {
+    const row = document.createElement("tr");
+    cell(row, `and ${sorted.length - GROUP_ROWS} more; tidectl costs lists all`, "none").colSpan = names.length;
+    body.append(row);
   }
 }
 
-function draw(svg, values) {
-  const most = Math.max(...values, 0.000001);
+function drawRequests() {
+  const names = [["Time, UTC"], ["Tenant"], ["Feature"], ["Route"], ["Provider"], ["Outcome"], ["Status", "number"], ["Tokens in", "number"], ["Tokens out", "number"], ["Spend", "number"], ["Duration", "number"]];
+  const body = begin(byId("requests-table"), names, rows.length ? "" : "no requests yet");
+  for (const entry of rows) {
+    const row = document.createElement("tr");
+    row.dataset.id = entry.id;
+    cell(row, entry.ts.slice(11, 23)).title = `${entry.ts}, request ${entry.id}`;
+    for (const field of ["tenant", "feature", "route", "provider"]) nameCell(row, entry[field]);
+    cell(row, entry.outcome, entry.outcome === "ok" ? "" : "bad-outcome");
+    for (const field of ["status", "tokens_in", "tokens_out"]) cell(row, entry[field].toLocaleString("en"), "number");
+    money(cell(row, "", "number"), entry.cost_usd);
+    cell(row, milliseconds(entry.ms), "number");
+    body.append(row);
+  }
+}
+
+// ---- charts ----
+
+function shape(svg, tag, kind, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  element.setAttribute("class", kind);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  svg.append(element);
+}
+
+function draw(id, values, text) {
+  const svg = byId(id);
+  const top = niceTop(Math.max(0, ...values));
   const step = 600 / (POINTS - 1);
-  const at = (value, i) => `${((POINTS - values.length + i) * step).toFixed(1)},${(116 - (value / most) * 108).toFixed(1)}`;
-  const points = values.map(at);
   const first = (POINTS - values.length) * step;
+  const y = (value) => (118 - (value / top) * 116).toFixed(1);
+  const points = values.map((value, i) => `${(first + i * step).toFixed(1)},${y(value)}`);
   svg.replaceChildren();
-  const area = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
-  area.setAttribute("class", "area");
-  area.setAttribute("points", `${first},118 ${points.join(" ")} 600,118`);
-  const curve = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-  curve.setAttribute("class", "curve");
-  curve.setAttribute("points", points.join(" "));
-  svg.append(area, curve);
+  for (const part of [0, 0.5, 1]) shape(svg, "line", "grid", { x1: 0, x2: 600, y1: y(top * part), y2: y(top * part) });
+  if (points.length > 1) {
+    shape(svg, "polygon", "area", { points: `${first.toFixed(1)},118 ${points.join(" ")} 600,118` });
+    shape(svg, "polyline", "curve", { points: points.join(" ") });
+  }
+  byId(`${id}-top`).textContent = text(top);
+  if (!values.length) return;
+  const summary = `now ${text(values.at(-1))}, at most ${text(Math.max(...values))}`;
+  byId(`${id}-now`).textContent = summary;
+  svg.setAttribute("aria-label", `${svg.parentElement.previousElementSibling.firstElementChild.textContent}, the last two minutes: ${summary}`);
 }
 
 function push(list, value) {
@@ -123,137 +251,166 @@ function rates(status) {
   const spend = (Math.max(0, Number(status.total_usd) - Number(last.total_usd)) / seconds) * 3600;
   push(series.rate, rate);
   push(series.spend, spend);
-  byId("rate").textContent = rate.toFixed(rate < 10 ? 1 : 0);
+  byId("rate").textContent = rateText(rate);
+}
+
+// ---- the whole ----
+
+function drawFigures(status) {
+  const errors = status.requests_total ? (status.errors_total / status.requests_total) * 100 : 0;
+  money(byId("today"), status.today_usd);
+  money(byId("month"), status.month_usd);
+  byId("zone").textContent = `since midnight, ${status.zone}`;
+  byId("reserved").textContent = `${dollars(Number(status.reserved_usd))} reserved for requests in flight`;
+  byId("reserved").title = `$${status.reserved_usd}`;
+  byId("requests").textContent = `${status.requests_total.toLocaleString("en")} since start`;
+  byId("inflight").textContent = status.inflight.toLocaleString("en");
+  byId("connections").textContent = `${status.connections_open.toLocaleString("en")} connections of clients`;
+  byId("errors").textContent = status.errors_total.toLocaleString("en");
+  byId("errors").className = status.errors_total ? "bad-outcome" : "";
+  byId("departed").textContent = `${errors.toFixed(1)} % since start; ${status.departed_total.toLocaleString("en")} clients left early`;
+  byId("ttft").textContent = milliseconds(status.ttft_p99_ms);
+  byId("latency").textContent = `whole answers: p50 ${milliseconds(status.latency_p50_ms)}, p99 ${milliseconds(status.latency_p99_ms)}`;
 }
 
 function drawStatus(status) {
-  const ready = status.state === "ready";
-  setState(status.state, ready ? "good" : "bad");
-  byId("version").textContent = `version ${status.version}, configuration ${status.generation}`;
-  money(byId("today"), status.today_usd);
-  money(byId("month"), status.month_usd);
-  byId("zone").textContent = `zone ${status.zone}`;
-  byId("reserved").textContent = `$${Number(status.reserved_usd).toFixed(6)} reserved for requests in flight`;
-  byId("requests").textContent = `${status.requests_total.toLocaleString()} since start`;
-  byId("inflight").textContent = status.inflight.toLocaleString();
-  byId("connections").textContent = `${status.connections_open.toLocaleString()} connections`;
-  byId("errors").textContent = status.errors_total.toLocaleString();
-  byId("departed").textContent = `${status.departed_total.toLocaleString()} clients left early`;
-  byId("ttft").textContent = `${status.ttft_p99_ms.toFixed(1)} ms`;
-  byId("latency").textContent = `whole request p50 ${status.latency_p50_ms.toFixed(1)}, p99 ${status.latency_p99_ms.toFixed(1)} ms`;
+  setState(status.state, status.state === "ready" ? "good" : "bad");
+  byId("version").textContent = `version ${status.version}, configuration ${status.generation}, up ${duration(status.uptime_s)}`;
+  byId("warning").hidden = !status.prices_unknown_total;
+  byId("warning").textContent = `${status.prices_unknown_total.toLocaleString("en")} attempts went to models without a known price and count as free. Give those models a price in the configuration.`;
+  drawFigures(status);
   rates(status);
-  draw(byId("chart-rate"), series.rate);
-  draw(byId("chart-spend"), series.spend);
-  for (const id of ["by_tenant", "by_feature", "by_model", "by_provider"]) drawGroup(id, status[id]);
-  last = status;
-}
-
-function drawRequests() {
-  const table = byId("requests-table");
-  head(table, [["Time"], ["Tenant"], ["Feature"], ["Route"], ["Provider"], ["Outcome"], ["Status", "number"], ["Tokens in", "number"], ["Tokens out", "number"], ["Spend", "number"], ["ms", "number"]]);
-  for (const entry of rows) {
-    const row = document.createElement("tr");
-    row.title = entry.id;
-    cell(row, entry.ts.replace("T", " ").replace("Z", ""));
-    for (const field of ["tenant", "feature", "route", "provider"]) cell(row, entry[field] ?? "-");
-    cell(row, entry.outcome, entry.outcome === "ok" ? "" : "bad-outcome");
-    for (const field of ["status", "tokens_in", "tokens_out"]) cell(row, String(entry[field] ?? "-"), "number");
-    money(cell(row, "", "number"), entry.cost_usd);
-    cell(row, String(entry.ms ?? "-"), "number");
-    table.append(row);
-  }
+  draw("chart-rate", series.rate, (value) => `${rateText(value)}/s`);
+  draw("chart-spend", series.spend, (value) => `${dollars(value)}/h`);
+  for (const id of GROUPS) drawGroup(id, status[id]);
 }
 
 async function loadRequests() {
-  const answer = await call("GET", logsAfter ? `/api/v1/logs?after=${logsAfter}&limit=50` : "/api/v1/logs?limit=25");
+  const mine = session;
+  const query = cursor ? `cursor=${encodeURIComponent(cursor)}&limit=${ROWS_AT_ONCE}` : `limit=${ROWS}`;
+  const answer = await call("GET", `/api/v1/logs?${query}`);
   if (!answer.ok) return;
-  const fresh = (await answer.json()).rows;
-  if (!fresh.length && rows.length) return;
-  for (const entry of fresh) {
-    rows.unshift(entry);
-    logsAfter = entry.id;
-  }
-  rows.length = Math.min(rows.length, 25);
-  drawRequests();
+  const fresh = await answer.json();
+  if (mine !== session) return;
+  const newest = [...fresh.rows].reverse();
+  const known = new Set(newest.map((row) => row.id));
+  // Where more came than is shown anyway, the next answer begins with the newest.
+  const skipped = cursor && newest.length === ROWS_AT_ONCE;
+  rows = [...newest, ...(cursor ? rows : []).filter((row) => !known.has(row.id))].slice(0, ROWS);
+  cursor = skipped ? null : fresh.cursor;
+  if (changed("requests", rows)) drawRequests();
 }
 
 async function loadKeys() {
+  const mine = session;
   const answer = await call("GET", "/api/v1/keys");
   if (!answer.ok) return;
   const { owner, keys } = await answer.json();
-  byId("keys-owner").textContent = owner === "files" ? "Keys are owned by files: they are changed in the configuration folder." : "Keys are owned live: they are made and revoked here or by tidectl.";
-  const table = byId("keys-table");
-  head(table, [["Name"], ["Tenant"], ["Feature"], ["SHA-256 begins"], ["State"], [""]]);
+  if (mine !== session) return;
+  const live = owner === "live";
+  byId("keys-owner").textContent = live ? "Made and revoked here or by tidectl; a revoked key is refused from its next request on." : "Owned by files: they are changed in the configuration folder, followed by a reload.";
+  byId("key-form").hidden = !live;
+  const names = [["Name"], ["Tenant"], ["Feature"], ["SHA-256 begins"], ["State"], ...(live ? [["Action"]] : [])];
+  const body = begin(byId("keys-table"), names, keys.length ? "" : "no keys yet");
   for (const key of keys) {
     const row = document.createElement("tr");
-    for (const field of ["name", "tenant", "feature", "fingerprint"]) cell(row, key[field]);
+    for (const field of ["name", "tenant", "feature"]) nameCell(row, key[field]);
+    cell(row, key.fingerprint);
     cell(row, key.disabled ? "disabled" : "active");
-    const action = cell(row, "");
-    if (owner === "live") {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "small";
-      button.textContent = "Revoke";
-      button.addEventListener("click", () => revoke(key.name));
-      action.append(button);
-    }
-    table.append(row);
+    if (live) cell(row, "").append(revokeButton(key.name));
+    body.append(row);
   }
+}
+
+function revokeButton(name) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "revoke";
+  button.textContent = "Revoke";
+  button.setAttribute("aria-label", `Revoke ${name}`);
+  button.addEventListener("click", () => revoke(name));
+  return button;
 }
 
 async function revoke(name) {
   if (!confirm(`Revoke the key ${name}? Its next request is refused.`)) return;
-  const answer = await call("DELETE", `/api/v1/keys/${encodeURIComponent(name)}`);
-  byId("key-error").textContent = answer.ok ? "" : await failure(answer);
+  await ask(byId("key-error"), "DELETE", `/api/v1/keys/${encodeURIComponent(name)}`);
   await loadKeys();
 }
 
+async function refresh() {
+  const mine = session;
+  const answer = await call("GET", "/api/v1/status", undefined, etag ? { "if-none-match": etag } : {});
+  if (mine !== session || answer.status === 304) return;
+  if (!answer.ok) {
+    setState(`the appliance answers ${answer.status}`, "bad");
+    return;
+  }
+  const status = await answer.json();
+  if (mine !== session) return;
+  etag = answer.headers.get("etag");
+  if (byId("page").hidden) {
+    show("page");
+    await loadKeys();
+  }
+  const moved = !last || status.rows_committed_total !== last.rows_committed_total || !cursor;
+  drawStatus(status);
+  if (changed("tenants", status.by_tenant.map((row) => row.name))) {
+    byId("tenants").replaceChildren(...status.by_tenant.map((row) => new Option(row.name, row.name)));
+  }
+  // The log's line follows its row's commit: one more look, a second later, finds what was too late for this one.
+  if (moved || last.moved) await loadRequests();
+  status.moved = moved;
+  last = status;
+}
+
 async function poll() {
+  const mine = session;
   try {
-    const answer = await call("GET", "/api/v1/status", undefined, etag ? { "if-none-match": etag } : {});
-    if (answer.status === 401) return;
-    if (answer.status === 200) {
-      etag = answer.headers.get("etag");
-      if (byId("page").hidden) {
-        show("page");
-        await loadKeys();
-      }
-      drawStatus(await answer.json());
-      await loadRequests();
-    } else if (answer.status !== 304) {
-      setState(`the appliance answers ${answer.status}`, "bad");
-    }
+    await refresh();
   } catch {
     setState("the appliance cannot be reached", "bad");
   }
-  timer = setTimeout(poll, 1000);
+  if (mine === session) timer = setTimeout(poll, POLL_MS);
 }
+
+// ---- what people do ----
 
 byId("login-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const answer = await call("POST", "/api/v1/login", { secret: byId("secret").value });
+  const secret = byId("secret").value;
   byId("secret").value = "";
-  byId("login-error").textContent = answer.ok ? "" : await failure(answer);
-  if (answer.ok) poll();
+  if (!(await ask(byId("login-error"), "POST", "/api/v1/login", { secret }))) {
+    byId("secret").focus();
+    return;
+  }
+  forget();
+  poll();
 });
 
 byId("logout").addEventListener("click", async () => {
-  await call("POST", "/api/v1/logout");
-  showLogin();
+  try {
+    await call("POST", "/api/v1/logout");
+    showLogin();
+  } catch {
+    setState("the appliance cannot be reached: you are still logged in", "bad");
+  }
 });
 
 byId("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const form = event.target;
-  const body = { name: form.elements.name.value, tenant: form.elements.tenant.value };
-  if (form.elements.feature.value) body.feature = form.elements.feature.value;
-  const answer = await call("POST", "/api/v1/keys", body);
-  byId("key-error").textContent = answer.ok ? "" : await failure(answer);
-  byId("key-made").hidden = !answer.ok;
-  if (!answer.ok) return;
-  byId("key-text").textContent = (await answer.json()).key;
-  form.reset();
+  const fields = event.target.elements;
+  const body = { name: fields.name.value, tenant: fields.tenant.value };
+  if (fields.feature.value) body.feature = fields.feature.value;
+  hideKey();
+  const made = await ask(byId("key-error"), "POST", "/api/v1/keys", body);
+  if (!made) return;
+  byId("key-text").textContent = made.key;
+  byId("key-made").hidden = false;
+  byId("key-form").reset();
   await loadKeys();
 });
+
+byId("key-done").addEventListener("click", hideKey);
 
 poll();
