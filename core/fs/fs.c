@@ -2,6 +2,7 @@
 /* The mount as a whole: the tree first, then now/ upon the directory of that name in it. */
 #include "fs/private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ static int make_sessions(struct fs *fs, struct error *error)
 				 strerror(-r));
 	fs->tree.logs_dir = tree_add_dir(&fs->tree, 0, "logs");
 	tree_add_dir(&fs->tree, 0, "now");
+	assert(fs->tree.logs_dir > 0 && fs->tree.dir_count < FS_DIRS_MAX);
 	return 0;
 }
 

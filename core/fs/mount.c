@@ -136,7 +136,7 @@ int mount_attach(const char *path, int *ret_fd, unsigned long *ret_id, struct er
 void mount_detach(const char *path, unsigned long id)
 {
 	if (top_mount(path) != id)
-		log_warning("%s: not unmounted, for something else lies there now", path);
+		log_warning("%s: left as it is, for our mount is not on top there any more", path);
 	else if (umount2(path, MNT_DETACH) < 0)
 		log_warning("%s: cannot be unmounted: %s", path, strerror(errno));
 }
