@@ -30,6 +30,8 @@ class Checks:
             answer = self.gate.admin_socket(method, path)
             equal(answer.status, 405, f"{method} {path} ({answer.body!r})")
             equal(answer.json()["error"]["status"], 405, "the status in the body")
+            assert answer.headers["allow"] and method not in answer.headers["allow"], answer.headers
+        equal(self.gate.admin_socket("PUT", "/api/v1/keys").headers["allow"], "GET, POST", "allow")
 
     def head_is_get(self):
         for path in ("/api/v1/status", "/api/v1/costs", "/api/v1/keys"):

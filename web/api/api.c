@@ -110,11 +110,23 @@ static bool from_other_site(struct api_call *call)
 	return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
 }
 
+static void refuse_path(struct api_call *call, const char *path)
+{
+	char methods[32];
+
+	if (!api_route_methods(path, methods, sizeof(methods))) {
+		answer_error(call, 404, "there is nothing at this path");
+		return;
+	}
+	snprintf(call->extra, sizeof(call->extra), "Allow: %s\r\n", methods);
+	answer_error(call, 405, "this path does not answer this method");
+}
+
 static void dispatch(struct api_call *call, const char *path)
 {
-	bool known = session_identify(call), other,
-	     read = strcmp(call->request->request_method, "GET") == 0;
-	const struct api_route *route = api_route_find(call->request->request_method, path, &other);
+	const char *method = call->request->request_method;
+	bool known = session_identify(call), read = strcmp(method, "GET") == 0;
+	const struct api_route *route = api_route_find(method, path);
 	char rest[API_PATH_BYTES];
 
 	if (read && page_serve(call, path))
@@ -125,9 +137,7 @@ static void dispatch(struct api_call *call, const char *path)
 		return;
 	}
 	if (!route) {
-		answer_error(call, other ? 405 : 404,
-			     other ? "this path does not answer this method"
-				   : "there is nothing at this path");
+		refuse_path(call, path);
 		return;
 	}
 	if (!read && from_other_site(call)) {

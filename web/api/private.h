@@ -46,10 +46,9 @@ int path_decode(struct slice text, bool form, char *ret, size_t size);
 struct slice query_find(const char *query, const char *name);
 
 /* routes.c */
-const struct api_route *api_route_find(const char *method, const char *path,
-				       bool *ret_other_method);
-size_t api_route_count(void);
-const struct api_route *api_route_at(size_t index);
+const struct api_route *api_route_find(const char *method, const char *path);
+/* The methods that a path answers, as in an Allow header; false when there is nothing at it. */
+bool api_route_methods(const char *path, char *ret, size_t size);
 
 /* answer.c */
 void answer_json(struct api_call *call, int status, json_t *value, const char *extra_headers);

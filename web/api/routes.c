@@ -3,6 +3,7 @@
 #include "api/private.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
 
@@ -113,16 +114,6 @@ static const struct api_route routes[] = {
 	{ "POST", "/api/v1/check", post_check, false },
 };
 
-size_t api_route_count(void)
-{
-	return ARRAY_SIZE(routes);
-}
-
-const struct api_route *api_route_at(size_t index)
-{
-	return &routes[index];
-}
-
 static bool matches(const char *pattern, const char *path)
 {
 	size_t len = strlen(pattern);
@@ -132,15 +123,23 @@ static bool matches(const char *pattern, const char *path)
 	return strcmp(pattern, path) == 0;
 }
 
-const struct api_route *api_route_find(const char *method, const char *path, bool *ret_other_method)
+const struct api_route *api_route_find(const char *method, const char *path)
 {
-	*ret_other_method = false;
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		if (!matches(routes[i].path, path))
-			continue;
-		if (strcmp(routes[i].method, method) == 0)
+		if (matches(routes[i].path, path) && strcmp(routes[i].method, method) == 0)
 			return &routes[i];
-		*ret_other_method = true;
 	}
 	return NULL;
+}
+
+bool api_route_methods(const char *path, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		if (matches(routes[i].path, path) && len < size)
+			len += (size_t)snprintf(ret + len, size - len, "%s%s", len ? ", " : "",
+						routes[i].method);
+	}
+	return len > 0;
 }
