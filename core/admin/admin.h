@@ -75,20 +75,10 @@ struct admin_caller {
 	char from[64]; /* address */
 };
 
-struct admin_verb {
-	const char *name;      /* "keys.create" */
-	const char *arguments; /* "name tenant feature?" */
-	const char *doc;
-	bool writes;
-};
-
-size_t admin_verb_count(void);
-const struct admin_verb *admin_verb_at(size_t index);
-
-/* Runs a verb on the admin thread and waits for it. `arguments` is an object (borrowed). 0 and a
- * new reference in `ret`, or a negative errno and what to tell the person: -EINVAL bad arguments or
- * configuration, -ENOENT, -EEXIST, -EROFS owned by files, -EBUSY referenced, -EPERM. Every write is
- * logged with its caller. [any but loops] */
+/* Runs a verb of the table in verbs.c on the admin thread and waits for it. `arguments` is an
+ * object (borrowed). 0 and a new reference in `ret`, or a negative errno and what to tell the
+ * person: -EINVAL bad arguments or configuration, -ENOENT, -EEXIST, -EROFS owned by files, -EBUSY
+ * referenced, -EPERM. Every write is logged with its caller. [any but loops] */
 int admin_act(struct admin *admin, const char *verb, json_t *arguments,
 	      const struct admin_caller *caller, json_t **ret, struct error *error);
 

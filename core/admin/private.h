@@ -99,6 +99,13 @@ void *ticker_main(void *data);
 int ticker_render_all(struct admin *admin);
 
 /* verbs.c, verbs-keys.c */
+struct admin_verb {
+	const char *name;      /* "keys.create" */
+	const char *arguments; /* "name tenant feature?" */
+	const char *doc;
+	bool writes;
+};
+
 typedef int (*admin_verb_fn)(struct admin *admin, json_t *arguments,
 			     const struct admin_caller *caller, json_t **ret, struct error *error);
 int verb_run(struct admin *admin, const char *name, json_t *arguments,

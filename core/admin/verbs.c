@@ -276,16 +276,6 @@ static const struct row {
 	  verb_keys_revoke },
 };
 
-size_t admin_verb_count(void)
-{
-	return ARRAY_SIZE(rows);
-}
-
-const struct admin_verb *admin_verb_at(size_t index)
-{
-	return &rows[index].verb;
-}
-
 /* A word that the verb does not know is a slip of the pen, never ignored. */
 static int check_words(const struct admin_verb *verb, json_t *arguments, struct error *error)
 {

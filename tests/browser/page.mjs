@@ -157,6 +157,8 @@ const fits = async (width) => {
 	await page.waitForTimeout(100);
 	const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
 	assert.ok(scroll <= client, `the page is ${scroll} px wide in a window of ${client} px`);
+	const cut = await page.evaluate(() => [...document.querySelectorAll('.figure strong')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent));
+	assert.deepEqual(cut, [], 'figures wider than their cards');
 	await page.setViewportSize({ width: 1440, height: 1000 });
 };
 

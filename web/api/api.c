@@ -252,11 +252,51 @@ void api_attach(struct api *api, struct admin *admin)
 	atomic_store(&api->admin, admin);
 }
 
+struct stopping {
+	struct api *api;
+	atomic_bool done;
+};
+
+static void *stop_main(void *data)
+{
+	struct stopping *stopping = data;
+
+	mg_stop(stopping->api->server);
+	atomic_store(&stopping->done, true);
+	return NULL;
+}
+
+/* The server looks whether it shall stop every two seconds, and whenever somebody connects. */
+static void stop_server(struct api *api)
+{
+	static const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	struct stopping stopping = { .api = api };
+	pthread_t thread;
+
+	address.sin_port = htons((uint16_t)api->port);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (pthread_create(&thread, NULL, stop_main, &stopping)) {
+		mg_stop(api->server);
+		return;
+	}
+	while (!atomic_load(&stopping.done)) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+		if (fd >= 0) {
+			connect(fd, (struct sockaddr *)&address, sizeof(address));
+			nanosleep(&pause, NULL);
+			close(fd);
+		}
+	}
+	pthread_join(thread, NULL);
+}
+
 struct api *api_free(struct api *api)
 {
 	if (!api)
 		return NULL;
-	mg_stop(api->server);
+	stop_server(api);
 	mg_exit_library();
 	free(api);
 	return NULL;

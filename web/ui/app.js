@@ -104,7 +104,8 @@ function changed(name, value) {
 
 // "12.345678901" as "$12.35", with more digits for small amounts.
 function dollars(value) {
-  return `$${value.toFixed(value !== 0 && Math.abs(value) < 1 ? 6 : 2)}`;
+  const digits = value !== 0 && Math.abs(value) < 1 ? 6 : 2;
+  return `$${value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 }
 
 function money(element, usd) {
