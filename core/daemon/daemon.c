@@ -146,7 +146,11 @@ static int make_gateway(struct daemon *daemon, unsigned loops, struct error *err
 	if (r < 0)
 		return r;
 	r = gateway_new(&options, &daemon->gateway, error);
-	return r < 0 ? r : gateway_publish(daemon->gateway, daemon->conf, error);
+	if (r < 0)
+		return r;
+	r = gateway_publish(daemon->gateway, daemon->conf, error);
+	/* Before anything is mounted: a second daemon by mistake ends here, and disturbs nobody. */
+	return r < 0 ? r : gateway_listen(daemon->gateway, error);
 }
 
 static int make_surfaces(struct daemon *daemon, struct error *error)
@@ -222,10 +226,21 @@ static int start(struct daemon *daemon, struct error *error)
 	return 0;
 }
 
-static void stop(struct daemon *daemon)
+static void drain(struct daemon *daemon)
 {
-	if (daemon->gateway)
-		gateway_stop(daemon->gateway, daemon->conf->limits.drain_ms);
+	struct conf *conf = gateway_conf(daemon->gateway);
+
+	gateway_stop(daemon->gateway, conf->limits.drain_ms);
+	conf_unref(conf);
+}
+
+/* Nothing was served yet where the start failed, so nothing is waited for. */
+static void stop(struct daemon *daemon, bool serves)
+{
+	if (daemon->gateway && serves)
+		drain(daemon);
+	else if (daemon->gateway)
+		gateway_stop(daemon->gateway, 0);
 	api_free(daemon->api);
 	if (daemon->admin)
 		admin_stop(daemon->admin);
@@ -274,7 +289,7 @@ int daemon_run(const struct daemon_options *options)
 		say(&error, r);
 	else
 		wait_for_signals(&daemon, &signals);
-	stop(&daemon);
+	stop(&daemon, r >= 0);
 	if (r >= 0)
 		log_info("stopped");
 	return r;

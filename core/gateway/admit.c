@@ -81,7 +81,6 @@ static struct exchange *exchange_new(struct gateway_loop *loop, struct http_exch
 	exchange->http = http;
 	exchange->call.exchange = exchange;
 	exchange->held = loop_snapshot_hold(loop);
-	exchange->start_ns = loop_now_ns(loop->loop);
 	exchange->deadline.fn = attempt_deadline;
 	list_append(&loop->exchanges, &exchange->node);
 	http_exchange_set_user(http, exchange);
@@ -105,53 +104,88 @@ static const struct keys_entry *authenticate(struct gateway_loop *loop, struct h
 		? "This key is not known here or was revoked. Ask the people who run this "
 		  "appliance for a key."
 		: "No key was sent. Send one as `Authorization: Bearer KEY` or `x-api-key: KEY`.";
-	reply_error(http, dialect, &error, NULL);
+	reply_error(http, dialect, &error, NULL, 0);
 	return NULL;
 }
 
-static void refuse_endpoint(struct http_exchange *http, bool other_method)
+static void refuse_endpoint(struct http_exchange *http, const struct endpoint_row *other)
 {
 	const struct http_request *request = http_exchange_request(http);
 	struct wire_error error = { .status = 404, .code = "unknown_path" };
+	struct http_header allow = { SLICE("allow"), SLICE("POST") };
 
 	error.message = "There is nothing at this path. The base URL of an SDK ends in /v1 for "
 			"OpenAI's, and has no "
 			"path for Anthropic's.";
-	if (other_method) {
+	if (other) {
 		error = (struct wire_error){ .status = 405, .code = "method_not_allowed" };
 		error.message = "This path does not answer this method.";
+		if (other->method == HTTP_GET)
+			allow.value = SLICE("GET, HEAD");
 	}
-	reply_error(http, endpoint_dialect(request), &error, NULL);
+	reply_error(http, endpoint_dialect(request), &error, &allow, other ? 1 : 0);
 }
 
-static void reply_models(struct gateway_loop *loop, struct http_exchange *http, bool one)
+static int hex_digit(char c)
 {
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Names may hold slashes and blanks, which SDKs escape. An empty slice when it cannot be read. */
+static struct slice percent_decode(struct arena *arena, struct slice text)
+{
+	char *out = arena_alloc(arena, text.len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; out && i < text.len; i++) {
+		int high = 0, low = text.ptr[i];
+
+		if (low == '%') {
+			high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
+			low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return (struct slice){ 0 };
+			i += 2;
+		}
+		out[n++] = (char)(high << 4 | low);
+	}
+	return (struct slice){ out, out ? n : 0 };
+}
+
+static void reply_model(struct gateway_loop *loop, struct http_exchange *http)
+{
+	static const struct wire_error unknown = {
+		404, "model_not_found", "model",
+		"This model is not configured. GET /v1/models lists those that are."
+	};
 	const struct http_request *request = http_exchange_request(http);
-	const struct gateway_snapshot *snapshot = loop->current->snapshot;
 	enum wire_dialect dialect = endpoint_dialect(request);
 	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
-	struct slice id =
-	    slice_skip(request->path, one ? strlen("/v1/models/") : request->path.len);
+	struct slice id = percent_decode(http_exchange_arena(http),
+					 slice_skip(request->path, strlen("/v1/models/")));
+	const struct gateway_route *route = map_get(&loop->current->snapshot->routes, id);
 	struct buffer body = { 0 };
 
-	if (!one) {
-		const struct buffer *list = dialect == WIRE_OPENAI_CHAT
-						? &snapshot->models_chat
-						: &snapshot->models_messages;
-		http_reply(http, 200, &type, 1, buffer_slice(list));
+	if (!route) {
+		reply_error(http, dialect, &unknown, NULL, 0);
 		return;
 	}
-	if (!map_get(&snapshot->routes, id)) {
-		struct wire_error error = {
-			404, "model_not_found", "model",
-			"This model is not configured. GET /v1/models lists those that are."
-		};
-		reply_error(http, dialect, &error, NULL);
-		return;
-	}
-	wire_models_add(dialect, id, SLICE("tidegate"), true, &body);
+	wire_models_add(dialect, route->name, route->targets[0].provider->name, true, &body);
 	http_reply(http, 200, &type, 1, buffer_slice(&body));
 	buffer_fini(&body);
+}
+
+static void reply_models(struct gateway_loop *loop, struct http_exchange *http)
+{
+	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
+	const struct gateway_snapshot *snapshot = loop->current->snapshot;
+	bool chat = endpoint_dialect(http_exchange_request(http)) == WIRE_OPENAI_CHAT;
+
+	http_reply(http, 200, &type, 1,
+		   buffer_slice(chat ? &snapshot->models_chat : &snapshot->models_messages));
 }
 
 static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
@@ -169,7 +203,7 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 			400, "invalid_feature", "x-tidegate-feature",
 			"The header x-tidegate-feature takes 1 to 64 of [A-Za-z0-9._-]."
 		};
-		reply_error(http, row->dialect, &error, NULL);
+		reply_error(http, row->dialect, &error, NULL, 0);
 		return;
 	}
 	exchange = exchange_new(loop, http);
@@ -186,13 +220,11 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 static void on_request(struct http_exchange *http, void *data)
 {
 	struct gateway_loop *loop = data;
-	bool other_method;
-	const struct endpoint_row *row = endpoint_find(http_exchange_request(http), &other_method);
+	const struct endpoint_row *other, *row = endpoint_find(http_exchange_request(http), &other);
 
 	http_exchange_set_user(http, NULL);
-	counter_add(&loop->exchange_count, 1);
 	if (!row) {
-		refuse_endpoint(http, other_method);
+		refuse_endpoint(http, other);
 		return;
 	}
 	if (health_reply(loop->gateway, http, row->endpoint, false))
@@ -201,8 +233,12 @@ static void on_request(struct http_exchange *http, void *data)
 		admit_head(loop, http, row);
 		return;
 	}
-	if (authenticate(loop, http, endpoint_dialect(http_exchange_request(http))))
-		reply_models(loop, http, row->endpoint == ENDPOINT_MODEL);
+	if (!authenticate(loop, http, endpoint_dialect(http_exchange_request(http))))
+		return;
+	if (row->endpoint == ENDPOINT_MODEL)
+		reply_model(loop, http);
+	else
+		reply_models(loop, http);
 }
 
 /* A caller who is known gets a row even for what we refuse, so that nothing that was tried is
@@ -270,18 +306,15 @@ static void on_body(struct http_exchange *http, struct slice body)
 static void on_drain(struct http_exchange *http)
 {
 	struct exchange *exchange = http_exchange_user(http);
-	struct tide_call *call;
-	const struct tide_provider_operations *operations;
 
-	if (!exchange || !exchange->call.active || !exchange->call.paused)
-		return;
-	call = &exchange->call;
-	call->paused = false;
-	operations = call->target->provider->plugin->operations;
-	if (call->upstream)
-		upstream_resume(call->upstream);
-	else if (operations->resume)
-		operations->resume(call->target->provider->plugin->state, call, call->plugin_state);
+	if (exchange && exchange->call.active && exchange->call.paused)
+		attempt_resume(&exchange->call);
+}
+
+/* SDKs leave once they have read the terminal event: they had all of it. */
+static enum ledger_outcome outcome_of_leaving(const struct tide_call *call)
+{
+	return relay_is_whole(call) && !call->paused ? relay_outcome(call) : LEDGER_DEPARTED;
 }
 
 /* The last word about an exchange. Not settled means that the client left first. */
@@ -289,15 +322,16 @@ static void on_end(struct http_exchange *http, bool sent)
 {
 	struct gateway_loop *loop = http_exchange_data(http);
 	struct exchange *exchange = http_exchange_user(http);
+	enum ledger_outcome outcome = LEDGER_DEPARTED;
 
-	counter_add(&loop->exchange_count, (uint64_t)-1);
 	if (!exchange)
 		return;
 	if (exchange->call.active) {
-		settle_attempt(&exchange->call, LEDGER_DEPARTED);
+		outcome = outcome_of_leaving(&exchange->call);
+		settle_attempt(&exchange->call, outcome);
 		attempt_stop(&exchange->call);
 	}
-	settle(exchange, LEDGER_DEPARTED, exchange->status);
+	settle(exchange, outcome, exchange->status);
 	loop_timer_cancel(loop->loop, &exchange->deadline);
 	wire_strip_fini(&exchange->strip);
 	buffer_fini(&exchange->kept);
@@ -313,7 +347,7 @@ static void on_fault(struct http_exchange *http, int status, const char *code, c
 	struct wire_error error = { .status = status, .code = code, .message = message };
 
 	reply_error(http, request->method_text.ptr ? endpoint_dialect(request) : WIRE_OPENAI_CHAT,
-		    &error, NULL);
+		    &error, NULL, 0);
 }
 
 const struct http_handler gateway_api_handler = {

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One attempt at one target under the request's deadlines, and the services a provider plugin sees
- * of it. What follows a failure is decided here and nowhere else: the next target, or the error to
- * the client. */
+/* One attempt at one target under the request's deadlines. What follows a failure is decided here
+ * and nowhere else: the next target, or the error to the client. */
 #include "gateway/exchange.h"
 
 #include <errno.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/log.h"
 
 /* The first target from `from` on whose provider speaks the client's dialect; target_count when
  * there is none. */
@@ -36,10 +33,10 @@ static const struct tide_provider_operations *operations_of(const struct tide_ca
 	return call->target->provider->plugin->operations;
 }
 
-/* The call has ended by the plugin's own word or in an upstream's callback. */
-static void call_over(struct tide_call *call)
+void attempt_over(struct tide_call *call)
 {
 	call->active = false;
+	list_remove(&call->over);
 	loop_timer_cancel(call->exchange->loop->loop, &call->plugin_timer);
 	if (call->upstream)
 		upstream_cancel(steal(call->upstream));
@@ -47,12 +44,57 @@ static void call_over(struct tide_call *call)
 
 void attempt_stop(struct tide_call *call)
 {
+	struct gateway_loop *loop = call->exchange->loop;
+
 	if (!call->active)
 		return;
-	call_over(call);
-	if (!call->sent && operations_of(call)->cancel)
-		operations_of(call)->cancel(call->target->provider->plugin->state, call,
+	attempt_over(call);
+	if (call->sent || call->released || !operations_of(call)->cancel)
+		return;
+	services_enter(loop);
+	operations_of(call)->cancel(call->target->provider->plugin->state, call,
+				    call->plugin_state);
+	services_leave(loop);
+}
+
+void attempt_switch(struct tide_call *call, const struct wire_error *error)
+{
+	if (call->exchange->loop->plugin_depth > 0) {
+		services_end_later(call, CALL_SWITCHES, error);
+		return;
+	}
+	settle_attempt(call, LEDGER_ERROR);
+	attempt_stop(call);
+	attempt_failed(call->exchange, error);
+}
+
+void attempt_break(struct tide_call *call, const struct wire_error *error)
+{
+	if (call->exchange->loop->plugin_depth > 0) {
+		services_end_later(call, CALL_FAILED, error);
+		return;
+	}
+	attempt_stop(call);
+	relay_broken(call, error);
+}
+
+/* There is room again. What the reader's pause took is not held against the upstream. */
+void attempt_resume(struct tide_call *call)
+{
+	struct gateway_loop *loop = call->exchange->loop;
+
+	call->paused = false;
+	call->overrun_bytes = 0;
+	call->content_ns = loop_now_ns(loop->loop);
+	attempt_arm(call->exchange);
+	if (call->upstream) {
+		upstream_resume(call->upstream);
+	} else if (operations_of(call)->resume) {
+		services_enter(loop);
+		operations_of(call)->resume(call->target->provider->plugin->state, call,
 					    call->plugin_state);
+		services_leave(loop);
+	}
 }
 
 /* ---- deadlines ---- */
@@ -71,13 +113,13 @@ static uint64_t next_due_ns(const struct exchange *exchange)
 	return due;
 }
 
-void attempt_arm(struct exchange *exchange)
+int attempt_arm(struct exchange *exchange)
 {
-	loop_timer_set(exchange->loop->loop, &exchange->deadline, next_due_ns(exchange));
+	return loop_timer_set(exchange->loop->loop, &exchange->deadline, next_due_ns(exchange));
 }
 
-/* The timer is set once an attempt and looks at the clock when it fires: content moves the
- * deadline, not the timer. */
+/* The timer is set when an attempt begins, at its first content, and when a pause ends, and looks
+ * at the clock when it fires: later content moves the deadline, not the timer. */
 void attempt_deadline(struct loop_timer *timer)
 {
 	struct exchange *exchange = container_of(timer, struct exchange, deadline);
@@ -87,7 +129,7 @@ void attempt_deadline(struct loop_timer *timer)
 	if (!exchange->call.active)
 		return;
 	if (now < next_due_ns(exchange)) {
-		attempt_arm(exchange);
+		attempt_arm(exchange); /* takes the place it had: no memory is needed */
 		return;
 	}
 	if (now >= exchange->deadline_ns)
@@ -98,8 +140,8 @@ void attempt_deadline(struct loop_timer *timer)
 	else
 		error.message =
 		    "The upstream sent no content within its provider's first_content_ms.";
-	attempt_stop(&exchange->call);
-	relay_broken(&exchange->call, &error);
+	trouble_log(exchange->call.target->provider, now, "timed out", error.message);
+	attempt_break(&exchange->call, &error);
 }
 
 /* ---- attempts ---- */
@@ -141,60 +183,53 @@ static int prepare(struct exchange *exchange, struct tide_call *call)
 _Static_assert(sizeof(struct slice) == sizeof(struct tide_slice),
 	       "slices must match the plugin ABI");
 
-static void finish_start(struct tide_call *call, int r)
-{
-	struct exchange *exchange = call->exchange;
-	struct wire_error error = { .status = 502, .code = "provider_failed" };
+const struct wire_error attempt_out_of_memory = { 502, "provider_failed", NULL,
+						  "The appliance is out of memory." };
 
-	call->starting = false;
-	if (!call->active)
-		return;
-	if (call->failure) {
-		struct wire_error failure = *call->failure;
-		call_over(call);
-		relay_broken(call, &failure);
-		return;
+/* Whatever the plugin did within start() is dealt with when it has returned. */
+static void call_start(struct tide_call *call)
+{
+	static const struct wire_error error = {
+		502, "provider_failed", NULL,
+		"The provider plugin could not start the attempt; the appliance's log says why."
+	};
+	struct gateway_loop *loop = call->exchange->loop;
+	struct gateway_provider *provider = call->target->provider;
+	int r;
+
+	call->active = true;
+	services_enter(loop);
+	r = operations_of(call)->start(provider->plugin->state, call, &call->plugin_state);
+	if (r < 0) {
+		trouble_log(provider, loop_now_ns(loop->loop), "start failed",
+			    r > -4096 ? strerror(-r) : "no known error number");
+		call->released = true;
+		services_end_later(call, CALL_FAILED, &error);
 	}
-	if (call->ended) {
-		relay_end(call);
-		return;
-	}
-	if (r >= 0)
-		return;
-	error.message =
-	    "The provider plugin could not start the attempt; the appliance's log says why.";
-	log_error("provider %.*s: start failed: %s", SLICE_ARGS(call->target->provider->name),
-		  strerror(-r));
-	call_over(call);
-	settle_attempt(call, LEDGER_ERROR);
-	attempt_failed(exchange, &error);
+	services_leave(loop);
 }
 
 static void attempt_start(struct exchange *exchange)
 {
+	static const struct wire_error unprepared = {
+		502, "provider_failed", NULL,
+		"The attempt could not be prepared: out of memory or of attempts."
+	};
 	struct tide_call *call = &exchange->call;
-	const struct tide_provider_operations *operations;
-	struct wire_error error = { .status = 502, .code = "provider_failed" };
-	int r;
 
 	memset(call, 0, offsetof(struct tide_call, watch));
 	wire_watch_init(&call->watch, exchange->dialect, exchange->request.stream);
+	list_init(&call->over);
 	call->exchange = exchange;
 	call->target = &exchange->route->targets[exchange->target];
-	operations = operations_of(call);
+	call->begun_ns = loop_now_ns(exchange->loop->loop);
 	exchange->attempts++;
 	counter_add(&exchange->loop->counters.attempts, 1);
-	if (prepare(exchange, call) < 0) {
-		error.message = "The attempt could not be prepared: out of memory or of attempts.";
-		attempt_failed(exchange, &error);
+	if (prepare(exchange, call) < 0 || attempt_arm(exchange) < 0) {
+		attempt_failed(exchange, &unprepared);
 		return;
 	}
-	call->begun_ns = loop_now_ns(exchange->loop->loop);
-	call->active = true;
-	call->starting = true;
-	attempt_arm(exchange);
-	r = operations->start(call->target->provider->plugin->state, call, &call->plugin_state);
-	finish_start(call, r);
+	call_start(call);
 }
 
 void attempt_first(struct exchange *exchange)
@@ -205,12 +240,14 @@ void attempt_first(struct exchange *exchange)
 		"dialect's path."
 	};
 
-	exchange->deadline_ns = exchange->start_ns + exchange->route->targets[0].provider->total_ns;
 	exchange->target = next_target(exchange, 0);
-	if (exchange->target < exchange->route->target_count)
-		attempt_start(exchange);
-	else
+	if (exchange->target == exchange->route->target_count) {
 		exchange_refuse(exchange, &other_dialect);
+		return;
+	}
+	exchange->deadline_ns = loop_now_ns(exchange->loop->loop) +
+				exchange->route->targets[exchange->target].provider->total_ns;
+	attempt_start(exchange);
 }
 
 void attempt_failed(struct exchange *exchange, const struct wire_error *error)
@@ -263,134 +300,10 @@ static void on_failure(void *user, enum upstream_failure failure, const char *me
 	if (call->answering)
 		error.code = "upstream_incomplete";
 	error.message = message;
-	log_info("provider %.*s: %s: %s", SLICE_ARGS(call->target->provider->name),
-		 upstream_failure_name(failure), message);
-	call_over(call);
+	trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
+		    upstream_failure_name(failure), message);
+	attempt_over(call);
 	relay_broken(call, &error);
 }
 
-static const struct upstream_callbacks callbacks = { on_head, on_data, on_end, on_failure };
-
-/* ---- services of a call, as provider.h describes them ---- */
-
-void *attempt_alloc(struct tide_call *call, uint64_t size)
-{
-	return arena_zalloc(http_exchange_arena(call->exchange->http), size);
-}
-
-static const struct tide_call_info *service_info(struct tide_call *call)
-{
-	return &call->info;
-}
-
-static int service_send(struct tide_call *call, const struct tide_http_request *http)
-{
-	struct upstream_origin *origin = call->target->provider->origin;
-	struct upstream_request request = {
-		.method = http->method.ptr ? (struct slice){ http->method.ptr, http->method.len }
-					   : SLICE("POST"),
-		.path = { http->path.ptr, http->path.len },
-		.headers = (const struct upstream_header *)http->headers,
-		.header_count = http->header_count,
-		.body_parts = (const struct slice *)(http->body ? http->body : call->info.body),
-		.body_part_count = http->body ? http->body_count : call->info.body_count,
-	};
-
-	if (!origin)
-		return -EDESTADDRREQ;
-	if (!call->active || call->upstream || call->answering)
-		return -EALREADY;
-	call->sent = true;
-	return upstream_start(call->exchange->loop->upstream, origin, &request, &callbacks, call,
-			      &call->upstream);
-}
-
-static void service_respond(struct tide_call *call, uint32_t status, struct tide_slice content_type,
-			    const struct tide_header *headers, uint64_t count)
-{
-	struct upstream_header out[16] = { { SLICE("content-type"),
-					     { content_type.ptr, content_type.len } } };
-	size_t n = 1;
-
-	if (!call->active || call->answering)
-		return;
-	for (uint64_t i = 0; i < count && n < ARRAY_SIZE(out); i++)
-		out[n++] =
-		    (struct upstream_header){ { headers[i].name.ptr, headers[i].name.len },
-					      { headers[i].value.ptr, headers[i].value.len } };
-	relay_head(call, (int)status, out, n, HTTP_LENGTH_UNKNOWN);
-}
-
-static uint32_t service_data(struct tide_call *call, struct tide_slice bytes)
-{
-	if (!call->active || !call->answering)
-		return 0;
-	if (relay_data(call, (struct slice){ bytes.ptr, bytes.len }))
-		return 1;
-	call->paused = true;
-	return 0;
-}
-
-static void service_end(struct tide_call *call)
-{
-	if (!call->active)
-		return;
-	if (call->starting) {
-		call->ended = true;
-		return;
-	}
-	relay_end(call);
-}
-
-static void service_fail(struct tide_call *call, uint32_t failure, struct tide_slice message)
-{
-	struct arena *arena = http_exchange_arena(call->exchange->http);
-	struct wire_error *error = arena_zalloc(arena, sizeof(*error));
-
-	if (!call->active || !error)
-		return;
-	error->status = 502;
-	error->code =
-	    failure == TIDE_FAILURE_INCOMPLETE ? "upstream_incomplete" : "upstream_unreachable";
-	error->message = arena_dup(arena, (struct slice){ message.ptr, message.len }).ptr;
-	if (call->starting) {
-		call->failure = error;
-		return;
-	}
-	call_over(call);
-	relay_broken(call, error);
-}
-
-static void plugin_timer_fired(struct loop_timer *timer)
-{
-	struct tide_call *call = container_of(timer, struct tide_call, plugin_timer);
-
-	if (call->active)
-		call->plugin_fn(call, call->plugin_data);
-}
-
-static void service_timer(struct tide_call *call, uint64_t delay_ms, tide_timer_fn fn, void *data)
-{
-	struct loop *loop = call->exchange->loop->loop;
-
-	if (!call->active)
-		return;
-	call->plugin_timer.fn = plugin_timer_fired;
-	call->plugin_fn = fn;
-	call->plugin_data = data;
-	loop_timer_set(loop, &call->plugin_timer, loop_now_ns(loop) + delay_ms * NS_PER_MS);
-}
-
-void attempt_services_init(struct tide_call_services *services)
-{
-	*services = (struct tide_call_services){
-		.size = sizeof(*services),
-		.info = service_info,
-		.send = service_send,
-		.respond = service_respond,
-		.data = service_data,
-		.end = service_end,
-		.fail = service_fail,
-		.timer = service_timer,
-	};
-}
+const struct upstream_callbacks attempt_callbacks = { on_head, on_data, on_end, on_failure };

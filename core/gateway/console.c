@@ -212,12 +212,11 @@ static void on_request(struct http_exchange *http, void *data)
 {
 	struct gateway_loop *loop = data;
 	const struct http_request *request = http_exchange_request(http);
-	bool read = request->method == HTTP_GET || request->method == HTTP_HEAD, other;
-	const struct endpoint_row *row = endpoint_find(request, &other);
+	bool read = request->method == HTTP_GET || request->method == HTTP_HEAD;
+	const struct endpoint_row *other, *row = endpoint_find(request, &other);
 	struct relay *relay;
 
 	http_exchange_set_user(http, NULL);
-	counter_add(&loop->exchange_count, 1);
 	if (row && read && health_reply(loop->gateway, http, row->endpoint, true))
 		return;
 	if (read && slice_eq(request->path, SLICE("/metrics"))) {
@@ -247,10 +246,8 @@ static void on_drain(struct http_exchange *http)
 
 static void on_end(struct http_exchange *http, bool sent)
 {
-	struct gateway_loop *loop = http_exchange_data(http);
 	struct relay *relay = http_exchange_user(http);
 
-	counter_add(&loop->exchange_count, (uint64_t)-1);
 	if (relay && relay->call)
 		upstream_cancel(relay->call);
 }

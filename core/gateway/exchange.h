@@ -22,6 +22,7 @@ struct gateway_provider {
 	struct plugin_provider *plugin;
 	struct upstream_origin *origin; /* NULL: answers in process */
 	uint64_t first_content_ns, between_ns, total_ns;
+	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
 };
 
 /* ---- immutable: what one configuration means to requests ---- */
@@ -90,16 +91,18 @@ struct gateway_loop {
 	struct gateway *gateway;
 	uint32_t index;
 	pthread_t thread;
-	bool started;
+	bool started;         /* guarded by the gateway's lock */
+	bool swap_posted;     /* guarded by the gateway's lock: a task may be posted once */
+	_Atomic bool drained; /* its listeners are closed, idle connections too */
 	struct loop *loop;
 	struct http_server *server;
 	struct upstream *upstream;
 	struct loop_snapshot *current;
 	uint64_t swapped; /* guarded by the gateway's lock: the publication `current` is of */
 	struct list exchanges;
-	struct arena_pool snapshot_pool;
+	uint32_t plugin_depth; /* operations of plugins on the stack */
+	struct list over;      /* calls whose end waits until that is none */
 	struct loop_task swap_task, drain_task, end_task;
-	_Atomic uint64_t exchange_count; /* of all kinds, for draining */
 	struct upstream_origin *console_origin;
 	struct loop_counters counters;
 };
@@ -126,6 +129,13 @@ void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held);
 
 struct exchange;
 
+enum call_ending {
+	CALL_GOES_ON,
+	CALL_ENDED,    /* end() */
+	CALL_FAILED,   /* fail(), or start() returned an error, or the plugin broke its contract */
+	CALL_SWITCHES, /* what it answered is for another target to better */
+};
+
 /* One attempt at one target; a plugin knows it by pointer only. */
 struct tide_call {
 	struct exchange *exchange;
@@ -133,13 +143,15 @@ struct tide_call {
 	struct ledger_attempt *attempt;
 	struct upstream_call *upstream;
 	void *plugin_state;
-	bool active;   /* between start() and the call's end */
-	bool starting; /* inside start(): end and failure wait until it returns */
-	bool ended;    /* end() came while starting */
-	const struct wire_error *failure; /* fail() came while starting; in the arena */
+	bool active;             /* between start() and the call's end */
+	bool released;           /* the plugin ended it itself: it is not told to cancel */
+	enum call_ending ending; /* decided, and waiting in the loop's list `over` */
+	struct list over;
+	struct wire_error failure; /* why it ends; texts are constant or in the arena */
 	bool sent; /* the host performs an HTTP request for it; the plugin has no part any more */
-	bool answering; /* a head was received or respond() was called */
-	bool paused;
+	bool answering;         /* a head was received or respond() was called */
+	bool paused;            /* the reader is behind */
+	uint64_t overrun_bytes; /* that came while paused */
 	struct tide_call_info info;
 	struct slice parts[WIRE_PARTS_MAX];
 	struct loop_timer plugin_timer;
@@ -164,7 +176,7 @@ struct exchange {
 	uint32_t attempts;
 	struct ledger_entry *entry;
 	char id[LEDGER_ID_SIZE];
-	uint64_t start_ns, deadline_ns;
+	uint64_t deadline_ns;
 	struct loop_timer deadline;
 	bool committed; /* the head of an answer is on its way */
 	int status;     /* of that head */
@@ -200,8 +212,9 @@ struct endpoint_row {
 	bool reaches_provider;     /* then it goes through admit() */
 };
 
+/* NULL when there is none; then *ret_other is one of the path with another method, or NULL. */
 const struct endpoint_row *endpoint_find(const struct http_request *request,
-					 bool *ret_other_method);
+					 const struct endpoint_row **ret_other);
 size_t endpoint_count(void);
 const struct endpoint_row *endpoint_at(size_t index);
 enum wire_dialect endpoint_dialect(const struct http_request *request);
@@ -220,14 +233,33 @@ int64_t plan_reservation_nano(const struct exchange *exchange);
 void attempt_first(struct exchange *exchange);
 /* The attempt failed before anything was committed: next target, or the error to the client. */
 void attempt_failed(struct exchange *exchange, const struct wire_error *error);
-/* Ends the attempt's work without telling the client anything. */
+/* Ends the attempt's work without telling the client anything; the plugin is told, unless it
+ * ended the call itself. */
 void attempt_stop(struct tide_call *call);
+/* The same, where the plugin or the upstream has told us of the end. */
+void attempt_over(struct tide_call *call);
+/* What is answered is not to reach the client, and attempt_may_switch(). */
+void attempt_switch(struct tide_call *call, const struct wire_error *error);
+/* The attempt cannot go on. */
+void attempt_break(struct tide_call *call, const struct wire_error *error);
+void attempt_resume(struct tide_call *call);
 /* Another target could still answer. */
 bool attempt_may_switch(const struct exchange *exchange);
-void attempt_services_init(struct tide_call_services *services);
-void *attempt_alloc(struct tide_call *call, uint64_t size);
 void attempt_deadline(struct loop_timer *timer);
-void attempt_arm(struct exchange *exchange);
+int attempt_arm(struct exchange *exchange);
+extern const struct upstream_callbacks attempt_callbacks;
+extern const struct wire_error attempt_out_of_memory;
+/* services.c: around every operation of a plugin */
+void services_enter(struct gateway_loop *loop);
+void services_leave(struct gateway_loop *loop);
+/* The call ends when no plugin is on the stack any more; the first word counts. */
+void services_end_later(struct tide_call *call, enum call_ending ending,
+			const struct wire_error *error);
+void services_init(struct tide_call_services *services);
+void *services_alloc(struct tide_call *call, uint64_t size);
+/* trouble.c [loop] */
+void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char *what,
+		 const char *why);
 /* relay.c */
 void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
 		size_t count, int64_t content_length);
@@ -235,9 +267,14 @@ bool relay_data(struct tide_call *call, struct slice data);
 void relay_end(struct tide_call *call);
 void relay_broken(struct tide_call *call, const struct wire_error *error);
 bool relay_status_switches(int status);
+enum ledger_outcome relay_outcome(const struct tide_call *call);
+/* Every event of the answer has come, its terminal one too. */
+bool relay_is_whole(const struct tide_call *call);
 /* settle.c */
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);
 void exchange_refuse(struct exchange *exchange, const struct wire_error *error);
+struct slice attempts_text(const struct exchange *exchange);
+/* An error of ours, with headers that say more of it. */
 void reply_error(struct http_exchange *http, enum wire_dialect dialect,
-		 const struct wire_error *error, const char *request_id);
+		 const struct wire_error *error, const struct http_header *more, size_t count);

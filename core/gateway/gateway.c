@@ -17,47 +17,58 @@ enum {
 
 /* ---- snapshots ---- */
 
-/* [loop] */
-static void swap(struct loop_task *task)
+static uint32_t share(uint32_t limit, uint32_t loops)
 {
-	struct gateway_loop *loop = container_of(task, struct gateway_loop, swap_task);
-	struct loop_snapshot *next, *before = loop->current;
-	struct http_limits limits;
-	const struct conf_limits *conf;
-	uint64_t published;
+	return limit > loops ? limit / loops : 1;
+}
 
-	next = calloc(1, sizeof(*next));
-	if (!next) {
-		log_error("loop %u: out of memory; it keeps the configuration before the reload",
-			  loop->index);
-		return;
-	}
-	pthread_mutex_lock(&loop->gateway->lock);
-	next->snapshot = loop->gateway->newest;
-	published = loop->gateway->published;
-	atomic_fetch_add(&next->snapshot->refs, 1);
-	pthread_mutex_unlock(&loop->gateway->lock);
-	next->users = 1;
-	arena_init(&next->arena, NULL);
-	loop->current = next;
-	pthread_mutex_lock(&loop->gateway->lock);
-	loop->swapped = published;
-	pthread_cond_broadcast(&loop->gateway->swapped);
-	pthread_mutex_unlock(&loop->gateway->lock);
-	loop_snapshot_drop(loop, before);
-	conf = &next->snapshot->conf->limits;
-	limits = (struct http_limits){
+static void set_limits(struct gateway_loop *loop, const struct conf_limits *conf)
+{
+	uint32_t loops = loop->gateway->options.loops;
+	struct http_limits limits = {
 		.header_bytes = conf->header_bytes,
 		.body_bytes = conf->body_bytes,
-		.body_budget_bytes = conf->body_budget_bytes / loop->gateway->options.loops,
-		.connections = conf->connections / loop->gateway->options.loops,
+		.body_budget_bytes = conf->body_budget_bytes / loops,
+		.connections = share(conf->connections, loops),
 		.header_ms = conf->header_ms,
 		.body_ms = conf->body_ms,
 		.idle_ms = conf->idle_ms,
 		.write_ms = conf->write_ms,
 		.output_bytes = conf->output_bytes,
 	};
+
+	/* Each loop takes the largest body, however many loops there are. */
+	if (limits.body_budget_bytes < limits.body_bytes)
+		limits.body_budget_bytes = limits.body_bytes;
 	http_server_set_limits(loop->server, &limits);
+}
+
+/* [loop] */
+static void swap(struct loop_task *task)
+{
+	struct gateway_loop *loop = container_of(task, struct gateway_loop, swap_task);
+	struct gateway *gateway = loop->gateway;
+	struct loop_snapshot *next = calloc(1, sizeof(*next)), *before = loop->current;
+
+	pthread_mutex_lock(&gateway->lock);
+	loop->swap_posted = false;
+	if (next) {
+		next->snapshot = gateway->newest;
+		atomic_fetch_add(&next->snapshot->refs, 1);
+		next->users = 1;
+		arena_init(&next->arena, NULL);
+		loop->current = next;
+		loop->swapped = gateway->published;
+		pthread_cond_broadcast(&gateway->swapped);
+	}
+	pthread_mutex_unlock(&gateway->lock);
+	if (!next) {
+		log_error("loop %u: out of memory; it keeps the configuration before the reload",
+			  loop->index);
+		return;
+	}
+	loop_snapshot_drop(loop, before);
+	set_limits(loop, &next->snapshot->conf->limits);
 }
 
 /* Until every loop works by the newest snapshot, so that whoever revoked a key may say that it is
@@ -82,6 +93,15 @@ static void wait_for_swaps(struct gateway *gateway)
 	pthread_mutex_unlock(&gateway->lock);
 }
 
+/* With the lock held. A loop that is yet to start finds the task when it does. */
+static void post_swap(struct gateway_loop *loop)
+{
+	if (loop->swap_posted || !loop->current)
+		return;
+	loop->swap_posted = true;
+	loop_post(loop->loop, &loop->swap_task);
+}
+
 int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *error)
 {
 	struct gateway_snapshot *snapshot, *before;
@@ -101,13 +121,10 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 	before = gateway->newest;
 	gateway->newest = snapshot;
 	gateway->published++;
+	for (uint32_t i = 0; i < gateway->options.loops; i++)
+		post_swap(&gateway->loops[i]);
 	pthread_mutex_unlock(&gateway->lock);
 	gateway_snapshot_unref(gateway, before);
-	for (uint32_t i = 0; i < gateway->options.loops; i++) {
-		struct gateway_loop *loop = &gateway->loops[i];
-		if (loop->started)
-			loop_post(loop->loop, &loop->swap_task);
-	}
 	wait_for_swaps(gateway);
 	gateway_reap(gateway);
 	return 0;
@@ -145,6 +162,7 @@ static void drain(struct loop_task *task)
 	struct gateway_loop *loop = container_of(task, struct gateway_loop, drain_task);
 
 	http_server_drain(loop->server);
+	atomic_store(&loop->drained, true);
 }
 
 /* [loop] What is still running after the drain time ends in an error that its client can read. */
@@ -158,11 +176,11 @@ static void end_all(struct loop_task *task)
 
 	list_foreach (node, &loop->exchanges) {
 		struct exchange *exchange = list_entry(node, struct exchange, node);
-		if (exchange->call.active) {
-			attempt_stop(&exchange->call);
-			exchange->deadline_ns = 0; /* no further target */
-			relay_broken(&exchange->call, &error);
-		}
+		exchange->deadline_ns = 0; /* no further target */
+		if (exchange->call.active)
+			attempt_break(&exchange->call, &error);
+		else if (!exchange->committed) /* its body still comes */
+			exchange_refuse(exchange, &error);
 	}
 }
 
@@ -182,6 +200,7 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	loop->drain_task.fn = drain;
 	loop->end_task.fn = end_all;
 	list_init(&loop->exchanges);
+	list_init(&loop->over);
 	r = loop_new(&loop->loop);
 	if (r >= 0)
 		r = http_server_new(loop->loop, &unlimited_until_swap, &loop->server);
@@ -227,7 +246,7 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret, str
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&gateway->swapped, &attributes);
 	pthread_condattr_destroy(&attributes);
-	attempt_services_init(&gateway->services);
+	services_init(&gateway->services);
 	for (uint32_t i = 0; i < options->loops && r >= 0; i++)
 		r = loop_init(gateway, &gateway->loops[i], i, error);
 	if (r < 0) {
@@ -266,6 +285,18 @@ static int listen_one(struct gateway_loop *loop, const char *address,
 		return error_set(error, r, "%s: cannot listen: %s", address, strerror(-r));
 	}
 	return 0;
+}
+
+/* Sockets of ours share a port among the loops, and would with any other daemon. */
+static int check_free(const struct conf *conf, struct error *error)
+{
+	int r = 0;
+
+	for (size_t i = 0; conf->api_listen[i] && r >= 0; i++)
+		r = http_listen_check(conf->api_listen[i], error);
+	for (size_t i = 0; conf->admin_listen[i] && r >= 0; i++)
+		r = http_listen_check(conf->admin_listen[i], error);
+	return r;
 }
 
 static int listen_all(struct gateway_loop *loop, const struct conf *conf, struct error *error)
@@ -314,28 +345,42 @@ static int start_thread(struct gateway_loop *loop, struct error *error)
 	pthread_attr_destroy(&attributes);
 	if (r)
 		return error_set(error, -r, "loop %u cannot start: %s", loop->index, strerror(r));
+	pthread_mutex_lock(&loop->gateway->lock);
 	loop->started = true;
+	pthread_mutex_unlock(&loop->gateway->lock);
 	return 0;
+}
+
+int gateway_listen(struct gateway *gateway, struct error *error)
+{
+	int r = check_free(gateway->newest->conf, error);
+
+	for (uint32_t i = 0; i < gateway->options.loops && r >= 0; i++) {
+		struct gateway_loop *loop = &gateway->loops[i];
+		swap(&loop->swap_task);
+		r = loop->current ? listen_all(loop, loop->current->snapshot->conf, error)
+				  : error_set(error, -ENOMEM, "out of memory");
+	}
+	return r;
 }
 
 int gateway_start(struct gateway *gateway, struct error *error)
 {
-	int r;
+	int r = 0;
 
-	for (uint32_t i = 0; i < gateway->options.loops; i++) {
-		swap(&gateway->loops[i].swap_task);
-		r = gateway->loops[i].current
-			? listen_all(&gateway->loops[i], gateway->newest->conf, error)
-			: error_set(error, -ENOMEM, "out of memory");
-		if (r < 0)
-			return r;
-	}
-	for (uint32_t i = 0; i < gateway->options.loops; i++) {
+	for (uint32_t i = 0; i < gateway->options.loops && r >= 0; i++)
 		r = start_thread(&gateway->loops[i], error);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r;
+}
+
+static bool is_busy(struct gateway_loop *loop)
+{
+	const struct http_stats *stats = http_server_stats(loop->server);
+
+	/* In this order: a loop that has drained opens no connection. */
+	return loop->started &&
+	       (!atomic_load(&loop->drained) ||
+		atomic_load_explicit(&stats->connections_open, memory_order_relaxed) > 0);
 }
 
 static bool wait_idle(struct gateway *gateway, uint64_t until_ns)
@@ -343,16 +388,27 @@ static bool wait_idle(struct gateway *gateway, uint64_t until_ns)
 	static const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
 
 	for (;;) {
-		uint64_t busy = 0;
+		bool busy = false;
 		for (uint32_t i = 0; i < gateway->options.loops; i++)
-			busy += atomic_load_explicit(&gateway->loops[i].exchange_count,
-						     memory_order_relaxed);
-		if (busy == 0)
+			busy = busy || is_busy(&gateway->loops[i]);
+		if (!busy)
 			return true;
 		if (clock_now_ns() >= until_ns)
 			return false;
 		nanosleep(&pause, NULL);
 	}
+}
+
+static void stop_thread(struct gateway_loop *loop)
+{
+	if (!loop->started)
+		return;
+	loop_stop(loop->loop);
+	pthread_join(loop->thread, NULL);
+	pthread_mutex_lock(&loop->gateway->lock);
+	loop->started = false;
+	pthread_cond_broadcast(&loop->gateway->swapped);
+	pthread_mutex_unlock(&loop->gateway->lock);
 }
 
 void gateway_stop(struct gateway *gateway, uint32_t drain_ms)
@@ -365,13 +421,8 @@ void gateway_stop(struct gateway *gateway, uint32_t drain_ms)
 			loop_post(gateway->loops[i].loop, &gateway->loops[i].end_task);
 		wait_idle(gateway, clock_now_ns() + NS_PER_S);
 	}
-	for (uint32_t i = 0; i < gateway->options.loops; i++) {
-		if (!gateway->loops[i].started)
-			continue;
-		loop_stop(gateway->loops[i].loop);
-		pthread_join(gateway->loops[i].thread, NULL);
-		gateway->loops[i].started = false;
-	}
+	for (uint32_t i = 0; i < gateway->options.loops; i++)
+		stop_thread(&gateway->loops[i]);
 }
 
 bool gateway_ready(struct gateway *gateway, char *out, size_t size)

@@ -71,10 +71,11 @@ struct conf *gateway_conf(struct gateway *gateway);
  * then] */
 void gateway_reap(struct gateway *gateway);
 
-/* Opens all listeners of the configuration for all loops; then starts the loop threads, named
- * "loop-N". */
+/* Opens all listeners of the published configuration for all loops; nobody is served yet. [main] */
+int gateway_listen(struct gateway *gateway, struct error *error);
+/* Starts the loop threads, named "loop-N". [main] */
 int gateway_start(struct gateway *gateway, struct error *error);
-/* Stops accepting and waits up to drain_ms for exchanges; ends the rest with an error event and
+/* Stops accepting and waits up to drain_ms for connections; ends the rest with an error event and
  * stops the threads. [main] */
 void gateway_stop(struct gateway *gateway, uint32_t drain_ms);
 void gateway_counters_read(struct gateway *gateway, struct gateway_counters *ret); /* [any] */

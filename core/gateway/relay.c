@@ -47,15 +47,14 @@ bool relay_status_switches(int status)
 	case 408:
 	case 429:
 		return true;
-	default:
-		return status >= 500;
+	default: /* nobody follows a redirect */
+		return status >= 500 || (status >= 300 && status < 400);
 	}
 }
 
 static void own_headers(struct exchange *exchange, int status, struct http_header *out,
 			size_t *count)
 {
-	struct arena *arena = http_exchange_arena(exchange->http);
 	struct slice provider = exchange->call.target->provider->name;
 
 	out[(*count)++] =
@@ -63,14 +62,13 @@ static void own_headers(struct exchange *exchange, int status, struct http_heade
 	out[(*count)++] = (struct http_header){ SLICE("x-tidegate-provider"), provider };
 	out[(*count)++] = (struct http_header){ SLICE("x-tidegate-model"),
 						exchange->call.target->upstream_model };
-	out[(*count)++] = (struct http_header){
-		SLICE("x-tidegate-attempts"),
-		exchange->attempts == 1 ? SLICE("1") : arena_printf(arena, "%u", exchange->attempts)
-	};
-	if (status >= 400)
-		out[(*count)++] = (struct http_header){ SLICE("x-tidegate-error-source"),
-							arena_printf(arena, "provider:%.*s",
-								     SLICE_ARGS(provider)) };
+	out[(*count)++] =
+	    (struct http_header){ SLICE("x-tidegate-attempts"), attempts_text(exchange) };
+	if (status >= 300)
+		out[(*count)++] =
+		    (struct http_header){ SLICE("x-tidegate-error-source"),
+					  arena_printf(http_exchange_arena(exchange->http),
+						       "provider:%.*s", SLICE_ARGS(provider)) };
 	if (exchange->call.watch.stream) {
 		out[(*count)++] = (struct http_header){ SLICE("cache-control"), SLICE("no-cache") };
 		out[(*count)++] = (struct http_header){ SLICE("x-accel-buffering"), SLICE("no") };
@@ -137,14 +135,11 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 
 	note_head(call, status, headers, count);
 	if (relay_status_switches(status) && attempt_may_switch(exchange)) {
-		struct wire_error error = {
-			.status = 502,
-			.code = "upstream_error",
-			.message = "Every target of this route answered with an error."
-		};
-		settle_attempt(call, LEDGER_ERROR);
-		attempt_stop(call);
-		attempt_failed(exchange, &error);
+		static const struct wire_error error = { 502, "upstream_error", NULL,
+							 "The upstream answered with an error." };
+		trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "status",
+			    http_status_text(status));
+		attempt_switch(call, &error);
 		return;
 	}
 	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
@@ -156,8 +151,8 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 	if (call->watch.stream && status < 400 && attempt_may_switch(exchange))
 		keep_head(exchange, status, out, n);
 	else
-		commit(exchange, status, out, n,
-		       exchange->strip_usage ? HTTP_LENGTH_UNKNOWN : length);
+		/* A stream may have to end in an event more than was promised. */
+		commit(exchange, status, out, n, call->watch.stream ? HTTP_LENGTH_UNKNOWN : length);
 }
 
 struct forwarding {
@@ -180,12 +175,8 @@ static bool forward(struct exchange *exchange, struct slice data)
 	if (!exchange->strip_usage)
 		return http_write(exchange->http, data);
 	r = wire_strip_feed(&exchange->strip, data, forward_one, &forwarding);
-	if (r < 0) { /* one event over every bound: what is held goes out as it is, and the rest
-			untouched */
+	if (r < 0) /* out of memory: all of it went out as it is, and so does the rest */
 		exchange->strip_usage = false;
-		forward_one(&forwarding, wire_strip_rest(&exchange->strip));
-		wire_strip_fini(&exchange->strip);
-	}
 	return forwarding.room;
 }
 
@@ -199,9 +190,9 @@ static bool release_kept(struct exchange *exchange)
 	return kept.len == 0 || forward(exchange, kept);
 }
 
-static enum ledger_outcome outcome_of(const struct tide_call *call)
+enum ledger_outcome relay_outcome(const struct tide_call *call)
 {
-	if (call->attempt->status >= 400)
+	if (call->attempt->status >= 300)
 		return LEDGER_ERROR;
 	if (call->watch.error != WIRE_ERROR_NONE || !call->watch.terminal)
 		return LEDGER_INCOMPLETE;
@@ -216,14 +207,15 @@ static void note_progress(struct tide_call *call, bool had_content, bool had_ter
 	if (call->watch.content && !had_content) {
 		call->attempt->first_content_us = ledger_elapsed_us(exchange->entry);
 		exchange->entry->first_content_us = call->attempt->first_content_us;
+		attempt_arm(exchange); /* moves a timer that is set: no memory is needed */
 	}
 	call->attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
 					   ? UINT32_MAX
 					   : (uint32_t)call->watch.content_bytes;
 	if (!call->watch.terminal || had_terminal)
 		return;
-	settle_attempt(call, outcome_of(call));
-	exchange->entry->outcome = (uint8_t)outcome_of(call);
+	settle_attempt(call, relay_outcome(call));
+	exchange->entry->outcome = (uint8_t)relay_outcome(call);
 	exchange->entry->status = call->attempt->status;
 	exchange->entry->end_us = ledger_elapsed_us(exchange->entry);
 }
@@ -257,9 +249,7 @@ static bool switch_on_event(struct tide_call *call)
 		return false;
 	exchange->holding = false;
 	call->attempt->status = (uint16_t)error->status;
-	settle_attempt(call, LEDGER_ERROR);
-	attempt_stop(call);
-	attempt_failed(exchange, error);
+	attempt_switch(call, error);
 	return true;
 }
 
@@ -273,51 +263,87 @@ bool relay_data(struct tide_call *call, struct slice data)
 	wire_watch_feed(&call->watch, data);
 	if (switch_on_event(call))
 		return true;
-	if (call->watch.content_bytes != bytes_before || call->watch.terminal || !had_content)
+	/* Of a stream, pings and the like do not count. */
+	if (call->watch.content_bytes != bytes_before || call->watch.terminal || !had_content ||
+	    !call->watch.stream)
 		call->content_ns = loop_now_ns(exchange->loop->loop);
 	note_progress(call, had_content, had_terminal);
 	if (!exchange->holding)
 		return forward(exchange, data);
 	buffer_append_slice(&exchange->kept, data);
+	if (exchange->kept.failed) {
+		attempt_break(call, &attempt_out_of_memory);
+		return true;
+	}
 	if (!call->watch.content && !call->watch.terminal && exchange->kept.len < RELAY_KEEP_BYTES)
 		return true;
 	return release_kept(exchange);
 }
 
-void relay_end(struct tide_call *call)
+static void complete(struct tide_call *call)
 {
 	struct exchange *exchange = call->exchange;
+	enum ledger_outcome outcome = relay_outcome(call);
+
+	if (exchange->holding)
+		release_kept(exchange);
+	if (exchange->strip_usage && wire_strip_rest(&exchange->strip).len)
+		http_write(exchange->http, wire_strip_rest(&exchange->strip));
+	settle_attempt(call, outcome);
+	settle(exchange, outcome, exchange->status);
+	http_finish(exchange->http);
+}
+
+bool relay_is_whole(const struct tide_call *call)
+{
+	return call->exchange->committed && call->watch.stream && call->watch.terminal;
+}
+
+void relay_end(struct tide_call *call)
+{
 	static const struct wire_error cut = { 502, "upstream_incomplete", NULL,
 					       "The upstream ended its answer before its end." };
 	static const struct wire_error silent = {
 		502, "upstream_unreachable", NULL,
 		"The provider ended the attempt without an answer."
 	};
-	enum ledger_outcome outcome;
 
-	call->active = false;
-	loop_timer_cancel(exchange->loop->loop, &call->plugin_timer);
-	if (!call->answering || (call->watch.stream && !call->watch.terminal)) {
+	attempt_over(call);
+	if (!call->answering || (call->watch.stream && !call->watch.terminal))
 		relay_broken(call, call->answering ? &cut : &silent);
-		return;
-	}
-	if (exchange->holding)
-		release_kept(exchange);
-	if (exchange->strip_usage && wire_strip_rest(&exchange->strip).len)
-		http_write(exchange->http, wire_strip_rest(&exchange->strip));
-	outcome = outcome_of(call);
-	settle_attempt(call, outcome);
-	settle(exchange, outcome, exchange->status);
+	else
+		complete(call);
+}
+
+/* The client has half an event. */
+static bool inside_event(const struct tide_call *call)
+{
+	const struct exchange *exchange = call->exchange;
+
+	return !wire_watch_at_boundary(&call->watch) &&
+	       (!exchange->strip_usage || wire_strip_is_passing(&exchange->strip));
+}
+
+static void tell(struct tide_call *call, const struct wire_error *error)
+{
+	struct exchange *exchange = call->exchange;
+	struct buffer event = { 0 };
+
+	wire_error_event(exchange->dialect, error, inside_event(call), &event);
+	http_write(exchange->http, buffer_slice(&event));
+	buffer_fini(&event);
 	http_finish(exchange->http);
 }
 
-/* The attempt is over and its answer is not whole. */
+/* The attempt is over before its end. An answer whose terminal event came is whole all the same. */
 void relay_broken(struct tide_call *call, const struct wire_error *error)
 {
 	struct exchange *exchange = call->exchange;
-	bool inside = !wire_watch_at_boundary(&call->watch) && !exchange->strip_usage;
-	struct buffer event = { 0 };
 
+	if (relay_is_whole(call)) {
+		complete(call);
+		return;
+	}
 	exchange->holding = false;
 	if (!exchange->committed) {
 		settle_attempt(call, call->answering ? LEDGER_INCOMPLETE : LEDGER_ERROR);
@@ -326,12 +352,8 @@ void relay_broken(struct tide_call *call, const struct wire_error *error)
 	}
 	settle_attempt(call, LEDGER_INCOMPLETE);
 	settle(exchange, LEDGER_INCOMPLETE, exchange->status);
-	if (!call->watch.stream) {
+	if (call->watch.stream)
+		tell(call, error);
+	else
 		http_abort(exchange->http);
-		return;
-	}
-	wire_error_event(exchange->dialect, error, inside, &event);
-	http_write(exchange->http, buffer_slice(&event));
-	buffer_fini(&event);
-	http_finish(exchange->http);
 }

@@ -39,15 +39,16 @@ static bool method_matches(enum http_method row, enum http_method asked)
 	return row == asked || (row == HTTP_GET && asked == HTTP_HEAD);
 }
 
-const struct endpoint_row *endpoint_find(const struct http_request *request, bool *ret_other_method)
+const struct endpoint_row *endpoint_find(const struct http_request *request,
+					 const struct endpoint_row **ret_other)
 {
-	*ret_other_method = false;
+	*ret_other = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!path_matches(rows[i].path, request->path))
 			continue;
 		if (method_matches(rows[i].method, request->method))
 			return &rows[i];
-		*ret_other_method = true;
+		*ret_other = &rows[i];
 	}
 	return NULL;
 }

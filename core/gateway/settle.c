@@ -3,7 +3,7 @@
  * the request's entry is handed to the writer before the answer is finished. */
 #include "gateway/exchange.h"
 
-#include "base/clock.h"
+#include "base/cleanup.h"
 
 static int64_t known(int64_t tokens)
 {
@@ -30,7 +30,7 @@ static enum ledger_usage_source usage_source(const struct tide_call *call)
 		return LEDGER_USAGE_PROVIDER;
 	if (watch->usage.seen)
 		return LEDGER_USAGE_PARTIAL;
-	if (!call->answering || call->attempt->status >= 400)
+	if (!call->answering || call->attempt->status >= 300)
 		return LEDGER_USAGE_NONE;
 	return LEDGER_USAGE_ESTIMATED;
 }
@@ -104,23 +104,29 @@ void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)
 	exchange->call.attempt = NULL;
 }
 
-void reply_error(struct http_exchange *http, enum wire_dialect dialect,
-		 const struct wire_error *error, const char *request_id)
+struct slice attempts_text(const struct exchange *exchange)
 {
-	struct http_header headers[4] = {
+	return exchange->attempts == 1
+		   ? SLICE("1")
+		   : arena_printf(http_exchange_arena(exchange->http), "%u", exchange->attempts);
+}
+
+void reply_error(struct http_exchange *http, enum wire_dialect dialect,
+		 const struct wire_error *error, const struct http_header *more, size_t count)
+{
+	struct http_header headers[8] = {
 		{ SLICE("content-type"), SLICE("application/json") },
 		{ SLICE("x-tidegate-error-source"), SLICE("gateway") },
 	};
-	size_t count = 2;
+	size_t n = 2;
 	struct buffer body = { 0 };
 
-	if (request_id)
-		headers[count++] =
-		    (struct http_header){ SLICE("x-tidegate-request-id"), slice_of(request_id) };
+	for (size_t i = 0; i < count && n < ARRAY_SIZE(headers) - 1; i++)
+		headers[n++] = more[i];
 	if (error->status == 503)
-		headers[count++] = (struct http_header){ SLICE("retry-after"), SLICE("2") };
+		headers[n++] = (struct http_header){ SLICE("retry-after"), SLICE("2") };
 	wire_error_body(dialect, error, &body);
-	http_reply(http, error->status, headers, count, buffer_slice(&body));
+	http_reply(http, error->status, headers, n, buffer_slice(&body));
 	buffer_fini(&body);
 }
 
@@ -128,10 +134,20 @@ void reply_error(struct http_exchange *http, enum wire_dialect dialect,
 void exchange_refuse(struct exchange *exchange, const struct wire_error *error)
 {
 	enum ledger_outcome outcome = exchange->attempts ? LEDGER_ERROR : LEDGER_REFUSED;
+	struct http_header more[3];
+	size_t count = 0;
 
 	settle(exchange, outcome, error->status);
 	exchange->committed = true;
 	exchange->status = error->status;
-	reply_error(exchange->http, exchange->dialect, error,
-		    exchange->id[0] ? exchange->id : NULL);
+	if (exchange->id[0])
+		more[count++] =
+		    (struct http_header){ SLICE("x-tidegate-request-id"), slice_of(exchange->id) };
+	if (exchange->attempts > 0) {
+		more[count++] = (struct http_header){ SLICE("x-tidegate-provider"),
+						      exchange->call.target->provider->name };
+		more[count++] =
+		    (struct http_header){ SLICE("x-tidegate-attempts"), attempts_text(exchange) };
+	}
+	reply_error(exchange->http, exchange->dialect, error, more, count);
 }

@@ -72,7 +72,7 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 		if (r < 0)
 			return r;
 	}
-	r = plugin_provider_new(gateway->options.plugins, conf, &gateway->services, attempt_alloc,
+	r = plugin_provider_new(gateway->options.plugins, conf, &gateway->services, services_alloc,
 				&provider->plugin, error);
 	if (r < 0)
 		return r;

@@ -89,7 +89,8 @@ static bool split_address(const char *text, char *host, size_t host_size, char *
 	       slice_copy(slice_of(colon + 1), port, port_size);
 }
 
-static int listen_internet(const char *text, int *ret_fd, struct error *error)
+/* A bound socket; `shares` its port with others that do. */
+static int bind_internet(const char *text, bool shares, int *ret_fd, struct error *error)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 				  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE },
@@ -110,16 +111,27 @@ static int listen_internet(const char *text, int *ret_fd, struct error *error)
 		r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (r == 0)
 		r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (r == 0)
+	if (r == 0 && shares)
 		r = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (r == 0)
 		r = bind(fd, found->ai_addr, found->ai_addrlen);
-	if (r == 0)
-		r = listen(fd, BACKLOG);
 	r = r < 0 ? -errno : 0;
 	freeaddrinfo(found);
 	if (r < 0)
 		return error_set(error, r, "cannot listen on %s: %s", text, strerror(-r));
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int listen_internet(const char *text, int *ret_fd, struct error *error)
+{
+	_cleanup_fd_ int fd = -1;
+	int r = bind_internet(text, true, &fd, error);
+
+	if (r < 0)
+		return r;
+	if (listen(fd, BACKLOG) < 0)
+		return error_set(error, -errno, "cannot listen on %s: %s", text, strerror(errno));
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
@@ -129,4 +141,13 @@ int http_listen_open(const char *address, int *ret_fd, struct error *error)
 	if (strncmp(address, "unix:", 5) == 0)
 		return listen_unix(address + 5, ret_fd, error);
 	return listen_internet(address, ret_fd, error);
+}
+
+int http_listen_check(const char *address, struct error *error)
+{
+	_cleanup_fd_ int fd = -1;
+
+	if (strncmp(address, "unix:", 5) == 0)
+		return 0;
+	return bind_internet(address, false, &fd, error);
 }

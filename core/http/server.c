@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -67,8 +68,21 @@ int http_server_new(struct loop *loop, const struct http_limits *limits, struct 
 	return 0;
 }
 
+/* While it still listens nobody else can have taken the path over. */
+static void remove_socket_file(const struct http_listener *listener)
+{
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address);
+
+	if (listener->is_unix &&
+	    getsockname(listener->io.fd, (struct sockaddr *)&address, &size) == 0 &&
+	    size > offsetof(struct sockaddr_un, sun_path))
+		unlink(address.sun_path);
+}
+
 static void listener_close(struct http_listener *listener)
 {
+	remove_socket_file(listener);
 	loop_remove(listener->server->loop, &listener->io);
 	loop_timer_cancel(listener->server->loop, &listener->timer);
 	close(listener->io.fd);

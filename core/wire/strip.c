@@ -31,6 +31,11 @@ struct slice wire_strip_rest(const struct wire_strip *strip)
 	return buffer_slice(&strip->held);
 }
 
+bool wire_strip_is_passing(const struct wire_strip *strip)
+{
+	return strip->passing;
+}
+
 /* Data of an event's first data line. */
 static struct slice first_data(struct slice event)
 {

@@ -146,6 +146,8 @@ int wire_strip_feed(struct wire_strip *strip, struct slice data,
 		    void (*emit)(void *user, struct slice data), void *user);
 struct slice
 wire_strip_rest(const struct wire_strip *strip); /* what is held at the end of the answer */
+/* The beginning of an event that is not over yet has been emitted. */
+bool wire_strip_is_passing(const struct wire_strip *strip);
 
 /* ---- errors of our own ---- */
 

@@ -4,7 +4,12 @@
 #include "api/private.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
@@ -273,21 +278,22 @@ static void stop_server(struct api *api)
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	struct stopping stopping = { .api = api };
 	pthread_t thread;
+	uint16_t port;
 
-	address.sin_port = htons((uint16_t)api->port);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (pthread_create(&thread, NULL, stop_main, &stopping)) {
+	if (find_port(api->server, &port) < 0 || pthread_create(&thread, NULL, stop_main, &stopping)) {
 		mg_stop(api->server);
 		return;
 	}
+	address.sin_port = htons(port);
 	while (!atomic_load(&stopping.done)) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 		if (fd >= 0) {
-			connect(fd, (struct sockaddr *)&address, sizeof(address));
-			nanosleep(&pause, NULL);
+			(void)!connect(fd, (struct sockaddr *)&address, sizeof(address));
 			close(fd);
 		}
+		nanosleep(&pause, NULL);
 	}
 	pthread_join(thread, NULL);
 }

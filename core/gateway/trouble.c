@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes wrong with providers, for people: one line a provider and second, which says how many
+ * it stands for, however many requests an outage hits. */
+#include "gateway/exchange.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char *what,
+		 const char *why)
+{
+	uint64_t next_ns = atomic_load_explicit(&provider->trouble_next_ns, memory_order_relaxed);
+	uint64_t untold;
+
+	if (!log_enabled(LOG_LEVEL_INFO))
+		return;
+	if (now_ns < next_ns || !atomic_compare_exchange_strong(&provider->trouble_next_ns,
+								&next_ns, now_ns + NS_PER_S)) {
+		atomic_fetch_add_explicit(&provider->trouble_untold, 1, memory_order_relaxed);
+		return;
+	}
+	untold = atomic_exchange_explicit(&provider->trouble_untold, 0, memory_order_relaxed);
+	if (untold)
+		log_info("provider %.*s: %s: %s (and %llu more failures before)",
+			 SLICE_ARGS(provider->name), what, why, (unsigned long long)untold);
+	else
+		log_info("provider %.*s: %s: %s", SLICE_ARGS(provider->name), what, why);
+}
