@@ -33,6 +33,12 @@ piece).
   error-mid         200, content, then an error event
   status-N          the error status N in the provider's shape; 429, 529: `retry-after: 7`
 
+A last message whose text is a JSON object with one member `answers` scripts the answer itself, so
+that models can bear their real names. `answers` maps the model that was asked for, or "*", to
+{"scenario"?, "usage"?, "start"?, "delta"?}: `usage` is what the answer says it used; `start` and
+`delta` are what message_start and message_delta of a Messages stream say, where that is not the
+same with one output token, and the output tokens.
+
 Usage: prompt tokens are the UTF-8 bytes of all message texts plus 3; completion tokens are the
 pieces of content (and of tool arguments) the whole answer has, though a client may see fewer.
 """
@@ -83,6 +89,7 @@ class Ask:
     body: dict
     scenario: str
     options: dict
+    script: dict = dataclasses.field(default_factory=dict)
 
     @property
     def model(self):
@@ -129,7 +136,12 @@ class Ask:
 
 
 def ask(dialect, body):
-    """Reads the model name of a parsed request."""
+    """Reads what scripts the answer to a parsed request: its last message, else its model name."""
+    text = body["messages"][-1].get("content")
+    if isinstance(text, str) and text.startswith('{"answers":'):
+        scripts = json.loads(text)["answers"]
+        script = scripts.get(body["model"]) or scripts["*"]
+        return Ask(dialect, body, script.get("scenario", "text"), {}, script)
     scenario, *options = body["model"].split(".")
     pairs = (option.split("-") for option in options)
     return Ask(dialect, body, scenario, {name: int(value) for name, value in pairs})
@@ -226,6 +238,8 @@ class ChatMaker:
         self.ask = what
 
     def usage(self):
+        if "usage" in self.ask.script:
+            return self.ask.script["usage"]
         prompt, cached, _, out = tokens(self.ask)
         return {
             "prompt_tokens": prompt,
@@ -343,6 +357,8 @@ class MessagesMaker:
         self.ask = what
 
     def usage(self):
+        if "usage" in self.ask.script:
+            return self.ask.script["usage"]
         prompt, read, write, out = tokens(self.ask)
         return {
             "input_tokens": prompt - read - write,
@@ -383,7 +399,7 @@ class MessagesMaker:
         return f"event: {name}\ndata: ".encode() + compact({"type": name, **more}) + b"\n\n"
 
     def events(self):
-        start = {**self.usage(), "output_tokens": 1}
+        start = self.ask.script.get("start", {**self.usage(), "output_tokens": 1})
         made = [self.event("message_start", message=self._message([], None, start))]
         if self.ask.calls():
             for n, (name, call, parts) in enumerate(self.ask.calls()):
@@ -396,10 +412,9 @@ class MessagesMaker:
             made += self._block(0, {"type": "text", "text": ""}, deltas)
         made.insert(2, self.event("ping"))
         delta = {"stop_reason": self._stop(), "stop_sequence": None}
+        last = {"output_tokens": self.usage()["output_tokens"]}
         made.append(
-            self.event(
-                "message_delta", delta=delta, usage={"output_tokens": self.usage()["output_tokens"]}
-            )
+            self.event("message_delta", delta=delta, usage=self.ask.script.get("delta", last))
         )
         return made + [self.event("message_stop")]
 

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Usage that other gateways have been seen to count wrongly, as an upstream says it, with the cost
+that its reporters worked out."""
+
+from account import Call
+from tap import equal
+from tidegate import usd_to_nano
+from world import Target
+
+OPUS = Target("anthropic-m/claude-opus-4-5", "anthropic-m", "claude-opus-4-5")  # 5, 6.25, 25
+GPT5 = Target("openai/gpt-5", "openai", "gpt-5")  # 1.25, 0.125 cached, 10
+SONNET = Target("anthropic-m/claude-sonnet-4-0", "anthropic-m", "claude-sonnet-4-0")
+
+
+def expect(the, target, script, classes, usd=None, streams=(False, True)):
+    """Streamed and not: the tokens in their classes, and the stated dollars."""
+    for stream in streams:
+        call = the.call(target, classes, stream, script)
+        assert isinstance(call, Call)
+        row = the.gate.wait_request(call.id)
+        equal(row["tokens_in"] + row["tokens_out"], sum(classes), "tokens in all")
+        equal(row["usage_source"], "provider", "usage_source")
+        equal(row["cost_nano"], call.sums["cost_nano"], "cost by the book")
+        if usd:
+            equal(row["cost_nano"], usd_to_nano(usd), "cost as reported")
+
+
+def cache_write_once(the):
+    """Cache writes are charged once, at their own price."""
+    usage = {
+        "input_tokens": 6,
+        "cache_creation_input_tokens": 159217,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 2745,
+    }
+    expect(the, OPUS, {"usage": usage}, (6, 0, 159217, 0, 2745), "1.063761250")
+
+
+def cached_prompt_tokens(the):
+    """Cached tokens are a part of the prompt, not beside it."""
+    usage = {
+        "prompt_tokens": 4814,
+        "completion_tokens": 10,
+        "total_tokens": 4824,
+        "prompt_tokens_details": {"cached_tokens": 4736},
+    }
+    expect(the, GPT5, {"usage": usage}, (78, 4736, 0, 0, 10), "0.000789500")
+
+
+def cumulative_output(the):
+    """message_delta's output tokens replace those of message_start."""
+    usage = {"input_tokens": 20, "output_tokens": 15}
+    start = {"input_tokens": 20, "output_tokens": 1}
+    expect(the, SONNET, {"usage": usage, "start": start}, (20, 0, 0, 0, 15), "0.000285000")
+
+
+def usage_in_delta_alone(the):
+    """All of the usage comes with message_delta."""
+    usage = {"input_tokens": 4522, "cache_creation_input_tokens": 4511, "output_tokens": 5}
+    start = {"input_tokens": 0, "output_tokens": 0}
+    script = {"usage": usage, "start": start, "delta": usage}
+    expect(the, SONNET, script, (4522, 0, 4511, 0, 5))
+    expect(the, SONNET, {**script, "start": {}}, (4522, 0, 4511, 0, 5), streams=(True,))
+
+
+def usage_beside_choices(the):
+    """The last chunk has a choice without content, and the usage."""
+    usage = {
+        "prompt_tokens": 16111,
+        "completion_tokens": 7,
+        "total_tokens": 16118,
+        "prompt_tokens_details": {"cached_tokens": 15872},
+    }
+    script = {"scenario": "usage-in-choices", "usage": usage}
+    expect(the, GPT5, script, (239, 15872, 0, 0, 7), "0.002352750")
+
+
+def reasoning_within(the):
+    """Reasoning that the completion includes is not charged again."""
+    usage = {
+        "prompt_tokens": 51,
+        "completion_tokens": 136,
+        "total_tokens": 187,
+        "completion_tokens_details": {"reasoning_tokens": 31},
+    }
+    expect(the, GPT5, {"usage": usage}, (51, 0, 0, 0, 136))
+
+
+def reasoning_beside(the):
+    """Reasoning that the completion leaves out, as the total tells, is charged."""
+    grok = Target("x-ai/grok-4.3", "x-ai", "grok-4.3")
+    usage = {
+        "prompt_tokens": 36,
+        "completion_tokens": 10,
+        "total_tokens": 736,
+        "completion_tokens_details": {"reasoning_tokens": 690},
+    }
+    expect(the, grok, {"usage": usage}, (36, 0, 0, 0, 700))
+
+
+def hour_writes(the):
+    """Writes of five minutes and of an hour are apart: 3.75 and 6 dollars a million."""
+    usage = {
+        "input_tokens": 100,
+        "cache_creation_input_tokens": 3000,
+        "cache_read_input_tokens": 500,
+        "output_tokens": 10,
+        "cache_creation": {"ephemeral_5m_input_tokens": 1000, "ephemeral_1h_input_tokens": 2000},
+    }
+    expect(the, SONNET, {"usage": usage}, (100, 500, 1000, 2000, 10), "0.016350000")
+
+
+VECTORS = {
+    "bifrost-3451": cache_write_once,
+    "langwatch-7021": cached_prompt_tokens,
+    "tensorzero-5481": cumulative_output,
+    "envoy-aigw-2290": usage_in_delta_alone,
+    "litellm-36168": usage_beside_choices,
+    "llmgateway-3435": reasoning_within,
+    "experiential-743": reasoning_beside,
+    "anthropic-1h-writes": hour_writes,
+}
+
+
+def register(suite, the):
+    for name, check in VECTORS.items():
+        suite.check(f"vectors/{name}", check, the)
