@@ -281,7 +281,8 @@ static void stop_server(struct api *api)
 	uint16_t port;
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (find_port(api->server, &port) < 0 || pthread_create(&thread, NULL, stop_main, &stopping)) {
+	if (find_port(api->server, &port) < 0 ||
+	    pthread_create(&thread, NULL, stop_main, &stopping)) {
 		mg_stop(api->server);
 		return;
 	}
