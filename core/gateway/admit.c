@@ -34,7 +34,7 @@ static bool feature_valid(struct slice feature)
 }
 
 /* Client headers that mean something to a provider; never who the client is, never hop-by-hop. */
-static bool goes_upstream(struct slice name)
+bool admit_passes_header(struct slice name)
 {
 	static const struct slice prefixes[] = { { "openai-", 7 }, { "anthropic-", 10 } };
 
@@ -58,7 +58,7 @@ static int collect_headers(struct exchange *exchange, const struct http_request 
 		return -ENOMEM;
 	for (size_t i = 0; i < request->header_count; i++) {
 		const struct http_header *header = &request->headers[i];
-		if (goes_upstream(header->name))
+		if (admit_passes_header(header->name))
 			out[count++] = (struct tide_header){
 				{ header->name.ptr, header->name.len },
 				{ header->value.ptr, header->value.len },

@@ -221,6 +221,7 @@ enum wire_dialect endpoint_dialect(const struct http_request *request);
 
 /* admit.c */
 extern const struct http_handler gateway_api_handler;
+bool admit_passes_header(struct slice name); /* of a client, to an upstream */
 /* console.c */
 extern const struct http_handler gateway_console_handler;
 /* health.c */
@@ -267,6 +268,7 @@ bool relay_data(struct tide_call *call, struct slice data);
 void relay_end(struct tide_call *call);
 void relay_broken(struct tide_call *call, const struct wire_error *error);
 bool relay_status_switches(int status);
+bool relay_passes_header(struct slice name); /* of an upstream, to a client */
 enum ledger_outcome relay_outcome(const struct tide_call *call);
 /* Every event of the answer has come, its terminal one too. */
 bool relay_is_whole(const struct tide_call *call);

@@ -12,7 +12,7 @@ enum {
 };
 
 /* Of an upstream's answer: what a client's SDK reads. */
-static bool comes_back(struct slice name)
+bool relay_passes_header(struct slice name)
 {
 	static const struct slice names[] = {
 		{ "content-type", 12 },   { "content-encoding", 16 }, { "x-request-id", 12 },
@@ -143,7 +143,7 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		return;
 	}
 	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
-		if (comes_back(headers[i].name))
+		if (relay_passes_header(headers[i].name))
 			out[n++] = (struct http_header){ headers[i].name, headers[i].value };
 	}
 	own_headers(exchange, status, out, &n);

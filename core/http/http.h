@@ -95,7 +95,8 @@ const struct http_stats *http_server_stats(const struct http_server *server);
 /* Opens a listening socket: "127.0.0.1:8080", "[::1]:8080" (SO_REUSEPORT, one for each loop) or
  * "unix:/path" (mode 0660). `ret_fd` is non-blocking and close-on-exec. */
 int http_listen_open(const char *address, int *ret_fd, struct error *error);
-/* -EADDRINUSE when somebody listens there, even one who would share it; "unix:" is not looked at. */
+/* -EADDRINUSE when somebody listens there, even one who would share it; "unix:" is not looked at.
+ */
 int http_listen_check(const char *address, struct error *error);
 /* Serves connections of `fd` (taken; not closed on failure) by `handler`; `data` is passed to it.
  */

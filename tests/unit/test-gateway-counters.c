@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The histogram's scale and its quantiles, and which statuses go to the next target. */
+#include "gateway/exchange.h"
+
+#include "base/cleanup.h"
+#include "test.h"
+
+static void scale(void)
+{
+	CHECK_INT(gateway_bucket_us(0), 16);
+	for (size_t i = 0; i + 4 < GATEWAY_HISTOGRAM_BUCKETS; i++) {
+		uint64_t low = gateway_bucket_us(i), high = gateway_bucket_us(i + 1);
+
+		CHECK(high > low);
+		/* Within a fifth: the whole numbers of the smallest buckets round more. */
+		CHECK(low < 128 || high * 100 <= low * 120);
+		CHECK(gateway_bucket_us(i + 4) / 2 == low);
+	}
+	CHECK(gateway_bucket_us(GATEWAY_HISTOGRAM_BUCKETS - 1) > 12 * 3600ull * 1000000);
+}
+
+static void quantiles(void)
+{
+	uint64_t buckets[GATEWAY_HISTOGRAM_BUCKETS] = { 0 };
+
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 5000), 0);
+	buckets[8] = 1;
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 1), gateway_bucket_us(8));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 10000), gateway_bucket_us(8));
+	buckets[8] = 50;
+	buckets[20] = 49;
+	buckets[127] = 1;
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 5000), gateway_bucket_us(8));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 5001), gateway_bucket_us(20));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 9900), gateway_bucket_us(20));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 9901), gateway_bucket_us(127));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 10000), gateway_bucket_us(127));
+}
+
+/* Field by field what users of other gateways had wrong: the client's own faults stay. */
+static void statuses(void)
+{
+	static const int stay[] = { 200, 201, 204, 206, 400, 405, 409, 413, 415, 422, 424, 499 };
+	static const int go[] = { 300, 302, 304, 307, 401, 402, 403, 404, 408,
+				  429, 500, 501, 502, 503, 504, 529, 599 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(stay); i++)
+		CHECK(!relay_status_switches(stay[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(go); i++)
+		CHECK(relay_status_switches(go[i]));
+}
+
+int main(void)
+{
+	test_run("scale", scale);
+	test_run("quantiles", quantiles);
+	test_run("statuses", statuses);
+	return 0;
+}

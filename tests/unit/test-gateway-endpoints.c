@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of endpoints: whoever can reach a provider by a path goes through admission, which the
+ * table says of each row; and what the front door asks of it finds the right one. */
+#include "gateway/exchange.h"
+
+#include "base/cleanup.h"
+#include "test.h"
+
+static const struct endpoint_row *find(enum http_method method, const char *path,
+				       const struct endpoint_row **ret_other)
+{
+	struct http_request request = { .method = method, .path = slice_of(path) };
+
+	return endpoint_find(&request, ret_other);
+}
+
+static bool stays_here(enum endpoint endpoint)
+{
+	return endpoint == ENDPOINT_MODELS || endpoint == ENDPOINT_MODEL ||
+	       endpoint == ENDPOINT_HEALTH || endpoint == ENDPOINT_READY;
+}
+
+/* A row that is neither known to stay here nor marked would reach a provider unadmitted. */
+static void every_row(void)
+{
+	size_t reaching = 0;
+
+	for (size_t i = 0; i < endpoint_count(); i++) {
+		const struct endpoint_row *row = endpoint_at(i), *other;
+
+		CHECK(row->reaches_provider != stays_here(row->endpoint));
+		CHECK(!row->reaches_provider || row->method == HTTP_POST);
+		CHECK(find(row->method, row->path, &other) == row);
+		reaching += row->reaches_provider;
+	}
+	CHECK_INT(reaching, 2);
+}
+
+static void methods(void)
+{
+	const struct endpoint_row *other;
+
+	CHECK(find(HTTP_HEAD, "/v1/models", &other)->endpoint == ENDPOINT_MODELS);
+	CHECK(find(HTTP_HEAD, "/healthz", &other)->endpoint == ENDPOINT_HEALTH);
+	CHECK(!find(HTTP_HEAD, "/v1/chat/completions", &other));
+	CHECK(other && other->method == HTTP_POST);
+	CHECK(!find(HTTP_OTHER, "/v1/messages", &other));
+	CHECK(other && other->endpoint == ENDPOINT_MESSAGES);
+	CHECK(!find(HTTP_POST, "/v1/models", &other));
+	CHECK(other && other->method == HTTP_GET);
+}
+
+static void paths(void)
+{
+	static const char *const none[] = {
+		"",
+		"/",
+		"/v1",
+		"/v1/chat/completions/",
+		"/v1/message",
+		"/v1//messages",
+		"/V1/models",
+		"/v1/models/",
+		"/healthz/x",
+		"/v1/chat%2Fcompletions",
+	};
+	const struct endpoint_row *other;
+
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		CHECK(!find(HTTP_POST, none[i], &other));
+		CHECK(!find(HTTP_GET, none[i], &other));
+		CHECK(!other);
+	}
+	CHECK(find(HTTP_GET, "/v1/models/a%2Fb", &other)->endpoint == ENDPOINT_MODEL);
+	CHECK(find(HTTP_GET, "/v1/models/a/b", &other)->endpoint == ENDPOINT_MODEL);
+}
+
+static void dialects(void)
+{
+	struct http_header version = { SLICE("Anthropic-Version"), SLICE("2023-06-01") };
+	struct http_request request = { .path = SLICE("/v1/models") };
+
+	CHECK_INT(endpoint_dialect(&request), WIRE_OPENAI_CHAT);
+	request.path = SLICE("/v1/messages/batches");
+	CHECK_INT(endpoint_dialect(&request), WIRE_ANTHROPIC_MESSAGES);
+	request = (struct http_request){ .path = SLICE("/v1/models"),
+					 .headers = &version,
+					 .header_count = 1 };
+	CHECK_INT(endpoint_dialect(&request), WIRE_ANTHROPIC_MESSAGES);
+}
+
+int main(void)
+{
+	test_run("every-row", every_row);
+	test_run("methods", methods);
+	test_run("paths", paths);
+	test_run("dialects", dialects);
+	return 0;
+}
