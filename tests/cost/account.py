@@ -29,7 +29,9 @@ class Attempt:
     @property
     def sums(self):
         fresh, read, write, hour, out = self.classes
-        return dict(zip(SUMS, (self.cost_nano, fresh + read + write + hour, read, out), strict=True))
+        return dict(
+            zip(SUMS, (self.cost_nano, fresh + read + write + hour, read, out), strict=True)
+        )
 
 
 @dataclasses.dataclass

@@ -28,7 +28,7 @@ def free_is_known(the):
     before = account.metrics(the.gate)[("prices_unknown_total", "")]
     call = the.call(world.own_targets()["own-free"], (5000, 0, 0, 0, 5000))
     the.gate.settled()
-    attempt, = the.gate.attempts_of(call.id)
+    (attempt,) = the.gate.attempts_of(call.id)
     equal((attempt["price_known"], attempt["cost_nano"]), (1, 0), "known, cost")
     equal(account.metrics(the.gate)[("prices_unknown_total", "")], before, "unknown prices")
 
@@ -41,7 +41,7 @@ def unknown_price(the):
     for target in names:
         call = the.call(target, (5000, 10, 0, 0, 5000), stream=target is names[0])
         equal(the.gate.wait_request(call.id)["cost_nano"], 0, "cost")
-        attempt, = the.gate.attempts_of(call.id)
+        (attempt,) = the.gate.attempts_of(call.id)
         equal((attempt["price_known"], attempt["tokens_in"]), (0, 5010), "known, tokens")
     equal(the.gate.settled()["prices_unknown_total"], before + 3, "prices_unknown_total")
     told = account.metrics(the.gate)[("prices_unknown_total", "")]
@@ -154,7 +154,9 @@ def other_features(upstream, book):
         if gate.mount:
             gate.wait_for(lambda: "other" in gate.read("now/cost/by_feature.tsv"))
             table = parse_tsv(gate.read("now/cost/by_feature.tsv"))
-            equal({n: usd_to_nano(r["cost_usd"]) for n, r in table.items()}, wanted, "by_feature.tsv")
+            equal(
+                {n: usd_to_nano(r["cost_usd"]) for n, r in table.items()}, wanted, "by_feature.tsv"
+            )
 
 
 def surfaces(the):

@@ -16,6 +16,7 @@ AHEAD_S = 4
 
 def book_that_turns(path, at_s):
     """A book whose one model costs 1 dollar a million until `at_s`, then 7 for half an hour."""
+
     def clock(second):
         return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%H:%M:%SZ")
 

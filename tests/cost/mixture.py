@@ -52,7 +52,10 @@ def leave(the, rng, who):
     body = {
         "model": "openai/gpt-4o",
         "messages": [
-            {"role": "user", "content": '{"answers": {"*": {"scenario": "stall"}}}'.replace(" ", "")}
+            {
+                "role": "user",
+                "content": '{"answers": {"*": {"scenario": "stall"}}}'.replace(" ", ""),
+            }
         ],
         "stream": True,
     }

@@ -164,7 +164,11 @@ def own_targets():
 
 FALLS = {  # route: targets in order
     "fall": ("openai/gpt-4o", "mistral/mistral-large-latest"),
-    "fall-thrice": ("openai/gpt-4o", "groq/llama-3.3-70b-versatile", "mistral/mistral-large-latest"),
+    "fall-thrice": (
+        "openai/gpt-4o",
+        "groq/llama-3.3-70b-versatile",
+        "mistral/mistral-large-latest",
+    ),
     "fall-m": ("anthropic-m/claude-opus-4-5", "anthropic-m/claude-haiku-4-5"),
     "fall-unknown": ("openai/nobody-prices-this", "openai/gpt-4o-mini"),
 }
