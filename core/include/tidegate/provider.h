@@ -5,6 +5,8 @@
  * A call lives on one loop thread. The host calls start() once; the plugin then either sends one
  * HTTP request, whose answer the host relays itself, or answers by respond / data / end. A call
  * ends by end(), fail(), or when the host calls cancel(); after that the plugin must not touch it.
+ * While an operation or a timer of the plugin runs, the host cancels nothing: what it decides about
+ * an answer in the meantime shows as services that do nothing, and as a cancel() afterwards.
  * Operations must not block. */
 #pragma once
 
@@ -65,11 +67,12 @@ struct tide_call_services {
 	 * ends (keep them in call_alloc memory). The host relays the answer; 0, or a negative errno
 	 * when it could not be started: the plugin then returns that from start(). */
 	int (*send)(struct tide_call *call, const struct tide_http_request *request);
-	/* Starts an answer in the call's dialect; once. content_type is copied. */
+	/* Starts an answer in the call's dialect; once. Status 200 to 599; content_type is copied,
+	 * {NULL, 0} for none. */
 	void (*respond)(struct tide_call *call, uint32_t status, struct tide_slice content_type,
 			const struct tide_header *headers, uint64_t header_count);
-	/* Bytes of the answer, copied or sent before it returns. 0: stop producing until resume().
-	 */
+	/* Bytes of the answer, copied or sent before it returns. 0: stop producing until resume();
+	 * more than 1 MiB all the same fails the call. */
 	uint32_t (*data)(struct tide_call *call, struct tide_slice bytes);
 	void (*end)(struct tide_call *call);
 	void (*fail)(struct tide_call *call, uint32_t failure, struct tide_slice message);
@@ -87,10 +90,9 @@ struct tide_provider_operations {
 			  void **ret_state, char *error, uint64_t error_size);
 	/* [admin thread] No call is running any more. */
 	void (*destroy)(void *state);
-	/* [call] 0, or a negative errno: the attempt fails as TIDE_FAILURE_INTERNAL.
-	 * `*ret_call_state` is passed to the operations below. May answer, end or fail the call
-	 * before it returns; it then sets `*ret_call_state` first, as the host may cancel within.
-	 */
+	/* [call] 0, or a negative errno: the attempt fails as TIDE_FAILURE_INTERNAL, and the call
+	 * is not cancelled. `*ret_call_state` is passed to the operations below. May answer, end or
+	 * fail the call before it returns. */
 	int32_t (*start)(void *state, struct tide_call *call, void **ret_call_state);
 	/* [call] The client left or a deadline passed while the call was answered in process. May
 	 * be NULL when there is nothing to release. Calls that used send() are the host's alone and
