@@ -91,8 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		FUZZ_CHECK(json_is_object(tree));
 		check_members(text, tree, count);
 	}
-	/* Limits apart, the one thing that the scan alone refuses is a name that is there twice. */
-	if (count == -EINVAL && tree && json_is_object(tree)) {
+	/* Limits apart, the scan alone refuses a name that is there twice; and a NUL byte, which
+	 * jansson 2.14 passes over behind a number. */
+	if (count == -EINVAL && tree && json_is_object(tree) && !memchr(text.ptr, 0, text.len)) {
 		json_decref(tree);
 		tree =
 		    json_loadb(text.ptr, text.len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &why);
