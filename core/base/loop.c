@@ -114,6 +114,11 @@ int loop_modify(struct loop *loop, struct loop_io *io, uint32_t events)
 	return io->events == events ? 0 : control(loop, EPOLL_CTL_MOD, io, events);
 }
 
+int loop_rearm(struct loop *loop, struct loop_io *io)
+{
+	return control(loop, EPOLL_CTL_MOD, io, io->events);
+}
+
 void loop_remove(struct loop *loop, struct loop_io *io)
 {
 	/* It fails only where nothing was registered, which is what is wanted. */

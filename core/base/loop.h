@@ -41,6 +41,8 @@ struct loop *loop_free(struct loop *loop);
 int loop_add(struct loop *loop, struct loop_io *io, uint32_t events);
 int loop_modify(struct loop *loop, struct loop_io *io,
 		uint32_t events); /* no system call if unchanged */
+/* For EPOLLET: what is ready now is reported once more, as if it had just become so. */
+int loop_rearm(struct loop *loop, struct loop_io *io);
 void loop_remove(struct loop *loop, struct loop_io *io);
 
 /* Setting a set timer moves it. Timers fire in order, never early. -ENOMEM when the heap cannot

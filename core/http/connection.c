@@ -27,7 +27,7 @@ static uint64_t after_ms(const struct connection *connection, uint32_t ms)
 
 void connection_watch(struct connection *connection)
 {
-	uint32_t events = EPOLLRDHUP;
+	uint32_t events = EPOLLRDHUP | EPOLLET;
 
 	if (!connection->read_paused)
 		events |= EPOLLIN;
@@ -465,6 +465,8 @@ static void on_event(struct loop_io *io, uint32_t events)
 	struct connection *connection = container_of(io, struct connection, io);
 
 	pin(connection);
+	if (events & EPOLLRDHUP) /* the end is still to be read behind what came with it */
+		loop_rearm(connection->server->loop, io);
 	if (events & (EPOLLERR | EPOLLHUP)) {
 		connection->exchange.lost = true;
 		connection_close(connection);
@@ -545,7 +547,7 @@ int connection_open(struct http_listener *listener, int fd, const struct sockadd
 	connection->deadline_ns = after_ms(connection, server->limits.idle_ms);
 	r = loop_timer_set(server->loop, &connection->timer, connection->deadline_ns);
 	if (r == 0)
-		r = loop_add(server->loop, &connection->io, EPOLLIN | EPOLLRDHUP);
+		r = loop_add(server->loop, &connection->io, EPOLLIN | EPOLLRDHUP | EPOLLET);
 	if (r < 0) {
 		loop_timer_cancel(server->loop, &connection->timer);
 		free(connection);

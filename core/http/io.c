@@ -8,10 +8,17 @@
 
 ssize_t io_receive(struct connection *connection, char *out, size_t size)
 {
-	ssize_t len = recv(connection->io.fd, out, size, 0);
+	ssize_t len;
 
+	do
+		len = recv(connection->io.fd, out, size, 0);
+	while (len < 0 && errno == EINTR);
 	if (len < 0)
-		return errno == EINTR ? -EAGAIN : -errno;
+		return -errno;
+	/* Events come on edges, which spares epoll a second look at each: where more may be at
+	 * hand than was asked for, it must look again. */
+	if ((size_t)len == size)
+		loop_rearm(connection->server->loop, &connection->io);
 	http_count(&connection->server->stats.bytes_in_total, (uint64_t)len);
 	return len;
 }
@@ -19,13 +26,15 @@ ssize_t io_receive(struct connection *connection, char *out, size_t size)
 ssize_t io_send(struct connection *connection, struct iovec *parts, size_t count)
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
-	/* One part is the common case, and the cheaper call. */
-	ssize_t len =
-	    count == 1 ? send(connection->io.fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
-		       : sendmsg(connection->io.fd, &message, MSG_NOSIGNAL);
+	ssize_t len;
 
+	do /* One part is the common case, and the cheaper call. */
+		len = count == 1 ? send(connection->io.fd, parts[0].iov_base, parts[0].iov_len,
+					MSG_NOSIGNAL)
+				 : sendmsg(connection->io.fd, &message, MSG_NOSIGNAL);
+	while (len < 0 && errno == EINTR);
 	if (len < 0)
-		return errno == EINTR ? -EAGAIN : -errno;
+		return -errno;
 	http_count(&connection->server->stats.bytes_out_total, (uint64_t)len);
 	return len;
 }

@@ -487,10 +487,17 @@ static void connection_read(struct plain_connection *connection)
 {
 	struct plain *plain = connection->plain;
 	struct upstream_call *call = connection->call;
-	ssize_t n = recv(connection->io.fd, plain->read, PLAIN_READ_BYTES, 0);
+	ssize_t n;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	do
+		n = recv(connection->io.fd, plain->read, PLAIN_READ_BYTES, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
 		return;
+	/* Events come on edges, which spares epoll a second look at each: where more may be at
+	 * hand than was asked for, it must look again. */
+	if (n == PLAIN_READ_BYTES)
+		loop_rearm(plain->loop, &connection->io);
 	if (n <= 0) {
 		connection_lost(connection, n < 0 ? errno : 0);
 		return;
@@ -515,17 +522,21 @@ static void connection_event(struct loop_io *io, uint32_t events)
 		dial_event(connection);
 		return;
 	}
-	if (connection->call->paused && !(events & (PLAIN_EVENTS | EPOLLOUT))) {
+	if (connection->call->paused && !(events & (PLAIN_READY | EPOLLOUT))) {
 		/* Hang-up cannot be masked; it keeps until the call is resumed. */
 		loop_remove(connection->plain->loop, io);
 		connection->unwatched = true;
 		return;
 	}
 	/* An answer to half a request ends the sending. */
-	if ((events & EPOLLOUT) && !(events & PLAIN_EVENTS))
+	if ((events & EPOLLOUT) && !(events & PLAIN_READY)) {
 		connection_send(connection);
-	else
-		connection_read(connection);
+		return;
+	}
+	/* Room to send, or the peer's end, is still there behind what is read now. */
+	if (events & (EPOLLOUT | EPOLLRDHUP))
+		loop_rearm(connection->plain->loop, io);
+	connection_read(connection);
 }
 
 static int plain_start(struct upstream_call *call)

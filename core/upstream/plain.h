@@ -46,7 +46,8 @@ struct plain {
 
 enum {
 	PLAIN_READ_BYTES = 64 * 1024,
-	PLAIN_EVENTS = EPOLLIN | EPOLLRDHUP,
+	PLAIN_READY = EPOLLIN | EPOLLRDHUP,
+	PLAIN_EVENTS = (int)(PLAIN_READY | EPOLLET),
 };
 
 /* Resolves and connects for connection->call; ends in plain_dialed or plain_dial_failed, perhaps

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes out and what comes back on each lane: heads, framing, limits, broken and cut answers,
  * large requests. */
+#include <semaphore.h>
+
 #include "test-upstream-fixture.h"
 
 /* One request, one answer, then the client must leave. */
@@ -298,12 +300,15 @@ static void large_request(void)
 	free(data);
 }
 
+static sem_t answered; /* until then nothing is read, or the request could be sent whole */
+
 static void serve_early(struct server *server)
 {
 	int fd = server_accept(server);
 
 	server_read_head(server, fd);
 	server_send(fd, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
+	sem_wait(&answered);
 	server_expect_close(server, fd);
 	fd = server_accept(server);
 	server_read(server, fd);
@@ -320,9 +325,11 @@ static void early_answer(void)
 	char *data = calloc(1, LARGE_BYTES);
 
 	CHECK(data);
+	sem_init(&answered, 0, 0);
 	server_start(&server, serve_early);
 	client_init(&client, &server);
 	client_call(&client, &told[0], "POST", (struct slice){ data, LARGE_BYTES });
+	sem_post(&answered);
 	if (told[0].failed)
 		test_fail(__FILE__, __LINE__, "%s", told[0].message);
 	CHECK_INT(told[0].status, 413);
