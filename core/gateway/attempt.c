@@ -149,6 +149,7 @@ void attempt_deadline(struct loop_timer *timer)
 static int prepare(struct exchange *exchange, struct tide_call *call)
 {
 	const struct gateway_target *target = call->target;
+	struct ledger_price room;
 	bool forced = false;
 	int parts;
 
@@ -173,9 +174,9 @@ static int prepare(struct exchange *exchange, struct tide_call *call)
 		.header_count = exchange->client_header_count,
 		.request_id = { exchange->id, strlen(exchange->id) },
 	};
-	call->attempt =
-	    ledger_attempt_begin(exchange->loop->gateway->options.ledger, exchange->entry,
-				 target->provider->name, target->upstream_model, &target->price);
+	call->attempt = ledger_attempt_begin(
+	    exchange->loop->gateway->options.ledger, exchange->entry, target->provider->name,
+	    target->upstream_model, plan_price(exchange, target, &room));
 	return call->attempt ? 0 : -ENOSPC;
 }
 

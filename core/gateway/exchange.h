@@ -229,6 +229,9 @@ bool health_reply(struct gateway *gateway, struct http_exchange *http, enum endp
 		  bool detail);
 /* plan.c: the route of a client's model, or NULL */
 const struct gateway_route *plan_route(struct exchange *exchange);
+const struct ledger_price *plan_price(const struct exchange *exchange,
+				      const struct gateway_target *target,
+				      struct ledger_price *room);
 int64_t plan_reservation_nano(const struct exchange *exchange);
 /* attempt.c */
 void attempt_first(struct exchange *exchange);

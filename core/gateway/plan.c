@@ -3,6 +3,8 @@
  * as the client named it. */
 #include "gateway/exchange.h"
 
+#include "base/clock.h"
+
 enum {
 	PLAN_ADHOC_MAX = 1000, /* PROVIDER/MODEL names of clients remembered by a loop */
 };
@@ -63,6 +65,23 @@ const struct gateway_route *plan_route(struct exchange *exchange)
 	return route ? route : adhoc_route(exchange);
 }
 
+/* The target's price at this moment. Most prices hold for ever and were looked up with the
+ * snapshot; one that turns with the hour or the date is looked up again, into `room`, once it has
+ * turned. */
+const struct ledger_price *plan_price(const struct exchange *exchange,
+				      const struct gateway_target *target,
+				      struct ledger_price *room)
+{
+	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
+
+	if (target->price.until_s == INT64_MAX ||
+	    (int64_t)(clock_real_ns() / NS_PER_S) < target->price.until_s)
+		return &target->price;
+	gateway_snapshot_price(snapshot, conf_find_provider(snapshot->conf, target->provider->name),
+			       NULL, target->upstream_model, room);
+	return room;
+}
+
 /* An upper bound over all targets: no token is shorter than a byte, and the answer is as long as it
  * may be. */
 int64_t plan_reservation_nano(const struct exchange *exchange)
@@ -76,12 +95,13 @@ int64_t plan_reservation_nano(const struct exchange *exchange)
 		int64_t output = exchange->request.max_output ? exchange->request.max_output
 							      : target->max_output;
 		struct ledger_usage usage = { 0 };
+		struct ledger_price room;
 		int64_t cost;
 
 		usage.tokens[LEDGER_INPUT] = (int64_t)exchange->body.len;
 		if (__builtin_mul_overflow(output, choices, &usage.tokens[LEDGER_OUTPUT]))
 			usage.tokens[LEDGER_OUTPUT] = INT64_MAX;
-		cost = ledger_cost_nano(&target->price, &usage);
+		cost = ledger_cost_nano(plan_price(exchange, target, &room), &usage);
 		most = cost > most ? cost : most;
 	}
 	return most;

@@ -117,7 +117,7 @@ static void override_price(const struct conf_price *given, struct ledger_price *
 		[LEDGER_OUTPUT] = given->output_femto,
 	};
 
-	*price = (struct ledger_price){ .known = true, .tier_count = 1 };
+	*price = (struct ledger_price){ .known = true, .until_s = INT64_MAX, .tier_count = 1 };
 	for (size_t i = 0; i < LEDGER_CLASSES; i++)
 		price->tiers[0].femto[i] = femto[i];
 	/* A class that is not given costs what it is a kind of. */
@@ -134,7 +134,7 @@ void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 			    const struct conf_provider *provider, const struct conf_model *model,
 			    struct slice upstream_model, struct ledger_price *ret)
 {
-	*ret = (struct ledger_price){ .known = false };
+	*ret = (struct ledger_price){ .known = false, .until_s = INT64_MAX };
 	if (model && model->price.given)
 		override_price(&model->price, ret);
 	else if (snapshot->book && provider)

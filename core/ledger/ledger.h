@@ -41,7 +41,8 @@ enum {
 struct ledger_price {
 	bool known;
 	int64_t request_femto; /* for each answered call, whatever its tokens */
-	uint32_t tier_count;   /* at least 1 when known; ascending */
+	int64_t until_s;     /* UTC; from then on it has to be looked up again. INT64_MAX: never */
+	uint32_t tier_count; /* at least 1 when known; ascending */
 	struct ledger_tier {
 		int64_t above_input_tokens; /* applies when all input tokens together exceed this; 0
 					       for the first */

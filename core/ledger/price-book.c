@@ -179,6 +179,21 @@ static bool row_applies(const struct price_row *row, int64_t utc_s)
 	return second >= row->from_s && second < row->until_s;
 }
 
+/* The first second after `utc_s` at which the row begins or ends to apply. */
+static int64_t row_turns(const struct price_row *row, int64_t utc_s)
+{
+	int64_t day_s = utc_s - ((utc_s % BOOK_DAY_S) + BOOK_DAY_S) % BOOK_DAY_S;
+	int64_t begins = day_s + row->from_s, ends = day_s + row->until_s;
+
+	if (row->when == WHEN_FROM)
+		return row->from_s > utc_s ? row->from_s : INT64_MAX;
+	if (row->when != WHEN_BETWEEN)
+		return INT64_MAX;
+	begins += begins > utc_s ? 0 : BOOK_DAY_S;
+	ends += ends > utc_s ? 0 : BOOK_DAY_S;
+	return begins < ends ? begins : ends;
+}
+
 static void fill_price(const struct ledger_book *book, const struct price_row *row,
 		       struct ledger_price *ret)
 {
@@ -201,7 +216,7 @@ void ledger_book_find(const struct ledger_book *book, struct slice provider, str
 	struct slice id, name, dated = { dated_text, 0 };
 	uint32_t at_provider, at = BOOK_NONE, last;
 
-	*ret = (struct ledger_price){ 0 };
+	*ret = (struct ledger_price){ .until_s = INT64_MAX };
 	if (!lower(provider, id_text, &id) || !lower(model, name_text, &name))
 		return;
 	at_provider = find_provider(book, id, name);
@@ -219,6 +234,10 @@ void ledger_book_find(const struct ledger_book *book, struct slice provider, str
 	for (last = found->price_count; last > 1 && !row_applies(&rows[last - 1], utc_s); last--)
 		;
 	fill_price(book, &rows[last - 1], ret);
+	for (uint32_t i = 1; i < found->price_count; i++) {
+		int64_t turn = row_turns(&rows[i], utc_s);
+		ret->until_s = turn < ret->until_s ? turn : ret->until_s;
+	}
 }
 
 void book_free_patterns(const char *data, size_t len)
