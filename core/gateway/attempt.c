@@ -290,6 +290,27 @@ static void on_end(void *user)
 	relay_end(call);
 }
 
+/* For the client, who is not to learn the upstream's address; the log has it. */
+static const char *failure_text(enum upstream_failure failure)
+{
+	static const char *const texts[] = {
+		[UPSTREAM_FAILED_RESOLVE] = "The upstream's name could not be resolved.",
+		[UPSTREAM_FAILED_REFUSED_ADDRESS] =
+		    "The upstream's address is not public and its provider allows no other.",
+		[UPSTREAM_FAILED_CONNECT] = "The upstream could not be reached.",
+		[UPSTREAM_FAILED_CONNECT_TIMEOUT] =
+		    "The upstream did not take the connection within its provider's connect_ms.",
+		[UPSTREAM_FAILED_TLS] = "The upstream could not be reached securely (TLS).",
+		[UPSTREAM_FAILED_SEND] = "The upstream closed before it had read the request.",
+		[UPSTREAM_FAILED_RESET] = "The upstream closed before it had answered.",
+		[UPSTREAM_FAILED_TRUNCATED] = "The upstream closed inside its answer.",
+		[UPSTREAM_FAILED_PROTOCOL] = "The upstream's answer is not valid HTTP.",
+		[UPSTREAM_FAILED_MEMORY] = "The appliance is out of memory.",
+	};
+
+	return texts[failure];
+}
+
 static void on_failure(void *user, enum upstream_failure failure, const char *message)
 {
 	struct tide_call *call = user;
@@ -300,7 +321,7 @@ static void on_failure(void *user, enum upstream_failure failure, const char *me
 		error.status = 504;
 	if (call->answering)
 		error.code = "upstream_incomplete";
-	error.message = message;
+	error.message = failure_text(failure);
 	trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
 		    upstream_failure_name(failure), message);
 	attempt_over(call);
