@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	json_t *tree = json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, &why);
 	int count = json_scan_object(text, members, JSON_MEMBERS_MAX, &error);
 
-	FUZZ_CHECK(count >= 0 || (error.message[0] && error.column <= (int)size + 1));
+	FUZZ_CHECK(count >= 0 || (error.message[0] && error.column <= size + 1));
 	if (count >= 0 && !tree)
 		FUZZ_CHECK(refused_by_jansson_alone(&why));
 	if (count >= 0 && tree) {
