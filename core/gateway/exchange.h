@@ -10,15 +10,15 @@
 #include "base/loop.h"
 #include "base/map.h"
 #include "gateway/gateway.h"
+#include "gateway/registry.h"
 #include "upstream/upstream.h"
 #include "wire/wire.h"
 
 /* ---- long-lived: one per provider object, kept by reloads that do not change the object ---- */
 
 struct gateway_provider {
-	_Atomic uint32_t refs;
+	struct registry_object object; /* first: it is kept in the registry */
 	struct slice name;
-	char *digest;
 	struct plugin_provider *plugin;
 	struct upstream_origin *origin; /* NULL: answers in process */
 	uint64_t first_content_ns, between_ns, total_ns;
@@ -47,7 +47,7 @@ struct gateway_snapshot {
 	struct ledger_book *book;
 	struct keys_entry *key_entries;
 	struct keys_table *keys;
-	struct map providers; /* name → gateway_provider, one reference each */
+	struct map providers; /* name → gateway_provider, held in the registry */
 	struct map routes;    /* a client's model → gateway_route: routes, then models */
 	struct arena arena;
 	struct buffer models_chat, models_messages; /* answers of GET /v1/models */
@@ -108,6 +108,7 @@ struct gateway_loop {
 };
 
 struct gateway {
+	struct registry registry; /* [admin] */
 	struct gateway_options options;
 	struct gateway_loop *loops;
 	pthread_mutex_t lock;   /* guards newest, published, graveyard, and each loop's swapped */

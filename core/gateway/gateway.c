@@ -265,6 +265,7 @@ struct gateway *gateway_free(struct gateway *gateway)
 		loop_fini(&gateway->loops[i]);
 	gateway_snapshot_unref(gateway, gateway->newest);
 	gateway_reap(gateway);
+	registry_fini(&gateway->registry);
 	pthread_cond_destroy(&gateway->swapped);
 	pthread_mutex_destroy(&gateway->lock);
 	free(gateway->loops);

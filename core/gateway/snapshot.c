@@ -8,18 +8,19 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-static struct gateway_provider *provider_unref(struct gateway_provider *provider)
+static void provider_free(struct gateway_provider *provider)
 {
-	if (!provider || atomic_fetch_sub(&provider->refs, 1) > 1)
-		return NULL;
 	plugin_provider_unref(provider->plugin);
 	upstream_origin_unref(provider->origin);
-	free(provider->digest);
 	free((char *)provider->name.ptr);
 	free(provider);
-	return NULL;
 }
-CLEANUP_DEFINE(struct gateway_provider, provider_unref);
+CLEANUP_DEFINE(struct gateway_provider, provider_free);
+
+static void provider_destroy(struct registry_object *object)
+{
+	provider_free(container_of(object, struct gateway_provider, object));
+}
 
 static int origin_new(const struct conf_provider *conf, struct upstream_origin **ret,
 		      struct error *error)
@@ -53,19 +54,17 @@ static int origin_new(const struct conf_provider *conf, struct upstream_origin *
 static int provider_new(struct gateway *gateway, const struct conf_provider *conf,
 			struct gateway_provider **ret, struct error *error)
 {
-	_cleanup_(cleanup_provider_unref) struct gateway_provider *provider =
+	_cleanup_(cleanup_provider_free) struct gateway_provider *provider =
 	    calloc(1, sizeof(*provider));
 	int r;
 
 	if (!provider)
 		return error_set(error, -ENOMEM, "out of memory");
-	atomic_init(&provider->refs, 1);
 	provider->name = (struct slice){ strdup(conf->name), strlen(conf->name) };
-	provider->digest = strdup(conf->digest);
 	provider->first_content_ns = conf->first_content_ms * NS_PER_MS;
 	provider->between_ns = conf->between_ms * NS_PER_MS;
 	provider->total_ns = conf->total_ms * NS_PER_MS;
-	if (!provider->name.ptr || !provider->digest)
+	if (!provider->name.ptr)
 		return error_set(error, -ENOMEM, "out of memory");
 	if (conf->base_url) {
 		r = origin_new(conf, &provider->origin, error);
@@ -76,31 +75,38 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 				&provider->plugin, error);
 	if (r < 0)
 		return r;
+	if (registry_add(&gateway->registry, &provider->object, REGISTRY_PROVIDER, conf->name,
+			 conf->digest, provider_destroy) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
 	*ret = steal(provider);
+	return 0;
+}
+
+/* The instance there is, or a new one. */
+static int provider_get(struct gateway *gateway, const struct conf_provider *conf,
+			struct gateway_provider **ret, struct error *error)
+{
+	struct registry_object *object =
+	    registry_take(&gateway->registry, REGISTRY_PROVIDER, conf->name, conf->digest);
+
+	if (!object)
+		return provider_new(gateway, conf, ret, error);
+	*ret = container_of(object, struct gateway_provider, object);
 	return 0;
 }
 
 static int add_providers(struct gateway *gateway, struct gateway_snapshot *snapshot,
 			 struct error *error)
 {
-	const struct gateway_snapshot *before = gateway->newest;
-
 	for (size_t i = 0; i < snapshot->conf->provider_count; i++) {
 		const struct conf_provider *conf = &snapshot->conf->providers[i];
-		struct slice name = slice_of(conf->name);
-		struct gateway_provider *provider =
-		    before ? map_get(&before->providers, name) : NULL;
-		int r;
+		struct gateway_provider *provider = NULL;
+		int r = provider_get(gateway, conf, &provider, error);
 
-		if (provider && strcmp(provider->digest, conf->digest) == 0)
-			atomic_fetch_add(&provider->refs, 1);
-		else {
-			r = provider_new(gateway, conf, &provider, error);
-			if (r < 0)
-				return r;
-		}
-		if (map_put(&snapshot->providers, name, provider, NULL) < 0) {
-			provider_unref(provider);
+		if (r < 0)
+			return r;
+		if (map_put(&snapshot->providers, slice_of(conf->name), provider, NULL) < 0) {
+			registry_release(&provider->object);
 			return error_set(error, -ENOMEM, "out of memory");
 		}
 	}
@@ -223,8 +229,10 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 {
 	if (!snapshot)
 		return;
-	map_foreach (entry, &snapshot->providers)
-		provider_unref(entry->value);
+	map_foreach (entry, &snapshot->providers) {
+		struct gateway_provider *provider = entry->value;
+		registry_release(&provider->object);
+	}
 	map_fini(&snapshot->providers);
 	map_fini(&snapshot->routes);
 	keys_table_free(snapshot->keys);
