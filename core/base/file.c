@@ -44,12 +44,16 @@ static int read_all(int fd, size_t max_bytes, struct buffer *out)
 int file_read(const char *path, size_t max_bytes, struct buffer *out, struct error *error)
 {
 	_cleanup_fd_ int fd = -1;
+	struct stat status;
 	int r;
 
 	buffer_clear(out);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	/* A pipe would be waited for, by a thread on which others wait. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &status) < 0)
 		return fail(error, -errno, path, "open it");
+	if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+		return error_set_at(error, -EINVAL, path, 0, 0, "is not a regular file");
 	r = read_all(fd, max_bytes, out);
 	if (r == 0)
 		return 0;

@@ -55,6 +55,19 @@ static void test_write_and_read(void)
 	unlink(path);
 }
 
+/* Nobody writes to it: an open that waits would never return. */
+static void test_pipe(void)
+{
+	_cleanup_(buffer_fini) struct buffer content = { 0 };
+	const char *path = path_of("pipe");
+	struct error error;
+
+	CHECK_INT(mkfifo(path, 0600), 0);
+	CHECK_INT(file_read(path, 100, &content, &error), -EINVAL);
+	CHECK_STR(error.message, "is not a regular file");
+	unlink(path);
+}
+
 static void test_write_of_a_large_file(void)
 {
 	_cleanup_(buffer_fini) struct buffer content = { 0 }, back = { 0 };
@@ -178,6 +191,7 @@ static void test_decoding_is_canonical(void)
 int main(void)
 {
 	test_run("write_and_read", test_write_and_read);
+	test_run("a pipe", test_pipe);
 	test_run("write_of_a_large_file", test_write_of_a_large_file);
 	test_run("relative_path", test_relative_path);
 	test_run("failures_name_the_file", test_failures_name_the_file);
