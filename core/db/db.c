@@ -19,6 +19,7 @@ enum {
 
 struct db {
 	sqlite3 *handle;
+	bool moved; /* the last db_begin found the file gone from its place */
 };
 
 CLEANUP_DEFINE(struct db, db_close);
@@ -178,6 +179,8 @@ struct db *db_close(struct db *db)
 
 const char *db_message(const struct db *db)
 {
+	if (db->moved)
+		return "its file was moved or deleted: put it back, or restart to begin a new one";
 	return db->handle ? sqlite3_errmsg(db->handle) : "out of memory";
 }
 
@@ -273,9 +276,20 @@ int64_t db_changes(const struct db *db)
 	return sqlite3_changes(db->handle);
 }
 
+/* SQLite would go on writing to a file that nobody will ever open again. */
+static bool file_moved(struct db *db)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) ==
+		   SQLITE_OK &&
+	       moved;
+}
+
 int db_begin(struct db *db)
 {
-	return execute(db, "BEGIN IMMEDIATE");
+	db->moved = file_moved(db);
+	return db->moved ? -ESTALE : execute(db, "BEGIN IMMEDIATE");
 }
 
 int db_commit(struct db *db)

@@ -38,6 +38,6 @@ int64_t db_column_i64(struct db_statement *statement, int column); /* from 0 */
 struct slice db_column_text(struct db_statement *statement, int column); /* until the next step */
 int64_t db_changes(const struct db *db);
 
-int db_begin(struct db *db);
+int db_begin(struct db *db); /* -ESTALE when the file is no longer where it was opened */
 int db_commit(struct db *db);
 void db_rollback(struct db *db);

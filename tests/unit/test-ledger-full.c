@@ -163,11 +163,43 @@ static void test_restart(void)
 	fixture_fini(&fixture);
 }
 
+/* The file is taken away while the appliance runs: rows wait where they are safe, and a restart
+ * begins a new file with them. */
+static void test_moved(void)
+{
+	struct ledger_state state;
+	struct fixture fixture;
+
+	fixture_prepare(&fixture, "moved");
+	fixture_open(&fixture);
+	fixture_settle(&fixture, 0, "acme", 1, 1);
+	fixture_wait(&fixture, 0);
+	CHECK_INT(unlink(fixture.rows), 0);
+	for (int i = 0; i < 5; i++)
+		fixture_settle(&fixture, 0, "acme", 1, 1);
+	for (uint64_t until_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;;) {
+		ledger_state_read(fixture.ledger, &state);
+		if (state.degraded)
+			break;
+		CHECK(clock_now_ns() < until_ns);
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	}
+	CHECK(strstr(state.degraded_reason, "moved or deleted"));
+	CHECK_INT(state.inflight, 5);
+	fixture_close(&fixture);
+	fixture_open(&fixture);
+	fixture_wait(&fixture, 0);
+	fixture_close(&fixture);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request"), 5);
+	fixture_fini(&fixture);
+}
+
 int main(void)
 {
 	signal(SIGXFSZ, SIG_IGN);
 	test_run("rows on a full disk", test_rows);
 	test_run("log on a full disk", test_log);
 	test_run("restart after a full disk", test_restart);
+	test_run("a file taken away", test_moved);
 	return 0;
 }
