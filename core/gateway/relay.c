@@ -217,7 +217,7 @@ static void note_progress(struct tide_call *call, bool had_content, bool had_ter
 	settle_attempt(call, relay_outcome(call));
 	exchange->entry->outcome = (uint8_t)relay_outcome(call);
 	exchange->entry->status = call->attempt->status;
-	exchange->entry->end_us = ledger_elapsed_us(exchange->entry);
+	exchange->entry->end_us = call->attempt->end_us;
 }
 
 static const struct wire_error *error_of_event(enum wire_error_class class)
@@ -289,7 +289,8 @@ static void complete(struct tide_call *call)
 		release_kept(exchange);
 	if (exchange->strip_usage && wire_strip_rest(&exchange->strip).len)
 		http_write(exchange->http, wire_strip_rest(&exchange->strip));
-	settle_attempt(call, outcome);
+	if (!call->watch.terminal || call->attempt->outcome != outcome) /* else it is settled */
+		settle_attempt(call, outcome);
 	settle(exchange, outcome, exchange->status);
 	http_finish(exchange->http);
 }

@@ -23,10 +23,12 @@ static void copy_usage(const struct wire_usage *from, struct ledger_usage *to)
 static enum ledger_usage_source usage_source(const struct tide_call *call)
 {
 	const struct wire_watch *watch = &call->watch;
+	bool whole = watch->usage.input >= 0 && watch->usage.output >= 0;
 
-	/* What was said before an error event is not the last word. */
-	if (watch->usage.final ||
-	    (watch->usage.seen && watch->terminal && watch->error == WIRE_ERROR_NONE))
+	/* What was said before an error event is not the last word, and a count that cannot be read
+	 * is none. */
+	if (whole && (watch->usage.final ||
+		      (watch->usage.seen && watch->terminal && watch->error == WIRE_ERROR_NONE)))
 		return LEDGER_USAGE_PROVIDER;
 	if (watch->usage.seen)
 		return LEDGER_USAGE_PARTIAL;
@@ -97,7 +99,8 @@ void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)
 	exchange->settled = true;
 	entry->outcome = (uint8_t)outcome;
 	entry->status = (uint16_t)status;
-	entry->end_us = ledger_elapsed_us(entry);
+	if (!entry->end_us) /* else its terminal event was the end */
+		entry->end_us = ledger_elapsed_us(entry);
 	count(exchange);
 	ledger_close(exchange->loop->gateway->options.ledger, exchange->loop->index, entry);
 	exchange->entry = NULL;

@@ -279,7 +279,7 @@ static int write_attempt(struct rows *rows, const struct ledger_entry *entry,
 {
 	const struct ledger_attempt *attempt = &entry->attempts[n];
 	struct name *provider, *model;
-	struct rollup_cell *cell;
+	struct rollup_cell *cell = NULL;
 	int r = get_name(rows, entry, attempt->provider, &provider);
 
 	if (r == 0)
