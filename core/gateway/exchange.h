@@ -10,7 +10,7 @@
 #include "base/loop.h"
 #include "base/map.h"
 #include "gateway/gateway.h"
-#include "gateway/registry.h"
+#include "gateway/registry-objects.h"
 #include "upstream/upstream.h"
 #include "wire/wire.h"
 

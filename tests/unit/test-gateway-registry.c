@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry: the same bytes are the same instance, other bytes live beside it, and what nobody
  * holds is gone. */
-#include "gateway/registry.h"
+#include "gateway/registry-objects.h"
 
 #include "base/cleanup.h"
 #include "test.h"

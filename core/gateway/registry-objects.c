@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry is a map; what it adds is that an object that nobody holds is gone. */
-#include "gateway/registry.h"
+#include "gateway/registry-objects.h"
 
 #include <assert.h>
 #include <errno.h>
