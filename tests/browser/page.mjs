@@ -88,7 +88,8 @@ const wrongSecret = async () => {
 
 const rightSecret = async () => {
 	await logIn();
-	assert.equal(await text('#state'), 'ready');
+	// The page is shown before its first figures have come.
+	await page.waitForFunction(() => document.querySelector('#state').textContent.trim() === 'ready');
 	assert.match(await text('#version'), /^version \S+, configuration \d+, up /);
 	const stored = await page.evaluate(() => [document.cookie, localStorage.length, sessionStorage.length]);
 	assert.deepEqual(stored, ['', 0, 0], 'what a script could steal');
