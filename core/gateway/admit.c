@@ -108,24 +108,6 @@ static const struct keys_entry *authenticate(struct gateway_loop *loop, struct h
 	return NULL;
 }
 
-static void refuse_endpoint(struct http_exchange *http, const struct endpoint_row *other)
-{
-	const struct http_request *request = http_exchange_request(http);
-	struct wire_error error = { .status = 404, .code = "unknown_path" };
-	struct http_header allow = { SLICE("allow"), SLICE("POST") };
-
-	error.message = "There is nothing at this path. The base URL of an SDK ends in /v1 for "
-			"OpenAI's, and has no "
-			"path for Anthropic's.";
-	if (other) {
-		error = (struct wire_error){ .status = 405, .code = "method_not_allowed" };
-		error.message = "This path does not answer this method.";
-		if (other->method == HTTP_GET)
-			allow.value = SLICE("GET, HEAD");
-	}
-	reply_error(http, endpoint_dialect(request), &error, &allow, other ? 1 : 0);
-}
-
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -157,10 +139,6 @@ static struct slice percent_decode(struct arena *arena, struct slice text)
 
 static void reply_model(struct gateway_loop *loop, struct http_exchange *http)
 {
-	static const struct wire_error unknown = {
-		404, "model_not_found", "model",
-		"This model is not configured. GET /v1/models lists those that are."
-	};
 	const struct http_request *request = http_exchange_request(http);
 	enum wire_dialect dialect = endpoint_dialect(request);
 	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
@@ -170,6 +148,8 @@ static void reply_model(struct gateway_loop *loop, struct http_exchange *http)
 	struct buffer body = { 0 };
 
 	if (!route) {
+		const struct wire_error unknown = refuse_model(http, id);
+
 		reply_error(http, dialect, &unknown, NULL, 0);
 		return;
 	}
@@ -224,7 +204,7 @@ static void on_request(struct http_exchange *http, void *data)
 
 	http_exchange_set_user(http, NULL);
 	if (!row) {
-		refuse_endpoint(http, other);
+		refuse_path(http, other);
 		return;
 	}
 	if (health_reply(loop->gateway, http, row->endpoint, false))
@@ -292,11 +272,7 @@ static void on_body(struct http_exchange *http, struct slice body)
 		return;
 	}
 	if (!exchange->route) {
-		refusal = (struct wire_error){
-			404, "model_not_found", "model",
-			"This model is neither a route, a model, nor PROVIDER/MODEL of a "
-			"configured provider. GET /v1/models lists what is."
-		};
+		refusal = refuse_model(http, exchange->request.model);
 		exchange_refuse(exchange, &refusal);
 		return;
 	}

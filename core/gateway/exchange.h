@@ -218,11 +218,16 @@ const struct endpoint_row *endpoint_find(const struct http_request *request,
 					 const struct endpoint_row **ret_other);
 size_t endpoint_count(void);
 const struct endpoint_row *endpoint_at(size_t index);
+/* A path of a provider's API, served here or not. */
+bool endpoint_is_providers(struct slice path);
 enum wire_dialect endpoint_dialect(const struct http_request *request);
 
 /* admit.c */
 extern const struct http_handler gateway_api_handler;
 bool admit_passes_header(struct slice name); /* of a client, to an upstream */
+/* refuse.c: what is said of what is not here; texts live in the exchange's arena */
+void refuse_path(struct http_exchange *http, const struct endpoint_row *other);
+struct wire_error refuse_model(struct http_exchange *http, struct slice model);
 /* console.c */
 extern const struct http_handler gateway_console_handler;
 /* health.c */

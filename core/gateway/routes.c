@@ -14,6 +14,14 @@ static const struct endpoint_row rows[] = {
 	{ HTTP_GET, "/readyz", ENDPOINT_READY, WIRE_OPENAI_CHAT, false },
 };
 
+/* What the providers have below /v1/, and this appliance has not or not all of. */
+static const char *const providers_parts[] = {
+	"responses", "conversations", "completions", "embeddings",    "moderations", "images",
+	"audio",     "videos",        "files",       "uploads",       "batches",     "fine_tuning",
+	"evals",     "assistants",    "threads",     "vector_stores", "containers",  "realtime",
+	"chat",      "rerank",        "messages",    "complete",      "skills",
+};
+
 size_t endpoint_count(void)
 {
 	return ARRAY_SIZE(rows);
@@ -51,6 +59,20 @@ const struct endpoint_row *endpoint_find(const struct http_request *request,
 		*ret_other = &rows[i];
 	}
 	return NULL;
+}
+
+bool endpoint_is_providers(struct slice path)
+{
+	struct slice rest, part;
+
+	if (!slice_starts(path, SLICE("/v1/")))
+		return false;
+	part = slice_cut(slice_skip(path, strlen("/v1/")), '/', &rest);
+	for (size_t i = 0; i < ARRAY_SIZE(providers_parts); i++) {
+		if (slice_eq_str(part, providers_parts[i]))
+			return true;
+	}
+	return false;
 }
 
 /* The two SDKs are told apart by what only Anthropic's sends, so that errors and model lists have a

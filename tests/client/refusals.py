@@ -91,6 +91,37 @@ class Checks:
             connection.request("GET", target, headers=[("authorization", f"Bearer {self.key}")])
             equal(connection.response().status, 404, "status")
 
+    def told(self, method, target, status, words, shape="chat", allow=None, body=None):
+        """What a client reads: each of `words`, in its dialect's shape, and what is allowed."""
+        headers = [("authorization", f"Bearer {self.key}")]
+        if shape == "messages" and not target.startswith(MESSAGES):
+            headers.append(("anthropic-version", "2023-06-01"))
+        with Connection(self.gate.api_port) as connection:
+            connection.request(method, target, body, headers)
+            answer = connection.response()
+        equal(answer.status, status, "status")
+        equal(answer.headers.get("allow"), allow, "allow")
+        document = answer.json()
+        equal(document.get("type"), "error" if shape == "messages" else None, "shape")
+        message = document["error"]["message"]
+        for word in words:
+            assert word in message, f"{word!r} is not in {message!r}"
+        assert len(message) < 500, f"the message has {len(message)} characters"
+        return message
+
+    def not_served_yet(self, target, shape="chat"):
+        """A provider's path that is not served blames nobody's base URL."""
+        words = [target, "does not serve", "/v1/chat/completions", "/v1/messages", "/v1/models"]
+        for method in ("GET", "POST"):
+            message = self.told(method, target, 404, words, shape)
+            assert "base URL" not in message, message
+
+    def unknown_model(self, target, model, quoted):
+        """The name is quoted as far as it is short, and it is said where names are listed."""
+        shape = "messages" if target == MESSAGES else "chat"
+        body = {**HI, "model": model}
+        self.told("POST", target, 404, [quoted, "GET /v1/models"], shape, body=body)
+
     def curl(self, stream):
         """A plain curl, as the README shows it."""
         body = json.dumps({**HI, "stream": stream})
@@ -203,6 +234,22 @@ BAD_KEYS = {
     "prefix": "tg-",
     "never": "tg-" + "x" * 43,
 }
+NOT_YET = (
+    "/v1/responses",
+    "/v1/responses/resp_1/cancel",
+    "/v1/embeddings",
+    "/v1/completions",
+    "/v1/images/generations",
+    "/v1/messages/count_tokens",
+    "/v1/messages/batches",
+)
+UNKNOWN_MODELS = {  # name: the model, and how it is quoted
+    "plain": ("no-such-model", '"no-such-model"'),
+    "quotes": ('a"b\\c', '"a"b\\c"'),
+    "long": ("m" * 100, '"' + "m" * 80 + '…"'),
+    "long-letters": ("x" + "é" * 60, '"x' + "é" * 39 + '…"'),
+    "provider": ("nobody/gpt", '"nobody/gpt"'),
+}
 BAD_HOSTS = ("localhost:4000/#@attacker.example", "a b", "a/b", "user@host", "host:port", "[::1")
 
 
@@ -271,3 +318,48 @@ def register(suite, gate, upstream):
         "/v1/..%2fhealthz",
     ):
         suite.check(f"refusals/path-{target.replace('/', '_')}", checks.unknown_path, target)
+    register_texts(suite, checks)
+
+
+def register_texts(suite, checks):
+    """What a client is told that asks for what is not here."""
+    for target in NOT_YET:
+        shape = "messages" if target.startswith(MESSAGES) else "chat"
+        suite.check(
+            f"refusals/told-not-yet{target.replace('/', '_')}", checks.not_served_yet, target, shape
+        )
+    suite.check("refusals/told-not-yet-by-header", checks.not_served_yet, "/v1/files", "messages")
+    for target in ("/chat/completions", "/v1/v1/messages", "/v1/" + "x" * 5000):
+        words = [target[:60], "base URL"]
+        name = target.replace("/", "_")[:20]
+        suite.check(f"refusals/told-nothing-at{name}", checks.told, "POST", target, 404, words)
+    for method, target, allow in (
+        ("GET", CHAT, "POST"),
+        ("DELETE", MESSAGES, "POST"),
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("BREW", "/v1/models/text", "GET, HEAD"),
+    ):
+        suite.check(
+            f"refusals/told-method-{method}{target.replace('/', '_')}",
+            checks.told,
+            method,
+            target,
+            405,
+            [method, target, allow],
+            "messages" if target == MESSAGES else "chat",
+            allow,
+        )
+    for target in (CHAT, MESSAGES):
+        side = "messages" if target == MESSAGES else "chat"
+        for name, (model, quoted) in UNKNOWN_MODELS.items():
+            suite.check(
+                f"refusals/told-{side}-model-{name}", checks.unknown_model, target, model, quoted
+            )
+    suite.check(
+        "refusals/told-one-model",
+        checks.told,
+        "GET",
+        "/v1/models/no%22such",
+        404,
+        ['"no"such"', "GET /v1/models"],
+    )

@@ -75,6 +75,32 @@ static void paths(void)
 	CHECK(find(HTTP_GET, "/v1/models/a/b", &other)->endpoint == ENDPOINT_MODEL);
 }
 
+/* Whose base URL is right is not told to look at it. */
+static void providers_paths(void)
+{
+	static const char *const theirs[] = {
+		"/v1/responses",   "/v1/responses/r_1/cancel", "/v1/embeddings",
+		"/v1/completions", "/v1/chat/completions/c_1", "/v1/messages/count_tokens",
+	};
+	static const char *const nobodys[] = {
+		"",
+		"/",
+		"/v1",
+		"/v1/",
+		"/v1/v1/messages",
+		"/chat/completions",
+		"/v2",
+		"/v1/messagesx",
+		"/v1/response",
+		"/V1/responses",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
+		CHECK(endpoint_is_providers(slice_of(theirs[i])));
+	for (size_t i = 0; i < ARRAY_SIZE(nobodys); i++)
+		CHECK(!endpoint_is_providers(slice_of(nobodys[i])));
+}
+
 static void dialects(void)
 {
 	struct http_header version = { SLICE("Anthropic-Version"), SLICE("2023-06-01") };
@@ -94,6 +120,7 @@ int main(void)
 	test_run("every-row", every_row);
 	test_run("methods", methods);
 	test_run("paths", paths);
+	test_run("providers-paths", providers_paths);
 	test_run("dialects", dialects);
 	return 0;
 }

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a client is told that asked for what is not here: its own words, quoted up to a bound, and
+ * what there is in their place. Escaping is left to the dialect's error body. */
+#include "gateway/exchange.h"
+
+enum {
+	REFUSE_QUOTE_BYTES = 80,
+};
+
+/* As much of `text` as a message bears, cut between characters. */
+static struct slice quoted(struct arena *arena, struct slice text)
+{
+	size_t len = REFUSE_QUOTE_BYTES;
+
+	if (text.len <= len)
+		return text;
+	while (len > 0 && (text.ptr[len] & 0xc0) == 0x80)
+		len--;
+	return arena_printf(arena, "%.*s…", (int)len, text.ptr);
+}
+
+static const char *methods_of(const struct endpoint_row *row)
+{
+	return row->method == HTTP_GET ? "GET, HEAD" : "POST";
+}
+
+/* "POST /v1/chat/completions, …": the paths that SDKs ask, by the table. */
+static struct slice served(struct arena *arena)
+{
+	struct slice text = SLICE("");
+
+	for (size_t i = 0; i < endpoint_count(); i++) {
+		const struct endpoint_row *row = endpoint_at(i);
+
+		if (!row->reaches_provider && row->endpoint != ENDPOINT_MODELS)
+			continue;
+		text = arena_printf(arena, "%.*s%s%s %s", SLICE_ARGS(text), text.len ? ", " : "",
+				    row->method == HTTP_GET ? "GET" : "POST", row->path);
+	}
+	return text;
+}
+
+static const char *nothing_there(struct arena *arena, struct slice path)
+{
+	struct slice name = quoted(arena, path), list = served(arena);
+
+	if (endpoint_is_providers(path))
+		return arena_printf(arena,
+				    "This appliance does not serve %.*s yet; it serves %.*s.",
+				    SLICE_ARGS(name), SLICE_ARGS(list))
+		    .ptr;
+	return arena_printf(arena,
+			    "There is nothing at %.*s; this appliance serves %.*s. The base URL of "
+			    "an SDK ends in /v1 for OpenAI's, and has no path for Anthropic's.",
+			    SLICE_ARGS(name), SLICE_ARGS(list))
+	    .ptr;
+}
+
+void refuse_path(struct http_exchange *http, const struct endpoint_row *other)
+{
+	const struct http_request *request = http_exchange_request(http);
+	struct arena *arena = http_exchange_arena(http);
+	struct wire_error error = { .status = 404, .code = "unknown_path" };
+	struct http_header allow = { SLICE("allow"), { 0 } };
+
+	if (other) {
+		struct slice path = quoted(arena, request->path);
+		struct slice method = quoted(arena, request->method_text);
+
+		allow.value = slice_of(methods_of(other));
+		error = (struct wire_error){ .status = 405, .code = "method_not_allowed" };
+		error.message =
+		    arena_printf(arena, "%.*s does not answer %.*s; it answers %.*s.",
+				 SLICE_ARGS(path), SLICE_ARGS(method), SLICE_ARGS(allow.value))
+			.ptr;
+	} else {
+		error.message = nothing_there(arena, request->path);
+	}
+	reply_error(http, endpoint_dialect(request), &error, &allow, other ? 1 : 0);
+}
+
+struct wire_error refuse_model(struct http_exchange *http, struct slice model)
+{
+	struct arena *arena = http_exchange_arena(http);
+	struct slice name = quoted(arena, model);
+
+	return (struct wire_error){
+		404, "model_not_found", "model",
+		arena_printf(
+		    arena,
+		    "The model \"%.*s\" is neither a route, a model, nor PROVIDER/MODEL of "
+		    "a configured provider. GET /v1/models lists what is.",
+		    SLICE_ARGS(name))
+		    .ptr
+	};
+}
