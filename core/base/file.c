@@ -136,7 +136,7 @@ static int make_folder(const char *path, mode_t mode)
 	struct stat info;
 
 	if (mkdir(path, mode) == 0)
-		return 0;
+		return chmod(path, mode) < 0 ? -errno : 0;
 	if (errno != EEXIST)
 		return -errno;
 	if (stat(path, &info) < 0)

@@ -11,7 +11,7 @@
 int file_read(const char *path, size_t max_bytes, struct buffer *out, struct error *error);
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. */
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *error);
-/* mkdir -p; existing is fine. */
+/* mkdir -p; existing is fine. What is made has `mode`, whatever the umask. */
 int file_make_folders(const char *path, mode_t mode, struct error *error);
 /* Appends a name percent-encoded: bytes outside [A-Za-z0-9._@:+-] as %XX, and a leading dot too
  * (hidden files are temporary, and "." and ".." are no files). */

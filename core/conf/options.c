@@ -121,7 +121,8 @@ static const struct option main_rows[] = {
 	{ "state", OPTION_PATH, OPTION_RESTART, MAIN(state), .fallback = "/var/lib/tidegate",
 	  .doc = "Folder of ledger, logs and live objects. --state overrides it." },
 	{ "mount", OPTION_PATH, OPTION_RESTART | OPTION_OR_NONE, MAIN(mount), .fallback = "/mnt/ai",
-	  .doc = "Where the file system is mounted, or \"none\". --mount overrides it." },
+	  .doc = "Where the file system is mounted, or \"none\": an empty folder, made if missing, "
+		 "and no symbolic link. --mount overrides it." },
 	{ "zone", OPTION_TEXT, OPTION_RESTART, MAIN(zone), .fallback = "UTC",
 	  .example = "Europe/Berlin", .doc = "IANA time zone of \"today\" and \"month\"." },
 	{ "prices", OPTION_PATH, 0, MAIN(prices_file), .fallback = TIDEGATE_PRICES_FILE,

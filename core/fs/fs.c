@@ -49,12 +49,17 @@ static int mount_all(struct fs *fs, struct error *error)
 	return 0;
 }
 
-/* Absolute, without symbolic links: so the kernel's table of mounts names it. */
+/* Absolute, without symbolic links: so the kernel's table of mounts names it. What a dead daemon
+ * left is detached first: of a dead mount nothing can be asked but its path. */
 static int find_place(struct fs *fs, const char *mount, struct error *error)
 {
 	char real[PATH_MAX];
-	int r = file_make_folders(mount, 0755, error);
+	int r = mount_check_path(mount, error);
 
+	if (r >= 0 && realpath(mount, real))
+		r = mount_clear(real, error);
+	if (r >= 0)
+		r = file_make_folders(mount, 0755, error);
 	if (r < 0)
 		return r;
 	if (!realpath(mount, real))
@@ -65,7 +70,7 @@ static int find_place(struct fs *fs, const char *mount, struct error *error)
 	strcpy(fs->tree.mount, real);
 	strcpy(fs->now.mount, real);
 	strcat(fs->now.mount, "/now");
-	return mount_clear(real, error);
+	return mount_check_empty(real, error);
 }
 
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *error)

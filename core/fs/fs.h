@@ -9,7 +9,8 @@
 struct fs;
 
 struct fs_options {
-	const char *mount; /* made if missing; a stale mount there is detached first */
+	const char *mount; /* made if missing, with parents of mode 0755; a stale mount there is
+			      detached first. No link, and empty. */
 	struct admin *admin;
 	const char *log_folder; /* STATE/logs */
 };

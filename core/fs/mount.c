@@ -4,6 +4,7 @@
  * ours is ever detached. */
 #include "fs/private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/slice.h"
 
 enum {
 	STALE_LAYERS_MAX = 8,
@@ -83,6 +85,49 @@ static int probe(const char *path)
 	}
 	if (wait.fd >= 0)
 		close(wait.fd);
+	return r;
+}
+
+/* Whoever may change the link would decide what is covered. */
+int mount_check_path(const char *path, struct error *error)
+{
+	struct slice last = slice_of(path);
+	char name[PATH_MAX], target[PATH_MAX];
+	ssize_t len;
+
+	/* "link/" and "link/." are the folder behind the link to the kernel. */
+	while (last.len > 1 && (last.ptr[last.len - 1] == '/' ||
+				(last.ptr[last.len - 1] == '.' && last.ptr[last.len - 2] == '/')))
+		last.len--;
+	if (!slice_copy(last, name, sizeof(name)))
+		return error_set(error, -ENAMETOOLONG, "%s: the path of the mount is too long",
+				 path);
+	len = readlink(name, target, sizeof(target));
+	if (len < 0)
+		return 0;
+	return error_set(error, -ELOOP,
+			 "%s is a symbolic link, to %.*s; name the folder itself as the mount "
+			 "point, or use --mount none",
+			 name, (int)len, target);
+}
+
+int mount_check_empty(const char *path, struct error *error)
+{
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!folder)
+		return error_set(error, -errno, "%s: cannot be read: %s", path, strerror(errno));
+	while (r == 0 && (entry = readdir(folder))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = error_set(error, -ENOTEMPTY,
+				      "%s is not empty (there is \"%s\"), and a mount would hide "
+				      "that; move its content away, or name another folder with "
+				      "--mount",
+				      path, entry->d_name);
+	}
+	closedir(folder);
 	return r;
 }
 

@@ -118,6 +118,10 @@ void logs_close_all(struct fs *fs);
 int logs_list(struct fs *fs, off_t after, struct fs_log_name **ret, size_t *ret_count);
 
 /* mount.c */
+/* Whether a person meant this very folder: -ELOOP where its last component is a symbolic link. */
+int mount_check_path(const char *path, struct error *error);
+/* -ENOTEMPTY where a mount would cover files. */
+int mount_check_empty(const char *path, struct error *error);
 /* Detaches what a dead tidegated left on `path`; -EBUSY where a living one serves it. */
 int mount_clear(const char *path, struct error *error);
 int mount_attach(const char *path, int *ret_fd, unsigned long *ret_id, struct error *error);

@@ -135,27 +135,55 @@ def what_lies_beneath(upstream):
     """Another file system on the mount point is neither unmounted nor hidden for good."""
     with unstarted(upstream) as gate:
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", gate.mount], check=True)
+        beneath = os.open(gate.mount, os.O_RDONLY)
         try:
-            (gate.mount / "mine").write_text("mine")
             gate.start()
-            assert "mine" not in os.listdir(gate.mount)
             gate.kill()
             gate.start()
             with holder(gate, "cd now; echo held; exec cat"):
                 ends(gate)
+            os.close(os.open("mine", os.O_CREAT | os.O_WRONLY, dir_fd=beneath))
             equal(os.listdir(gate.mount), ["mine"], "what lay beneath")
         finally:
+            os.close(beneath)
             subprocess.run(["umount", gate.mount], check=True)
 
 
 def non_empty(upstream):
+    """A folder that holds something is not covered, and the refusal says what to do."""
     with unstarted(upstream) as gate:
         (gate.mount / "kept").write_text("kept")
+        said = refused(gate)
+        assert str(gate.mount) in said and '"kept"' in said and "move" in said, said
+        equal((gate.mount / "kept").read_text(), "kept", "what a mount would have hidden")
+        (gate.mount / "kept").unlink()
         gate.start()
         works(gate)
-        assert not (gate.mount / "kept").exists()
+
+
+def on_a_link(upstream):
+    """A link as mount point is refused however it is written, and leads nowhere new."""
+    with unstarted(upstream) as gate:
+        link = gate.dir / "link"
+        for target in (gate.mount, gate.dir / "missing"):
+            link.symlink_to(target)
+            for given in (link, f"{link}/", f"{link}//./", "link"):
+                said = refused(gate, "--mount", given)
+                assert "symbolic link" in said and str(target) in said, said
+            link.unlink()
+        assert not (gate.dir / "missing").exists(), "the link's target was made"
+
+
+def parents_open(upstream):
+    """Whoever may read the mount can come to it: missing parents are made for all, whatever the
+    umask."""
+    with unstarted(upstream) as gate:
+        gate.prefix = ["sh", "-c", 'umask 0077; exec "$@"', "sh"]
+        gate.args, gate.mount = ["--mount", str(gate.dir / "a/b")], gate.dir / "a/b"
+        gate.start()
+        equal((gate.dir / "a").stat().st_mode & 0o777, 0o755, "mode of the parent")
         gate.stop()
-        equal((gate.mount / "kept").read_text(), "kept", "what the mount hid")
+        equal((gate.dir / "a/b").stat().st_mode & 0o777, 0o755, "mode of the mount point")
 
 
 def odd_places(upstream):
@@ -281,6 +309,8 @@ def register(suite, upstream):
         stopped_while_held,
         what_lies_beneath,
         non_empty,
+        on_a_link,
+        parents_open,
         odd_places,
         no_mount,
         on_a_file,

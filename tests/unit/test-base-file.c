@@ -120,11 +120,17 @@ static void test_make_folders(void)
 {
 	struct error error;
 	struct stat info;
+	mode_t before;
 
 	CHECK_INT(file_make_folders(path_of("a/b//c/"), 0700, &error), 0);
 	CHECK_INT(file_make_folders(path_of("a/b/c"), 0700, &error), 0);
 	CHECK(stat(path_of("a/b/c"), &info) == 0 && S_ISDIR(info.st_mode));
 	CHECK_INT(file_make_folders("/", 0700, &error), 0);
+	before = umask(0077);
+	CHECK_INT(file_make_folders(path_of("open/to/all"), 0755, &error), 0);
+	umask(before);
+	CHECK(stat(path_of("open"), &info) == 0 && (info.st_mode & 0777) == 0755);
+	CHECK(stat(path_of("open/to/all"), &info) == 0 && (info.st_mode & 0777) == 0755);
 	CHECK_INT(file_write_atomic(path_of("a/file"), SLICE(""), 0600, &error), 0);
 	CHECK_INT(file_make_folders(path_of("a/file/d"), 0700, &error), -ENOTDIR);
 	CHECK_STR(error.file, path_of("a/file/d"));
