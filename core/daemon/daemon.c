@@ -124,7 +124,7 @@ static void metrics(void *data, struct buffer *out)
 
 static int make_gateway(struct daemon *daemon, unsigned loops, struct error *error)
 {
-	struct api_options api = { .boot_secret = daemon->boot_secret };
+	struct api_options api = { daemon->boot_secret, daemon->conf->state };
 	struct gateway_options options = {
 		.ledger = daemon->ledger,
 		.plugins = daemon->plugins,
@@ -142,9 +142,10 @@ static int make_gateway(struct daemon *daemon, unsigned loops, struct error *err
 		return r;
 	options.console = daemon->console;
 	random_text(daemon->boot_secret, sizeof(daemon->boot_secret) - 1);
-	r = api_new(&api, &daemon->api, &options.console_port, error);
+	r = api_new(&api, &daemon->api, error);
 	if (r < 0)
 		return r;
+	options.console_socket = api_socket(daemon->api);
 	r = gateway_new(&options, &daemon->gateway, error);
 	if (r < 0)
 		return r;

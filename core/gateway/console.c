@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The admin listener: health and metrics are answered here, everything else goes on to the page and
- * REST server on its loopback port, which trusts nothing but our per-boot secret. What a client
+ * REST server behind its own socket, which trusts nothing but our per-boot secret. What a client
  * says about its own identity is dropped. */
 #include "gateway/exchange.h"
 

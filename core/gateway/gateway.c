@@ -11,6 +11,7 @@
 #include "base/log.h"
 
 enum {
+	CONSOLE_CONNECTIONS = 8, /* of a loop to the page's server, which has few threads */
 	LOOP_STACK_BYTES = 256 * 1024,
 	SWAP_WAIT_S = 2,
 };
@@ -188,10 +189,13 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 		     struct error *error)
 {
 	static const struct http_limits unlimited_until_swap = { 0 };
-	char url[64];
-	struct upstream_origin_options console = { .base_url = url,
-						   .allow_private = true,
-						   .connect_ms = 2000 };
+	struct upstream_origin_options console = {
+		.base_url = "http://page",
+		.socket_path = gateway->options.console_socket,
+		.allow_private = true,
+		.connect_ms = 2000,
+		.connections_max = CONSOLE_CONNECTIONS,
+	};
 	int r;
 
 	loop->gateway = gateway;
@@ -208,9 +212,8 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 		r = upstream_new(loop->loop, &loop->upstream);
 	if (r < 0)
 		return error_set(error, r, "loop %u could not be made: %s", index, strerror(-r));
-	if (!gateway->options.console_port)
+	if (!gateway->options.console_socket)
 		return 0;
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", gateway->options.console_port);
 	return upstream_origin_new(&console, &loop->console_origin, error);
 }
 

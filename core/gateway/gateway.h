@@ -51,7 +51,7 @@ struct gateway_options {
 	struct keys_console *console;
 	const struct plugin_set *plugins;
 	uint32_t loops;
-	uint16_t console_port;      /* loopback port of the page and REST server; 0: none */
+	const char *console_socket; /* of the page and REST server; NULL: none */
 	const char *console_secret; /* per-boot secret that its requests carry in x-tidegate-boot */
 	/* The newest /metrics text, copied into `out`; [loop]. */
 	void (*metrics)(void *data, struct buffer *out);

@@ -100,16 +100,28 @@ bool address_from_sockaddr(const struct sockaddr *from, struct address *ret)
 	return true;
 }
 
+int address_from_path(const char *path, struct address *ret)
+{
+	struct address address = { .local = { .sun_family = AF_UNIX } };
+
+	if (!slice_copy(slice_of(path), address.local.sun_path, sizeof(address.local.sun_path)))
+		return -ENAMETOOLONG;
+	*ret = address;
+	return 0;
+}
+
 void address_set_port(struct address *address, uint16_t port)
 {
 	if (address->any.sa_family == AF_INET)
 		address->v4.sin_port = htons(port);
-	else
+	else if (address->any.sa_family == AF_INET6)
 		address->v6.sin6_port = htons(port);
 }
 
 socklen_t address_size(const struct address *address)
 {
+	if (address->any.sa_family == AF_UNIX)
+		return sizeof(address->local);
 	return address->any.sa_family == AF_INET ? sizeof(address->v4) : sizeof(address->v6);
 }
 

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/list.h"
 #include "base/loop.h"
@@ -19,6 +20,7 @@ struct address {
 		struct sockaddr any;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
+		struct sockaddr_un local;
 	};
 };
 
@@ -31,7 +33,8 @@ struct address_list {
  * included. */
 int address_parse(const char *text, struct address *ret);
 bool address_from_sockaddr(const struct sockaddr *from,
-			   struct address *ret); /* false: neither family */
+			   struct address *ret);              /* false: neither family */
+int address_from_path(const char *path, struct address *ret); /* a Unix socket; -ENAMETOOLONG */
 void address_set_port(struct address *address, uint16_t port);
 socklen_t address_size(const struct address *address);
 const char *address_text(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
@@ -170,6 +171,19 @@ static int compose(struct upstream_origin *origin, const struct url *url)
 	return 0;
 }
 
+/* The host is then a name in the request's head alone. */
+static int use_socket(struct upstream_origin *origin, const char *path, struct error *error)
+{
+	if (!path)
+		return 0;
+	if (origin->curl)
+		return error_set(error, -EINVAL, "socket_path: only the plain lane can use it");
+	if (address_from_path(path, &origin->address) < 0)
+		return error_set(error, -ENAMETOOLONG, "socket_path: %s is too long", path);
+	origin->literal = true;
+	return 0;
+}
+
 static const char *or_none(const char *text)
 {
 	return text ? text : "";
@@ -177,13 +191,14 @@ static const char *or_none(const char *text)
 
 /* All that decides how a connection comes about, so that a reload which changes none of it keeps
  * the warm ones. */
-static int compose_pool(struct upstream_origin *origin, const struct url *url)
+static int compose_pool(struct upstream_origin *origin, const struct url *url,
+			const char *socket_path)
 {
-	int length =
-	    asprintf(&origin->pool, "%d %d %s %u %d %d %u %u\n%s\n%s\n%s\n%s", origin->curl,
-		     url->https, origin->host, url->port, origin->allow_private, origin->http2,
-		     origin->connect_ms, origin->connections_max, or_none(origin->ca_file),
-		     or_none(origin->cert_file), or_none(origin->key_file), or_none(origin->proxy));
+	int length = asprintf(
+	    &origin->pool, "%d %d %s %u %d %d %u %u\n%s\n%s\n%s\n%s\n%s", origin->curl, url->https,
+	    origin->host, url->port, origin->allow_private, origin->http2, origin->connect_ms,
+	    origin->connections_max, or_none(origin->ca_file), or_none(origin->cert_file),
+	    or_none(origin->key_file), or_none(origin->proxy), or_none(socket_path));
 
 	if (length < 0)
 		origin->pool = NULL;
@@ -266,8 +281,11 @@ int upstream_origin_new(const struct upstream_origin_options *options, struct up
 	if (r < 0)
 		return r;
 	if (copy_options(origin, options) < 0 || compose(origin, &url) < 0 ||
-	    compose_pool(origin, &url) < 0)
+	    compose_pool(origin, &url, options->socket_path) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
+	r = use_socket(origin, options->socket_path, error);
+	if (r < 0)
+		return r;
 	*ret = steal(origin);
 	return 0;
 }

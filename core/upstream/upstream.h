@@ -50,6 +50,7 @@ struct upstream_origin_options {
 	bool http2;
 	uint32_t connect_ms;      /* resolving included; 0: 5 s */
 	uint32_t connections_max; /* per loop; 0: no bound. Calls above it wait in order */
+	const char *socket_path;  /* Unix socket in place of the host (plain lane), or NULL */
 };
 
 int upstream_origin_new(const struct upstream_origin_options *options, struct upstream_origin **ret,

@@ -2,18 +2,26 @@
 """Who may ask: every route without, with a wrong, and with an ended session; over the socket; from
 another site; past the front door."""
 
+import contextlib
 import http.client
 import os
 import pathlib
 import re
+import signal
+import socket
+import stat
 import subprocess
+import time
 
 from contract import SOURCE
 from tap import Skip, equal
-from tidegate import wait_until
+from tidegate import UnixConnection, exchange, wait_until
 from world import Rest
+from world import gate as world_gate
 
 NOBODY = 65534
+HALF_REQUESTS = 8
+STALL_S = 2
 HTML, SCRIPT, STYLE = "text/html; charset=utf-8", "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 PAGE = {"/": HTML, "/app.js": SCRIPT, "/app.css": STYLE, "/icon.svg": "image/svg+xml"}
 BODIES = {
@@ -127,21 +135,35 @@ class Checks:
             connection.close()
             assert status in (400, 401), f"host {host}: {status}"
 
-    def loopback_port(self):
-        """The page's own server answers nobody but the front door."""
-        known = {self.gate.api_port, self.gate.admin_port}
-        ports = listening_ports(self.gate.process.pid) - known
-        equal(len(ports), 1, f"listening ports beside those configured ({ports})")
+    def page_socket(self):
+        """The page's own server is behind a file that is the appliance's alone, on no port."""
+        ports = listening_ports(self.gate.process.pid)
+        equal(ports, {self.gate.api_port, self.gate.admin_port}, "listening ports")
+        equal(stat.filemode(self.gate.page_socket.stat().st_mode), "srw-------", "the socket's mode")
         for headers in ({}, {"x-tidegate-boot": ""}, {"x-tidegate-boot": "guess"},
                         {"x-tidegate-peer": "unix:0"}, {"x-tidegate-boot": "a" * 43}):  # fmt: skip
             for method, path in (("GET", "/"), ("GET", "/api/v1/status"), ("POST", "/api/v1/login")):
-                connection = http.client.HTTPConnection("127.0.0.1", next(iter(ports)), timeout=10)
-                connection.request(method, path, headers=headers)
-                response = connection.getresponse()
-                text = response.read()
-                connection.close()
-                equal(response.status, 403, f"{method} {path} with {headers}")
-                assert b"admin listener" in text, text
+                answer = exchange(UnixConnection(self.gate.page_socket, 10), method, path, None, headers)
+                equal(answer.status, 403, f"{method} {path} with {headers}")
+                assert "admin listener" in answer.text, answer.text
+
+    def stranger_cannot_stall(self):
+        """Whatever another user of the machine holds open, the operator is answered at once."""
+        if os.geteuid():
+            raise Skip("only root can be another user")
+        session = Rest(self.gate, self.contract)
+        session.login()
+        self.gate.dir.chmod(0o711)
+        self.gate.state.chmod(0o711)
+        with half_requests(self.gate) as reached:
+            assert f"port {self.gate.admin_port}" in reached, reached
+            assert not any(name.startswith("file") for name in reached), reached
+            for rest in (session, self.local):
+                for method, path in (("GET", "/api/v1/status"), ("POST", "/api/v1/check")):
+                    began = time.monotonic()
+                    rest.call(method, path)
+                    took = time.monotonic() - began
+                    assert took < STALL_S, f"{method} {path} took {took:.1f} s ({reached})"
 
     def cookie_flags(self):
         answer = Rest(self.gate, self.contract).login()
@@ -240,6 +262,51 @@ def listening_ports(pid):
     return ports
 
 
+@contextlib.contextmanager
+def half_requests(gate):
+    """Requests that never end, held by another user at every door of the daemon; yields what that
+    user could open."""
+    doors = [f"port {port}" for port in listening_ports(gate.process.pid)]
+    doors += [f"file {path}" for path in (gate.socket, gate.page_socket)]
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        hold(doors, writing)
+    os.close(writing)
+    try:
+        with open(reading) as lines:
+            yield lines.readline().rstrip("\n").split(",")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def hold(doors, writing):
+    """In the child: opens what it may, tells which, and waits for its end."""
+    try:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        held, names = [], []
+        for door in doors:
+            with contextlib.suppress(OSError):
+                held += [half_request(door) for _ in range(HALF_REQUESTS)]
+                names.append(door)
+        os.write(writing, (",".join(names) + "\n").encode())
+        signal.pause()
+    finally:
+        os._exit(1)
+
+
+def half_request(door):
+    kind, _, where = door.partition(" ")
+    client = socket.socket(socket.AF_INET if kind == "port" else socket.AF_UNIX)
+    client.connect(("127.0.0.1", int(where)) if kind == "port" else where)
+    client.sendall(b"GET /api/v1/status HTTP/1.1\r\nhost: a\r\n")
+    return client
+
+
 def throttled(gate, contract):
     """Wrong secrets close the log-in for a while, for the right one too; sessions go on."""
     rest, session = Rest(gate, contract), Rest(gate, contract)
@@ -257,6 +324,17 @@ def throttled(gate, contract):
     session.call("GET", "/api/v1/keys")
     wait_until(lambda: rest.login(status=None).status == 200, 20, every_s=0.2, what="a log-in")
     equal(rest.login("wrong-again", status=None).status, 401, "the count begins anew")
+
+
+def long_state_path():
+    """The page's socket stands in the state folder, whose path may be longer than a socket's."""
+    other = world_gate()
+    other.state = other.state.rename(other.dir / ("s" * 150))
+    other.write_config()
+    with other:
+        equal(other.admin("GET", "/").status, 200, "the page")
+        assert (other.state / "page.sock").is_socket()
+    assert not (other.state / "page.sock").exists(), "the socket is left behind"
 
 
 def forgotten(gate, contract):
@@ -283,7 +361,8 @@ def register(suite, gate, contract):
         ("socket", checks.all_answer, checks.local),
         ("claimed-identity", checks.claimed_identity),
         ("host-decides-nothing", checks.host_decides_nothing),
-        ("loopback-port", checks.loopback_port),
+        ("page-socket", checks.page_socket),
+        ("stranger-cannot-stall", checks.stranger_cannot_stall),
         ("cookie-flags", checks.cookie_flags),
         ("cross-site", checks.cross_site),
         ("safety-headers", checks.safety_headers),
@@ -293,3 +372,4 @@ def register(suite, gate, contract):
         suite.check("access/" + name, check, *args)
     suite.check("access/log-in-throttled", throttled, gate, contract)
     suite.check("access/restart-ends-sessions", forgotten, gate, contract)
+    suite.check("access/long-state-path", long_state_path)

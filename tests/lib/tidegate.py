@@ -161,7 +161,7 @@ class Answer:
         return self.body.decode()
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("localhost", timeout=timeout)
         self._path = str(path)
@@ -249,6 +249,7 @@ class Tidegate:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gate-", dir=parent))
         self.state = self.dir / "state"
         self.socket = self.dir / "admin.sock"
+        self.page_socket = self.state / "page.sock"
         self.config = self.dir / "tidegate.conf"
         self.log_path = self.dir / "tidegated.log"
         self.mount = self.dir / "mnt" if mount else None
@@ -474,7 +475,7 @@ class Tidegate:
 
     def admin_socket(self, method, target, body=None, headers=None, timeout=30):
         """One request over the Unix socket, which needs no log-in."""
-        return exchange(_UnixConnection(self.socket, timeout), method, target, body, headers)
+        return exchange(UnixConnection(self.socket, timeout), method, target, body, headers)
 
     def create_key(self, name, tenant=None, feature=None):
         """Makes a key through REST, where `owners_key` is "live"; its text goes into `keys`."""

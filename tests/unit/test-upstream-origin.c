@@ -67,6 +67,9 @@ static void check_refused(const struct refused *refused)
 
 static void refused_urls(void)
 {
+	static const char too_long[] = "/a-socket-has-a-path-of-at-most-107-bytes-"
+				       "so-that-one-which-is-any-longer-cannot-be-used-"
+				       "and-is-refused-at-once";
 	static const struct refused cases[] = {
 		{ { .base_url = NULL }, "must begin with" },
 		{ { .base_url = "" }, "must begin with" },
@@ -100,6 +103,8 @@ static void refused_urls(void)
 		{ { .base_url = "https://a", .ca_file = "/nowhere/ca.pem" }, "/nowhere/ca.pem" },
 		{ { .base_url = "https://a", .cert_file = "/nowhere/c.pem" }, "/nowhere/c.pem" },
 		{ { .base_url = "https://a", .ca_file = "/" }, "/" },
+		{ { .base_url = "https://a", .socket_path = "/s" }, "plain lane" },
+		{ { .base_url = "http://a", .socket_path = too_long }, "too long" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -116,6 +121,22 @@ static void not_pem(void)
 	snprintf(path, sizeof(path), "%s/ca.pem", test_folder());
 	CHECK_INT(file_write_atomic(path, SLICE("not a certificate"), 0600, &error), 0);
 	check_refused(&refused);
+}
+
+/* Two servers behind one name do not share connections. */
+static void sockets(void)
+{
+	struct upstream_origin *one =
+	    make((struct upstream_origin_options){ .base_url = "http://a", .socket_path = "/s" });
+	struct upstream_origin *other =
+	    make((struct upstream_origin_options){ .base_url = "http://a", .socket_path = "/t" });
+
+	CHECK(one->literal);
+	CHECK_INT(one->address.any.sa_family, AF_UNIX);
+	CHECK_STR(one->address.local.sun_path, "/s");
+	CHECK(strcmp(one->pool, other->pool) != 0);
+	upstream_origin_unref(one);
+	upstream_origin_unref(other);
 }
 
 static bool takes_curl(struct upstream_origin_options options)
@@ -201,6 +222,7 @@ int main(void)
 	test_run("urls", urls);
 	test_run("refused urls", refused_urls);
 	test_run("not pem", not_pem);
+	test_run("sockets", sockets);
 	test_run("lanes", lanes);
 	test_run("proxies", proxies);
 	test_run("pools", pools);

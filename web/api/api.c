@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* civetweb on a loopback port: every request must carry the per-boot secret that only the front
+/* civetweb on a socket of its own: every request must carry the per-boot secret that only the front
  * door knows, then who asks is settled, then the table of routes decides. */
 #include "api/private.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
@@ -179,7 +176,7 @@ static int handle(struct mg_connection *connection, void *data)
 	call.admin = atomic_load(&api->admin);
 	if (!knows_secret(api, connection))
 		answer_error(&call, 403,
-			     "this port belongs to the appliance; use the admin listener");
+			     "this socket belongs to the appliance; use the admin listener");
 	else if (!call.admin)
 		answer_error(&call, 503, "the appliance is starting; try again in a second");
 	else if (!path || strlen(path) >= API_PATH_BYTES)
@@ -197,18 +194,9 @@ static int log_message(const struct mg_connection *connection, const char *messa
 
 /* ---- life ---- */
 
-static int find_port(struct mg_context *server, uint16_t *ret)
-{
-	struct mg_server_port port;
+CLEANUP_DEFINE(struct api, api_free);
 
-	if (mg_get_server_ports(server, 1, &port) < 1)
-		return -EADDRNOTAVAIL;
-	*ret = (uint16_t)port.port;
-	return 0;
-}
-
-int api_new(const struct api_options *options, struct api **ret, uint16_t *ret_port,
-	    struct error *error)
+static struct mg_context *start_server(struct api *api)
 {
 	static const struct mg_callbacks callbacks = { .log_message = log_message };
 	static const char *settings[] = {
@@ -228,28 +216,36 @@ int api_new(const struct api_options *options, struct api **ret, uint16_t *ret_p
 		"65536",
 		NULL,
 	};
-	struct api *api = calloc(1, sizeof(*api));
+
+	return mg_start(&callbacks, api, settings);
+}
+
+int api_new(const struct api_options *options, struct api **ret, struct error *error)
+{
+	_cleanup_(cleanup_api_free) struct api *api = calloc(1, sizeof(*api));
 	int r;
 
 	if (!api)
 		return error_set(error, -ENOMEM, "out of memory");
-	snprintf(api->boot_secret, sizeof(api->boot_secret), "%s", options->boot_secret);
 	mg_init_library(0);
-	api->server = mg_start(&callbacks, api, settings);
-	if (!api->server) {
-		mg_exit_library();
-		free(api);
-		return error_set(error, -EADDRNOTAVAIL,
-				 "the page's server cannot start on a loopback port");
-	}
+	snprintf(api->boot_secret, sizeof(api->boot_secret), "%s", options->boot_secret);
+	r = socket_listen(&api->socket, options->folder, error);
+	if (r < 0)
+		return r;
+	api->server = start_server(api);
+	if (!api->server)
+		return error_set(error, -EADDRNOTAVAIL, "the page's server cannot start");
 	mg_set_request_handler(api->server, "/", handle, api);
-	r = find_port(api->server, ret_port);
-	if (r < 0) {
-		api_free(api);
-		return error_set(error, r, "the page's server has no port");
-	}
-	*ret = api;
+	r = socket_take_over(&api->socket, api->server, error);
+	if (r < 0)
+		return r;
+	*ret = steal(api);
 	return 0;
+}
+
+const char *api_socket(const struct api *api)
+{
+	return api->socket.path;
 }
 
 void api_attach(struct api *api, struct admin *admin)
@@ -275,25 +271,15 @@ static void *stop_main(void *data)
 static void stop_server(struct api *api)
 {
 	static const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-	struct sockaddr_in address = { .sin_family = AF_INET };
 	struct stopping stopping = { .api = api };
 	pthread_t thread;
-	uint16_t port;
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (find_port(api->server, &port) < 0 ||
-	    pthread_create(&thread, NULL, stop_main, &stopping)) {
+	if (pthread_create(&thread, NULL, stop_main, &stopping)) {
 		mg_stop(api->server);
 		return;
 	}
-	address.sin_port = htons(port);
 	while (!atomic_load(&stopping.done)) {
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-		if (fd >= 0) {
-			(void)!connect(fd, (struct sockaddr *)&address, sizeof(address));
-			close(fd);
-		}
+		socket_wake(&api->socket);
 		nanosleep(&pause, NULL);
 	}
 	pthread_join(thread, NULL);
@@ -303,8 +289,10 @@ struct api *api_free(struct api *api)
 {
 	if (!api)
 		return NULL;
-	stop_server(api);
+	if (api->server)
+		stop_server(api);
 	mg_exit_library();
+	socket_fini(&api->socket);
 	free(api);
 	return NULL;
 }

@@ -13,8 +13,14 @@ enum {
 	API_PATH_BYTES = 512,
 };
 
+struct api_socket {
+	int folder_fd, fd; /* fd: -1 once the server has it */
+	char path[48];     /* good within this process alone */
+};
+
 struct api {
 	struct mg_context *server;
+	struct api_socket socket;
 	char boot_secret[64];
 	struct admin *_Atomic admin; /* NULL until attached */
 };
@@ -49,6 +55,13 @@ struct slice query_find(const char *query, const char *name);
 const struct api_route *api_route_find(const char *method, const char *path);
 /* The methods that a path answers, as in an Allow header; false when there is nothing at it. */
 bool api_route_methods(const char *path, char *ret, size_t size);
+
+/* socket.c: listens in `folder`, mode 0600; then in place of the port of `server`. fini also what
+ * failed half-way. wake makes the server look whether it shall stop. */
+int socket_listen(struct api_socket *listener, const char *folder, struct error *error);
+int socket_take_over(struct api_socket *listener, struct mg_context *server, struct error *error);
+void socket_wake(const struct api_socket *listener);
+void socket_fini(struct api_socket *listener);
 
 /* answer.c */
 void answer_json(struct api_call *call, int status, json_t *value, const char *extra_headers);
