@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The console's secret and its sessions. Both are kept as hashes alone; wrong secrets slow down
- * every further try, from wherever it comes, as there is one secret to guess. Sessions are bounded:
- * the one idle longest goes first. */
+/* The console's secret and its sessions. Both are kept as hashes alone. Sessions are bounded: the
+ * one idle longest goes first. */
 #include "keys/keys.h"
 
 #include <errno.h>
@@ -14,14 +13,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "keys/throttle.h"
 
 enum {
 	SESSIONS_MAX = 1024,
 	SECRET_LEN = 32,
 	SECRET_LEN_MIN = 16,
 	SECRET_FILE_MAX = 1024,
-	FREE_FAILURES = 5,
-	WAIT_S_MAX = 64,
 };
 
 static const uint64_t idle_max_ns = 12 * 3600 * NS_PER_S;
@@ -34,8 +32,7 @@ struct session {
 struct keys_console {
 	pthread_mutex_t lock;
 	uint8_t secret_sha256[SHA256_BYTES];
-	uint32_t failures;        /* in a row */
-	uint64_t closed_until_ns; /* no secret is looked at before */
+	struct throttle throttle;
 	size_t session_count;
 	struct session *sessions; /* grows up to SESSIONS_MAX */
 };
@@ -157,36 +154,26 @@ static int start_session(struct keys_console *console, uint64_t now_ns,
 	return 0;
 }
 
-static void count_failure(struct keys_console *console, uint64_t now_ns)
+int keys_console_login(struct keys_console *console, const char *peer, struct slice secret,
+		       uint64_t now_ns, char session[static KEYS_SESSION_SIZE],
+		       uint32_t *ret_wait_s)
 {
-	uint32_t over, wait_s = WAIT_S_MAX;
-
-	console->failures++;
-	if (console->failures < FREE_FAILURES)
-		return;
-	over = console->failures - FREE_FAILURES;
-	if (over < 6)
-		wait_s = 1u << over;
-	console->closed_until_ns = now_ns + wait_s * NS_PER_S;
-}
-
-int keys_console_login(struct keys_console *console, struct slice secret, uint64_t now_ns,
-		       char session[static KEYS_SESSION_SIZE], uint32_t *ret_wait_s)
-{
+	struct throttle_source source = throttle_source_of(peer);
 	uint8_t sha256[SHA256_BYTES];
+	uint32_t wait_s;
 	int r;
 
 	hash_sha256(secret, sha256);
 	pthread_mutex_lock(&console->lock);
-	if (now_ns < console->closed_until_ns) {
-		*ret_wait_s =
-		    (uint32_t)((console->closed_until_ns - now_ns + NS_PER_S - 1) / NS_PER_S);
+	wait_s = throttle_wait_s(&console->throttle, source, now_ns);
+	if (wait_s > 0) {
+		*ret_wait_s = wait_s;
 		r = -EAGAIN;
 	} else if (!hash_equal(sha256, console->secret_sha256, sizeof(sha256))) {
-		count_failure(console, now_ns);
+		throttle_failed(&console->throttle, source, now_ns);
 		r = -EACCES;
 	} else {
-		console->failures = 0;
+		throttle_succeeded(&console->throttle, source, now_ns);
 		r = start_session(console, now_ns, session);
 	}
 	pthread_mutex_unlock(&console->lock);

@@ -38,8 +38,9 @@ struct keys_console;
 int keys_console_new(const char *secret_path, struct keys_console **ret, struct error *error);
 struct keys_console *keys_console_free(struct keys_console *console);
 /* A new session for the right secret. -EACCES wrong; -EAGAIN throttled, seconds to wait in
- * ret_wait_s. */
-int keys_console_login(struct keys_console *console, struct slice secret, uint64_t now_ns,
-		       char session[static KEYS_SESSION_SIZE], uint32_t *ret_wait_s);
+ * ret_wait_s. Wrong ones count against `peer` ("ADDRESS:PORT", "unix:UID"), see throttle.h. */
+int keys_console_login(struct keys_console *console, const char *peer, struct slice secret,
+		       uint64_t now_ns, char session[static KEYS_SESSION_SIZE],
+		       uint32_t *ret_wait_s);
 bool keys_console_check(struct keys_console *console, struct slice session, uint64_t now_ns);
 void keys_console_logout(struct keys_console *console, struct slice session);

@@ -308,7 +308,8 @@ def half_request(door):
 
 
 def throttled(gate, contract):
-    """Wrong secrets close the log-in for a while, for the right one too; sessions go on."""
+    """Wrong secrets close the log-in for a while to the address they came from, for the right one
+    too; sessions go on, and other addresses get in."""
     rest, session = Rest(gate, contract), Rest(gate, contract)
     session.login()
     rest.call("POST", "/api/v1/login", {}, status=400)
@@ -318,6 +319,9 @@ def throttled(gate, contract):
     equal(statuses[0], 401, "the first wrong secret")
     equal(statuses[-1], 429, f"the seventh ({statuses})")
     answer = rest.login(status=429)
+    other = Rest(gate, contract, source="127.0.0.2")
+    other.login()
+    other.call("GET", "/api/v1/keys")
     seconds = re.search(r"try again in (\d+) seconds?$", answer.json()["error"]["message"])
     assert seconds and 1 <= int(seconds[1]) <= 64, answer.text
     equal(answer.headers["retry-after"], seconds[1], "retry-after")

@@ -62,16 +62,18 @@ def key_path(name):
 class Rest:
     """The REST API over TCP with a session, or over the Unix socket; every answer is judged."""
 
-    def __init__(self, gate, contract, socket=False):
-        self.gate, self.contract, self.socket = gate, contract, socket
+    def __init__(self, gate, contract, socket=False, source=None):
+        self.gate, self.contract, self.socket, self.source = gate, contract, socket, source
         self.cookie = None
 
     def call(self, method, target, body=None, headers=None, status=200):
         headers = dict(headers or {})
         if self.cookie:
             headers.setdefault("cookie", self.cookie)
-        send = self.gate.admin_socket if self.socket else self.gate.admin
-        answer = send(method, target, body, headers)
+        if self.socket:
+            answer = self.gate.admin_socket(method, target, body, headers)
+        else:
+            answer = self.gate.admin(method, target, body, headers, source=self.source)
         self.contract.judge(method, target, answer)
         if status is not None:
             equal(answer.status, status, f"{method} {target} ({answer.body[:300]!r})")

@@ -468,9 +468,12 @@ class Tidegate:
         connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
         return exchange(connection, method, target, body, headers)
 
-    def admin(self, method, target, body=None, headers=None, timeout=30):
-        """One request to the admin listener over TCP, without a session."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=timeout)
+    def admin(self, method, target, body=None, headers=None, timeout=30, source=None):
+        """One request to the admin listener over TCP, without a session; `source` is the loopback
+        address it comes from."""
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.admin_port, timeout, source and (source, 0)
+        )
         return exchange(connection, method, target, body, headers)
 
     def admin_socket(self, method, target, body=None, headers=None, timeout=30):

@@ -31,10 +31,19 @@ static struct keys_console *open_console(const char *name)
 	return console;
 }
 
+static int login_from(struct keys_console *console, const char *peer, const char *text)
+{
+	char session[KEYS_SESSION_SIZE];
+	uint32_t wait_s;
+
+	return keys_console_login(console, peer, slice_of(text), now_ns, session, &wait_s);
+}
+
 static int login(struct keys_console *console, const char *text,
 		 char session[static KEYS_SESSION_SIZE], uint32_t *wait_s)
 {
-	return keys_console_login(console, slice_of(text), now_ns, session, wait_s);
+	return keys_console_login(console, "192.0.2.1:1000", slice_of(text), now_ns, session,
+				  wait_s);
 }
 
 static void test_first_run(void)
@@ -103,6 +112,83 @@ static void test_throttle(void)
 	keys_console_free(console);
 }
 
+/* Tries wrong secrets until they are no longer looked at. */
+static void close_for(struct keys_console *console, const char *peer)
+{
+	for (int i = 0; i < 5; i++)
+		CHECK_INT(login_from(console, peer, "wrong"), -EACCES);
+	CHECK_INT(login_from(console, peer, secret), -EAGAIN);
+}
+
+static void test_by_address(void)
+{
+	static const struct {
+		const char *closed, *as_well, *open;
+	} cases[] = {
+		{ "10.0.0.1:1", "10.0.0.1:2", "10.0.0.2:1" },
+		{ "[2001:db8:0:1::1]:1", "[2001:db8:0:1:ffff::2]:9", "[2001:db8:0:2::1]:1" },
+		{ "10.0.0.3:1", "[::ffff:10.0.0.3]:1", "[::ffff:10.0.0.4]:1" },
+		{ "unix:1000", "unix:1000", "unix:1001" },
+		{ "?", "?", "10.0.0.9:1" },
+	};
+	struct keys_console *console = open_console("address");
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		close_for(console, cases[i].closed);
+		CHECK_INT(login_from(console, cases[i].as_well, secret), -EAGAIN);
+		CHECK_INT(login_from(console, cases[i].open, secret), 0);
+		CHECK_INT(login_from(console, cases[i].closed, secret), -EAGAIN);
+	}
+	now_ns += 3601 * NS_PER_S; /* old failures are forgotten */
+	for (int i = 0; i < 4; i++)
+		CHECK_INT(login_from(console, "10.0.0.1:1", "wrong"), -EACCES);
+	CHECK_INT(login_from(console, "10.0.0.1:1", secret), 0);
+	keys_console_free(console);
+}
+
+/* Very many wrong secrets, each from an address of its own, close it but for who was in before. */
+static void test_everywhere(void)
+{
+	struct keys_console *console = open_console("everywhere");
+	char peer[32];
+	int tried = 0;
+
+	CHECK_INT(login_from(console, "10.1.0.1:1", secret), 0);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(peer, sizeof(peer), "10.2.%d.%d:1", i / 250, i % 250);
+		tried += login_from(console, peer, "wrong") == -EACCES;
+		now_ns += NS_PER_MS;
+	}
+	CHECK_INT(tried, 600);
+	CHECK_INT(login_from(console, "10.3.0.1:1", secret), -EAGAIN);
+	CHECK_INT(login_from(console, "10.1.0.1:1", secret), 0);
+	now_ns += 60 * NS_PER_S;
+	CHECK_INT(login_from(console, "10.3.0.1:1", secret), 0);
+	keys_console_free(console);
+}
+
+/* The table is bounded; who knew the secret is forgotten last. */
+static void test_many_addresses(void)
+{
+	struct keys_console *console = open_console("many");
+	char peer[32];
+
+	CHECK_INT(login_from(console, "10.1.0.1:1", secret), 0);
+	close_for(console, "10.4.0.1:1");
+	for (int i = 0; i < 2000; i++) {
+		now_ns += i % 500 == 0 ? 61 * NS_PER_S : 1;
+		snprintf(peer, sizeof(peer), "10.2.%d.%d:1", i / 250, i % 250);
+		CHECK_INT(login_from(console, peer, "wrong"), -EACCES);
+	}
+	for (int i = 0; i < 100; i++) {
+		snprintf(peer, sizeof(peer), "10.5.0.%d:1", i);
+		CHECK_INT(login_from(console, peer, "wrong"), -EACCES);
+	}
+	CHECK_INT(login_from(console, "10.3.0.1:1", secret), -EAGAIN);
+	CHECK_INT(login_from(console, "10.1.0.1:1", secret), 0);
+	keys_console_free(console);
+}
+
 static void test_expiry(void)
 {
 	struct keys_console *console = open_console("expiry");
@@ -152,7 +238,8 @@ static void *use_console(void *data)
 	uint32_t wait_s;
 
 	for (int i = 0; i < 200; i++) {
-		CHECK_INT(keys_console_login(console, slice_of(secret), NS_PER_S, session, &wait_s),
+		CHECK_INT(keys_console_login(console, "unix:0", slice_of(secret), NS_PER_S, session,
+					     &wait_s),
 			  0);
 		CHECK(keys_console_check(console, slice_of(session), NS_PER_S));
 		keys_console_logout(console, slice_of(session));
@@ -178,6 +265,9 @@ int main(void)
 	test_run("first run", test_first_run);
 	test_run("refused files", test_refused_files);
 	test_run("throttle", test_throttle);
+	test_run("by address", test_by_address);
+	test_run("everywhere", test_everywhere);
+	test_run("many addresses", test_many_addresses);
 	test_run("expiry", test_expiry);
 	test_run("bound", test_bound);
 	test_run("threads", test_threads);

@@ -56,7 +56,7 @@ int session_login(struct api_call *call, json_t *body, json_t **ret, struct erro
 				 "\"secret\" is missing; it is in the file console-secret of the "
 				 "state folder");
 	r = keys_console_login(
-	    admin_console(call->admin),
+	    admin_console(call->admin), call->caller.from,
 	    (struct slice){ json_string_value(secret), json_string_length(secret) }, clock_now_ns(),
 	    session, &wait_s);
 	if (r == -EAGAIN) {
