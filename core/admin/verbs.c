@@ -84,6 +84,13 @@ int verb_reload(struct admin *admin, json_t *arguments, const struct admin_calle
 	return 0;
 }
 
+static void judge(void *data, const struct conf *conf, struct report *report)
+{
+	const struct admin *admin = data;
+
+	gateway_check(admin->options.plugins, conf, report);
+}
+
 /* The files as they are now, without putting them in force: every error, not only the first. */
 static int verb_check(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		      json_t **ret, struct error *error)
@@ -91,25 +98,24 @@ static int verb_check(struct admin *admin, json_t *arguments, const struct admin
 	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
 	_cleanup_(cleanup_conf_unref) struct conf *next = NULL;
 	_cleanup_(buffer_fini) struct buffer lines = { 0 };
-	struct error first = { 0 };
+	struct error restart = { 0 };
 	json_t *errors = json_array();
 	char text[1024];
 	int r;
 
-	r = conf_load(admin->options.main_file, &admin->options.overrides, &next, &first, &lines);
+	r = conf_check(admin->options.main_file, &admin->options.overrides, judge, admin, &next,
+		       &lines);
 	for (struct slice rest = buffer_slice(&lines); rest.len;) {
 		struct slice line = slice_cut(rest, '\n', &rest);
 		json_array_append_new(errors, json_stringn(line.ptr, line.len));
 	}
-	if (r < 0 && json_array_size(errors) == 0)
-		json_array_append_new(errors, json_string(error_text(&first, text, sizeof(text))));
-	for (size_t i = 0; r >= 0 && i < next->provider_count; i++) {
-		if (plugin_provider_check(admin->options.plugins, &next->providers[i], &first) < 0)
-			json_array_append_new(errors,
-					      json_string(error_text(&first, text, sizeof(text))));
+	if (r >= 0 && conf_check_reload(now, next, &restart) < 0)
+		json_array_append_new(errors,
+				      json_string(error_text(&restart, text, sizeof(text))));
+	if (r == -ENOMEM) {
+		json_decref(errors);
+		return error_set(error, r, "out of memory");
 	}
-	if (r >= 0 && conf_check_reload(now, next, &first) < 0)
-		json_array_append_new(errors, json_string(error_text(&first, text, sizeof(text))));
 	*ret = json_pack("{s:b, s:o}", "valid", json_array_size(errors) == 0, "errors", errors);
 	return 0;
 }

@@ -58,6 +58,7 @@ struct conf_provider {
 	size_t option_count;
 	const char *digest; /* hex SHA-256 of the canonical object: unchanged objects keep their
 			       instances */
+	bool broken;        /* has errors: only seen by conf_check's judge */
 };
 
 /* Femto-dollars a token; -1: not given (then the price book's). Zero is a price. */
@@ -135,6 +136,8 @@ struct conf {
 	const struct conf_key *keys;
 	size_t provider_count, model_count, route_count, tenant_count, key_count;
 	uint64_t generation; /* set by the loader's caller; 0 before */
+	/* Where they are given, or the main file alone. */
+	struct conf_place prices_place, plugins_place;
 };
 
 /* What the command line overrides; NULL where not given. */
@@ -147,6 +150,17 @@ struct conf_overrides {
  * up to 100. */
 int conf_load(const char *main_file, const struct conf_overrides *overrides, struct conf **ret,
 	      struct error *error, struct buffer *errors);
+
+struct report; /* the errors of one check */
+/* Told of a configuration what conf/ cannot know, by conf_report. The text may have errors: only
+ * the main file's own options and unbroken providers are to be looked at. */
+typedef void (*conf_judge_fn)(void *data, const struct conf *conf, struct report *report);
+void conf_report(struct report *report, const struct error *error);
+/* As conf_load, for every error: those of conf/ and of the judge, as lines in the order of their
+ * places. */
+int conf_check(const char *main_file, const struct conf_overrides *overrides, conf_judge_fn judge,
+	       void *data, struct conf **ret, struct buffer *errors);
+
 struct conf *conf_ref(struct conf *conf);
 struct conf *conf_unref(struct conf *conf);
 

@@ -186,6 +186,8 @@ int snapshot_copy(const struct conf *now, struct snapshot **ret, struct objects 
 	copy_rows(&copy, &options_main, &snapshot->conf);
 	snapshot->conf.main_file = copy_text(&copy, now->main_file);
 	snapshot->conf.objects_folder = copy_text(&copy, now->objects_folder);
+	copy_place(&copy, &snapshot->conf.prices_place);
+	copy_place(&copy, &snapshot->conf.plugins_place);
 	snapshot->folder = copy_text(&copy, snapshot_of(now)->folder);
 	copy_objects(&copy, now, &objects);
 	if (copy.failed)

@@ -37,6 +37,7 @@ static int take(const struct gather *gather, const struct document *document,
 {
 	struct reader reader = { gather->snapshot, document, gather->report };
 	const char *given = object->name;
+	size_t errors = gather->report->count;
 	int r;
 
 	object->place = document_place(document, group);
@@ -52,6 +53,7 @@ static int take(const struct gather *gather, const struct document *document,
 	if (!object->name)
 		return 0;
 	check_owner(gather, object);
+	object->broken = gather->report->count > errors;
 	if (objects_add(gather->objects, object) < 0)
 		return report_no_memory(gather->report);
 	return 0;
@@ -119,8 +121,9 @@ static int take_document(const struct gather *gather, const struct document *doc
 }
 
 /* Broken as a whole, and yet known by its name. */
-static int keep_name(const struct gather *gather, const struct object *object)
+static int keep_name(const struct gather *gather, struct object *object)
 {
+	object->broken = true;
 	return objects_add(gather->objects, object) < 0 ? report_no_memory(gather->report) : 0;
 }
 

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <sys/un.h>
 
 #include "base/zone.h"
 #include "conf/gather.h"
 #include "conf/resolve.h"
+#include "conf/value.h"
 
 enum {
 	MAIN_FILE_BYTES_MAX = 16777216,
@@ -45,12 +47,77 @@ static int override(struct snapshot *snapshot, const struct conf_overrides *over
 	return 0;
 }
 
+static struct conf_place place_of(const struct document *document, const char *path)
+{
+	const config_setting_t *setting = config_lookup(&document->config, path);
+
+	return setting ? document_value_place(document, setting)
+		       : (struct conf_place){ .file = document->file };
+}
+
+struct listener {
+	const char *option, *text;
+	struct conf_place place; /* without a line: a default */
+};
+
+/* Of all listeners, those of the applications (so many) first. */
+static struct listener listener_at(const struct document *document, const struct conf *conf,
+				   size_t i, size_t api)
+{
+	const char *option = i < api ? "api.listen" : "admin.listen";
+	const char **texts = i < api ? conf->api_listen : conf->admin_listen;
+	const config_setting_t *list = config_lookup(&document->config, option), *element;
+	struct listener out = { .option = option, .place.file = document->file };
+
+	i -= i < api ? 0 : api;
+	out.text = texts[i];
+	element = list ? config_setting_get_elem(list, (unsigned int)i) : NULL;
+	if (element)
+		out.place = document_value_place(document, element);
+	return out;
+}
+
+/* Sockets of ours share a port, so the kernel would take both, and each would have some of the
+ * other's connections. */
+static void check_pair(const struct listener *a, const struct listener *b, struct report *report)
+{
+	const struct listener *later = a->place.line > 0 ? a : b, *other = later == a ? b : a;
+	char where[300] = "the default";
+
+	if (!value_listen_overlap(slice_of(a->text), slice_of(b->text)))
+		return;
+	if (other->place.line > 0)
+		snprintf(where, sizeof(where), "at %s:%u:%u", other->place.file, other->place.line,
+			 other->place.column);
+	report_at(report, &later->place,
+		  "%s %s takes the same connections as %s %s, %s; give each a port of its own",
+		  later->option, later->text, other->option, other->text, where);
+}
+
+static void check_listeners(const struct conf *conf, const struct document *document,
+			    struct report *report)
+{
+	size_t api = 0, admin = 0;
+
+	for (; conf->api_listen[api]; api++)
+		;
+	for (; conf->admin_listen[admin]; admin++)
+		;
+	for (size_t i = 1; i < api + admin; i++) {
+		struct listener a = listener_at(document, conf, i, api);
+		for (size_t k = 0; k < i; k++) {
+			struct listener b = listener_at(document, conf, k, api);
+			check_pair(&a, &b, report);
+		}
+	}
+}
+
 /* What no single row can tell. */
-static void check_main(const struct conf *conf, const struct document *document,
-		       struct report *report)
+static void check_main(struct conf *conf, const struct document *document, struct report *report)
 {
 	const config_setting_t *limits = config_lookup(&document->config, "limits");
 	const config_setting_t *zone_setting = config_lookup(&document->config, "zone");
+	struct sockaddr_un socket_address;
 	struct zone *zone = NULL;
 	struct conf_place place;
 
@@ -70,6 +137,16 @@ static void check_main(const struct conf *conf, const struct document *document,
 		    conf->zone);
 	}
 	zone_unref(zone);
+	check_listeners(conf, document, report);
+	if (conf->admin_socket && strlen(conf->admin_socket) >= sizeof(socket_address.sun_path)) {
+		place = place_of(document, "admin.socket");
+		report_at(
+		    report, &place,
+		    "\"socket\": %s is longer than the %zu bytes that a socket's path may have",
+		    conf->admin_socket, sizeof(socket_address.sun_path) - 1);
+	}
+	conf->prices_place = place_of(document, "prices");
+	conf->plugins_place = place_of(document, "plugins.load");
 }
 
 /* The main file's own options and inline objects. */
@@ -94,8 +171,13 @@ static int read_main(const struct gather *gather, const struct conf_overrides *o
 	return gather_inline(gather, &document);
 }
 
+struct judge {
+	conf_judge_fn fn; /* may be NULL */
+	void *data;
+};
+
 static int load(const struct gather *gather, const char *main_file,
-		const struct conf_overrides *overrides)
+		const struct conf_overrides *overrides, const struct judge *judge)
 {
 	struct snapshot *snapshot = gather->snapshot;
 	const char *live;
@@ -114,11 +196,13 @@ static int load(const struct gather *gather, const char *main_file,
 		r = gather_folder(gather, live, CONF_OWNER_LIVE);
 	if (r == 0)
 		r = resolve(snapshot, gather->objects, gather->report);
+	if (r == 0 && judge->fn)
+		judge->fn(judge->data, &snapshot->conf, gather->report);
 	return r;
 }
 
 static int load_snapshot(const char *main_file, const struct conf_overrides *overrides,
-			 struct conf **ret, struct report *report)
+			 const struct judge *judge, struct conf **ret, struct report *report)
 {
 	_cleanup_(cleanup_snapshot_unref) struct snapshot *snapshot = snapshot_new();
 	_cleanup_(objects_fini) struct objects objects = { 0 };
@@ -126,7 +210,7 @@ static int load_snapshot(const char *main_file, const struct conf_overrides *ove
 
 	if (!snapshot)
 		return report_no_memory(report);
-	load(&gather, main_file, overrides);
+	load(&gather, main_file, overrides, judge);
 	if (report->code < 0)
 		return report->code;
 	*ret = &steal(snapshot)->conf;
@@ -135,12 +219,37 @@ static int load_snapshot(const char *main_file, const struct conf_overrides *ove
 
 /* Trees and texts of a large configuration are many times the snapshot's size, in small pieces
  * between its own: without the trim they would stay with the process. */
+static int load_reported(const char *main_file, const struct conf_overrides *overrides,
+			 const struct judge *judge, struct conf **ret, struct error *error,
+			 struct buffer *errors)
+{
+	struct report report = { .first = error, .all = errors != NULL };
+	int r = load_snapshot(main_file, overrides, judge, ret, &report);
+
+	if (errors)
+		report_write(&report, errors);
+	report_fini(&report);
+	malloc_trim(0);
+	return r;
+}
+
 int conf_load(const char *main_file, const struct conf_overrides *overrides, struct conf **ret,
 	      struct error *error, struct buffer *errors)
 {
-	struct report report = { .first = error, .lines = errors };
-	int r = load_snapshot(main_file, overrides, ret, &report);
+	struct judge judge = { 0 };
 
-	malloc_trim(0);
-	return r;
+	return load_reported(main_file, overrides, &judge, ret, error, errors);
+}
+
+int conf_check(const char *main_file, const struct conf_overrides *overrides, conf_judge_fn fn,
+	       void *data, struct conf **ret, struct buffer *errors)
+{
+	struct judge judge = { fn, data };
+
+	return load_reported(main_file, overrides, &judge, ret, NULL, errors);
+}
+
+void conf_report(struct report *report, const struct error *error)
+{
+	report_error(report, -EINVAL, error);
 }

@@ -10,6 +10,7 @@ struct object {
 	enum conf_owner owner; /* by the place it was found */
 	const char *name;
 	struct conf_place place;
+	bool broken; /* something is wrong in it */
 	union {
 		struct conf_provider provider;
 		struct conf_model model;

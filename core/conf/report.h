@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The errors of one run, in the order they are found: the first as a value, all of them as lines.
- */
+/* The errors of one run, in the order of their places: file, line, column. What is found first is
+ * no order that a reader knows. */
 #pragma once
 
 #include "conf/conf.h"
@@ -9,13 +9,20 @@ enum {
 	REPORT_MAX = 100,
 };
 
+struct report_item;
+
 struct report {
-	struct error *first;  /* may be NULL */
-	struct buffer *lines; /* may be NULL */
-	size_t count;
-	int code; /* of the first; 0 while there is none */
+	struct error *first; /* may be NULL: the error that stands first */
+	bool all;            /* the others are wanted too: report_write */
+	size_t count;        /* past REPORT_MAX they are counted, and not kept */
+	int code;            /* of the one that stands first; 0 while there is none */
+	struct report_item *items;
+	struct error least; /* a copy of *first */
 };
 
+void report_fini(struct report *report);
+/* Appends a line for each error. */
+void report_write(struct report *report, struct buffer *out);
 /* Notes one error and returns -EINVAL. */
 int report_at(struct report *report, const struct conf_place *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -119,6 +119,7 @@ static int resolve_provider(struct snapshot *snapshot, struct object *object, st
 
 	provider->name = object->name;
 	provider->place = object->place;
+	provider->broken = object->broken;
 	if (!provider->price_provider)
 		provider->price_provider = provider->plugin;
 	check_provider(object, report);

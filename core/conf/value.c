@@ -131,9 +131,45 @@ const char *value_check_listen(struct slice text)
 	if (!is_authority(text, true))
 		return "must be HOST:PORT or [IPV6]:PORT";
 	host = slice_cut(text, ':', &port);
-	if (text.ptr[0] == '[' || is_address(AF_INET, host) || slice_eq_str(host, "localhost"))
+	if (text.ptr[0] == '[' || is_address(AF_INET, host))
 		return NULL;
+	if (slice_eq_str(host, "localhost"))
+		return "must begin with an address: for localhost write 127.0.0.1 or [::1]";
 	return "must begin with an address of this machine, as in 127.0.0.1 or 0.0.0.0";
+}
+
+struct listen_address {
+	int family;
+	uint64_t port;
+	unsigned char bytes[sizeof(struct in6_addr)];
+};
+
+static struct listen_address listen_address(struct slice text)
+{
+	struct listen_address out = { .family = AF_INET };
+	struct slice port, host = slice_cut(text, ':', &port);
+	char copy[INET6_ADDRSTRLEN];
+
+	if (text.ptr[0] == '[') {
+		out.family = AF_INET6;
+		host = slice_cut(slice_skip(text, 1), ']', &port);
+		port = slice_skip(port, 1);
+	}
+	if (!slice_copy(host, copy, sizeof(copy)) || inet_pton(out.family, copy, out.bytes) != 1 ||
+	    slice_to_u64(port, &out.port) < 0)
+		out.port = 0;
+	return out;
+}
+
+bool value_listen_overlap(struct slice first, struct slice second)
+{
+	static const unsigned char any[sizeof(struct in6_addr)];
+	struct listen_address a = listen_address(first), b = listen_address(second);
+
+	if (a.family != b.family || a.port != b.port || a.port == 0)
+		return false;
+	return memcmp(a.bytes, b.bytes, sizeof(any)) == 0 ||
+	       memcmp(a.bytes, any, sizeof(any)) == 0 || memcmp(b.bytes, any, sizeof(any)) == 0;
 }
 
 const char *value_parse_money(struct slice text, int64_t *ret_femto)

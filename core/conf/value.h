@@ -16,6 +16,9 @@ const char *value_check_name(struct slice text);
 const char *value_check_feature(struct slice text);
 const char *value_check_url(struct slice text);
 const char *value_check_listen(struct slice text);
+/* Whether two checked listeners would take each other's connections: the same port of one address,
+ * or of an address and the wildcard of its family. Port 0 never does. */
+bool value_listen_overlap(struct slice first, struct slice second);
 /* Dollars for a million tokens as decimal text into femto-dollars a token, exactly (one is a
  * thousand million of the other): "0.15" is 150000000. */
 const char *value_parse_money(struct slice text, int64_t *ret_femto);

@@ -2,9 +2,11 @@
 /* What needs no running appliance: --check and --inspect. */
 #include "daemon/daemon.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "gateway/gateway.h"
 #include "plugin/plugin.h"
 
 CLEANUP_DEFINE(struct conf, conf_unref);
@@ -18,35 +20,52 @@ static int say(const struct error *error, int r)
 	return r;
 }
 
+/* Of the plugins to load all that are refused, each by itself. */
+static void say_refused(const struct conf *conf, const struct error *whole, struct report *report)
+{
+	const struct conf_place *at = &conf->plugins_place;
+	struct error error = { 0 }, cause;
+	bool said = false;
+
+	for (size_t i = 0; conf->plugin_load[i]; i++) {
+		_cleanup_(cleanup_plugin_set_free) struct plugin_set *set = NULL;
+		const char *stem[] = { conf->plugin_load[i], NULL };
+		if (plugin_set_load(conf->plugin_folder, stem, true, &set, &cause) >= 0)
+			continue;
+		error_set_at(&error, -EINVAL, at->file, at->line, at->column, "%s", cause.message);
+		conf_report(report, &error);
+		said = true;
+	}
+	if (!said) /* they do not go together */
+		error_set_at(&error, -EINVAL, at->file, at->line, at->column, "%s", whole->message);
+	if (!said)
+		conf_report(report, &error);
+}
+
+static void judge(void *data, const struct conf *conf, struct report *report)
+{
+	_cleanup_(cleanup_plugin_set_free) struct plugin_set *plugins = NULL;
+	struct error error = { 0 };
+
+	if (plugin_set_load(conf->plugin_folder, conf->plugin_load, true, &plugins, &error) < 0)
+		say_refused(conf, &error, report);
+	gateway_check(plugins, conf, report);
+}
+
 int daemon_check(const struct daemon_options *options)
 {
 	_cleanup_(cleanup_conf_unref) struct conf *conf = NULL;
-	_cleanup_(cleanup_plugin_set_free) struct plugin_set *plugins = NULL;
 	_cleanup_(buffer_fini) struct buffer errors = { 0 };
-	struct error error = { 0 };
-	int r;
+	int r = conf_check(options->config, &options->overrides, judge, NULL, &conf, &errors);
 
-	r = conf_load(options->config, &options->overrides, &conf, &error, &errors);
 	if (r < 0) {
-		if (errors.len)
-			fwrite(errors.data, 1, errors.len, stderr);
-		else
-			say(&error, r);
+		fwrite(errors.data, 1, errors.len, stderr);
 		return r;
 	}
-	r = plugin_set_load(conf->plugin_folder, conf->plugin_load, true, &plugins, &error);
-	if (r < 0)
-		return say(&error, r);
-	for (size_t i = 0; i < conf->provider_count; i++) {
-		int checked = plugin_provider_check(plugins, &conf->providers[i], &error);
-		if (checked < 0)
-			r = say(&error, checked);
-	}
-	if (r >= 0)
-		printf("%s: valid: %zu providers, %zu models, %zu routes, %zu tenants, %zu keys\n",
-		       options->config, conf->provider_count, conf->model_count, conf->route_count,
-		       conf->tenant_count, conf->key_count);
-	return r;
+	printf("%s: valid: %zu providers, %zu models, %zu routes, %zu tenants, %zu keys\n",
+	       options->config, conf->provider_count, conf->model_count, conf->route_count,
+	       conf->tenant_count, conf->key_count);
+	return 0;
 }
 
 int daemon_inspect(const char *path)

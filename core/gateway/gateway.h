@@ -18,6 +18,7 @@ struct gateway;
 
 enum {
 	GATEWAY_HISTOGRAM_BUCKETS = 128, /* bucket i holds durations up to gateway_bucket_us(i) */
+	GATEWAY_STATE_SIZE = LEDGER_REASON_SIZE + 16,
 };
 
 /* Sums over all loops since start; a consistent moment per field only. */
@@ -64,6 +65,10 @@ struct gateway *gateway_free(struct gateway *gateway);
 /* Makes a snapshot of `conf` (takes a reference) and publishes it to all loops: all of it or, with
  * an error, none. Providers whose object did not change keep their instance. [admin thread] */
 int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *error);
+/* Reports all for which gateway_publish would refuse `conf`, for conf_check; providers are made and
+ * destroyed again. `plugins` NULL: of providers only the addresses are looked at. [any] */
+void gateway_check(const struct plugin_set *plugins, const struct conf *conf,
+		   struct report *report);
 /* The configuration in force, as a new reference. [any] */
 struct conf *gateway_conf(struct gateway *gateway);
 

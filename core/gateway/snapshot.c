@@ -16,6 +16,8 @@ static void provider_free(struct gateway_provider *provider)
 	free(provider);
 }
 CLEANUP_DEFINE(struct gateway_provider, provider_free);
+CLEANUP_DEFINE(struct upstream_origin, upstream_origin_unref);
+CLEANUP_DEFINE(struct plugin_provider, plugin_provider_unref);
 
 static void provider_destroy(struct registry_object *object)
 {
@@ -36,6 +38,7 @@ static int origin_new(const struct conf_provider *conf, struct upstream_origin *
 		.connect_ms = conf->connect_ms,
 		.connections_max = conf->connections_max,
 	};
+	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin = NULL;
 	struct error cause = { 0 };
 	int r;
 
@@ -43,11 +46,14 @@ static int origin_new(const struct conf_provider *conf, struct upstream_origin *
 		options.lane = UPSTREAM_LANE_PLAIN;
 	else if (strcmp(conf->lane, "curl") == 0)
 		options.lane = UPSTREAM_LANE_CURL;
-	r = upstream_origin_new(&options, ret, &cause);
+	r = upstream_origin_new(&options, &origin, &cause);
+	if (r >= 0)
+		r = upstream_origin_check_reach(origin, &cause);
 	if (r < 0)
 		return error_set_at(error, r, conf->place.file, conf->place.line,
 				    conf->place.column, "provider %s: %s", conf->name,
 				    cause.message);
+	*ret = steal(origin);
 	return 0;
 }
 
@@ -80,6 +86,40 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 		return error_set(error, -ENOMEM, "out of memory");
 	*ret = steal(provider);
 	return 0;
+}
+
+static int provider_check(const struct plugin_set *plugins, const struct conf_provider *conf,
+			  struct error *error)
+{
+	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin = NULL;
+	_cleanup_(cleanup_plugin_provider_unref) struct plugin_provider *plugin = NULL;
+	struct tide_call_services services;
+	int r = conf->base_url ? origin_new(conf, &origin, error) : 0;
+
+	if (r < 0 || !plugins)
+		return r;
+	services_init(&services);
+	return plugin_provider_new(plugins, conf, &services, services_alloc, &plugin, error);
+}
+
+void gateway_check(const struct plugin_set *plugins, const struct conf *conf, struct report *report)
+{
+	struct ledger_book *book = NULL;
+	struct error error = { 0 }, cause = { 0 };
+	char text[sizeof(cause.file) + sizeof(cause.message) + 32];
+
+	if (conf->prices_file && ledger_book_load(conf->prices_file, &book, &cause) < 0) {
+		error_set_at(&error, -EINVAL, conf->prices_place.file, conf->prices_place.line,
+			     conf->prices_place.column, "\"prices\": %s",
+			     error_text(&cause, text, sizeof(text)));
+		conf_report(report, &error);
+	}
+	ledger_book_unref(book);
+	for (size_t i = 0; i < conf->provider_count; i++) {
+		if (!conf->providers[i].broken &&
+		    provider_check(plugins, &conf->providers[i], &error) < 0)
+			conf_report(report, &error);
+	}
 }
 
 /* The instance there is, or a new one. */

@@ -42,6 +42,3 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
 			struct plugin_provider **ret, struct error *error);
 struct plugin_provider *plugin_provider_ref(struct plugin_provider *provider);
 struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider);
-/* Checks options only, without create(): for --check. */
-int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf,
-			  struct error *error);

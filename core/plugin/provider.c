@@ -191,19 +191,3 @@ struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider)
 	instance_free(instance);
 	return NULL;
 }
-
-int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf,
-			  struct error *error)
-{
-	const struct tide_plugin *plugin = find_plugin(set, conf, error);
-	struct plugin_value *values;
-	int r;
-
-	if (!plugin)
-		return -ENOENT;
-	r = plugin_values_read(plugin, conf, &values, error);
-	if (r < 0)
-		return r;
-	plugin_values_free(values, plugin->option_count);
-	return 0;
-}

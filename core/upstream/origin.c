@@ -290,6 +290,30 @@ int upstream_origin_new(const struct upstream_origin_options *options, struct up
 	return 0;
 }
 
+/* "localhost" and all below it are loopback (RFC 6761); a proxy has a host of its own. */
+static bool is_this_machine(const struct upstream_origin *origin)
+{
+	static const char name[] = "localhost";
+	size_t len = strlen(origin->host), end = sizeof(name) - 1;
+
+	return !origin->proxy_port && len >= end &&
+	       strcasecmp(origin->host + len - end, name) == 0 &&
+	       (len == end || origin->host[len - end - 1] == '.');
+}
+
+int upstream_origin_check_reach(const struct upstream_origin *origin, struct error *error)
+{
+	bool private =
+	    origin->literal ? !address_is_public(&origin->address) : is_this_machine(origin);
+
+	if (origin->allow_private || !private)
+		return 0;
+	return error_set(error, -EACCES,
+			 "base_url: %s is no public address; set allow_private = true if it is "
+			 "meant",
+			 origin->host);
+}
+
 struct upstream_origin *upstream_origin_ref(struct upstream_origin *origin)
 {
 	atomic_fetch_add_explicit(&origin->refs, 1, memory_order_relaxed);

@@ -58,6 +58,10 @@ int upstream_origin_new(const struct upstream_origin_options *options, struct up
 struct upstream_origin *upstream_origin_ref(struct upstream_origin *origin);
 struct upstream_origin *upstream_origin_unref(struct upstream_origin *origin);
 
+/* -EACCES where every call is refused for its address: a private one, or this machine's name,
+ * without allow_private. Other names are judged when they are looked up. */
+int upstream_origin_check_reach(const struct upstream_origin *origin, struct error *error);
+
 /* The struct and its arrays are copied; the bytes that its slices point at must live until on_head,
  * on_failure or cancel: a call may be sent again on a fresh connection when a pooled one was closed
  * by the peer before any response byte. What has not been sent when the response begins never is,

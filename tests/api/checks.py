@@ -37,12 +37,12 @@ def where(appliance, text):
     raise AssertionError(f"{text!r} is not in the configuration")
 
 
-def both_refuse(appliance, text, *hints):
-    """Check and start say it, and the check says where."""
+def both_refuse(appliance, text, *hints, below=0):
+    """Check and start say it, and the check says where: so many lines below the one with `text`."""
     code, lines, _ = run(appliance, "--check")
     equal(code, 1, f"status of the check: {lines}")
     equal(len(lines), 1, f"errors: {lines}")
-    equal(place(lines[0])[:2], (str(appliance.config), where(appliance, text)), lines[0])
+    equal(place(lines[0])[:2], (str(appliance.config), where(appliance, text) + below), lines[0])
     code, said, _ = run(appliance, "--foreground")
     equal(code, 1, f"status of the start: {said}")
     for hint in hints:
@@ -85,13 +85,14 @@ def private_address():
     for host in ("127.0.0.1", "localhost", "api.localhost", "10.1.2.3", "[::1]", "169.254.169.254"):
         far = {"name": "far", "plugin": "openai", "base_url": f"http://{host}:1/v1"}
         appliance = unstarted(providers=[far])
-        both_refuse(appliance, "providers =", "allow_private", host.strip("[]"))
+        both_refuse(appliance, '"far"', "allow_private", host.strip("[]"), below=-1)
 
 
 def provider_refuses():
     """What a plugin finds when it is made, not only what its rows say."""
-    appliance = unstarted(providers=[{"name": "far", "plugin": "openai"}])
-    both_refuse(appliance, "providers =", "base_url")
+    far = {"name": "far", "plugin": "openai", "base_url": "https://api.example", "options": {"path": "x"}}
+    appliance = unstarted(providers=[far])
+    both_refuse(appliance, '"far"', "must begin with a /", below=-1)
 
 
 def certificates():
@@ -101,7 +102,7 @@ def certificates():
     far = {"name": "far", "plugin": "openai", "base_url": "https://api.example/v1", "ca_file": str(bad)}
     appliance.providers.append(far)
     appliance.write_config()
-    both_refuse(appliance, "providers =", "ca_file", "PEM")
+    both_refuse(appliance, '"far"', "ca_file", "PEM", below=-1)
 
 
 def all_in_order():

@@ -37,12 +37,10 @@ static void sound(void)
 	struct conf_provider conf = { .name = "x", .plugin = "broken" };
 	struct plugin_set *set = host_load(folder, "broken-sound");
 	struct plugin_provider *provider = host_provider(set, &conf);
-	struct error error;
 	struct tide_call call;
 
 	CHECK_INT(plugin_set_count(set), 1);
 	CHECK(plugin_set_at(set, 0) == provider->plugin);
-	CHECK_INT(plugin_provider_check(set, &conf, &error), 0);
 	/* Operations that its table does not have are NULL. */
 	CHECK(provider->operations->cancel == NULL && provider->operations->resume == NULL);
 	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", "{}");

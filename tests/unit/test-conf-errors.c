@@ -29,6 +29,24 @@ static const struct row {
 	{ "api: { listen = [ ]; };", "1:17: \"listen\" must not be empty\n" },
 	{ "api: { listen = [ \"127.0.0.1:1\", \"x\" ]; };",
 	  "1:34: \"listen\" must be HOST:PORT or [IPV6]:PORT\n" },
+	{ "api: { listen = [ \"localhost:1\" ]; };",
+	  "1:19: \"listen\" must begin with an address: for localhost write 127.0.0.1 or [::1]\n" },
+	{ "api: { listen = [ \"127.0.0.1:1\", \"[::1]:1\" ]; };\n"
+	  "admin: { listen = [ \"127.0.0.1:2\", \"0.0.0.0:1\" ]; };",
+	  "2:36: admin.listen 0.0.0.0:1 takes the same connections as api.listen 127.0.0.1:1, at "
+	  "FILE:1:19; give each a port of its own\n" },
+	{ "api: { listen = [ \"127.0.0.1:8081\" ]; };",
+	  "1:19: api.listen 127.0.0.1:8081 takes the same connections as admin.listen "
+	  "127.0.0.1:8081, the default; give each a port of its own\n" },
+	{ "admin: { listen = [ \"[::1]:1\", \"[::1]:1\" ]; };",
+	  "1:32: admin.listen [::1]:1 takes the same connections as admin.listen [::1]:1, at "
+	  "FILE:1:21; give each a port of its own\n" },
+	{ "admin: { socket = "
+	  "\"/0123456789012345678901234567890123456789012345678901234567890123456789"
+	  "0123456789012345678901234567890123456789\"; };",
+	  "1:19: \"socket\": /012345678901234567890123456789012345678901234567890123456789012345678"
+	  "90123456789012345678901234567890123456789 is longer than the 107 bytes that a socket's "
+	  "path may have\n" },
 	{ "api: { listen = [ 1 ]; };",
 	  "1:19: \"listen\" must be a list of addresses, [ \"127.0.0.1:8080\" ]; this is an "
 	  "integer\n" },
@@ -126,9 +144,9 @@ static const struct row {
 	{ "owners: { key = \"files\"; }; keys = ( { name = \"k\"; tenant = \"t\"; sha256 = \"12\"; "
 	  "feature "
 	  "= \"a b\"; } );",
+	  "1:61: there is no tenant \"t\"\n"
 	  "1:75: \"sha256\" must be 64 hexadecimal digits\n"
-	  "1:91: \"feature\" must be 1 to 64 of A-Z a-z 0-9 . _ -\n"
-	  "1:61: there is no tenant \"t\"\n" },
+	  "1:91: \"feature\" must be 1 to 64 of A-Z a-z 0-9 . _ -\n" },
 	{ "keys = ( { name = \"k\"; tenant = \"t\"; sha256 = "
 	  "\"0000000000000000000000000000000000000000000000000000000000000001\"; } );\n"
 	  "tenants = ( { name = \"t\"; } );",

@@ -7,7 +7,7 @@
 
 static const char every_option[] =
     "api: { listen = [ \"127.0.0.1:1\", \"[::1]:2\" ]; };\n"
-    "admin: { listen = ( \"localhost:3\" ); socket = \"run/sock\"; metrics_open = true; };\n"
+    "admin: { listen = ( \"127.0.0.1:3\" ); socket = \"run/sock\"; metrics_open = true; };\n"
     "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";\n"
     "log = \"debug\"; commit_ms = 7; retain_days = 8;\n"
     "plugins: { folder = \"/plug\"; load = [ ]; };\n"
@@ -37,7 +37,7 @@ static void check_main(const struct conf *conf)
 	CHECK_STR(conf->api_listen[0], "127.0.0.1:1");
 	CHECK_STR(conf->api_listen[1], "[::1]:2");
 	CHECK(!conf->api_listen[2]);
-	CHECK_STR(conf->admin_listen[0], "localhost:3");
+	CHECK_STR(conf->admin_listen[0], "127.0.0.1:3");
 	CHECK(!conf->admin_listen[1]);
 	CHECK_STR(conf->admin_socket, at("run/sock"));
 	CHECK(conf->metrics_open);

@@ -82,15 +82,41 @@ static void test_urls(void)
 
 static void test_listen(void)
 {
-	static const char *const good[] = { "127.0.0.1:8080", "0.0.0.0:0",   "[::]:1",
-					    "[::1]:8080",     "localhost:1", NULL };
+	static const char *const good[] = { "127.0.0.1:8080", "0.0.0.0:0", "[::]:1", "[::1]:8080",
+					    NULL };
 	static const char *const bad[] = {
 		"",        "8080",   ":8080", "127.0.0.1",      "127.0.0.1:", "127.0.0.1:65536",
-		"1.2.3:1", "::1:80", "[::1]", "example.com:80", "a b:1",      NULL
+		"1.2.3:1", "::1:80", "[::1]", "example.com:80", "a b:1",      "localhost:1",
+		NULL
 	};
 
 	check_all(value_check_listen, good, true);
 	check_all(value_check_listen, bad, false);
+}
+
+static void test_listen_overlap(void)
+{
+	static const struct {
+		const char *a, *b;
+		bool overlap;
+	} pairs[] = {
+		{ "127.0.0.1:80", "127.0.0.1:80", true },
+		{ "127.0.0.1:80", "127.0.0.1:81", false },
+		{ "127.0.0.1:80", "127.0.0.2:80", false },
+		{ "127.0.0.1:80", "0.0.0.0:80", true },
+		{ "127.0.0.1:80", "127.0.0.1:080", true },
+		{ "0.0.0.0:0", "0.0.0.0:0", false },
+		{ "[::1]:80", "[0::1]:80", true },
+		{ "[::]:80", "[::1]:80", true },
+		{ "[::]:80", "0.0.0.0:80", false },
+		{ "[::1]:80", "[::2]:80", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		struct slice a = slice_of(pairs[i].a), b = slice_of(pairs[i].b);
+		CHECK_INT(value_listen_overlap(a, b), pairs[i].overlap);
+		CHECK_INT(value_listen_overlap(b, a), pairs[i].overlap);
+	}
 }
 
 static void test_names(void)
@@ -121,6 +147,7 @@ int main(void)
 	test_run("money", test_money);
 	test_run("urls", test_urls);
 	test_run("listen", test_listen);
+	test_run("listen_overlap", test_listen_overlap);
 	test_run("names", test_names);
 	return 0;
 }

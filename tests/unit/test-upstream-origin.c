@@ -212,6 +212,40 @@ static void pools(void)
 	upstream_origin_unref(first);
 }
 
+static void reach(void)
+{
+	static const struct {
+		const char *url, *proxy;
+		bool allow_private;
+		int code;
+	} cases[] = {
+		{ "https://api.example/v1", NULL, false, 0 },
+		{ "http://127.0.0.1:1", NULL, false, -EACCES },
+		{ "http://127.0.0.1:1", NULL, true, 0 },
+		{ "http://[::1]", NULL, false, -EACCES },
+		{ "http://10.0.0.1", "http://127.0.0.1:3128", false, -EACCES },
+		{ "http://localhost:1", NULL, false, -EACCES },
+		{ "http://LOCALHOST", NULL, true, 0 },
+		{ "http://a.localhost", NULL, false, -EACCES },
+		{ "http://notlocalhost", NULL, false, 0 },
+		{ "http://localhost", "http://192.0.2.1:3128", false, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct upstream_origin_options options = { .base_url = cases[i].url,
+							   .proxy = cases[i].proxy,
+							   .allow_private =
+							       cases[i].allow_private };
+		struct upstream_origin *origin;
+		struct error error = { 0 };
+
+		CHECK_INT(upstream_origin_new(&options, &origin, &error), 0);
+		CHECK_INT(upstream_origin_check_reach(origin, &error), cases[i].code);
+		CHECK(cases[i].code == 0 || strstr(error.message, "allow_private"));
+		upstream_origin_unref(origin);
+	}
+}
+
 int main(void)
 {
 	unsetenv("https_proxy");
@@ -226,5 +260,6 @@ int main(void)
 	test_run("lanes", lanes);
 	test_run("proxies", proxies);
 	test_run("pools", pools);
+	test_run("reach", reach);
 	return 0;
 }
