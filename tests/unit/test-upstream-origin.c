@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base URLs: what they become, and what is refused when the configuration is read. */
+#include <errno.h>
+
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/file.h"
