@@ -5,6 +5,7 @@
 #include "gateway/exchange.h"
 
 #include "base/cleanup.h"
+#include "gateway/unfit.h"
 
 enum {
 	RELAY_KEEP_BYTES = 65536, /* before first content; more is committed as it is */
@@ -47,8 +48,8 @@ bool relay_status_switches(int status)
 	case 408:
 	case 429:
 		return true;
-	default: /* nobody follows a redirect */
-		return status >= 500 || (status >= 300 && status < 400);
+	default:
+		return status >= 500;
 	}
 }
 
@@ -104,26 +105,43 @@ static void keep_head(struct exchange *exchange, int status, const struct http_h
 	exchange->kept_header_count = count;
 }
 
-static void note_head(struct tide_call *call, int status, const struct upstream_header *headers,
-		      size_t count)
+static void note_head(struct tide_call *call, const struct upstream_header *headers, size_t count,
+		      struct unfit_facts *facts)
 {
-	bool events = false;
-
 	call->answering = true;
-	call->attempt->status = (uint16_t)status;
+	call->attempt->status = (uint16_t)facts->status;
 	for (size_t i = 0; i < count; i++) {
 		if (slice_case_eq(headers[i].name, SLICE("content-type"))) {
 			struct slice type = { headers[i].value.ptr, strlen("text/event-stream") };
-			events = headers[i].value.len >= type.len &&
-				 slice_case_eq(type, SLICE("text/event-stream"));
+			facts->type = headers[i].value;
+			facts->events = headers[i].value.len >= type.len &&
+					slice_case_eq(type, SLICE("text/event-stream"));
 		}
+		if (slice_case_eq(headers[i].name, SLICE("content-encoding")))
+			facts->coding = headers[i].value;
 		if (slice_case_eq(headers[i].name, SLICE("x-request-id")) ||
 		    slice_case_eq(headers[i].name, SLICE("request-id")))
 			slice_copy(headers[i].value, call->attempt->provider_request_id,
 				   sizeof(call->attempt->provider_request_id));
 	}
-	if (events != call->watch.stream)
-		wire_watch_init(&call->watch, call->exchange->dialect, events);
+	if (facts->events != call->watch.stream)
+		wire_watch_init(&call->watch, call->exchange->dialect, facts->events);
+}
+
+/* What was answered counts as nothing: it is neither relayed nor billed. */
+static void fail_unfit(struct tide_call *call, const struct unfit_facts *facts,
+		       const struct wire_error *error)
+{
+	struct exchange *exchange = call->exchange;
+	struct slice type = { facts->type.ptr, facts->type.len < 80 ? facts->type.len : 80 };
+	struct slice why =
+	    arena_printf(http_exchange_arena(exchange->http), "%s; %s, type \"%.*s\"",
+			 error->message, http_status_text(facts->status), SLICE_ARGS(type));
+
+	trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "no answer",
+		    why.ptr ? why.ptr : error->message);
+	call->answering = false;
+	attempt_switch(call, error);
 }
 
 void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
@@ -131,9 +149,16 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 {
 	struct exchange *exchange = call->exchange;
 	struct http_header out[RELAY_HEADERS_MAX];
+	struct unfit_facts facts = { .status = status, .length = length };
+	const struct wire_error *unfit;
 	size_t n = 0;
 
-	note_head(call, status, headers, count);
+	note_head(call, headers, count, &facts);
+	unfit = unfit_head(&facts);
+	if (unfit) {
+		fail_unfit(call, &facts, unfit);
+		return;
+	}
 	if (relay_status_switches(status) && attempt_may_switch(exchange)) {
 		static const struct wire_error error = { 502, "upstream_error", NULL,
 							 "The upstream answered with an error." };
@@ -148,7 +173,8 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 	}
 	own_headers(exchange, status, out, &n);
 	exchange->strip_usage = exchange->strip_usage && call->watch.stream;
-	if (call->watch.stream && status < 400 && attempt_may_switch(exchange))
+	/* A document of unknown length may turn out to be empty. */
+	if (status < 400 && (call->watch.stream ? attempt_may_switch(exchange) : length < 0))
 		keep_head(exchange, status, out, n);
 	else
 		/* A stream may have to end in an event more than was promised. */
@@ -260,6 +286,8 @@ bool relay_data(struct tide_call *call, struct slice data)
 	bool had_content = call->watch.content, had_terminal = call->watch.terminal;
 	uint64_t bytes_before = call->watch.content_bytes;
 
+	if (exchange->holding && !call->watch.stream)
+		release_kept(exchange);
 	wire_watch_feed(&call->watch, data);
 	if (switch_on_event(call))
 		return true;
@@ -310,6 +338,13 @@ void relay_end(struct tide_call *call)
 	};
 
 	attempt_over(call);
+	if (call->exchange->holding && !call->watch.stream) {
+		trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
+			    "no answer", unfit_empty.message);
+		call->answering = false;
+		relay_broken(call, &unfit_empty);
+		return;
+	}
 	if (!call->answering || (call->watch.stream && !call->watch.terminal))
 		relay_broken(call, call->answering ? &cut : &silent);
 	else

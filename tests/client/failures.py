@@ -8,7 +8,14 @@ import time
 from costs import expect_cost
 from tap import equal
 from wire import Connection, Truncated, chat_text
-from world import CHAT_PRICE, FALLS, MESSAGES_FALLS, MESSAGES_PRICE
+from world import (
+    CHAT_PRICE,
+    FALLS,
+    MESSAGES_FALLS,
+    MESSAGES_PRICE,
+    NO_ANSWERS,
+    ODD_ANSWERS,
+)
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 NO_FALL = ("fall-400", "fall-422")
@@ -145,6 +152,39 @@ class Checks:
         equal((answer.status, answer.source), (502, "gateway"), "status and source")
         equal(set(answer.json()), {"error"}, "shape")
 
+    def no_answer(self, model, stream, target=CHAT):
+        """What no model answers is a failure of the provider, not an answer, and costs nothing."""
+        answer = self.ask(model, stream, target)
+        equal((answer.status, answer.source), (502, "gateway"), "status and source")
+        document = answer.json()
+        equal(document.get("type"), "error" if target == MESSAGES else None, "shape")
+        assert "upstream" in document["error"]["message"], document
+        if target == CHAT:
+            assert document["error"]["code"].startswith("upstream_"), document
+        row = self.gate.wait_request(answer.id)
+        equal((row["status"], row["outcome"], row["cost_nano"]), (502, "error", 0), "row")
+        (attempt,) = self.gate.attempts_of(answer.id)
+        equal((attempt["outcome"], attempt["usage_source"]), ("error", "none"), "attempt")
+
+    def odd_answer(self, model):
+        """A head that says little or unusual things is no reason to lose an answer or its usage."""
+        answer = self.ask(model, False)
+        equal(answer.status, 200, "status")
+        content = answer.json()["choices"][0]["message"]["content"]
+        equal(content, f"fail {model} w1 w2 w3 w4", "content")
+        expect_cost(
+            self.gate.wait_request(answer.id), self.upstream.requests()[-1]["usage"], CHAT_PRICE
+        )
+
+    def asks_for_identity(self):
+        """Whatever the client accepts, no coding is asked for that would hide the usage."""
+        self.upstream.reset()
+        body = {"model": "text", "messages": [{"role": "user", "content": "plain"}]}
+        with Connection(self.gate.api_port) as connection:
+            connection.ask(self.key, body, [("accept-encoding", "gzip, br")])
+        (seen,) = self.upstream.requests()
+        equal(seen["fields"]["accept-encoding"], ["identity"], "accept-encoding")
+
     def first_content_limit(self, stream):
         start = time.monotonic()
         answer = self.ask("hasty-silent", stream)
@@ -227,6 +267,35 @@ def register(suite, gate, upstream):
         suite.check(f"failures/{route}-stays", checks.stays, route, int(route.rpartition("-")[2]))
     for route in AFTER_CONTENT:
         suite.check(f"failures/{route}-stays", checks.no_second_model_after_content, route)
+    for what in NO_ANSWERS:
+        for stream in (False, True):
+            end = "-streamed" if stream else ""
+            # A stream that ends before its first event has begun all the same.
+            begun = stream and what in ("empty-chunked", "empty-close")
+            suite.check(
+                f"failures/odd-{what}{end}",
+                *(
+                    (checks.cut_before_content, f"odd-{what}", CHAT)
+                    if begun
+                    else (checks.no_answer, f"odd-{what}", stream)
+                ),
+            )
+            wanted = (0,) if what == "101" else (int(what) if what.isdecimal() else 200,)
+            suite.check(
+                f"failures/fall-odd-{what}{end}",
+                checks.falls,
+                f"fall-odd-{what}",
+                CHAT,
+                stream,
+                wanted,
+            )
+    for what in ("204", "page", "empty-chunked"):
+        suite.check(
+            f"failures/messages-odd-{what}", checks.no_answer, f"a-odd-{what}", False, MESSAGES
+        )
+    for what in ODD_ANSWERS:
+        suite.check(f"failures/odd-{what}", checks.odd_answer, f"odd-{what}")
+    suite.check("failures/asks-for-identity", checks.asks_for_identity)
     suite.check("failures/all-targets-fail", checks.all_fail)
     suite.check("failures/refused-connection", checks.one_failure, "gone")
     suite.check("failures/reset-connection", checks.one_failure, "reset")

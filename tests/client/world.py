@@ -16,6 +16,29 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from tidegate import Tidegate, can_mount, free_port, noon_zone, price, provider, simulator  # noqa: E402
 
 STATUSES = (400, 401, 403, 404, 422, 429, 500, 503, 529)
+# What no model answers, and heads that are unusual but well.
+NO_ANSWERS = (
+    "101",
+    "202",
+    "204",
+    "206",
+    "301",
+    "304",
+    "307",
+    "page",
+    "empty-length",
+    "empty-chunked",
+    "empty-close",
+    "gzip",
+    "type-image-png",
+)
+ODD_ANSWERS = (
+    "identity",
+    "untyped",
+    "type-text-plain",
+    "type-application-problem+json",
+    "type-application-octet-stream",
+)
 CHAT_MODELS = [
     "text",
     "tools",
@@ -44,6 +67,7 @@ CHAT_MODELS = [
     "text.words-2000.between-10",
     "text.first-20000",
     *(f"status-{status}" for status in STATUSES),
+    *(f"odd-{what}" for what in (*NO_ANSWERS, *ODD_ANSWERS)),
 ]
 MESSAGES_MODELS = [
     "text",
@@ -58,6 +82,9 @@ MESSAGES_MODELS = [
     "error-first",
     "error-role",
     "error-mid",
+    "odd-204",
+    "odd-page",
+    "odd-empty-chunked",
     "text.words-30.between-5",
     "text.words-2000.between-10",
     *(f"status-{status}" for status in STATUSES),
@@ -139,6 +166,7 @@ def routes():
     made += [
         {"name": route, "targets": [first, "a-text"]} for route, first in MESSAGES_FALLS.items()
     ]
+    made += [{"name": f"fall-odd-{w}", "targets": [f"odd-{w}", "text"]} for w in NO_ANSWERS]
     return made + [{"name": "fall-never", "targets": ["status-500", "gone", "status-503"]}]
 
 

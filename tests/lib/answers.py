@@ -32,6 +32,7 @@ piece).
   error-role        200, a lifecycle event without content, then an error event
   error-mid         200, content, then an error event
   status-N          the error status N in the provider's shape; 429, 529: `retry-after: 7`
+  odd-WHAT          what no model answers, or what one does answer in an unusual head: see odd()
 
 A last message whose text is a JSON object with one member `answers` scripts the answer itself, so
 that models can bear their real names. `answers` maps the model that was asked for, or "*", to
@@ -44,6 +45,7 @@ pieces of content (and of tool arguments) the whole answer has, though a client 
 """
 
 import dataclasses
+import gzip
 import hashlib
 import json
 
@@ -72,7 +74,7 @@ class Plan:
     headers: tuple = ()
     pieces: list = dataclasses.field(default_factory=list)
     stream: bool = False
-    framing: str = "length"  # length, chunked, close
+    framing: str = "length"  # length, chunked, close, none
     unit: int = 0  # cut into chunks of this many bytes; 0: one chunk a piece
     byte_writes: bool = False
     first_s: float = 0.0
@@ -180,7 +182,37 @@ def plan(dialect, body):
         made.headers, made.pieces = (("content-type", "application/json"),), [maker.document()]
     made.first_s = what.options.get("first", 1000 if what.scenario == "slow" else 0) / 1000
     made.between_s = what.options.get("between", 0) / 1000
+    if what.scenario.startswith("odd-"):
+        return odd(made, what.scenario.removeprefix("odd-"))
     return bend(made, maker)
+
+
+def odd(made, what):
+    """An answer with the head or the framing that `what` names."""
+    page = b"<!doctype html><title>Welcome</title>"
+    if what.isdecimal():
+        more = (("location", "/elsewhere"),) if what.startswith("3") else ()
+        made.status, made.headers, made.pieces = int(what), made.headers + more, []
+        made.framing = "none" if what in ("101", "204", "304") else "length"
+    elif what == "page":
+        made.headers, made.pieces = (("content-type", "text/html; charset=utf-8"),), [page]
+        made.framing = "length"
+    elif what.startswith("empty-"):
+        made.pieces, made.framing = [], what.removeprefix("empty-")
+        made.ending = "close" if made.framing == "close" else "keep"
+    elif what == "gzip":
+        made.headers += (("content-encoding", "gzip"),)
+        made.pieces = [gzip.compress(b"".join(made.pieces))]
+    elif what == "identity":
+        made.headers += (("Content-Encoding", "identity"),)
+    elif what == "untyped":
+        made.headers = ()
+    elif what.startswith("type-"):
+        kind = what.removeprefix("type-").replace("-", "/", 1)
+        made.headers = (("Content-Type", kind),)
+    else:
+        raise ValueError(f"no scenario odd-{what}")
+    return made
 
 
 def error_plan(maker, status):

@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
             lines.append(f"content-length: {sum(map(len, made.pieces)) + (100 if short else 0)}")
         elif made.framing == "chunked":
             lines.append("transfer-encoding: chunked")
-        else:
+        elif made.framing == "close":
             lines.append("connection: close")
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 

@@ -68,7 +68,7 @@ struct tide_call_services {
 	 * when it could not be started: the plugin then returns that from start(). */
 	int (*send)(struct tide_call *call, const struct tide_http_request *request);
 	/* Starts an answer in the call's dialect; once. Status 200 to 599; content_type is copied,
-	 * {NULL, 0} for none. */
+	 * {NULL, 0} for none. What no model answers (204, a redirect, a page) fails the attempt. */
 	void (*respond)(struct tide_call *call, uint32_t status, struct tide_slice content_type,
 			const struct tide_header *headers, uint64_t header_count);
 	/* Bytes of the answer, copied or sent before it returns. 0: stop producing until resume();
