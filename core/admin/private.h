@@ -24,7 +24,7 @@ struct admin_moment {
 	struct gateway_counters counters;
 	uint64_t latency_p50_us, latency_p99_us, ttft_p50_us, ttft_p99_us;
 	bool ready;
-	char state[160];
+	char state[GATEWAY_STATE_SIZE];
 	struct conf *conf;
 };
 

@@ -235,9 +235,28 @@ static void drain(struct daemon *daemon)
 	conf_unref(conf);
 }
 
-/* Nothing was served yet where the start failed, so nothing is waited for. */
-static void stop(struct daemon *daemon, bool serves)
+/* Says what is left to the next start; -EIO then, so that who stopped us knows. */
+static int stop_ledger(struct daemon *daemon)
 {
+	uint64_t left = daemon->ledger ? ledger_stop(daemon->ledger) : 0;
+	struct ledger_state state;
+
+	if (left == 0)
+		return 0;
+	ledger_state_read(daemon->ledger, &state);
+	log_error("stopped with %llu requests that are not in the ledger (%s); they stay in "
+		  "%s/inflight and are written at the next start: keep that file",
+		  (unsigned long long)left,
+		  state.degraded ? state.degraded_reason : "they had not ended",
+		  daemon->conf->state);
+	return -EIO;
+}
+
+/* Nothing was served yet where the start failed, so nothing is waited for. */
+static int stop(struct daemon *daemon, bool serves)
+{
+	int r;
+
 	if (daemon->gateway && serves)
 		drain(daemon);
 	else if (daemon->gateway)
@@ -249,12 +268,14 @@ static void stop(struct daemon *daemon, bool serves)
 	admin_free(daemon->admin);
 	gateway_free(daemon->gateway);
 	keys_console_free(daemon->console);
+	r = stop_ledger(daemon);
 	ledger_free(daemon->ledger);
 	plugin_set_free(daemon->plugins);
 	zone_unref(daemon->zone);
 	if (daemon->lock_fd >= 0)
 		close(daemon->lock_fd);
 	conf_unref(daemon->conf);
+	return r;
 }
 
 static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
@@ -276,7 +297,7 @@ int daemon_run(const struct daemon_options *options)
 	struct daemon daemon = { .options = options, .lock_fd = -1 };
 	struct error error = { 0 };
 	sigset_t signals;
-	int r;
+	int r, left;
 
 	prepare_process(options);
 	sigemptyset(&signals);
@@ -290,8 +311,8 @@ int daemon_run(const struct daemon_options *options)
 		say(&error, r);
 	else
 		wait_for_signals(&daemon, &signals);
-	stop(&daemon, r >= 0);
-	if (r >= 0)
+	left = stop(&daemon, r >= 0);
+	if (r >= 0 && left >= 0)
 		log_info("stopped");
-	return r;
+	return r < 0 ? r : left;
 }

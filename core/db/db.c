@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "base/cleanup.h"
+#include "db/intact.h"
 
 enum {
 	BUSY_TIMEOUT_MS = 2000,
@@ -19,7 +20,9 @@ enum {
 
 struct db {
 	sqlite3 *handle;
-	bool moved; /* the last db_begin found the file gone from its place */
+	char *path; /* NULL when read-only: then nothing is watched */
+	struct intact intact;
+	enum intact_verdict verdict; /* of the last db_begin */
 };
 
 CLEANUP_DEFINE(struct db, db_close);
@@ -142,6 +145,26 @@ static int set_up(struct db *db, bool read_only)
 		       "PRAGMA journal_size_limit=16777216; PRAGMA trusted_schema=0");
 }
 
+static int watch(struct db *db, const char *path, struct error *error)
+{
+	int r;
+
+	db->path = strdup(path);
+	if (!db->path)
+		return error_set(error, -ENOMEM, "out of memory");
+	r = intact_init(&db->intact, db->handle, path);
+	return r < 0 ? error_set_at(error, r, path, 0, 0, "cannot open: %s", strerror(-r)) : 0;
+}
+
+/* What to do is said where the file itself is at fault. */
+static int cannot_open(const struct db *db, int code, const char *path, struct error *error)
+{
+	return error_set_at(error, code, path, 0, 0, "cannot open: %s%s", db_message(db),
+			    code == -EUCLEAN ? "; put a sound copy in its place, or move it and "
+					       "the -wal and -shm beside it away to begin anew"
+					     : "");
+}
+
 int db_open(const char *path, bool read_only, const struct db_migration *migrations, size_t count,
 	    struct db **ret, struct error *error)
 {
@@ -156,31 +179,45 @@ int db_open(const char *path, bool read_only, const struct db_migration *migrati
 	pthread_once(&once, configure_once);
 	r = code_to_errno(NULL, sqlite3_open_v2(path, &db->handle, flags, NULL));
 	if (r < 0)
-		return error_set_at(error, r, path, 0, 0, "cannot open: %s", db_message(db));
+		return cannot_open(db, r, path, error);
 	sqlite3_extended_result_codes(db->handle, 1);
 	r = set_up(db, read_only);
 	if (r < 0)
-		return error_set_at(error, r, path, 0, 0, "cannot open: %s", db_message(db));
+		return cannot_open(db, r, path, error);
 	r = migrate(db, path, read_only, migrations, count, error);
+	if (r == 0 && !read_only)
+		r = watch(db, path, error);
 	if (r < 0)
 		return r;
 	*ret = steal(db);
 	return 0;
 }
 
+/* Pages of the old file must not be mixed into what lies there now. */
 struct db *db_close(struct db *db)
 {
 	if (!db)
 		return NULL;
+	if (db_overwritten(db))
+		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close_v2(db->handle);
+	free(db->path);
 	free(db);
 	return NULL;
 }
 
+bool db_overwritten(struct db *db)
+{
+	return db->path && intact_check(&db->intact, db->handle, db->path) == INTACT_OVERWRITTEN;
+}
+
 const char *db_message(const struct db *db)
 {
-	if (db->moved)
+	if (db->verdict == INTACT_MOVED)
 		return "its file was moved or deleted: put it back, or restart to begin a new one";
+	if (db->verdict == INTACT_OVERWRITTEN)
+		return "its file was overwritten by another program: put back what was there, or "
+		       "restart to begin a new one";
 	return db->handle ? sqlite3_errmsg(db->handle) : "out of memory";
 }
 
@@ -276,25 +313,19 @@ int64_t db_changes(const struct db *db)
 	return sqlite3_changes(db->handle);
 }
 
-/* SQLite would go on writing to a file that nobody will ever open again. */
-static bool file_moved(struct db *db)
-{
-	int moved = 0;
-
-	return sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) ==
-		   SQLITE_OK &&
-	       moved;
-}
-
 int db_begin(struct db *db)
 {
-	db->moved = file_moved(db);
-	return db->moved ? -ESTALE : execute(db, "BEGIN IMMEDIATE");
+	db->verdict = db->path ? intact_check(&db->intact, db->handle, db->path) : INTACT;
+	return db->verdict != INTACT ? -ESTALE : execute(db, "BEGIN IMMEDIATE");
 }
 
 int db_commit(struct db *db)
 {
-	return execute(db, "COMMIT");
+	int r = execute(db, "COMMIT");
+
+	if (db->path)
+		intact_commit(&db->intact, db->handle, db->path);
+	return r;
 }
 
 /* SQLite has already rolled back by itself after some errors; then there is nothing to do. */

@@ -23,6 +23,9 @@ int db_open(const char *path, bool read_only, const struct db_migration *migrati
 	    struct db **ret, struct error *error);
 struct db *db_close(struct db *db);
 const char *db_message(const struct db *db);
+/* Whether something that is not SQLite wrote the file under us; it is closed without a further
+ * write then. */
+bool db_overwritten(struct db *db);
 
 int db_prepare(struct db *db, const char *sql, struct db_statement **ret);
 struct db_statement *db_statement_free(struct db_statement *statement);
@@ -38,6 +41,6 @@ int64_t db_column_i64(struct db_statement *statement, int column); /* from 0 */
 struct slice db_column_text(struct db_statement *statement, int column); /* until the next step */
 int64_t db_changes(const struct db *db);
 
-int db_begin(struct db *db); /* -ESTALE when the file is no longer where it was opened */
+int db_begin(struct db *db); /* -ESTALE when the file was moved away or overwritten */
 int db_commit(struct db *db);
 void db_rollback(struct db *db);

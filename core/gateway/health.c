@@ -9,7 +9,7 @@ bool health_reply(struct gateway *gateway, struct http_exchange *http, enum endp
 {
 	const struct http_header type = { SLICE("content-type"),
 					  SLICE("text/plain; charset=utf-8") };
-	char reason[160], body[192];
+	char reason[GATEWAY_STATE_SIZE], body[GATEWAY_STATE_SIZE + 1];
 	bool ready;
 
 	if (endpoint == ENDPOINT_HEALTH) {

@@ -3,6 +3,8 @@
 #include "ledger/ledger.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -54,7 +56,12 @@ static int open_inflight(struct ledger *ledger, const struct ledger_options *opt
 {
 	struct inflight_found found;
 	uint32_t entries = options->entries > 0 ? options->entries : ENTRIES_DEFAULT;
-	int r = inflight_open(&ledger->inflight, options->inflight_path, entries, options->loops,
+	int r;
+
+	ledger->inflight_path = strdup(options->inflight_path);
+	if (!ledger->inflight_path)
+		return error_set(error, -ENOMEM, "out of memory");
+	r = inflight_open(&ledger->inflight, options->inflight_path, entries, options->loops,
 			      &found, error);
 
 	if (r < 0)
@@ -99,6 +106,8 @@ static void prepare_writer(struct ledger *ledger, const struct ledger_options *o
 {
 	ledger->writer.inflight = &ledger->inflight;
 	ledger->writer.rows = ledger->rows;
+	ledger->writer.rows_path = ledger->rows_path;
+	ledger->writer.inflight_path = ledger->inflight_path;
 	ledger->writer.log = &ledger->log;
 	ledger->writer.totals = &ledger->totals;
 	ledger->writer.commit_ms = options->commit_ms > 0 ? options->commit_ms : COMMIT_MS_DEFAULT;
@@ -138,19 +147,54 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 	return 0;
 }
 
+uint64_t ledger_stop(struct ledger *ledger)
+{
+	uint64_t left;
+	int64_t reserved_nano;
+
+	writer_stop(&ledger->writer);
+	inflight_count(&ledger->inflight, &left, &reserved_nano);
+	return left;
+}
+
+/* The log beside a file belongs to it, and would be mixed into any other that lies there. */
+static void put_aside(const struct ledger *ledger)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	unsigned long long now = clock_real_ns();
+	char from[PATH_MAX], to[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		snprintf(from, sizeof(from), "%s%s", ledger->rows_path, suffixes[i]);
+		snprintf(to, sizeof(to), "%s.overwritten-%llu%s", ledger->rows_path, now,
+			 suffixes[i]);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			log_error("%s cannot be moved aside: %s", from, strerror(errno));
+	}
+	log_warning("%s was overwritten by another program; it is kept, with its -wal, as "
+		    "%s.overwritten-%llu, and the next start begins a new one",
+		    ledger->rows_path, ledger->rows_path, now);
+}
+
 struct ledger *ledger_free(struct ledger *ledger)
 {
+	bool overwritten;
+
 	if (!ledger)
 		return NULL;
 	writer_stop(&ledger->writer);
 	writer_fini(&ledger->writer);
 	db_close(ledger->reader);
+	overwritten = ledger->rows && rows_overwritten(ledger->rows);
 	rows_close(ledger->rows);
+	if (overwritten)
+		put_aside(ledger);
 	request_log_close(&ledger->log);
 	totals_fini(&ledger->totals);
 	inflight_close(&ledger->inflight);
 	pthread_mutex_destroy(&ledger->reader_lock);
 	free(ledger->rows_path);
+	free(ledger->inflight_path);
 	free(ledger);
 	return NULL;
 }

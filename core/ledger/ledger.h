@@ -127,7 +127,10 @@ struct ledger;
 
 /* Opens, replays what a crash left, restores totals, starts the writer thread (named "writer"). */
 int ledger_new(const struct ledger_options *options, struct ledger **ret, struct error *error);
-/* Commits everything closed and stops. Entries still open are left for replay. */
+/* Commits everything closed, if it can, and ends the writer: how many requests are left in the
+ * in-flight file for the next start. Nothing may be opened or closed afterwards. */
+uint64_t ledger_stop(struct ledger *ledger);
+/* Stops too. A database that was overwritten by another program is put aside. */
 struct ledger *ledger_free(struct ledger *ledger);
 
 struct ledger_names {
@@ -193,13 +196,17 @@ struct ledger_total ledger_totals_sum(struct ledger *ledger, enum ledger_period 
 const char *ledger_group_name(enum ledger_group group); /* "tenant" … */
 int ledger_group_parse(struct slice name, enum ledger_group *ret);
 
+enum {
+	LEDGER_REASON_SIZE = 512,
+};
+
 struct ledger_state {
 	uint64_t inflight;     /* entries open or closed but not committed */
 	int64_t reserved_nano; /* of open ones */
 	uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown;
 	uint64_t totals_generation; /* changes when totals did */
 	bool degraded;              /* the last commit failed; rows wait in the in-flight file */
-	char degraded_reason[128];
+	char degraded_reason[LEDGER_REASON_SIZE]; /* names the file */
 };
 void ledger_state_read(struct ledger *ledger, struct ledger_state *ret);
 

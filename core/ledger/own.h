@@ -14,7 +14,7 @@ struct ledger {
 	struct rows *rows;      /* [writer] once it runs */
 	struct request_log log; /* [writer] once it runs */
 	struct writer writer;
-	char *rows_path;
+	char *rows_path, *inflight_path;
 	pthread_mutex_t reader_lock;
 	struct db *reader; /* opened by the first reading; under reader_lock */
 };

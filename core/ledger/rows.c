@@ -119,6 +119,11 @@ const char *rows_message(const struct rows *rows)
 	return db_message(rows->db);
 }
 
+bool rows_overwritten(struct rows *rows)
+{
+	return db_overwritten(rows->db);
+}
+
 uint64_t rows_unknown_prices(const struct rows *rows)
 {
 	return rows->unknown_prices;

@@ -18,6 +18,7 @@ struct rows;
 int rows_open(const char *path, struct totals *totals, struct rows **ret, struct error *error);
 struct rows *rows_close(struct rows *rows);
 const char *rows_message(const struct rows *rows);
+bool rows_overwritten(struct rows *rows); /* as db_overwritten() */
 /* The newest request's id, 0 when there is none; fills the totals from the rollups. */
 int rows_restore(struct rows *rows, uint64_t *ret_newest_id);
 /* All entries (ascending ids, ROWS_BATCH_MAX at most) in one transaction, then the totals; a log

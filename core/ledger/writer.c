@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
 	RETRY_MS_MAX = 5000,
@@ -125,11 +126,41 @@ static void release(struct writer *writer)
 		buffer_fini(&writer->lines);
 }
 
-static void set_degraded(struct writer *writer, const char *what, const char *why)
+/* What a person can do; nothing where the reason says it. */
+static const char *advice(int code)
+{
+	switch (code) {
+	case -ESTALE:
+		return "";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "; make room on its disk";
+	case -EROFS:
+	case -EACCES:
+	case -EPERM:
+		return "; make it writable again";
+	case -EBUSY:
+		return "; end the program that keeps it locked";
+	case -EUCLEAN:
+		return "; stop the appliance and put a sound copy in its place";
+	default:
+		return "; look after its disk";
+	}
+}
+
+/* The turns are said here, as nobody above sees each of them. */
+static void set_degraded(struct writer *writer, const char *file, const char *what, const char *why,
+			 int code)
 {
 	pthread_mutex_lock(&writer->lock);
-	snprintf(writer->degraded_reason, sizeof(writer->degraded_reason), "%s: %s", what, why);
+	snprintf(writer->degraded_reason, sizeof(writer->degraded_reason), "%s: %s: %s", file, what,
+		 why);
 	pthread_mutex_unlock(&writer->lock);
+	if (writer->failures == 0)
+		log_error("degraded: %s: %s: %s%s; requests are served, and their rows wait in %s "
+			  "(it has room for %u) until they can be written",
+			  file, what, why, advice(code), writer->inflight_path,
+			  writer->inflight->entries);
 	atomic_fetch_add_explicit(&writer->commit_failures, 1, memory_order_relaxed);
 	atomic_store_explicit(&writer->degraded, true, memory_order_release);
 	writer->failures++;
@@ -139,6 +170,8 @@ static void set_healthy(struct writer *writer)
 {
 	if (writer->failures == 0)
 		return;
+	log_info("no longer degraded: rows are written to %s again, those that waited too",
+		 writer->rows_path);
 	writer->failures = 0;
 	pthread_mutex_lock(&writer->lock);
 	writer->degraded_reason[0] = '\0';
@@ -158,14 +191,16 @@ int writer_work(struct writer *writer)
 	if (!writer->committed) {
 		r = commit(writer);
 		if (r < 0) {
-			set_degraded(writer, "cannot commit rows", rows_message(writer->rows));
+			set_degraded(writer, writer->rows_path, "cannot commit rows",
+				     rows_message(writer->rows), r);
 			return r;
 		}
 	}
 	r = request_log_append(writer->log, buffer_slice(&writer->lines),
 			       (int64_t)(clock_real_ns() / NS_PER_S));
 	if (r < 0) {
-		set_degraded(writer, "cannot write the request log", strerror(-r));
+		set_degraded(writer, writer->log->path, "cannot write the request log",
+			     strerror(-r), r);
 		return r;
 	}
 	set_healthy(writer);

@@ -15,6 +15,7 @@ struct writer {
 	struct rows *rows;
 	struct request_log *log;
 	struct totals *totals;
+	const char *rows_path, *inflight_path; /* for people */
 	uint32_t commit_ms;
 
 	/* [writer] the batch: collected, committed, logged, freed */
@@ -32,8 +33,8 @@ struct writer {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	bool stop, woken;          /* under lock */
-	char degraded_reason[128]; /* under lock */
+	bool stop, woken;                         /* under lock */
+	char degraded_reason[LEDGER_REASON_SIZE]; /* under lock */
 	bool running;
 	pthread_t thread;
 };
