@@ -11,6 +11,7 @@
 
 enum {
 	INDEX_BYTES = 32768,
+	AT_SALT = 32,
 	AT_WRITTEN = 96,
 	AT_ATTEMPTED = 128,
 	CHECKPOINT_LOCK = 1,
@@ -37,7 +38,7 @@ static bool read_log(sqlite3_file *file, struct intact_log *ret)
 	if (file->pMethods->xShmMap(file, 0, INDEX_BYTES, 0, &map) != SQLITE_OK || !map)
 		return false;
 	index = (const char *)map;
-	memcpy(ret->header, index, sizeof(ret->header));
+	memcpy(&ret->salt, index + AT_SALT, sizeof(ret->salt));
 	memcpy(&ret->written, index + AT_WRITTEN, sizeof(ret->written));
 	memcpy(&ret->attempted, index + AT_ATTEMPTED, sizeof(ret->attempted));
 	return true;
@@ -45,8 +46,7 @@ static bool read_log(sqlite3_file *file, struct intact_log *ret)
 
 static bool same_log(const struct intact_log *a, const struct intact_log *b)
 {
-	return memcmp(a->header, b->header, sizeof(a->header)) == 0 && a->written == b->written &&
-	       a->attempted == b->attempted;
+	return a->salt == b->salt && a->written == b->written && a->attempted == b->attempted;
 }
 
 static uint64_t digest_of(sqlite3_file *file, off_t size)
@@ -121,8 +121,13 @@ int intact_init(struct intact *intact, sqlite3 *handle, const char *path)
 	return 0;
 }
 
+/* The log is read before the file's time: it is what that file belongs to even if another process
+ * checkpoints meanwhile. */
 enum intact_verdict intact_check(struct intact *intact, sqlite3 *handle, const char *path)
 {
+	sqlite3_file *file = file_with_log(handle);
+	struct intact_log log;
+	bool logged = file && read_log(file, &log);
 	struct stat info;
 
 	if (stat(path, &info) < 0)
@@ -130,8 +135,10 @@ enum intact_verdict intact_check(struct intact *intact, sqlite3 *handle, const c
 	if (info.st_dev != intact->device || info.st_ino != intact->inode)
 		return INTACT_MOVED;
 	if (intact->known && info.st_size == intact->size &&
-	    same_time(&info.st_mtim, &intact->modified))
+	    same_time(&info.st_mtim, &intact->modified)) {
+		intact->log = logged ? log : intact->log;
 		return INTACT;
+	}
 	return look_locked(intact, handle, path, true) ? INTACT : INTACT_OVERWRITTEN;
 }
 
@@ -142,9 +149,8 @@ void intact_commit(struct intact *intact, sqlite3 *handle, const char *path)
 
 	if (!intact->known || !file || !read_log(file, &log))
 		return;
-	if (log.written != intact->log.written || log.attempted != intact->log.attempted ||
-	    log.written != log.attempted)
+	/* Frames that were attempted and not written: a checkpoint of ours that failed, and wrote
+	 * who knows what. */
+	if (!same_log(&log, &intact->log) || log.written != log.attempted)
 		look_locked(intact, handle, path, false);
-	else
-		intact->log = log;
 }

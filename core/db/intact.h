@@ -9,9 +9,9 @@
 
 #include <sqlite3.h>
 
-/* The write-ahead log as all processes see it: another with every commit and checkpoint. */
+/* How far the write-ahead log was copied into the file, as all processes see it. */
 struct intact_log {
-	uint8_t header[48];
+	uint64_t salt;               /* another each time the log begins anew */
 	uint32_t written, attempted; /* frames that are in the file, and that may be */
 };
 

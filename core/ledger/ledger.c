@@ -62,7 +62,7 @@ static int open_inflight(struct ledger *ledger, const struct ledger_options *opt
 	if (!ledger->inflight_path)
 		return error_set(error, -ENOMEM, "out of memory");
 	r = inflight_open(&ledger->inflight, options->inflight_path, entries, options->loops,
-			      &found, error);
+			  &found, error);
 
 	if (r < 0)
 		return r;
