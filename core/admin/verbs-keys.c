@@ -6,9 +6,14 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 CLEANUP_DEFINE(struct conf, conf_unref);
+
+enum {
+	KEY_FILE_BYTES_MAX = 1048576,
+};
 
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		   json_t **ret, struct error *error)
@@ -30,13 +35,32 @@ int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_ca
 	return 0;
 }
 
-static bool has_control(const char *text)
+/* Here, where what is wrong is an argument, and not a file that the caller never wrote. */
+static int check_arguments(const char *name, const char *tenant, const char *feature,
+			   struct error *error)
 {
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return true;
+	const struct {
+		const char *word, *complaint;
+	} rows[] = {
+		{ "name", conf_check_name(CONF_KEY, slice_of(name)) },
+		{ "tenant", conf_check_name(CONF_TENANT, slice_of(tenant)) },
+		{ "feature", feature ? conf_check_feature(slice_of(feature)) : NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].complaint)
+			return error_set(error, -EINVAL, "\"%s\" %s", rows[i].word,
+					 rows[i].complaint);
 	}
-	return false;
+	return 0;
+}
+
+/* The configuration's own trouble, as a price book that is gone: the caller's words were right. */
+static int publish(struct admin *admin, struct conf *next, struct error *error)
+{
+	int r = admin_publish(admin, next, error);
+
+	return r < 0 && r != -ENOMEM ? -EIO : r;
 }
 
 static int write_key(struct admin *admin, struct conf *now, const char *name, struct slice text,
@@ -50,7 +74,7 @@ static int write_key(struct admin *admin, struct conf *now, const char *name, st
 	r = conf_live_write(now, CONF_KEY, slice_of(name), text, &next, error);
 	if (r < 0)
 		return r;
-	r = admin_publish(admin, next, error);
+	r = publish(admin, next, error);
 	if (r < 0)
 		conf_live_remove(next, CONF_KEY, slice_of(name), &back, &ignored);
 	return r;
@@ -71,10 +95,10 @@ int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_
 		r = argument_text(arguments, "tenant", true, &tenant, error);
 	if (r >= 0)
 		r = argument_text(arguments, "feature", false, &feature, error);
+	if (r >= 0)
+		r = check_arguments(name, tenant, feature, error);
 	if (r < 0)
 		return r;
-	if (has_control(name) || has_control(tenant) || (feature && has_control(feature)))
-		return error_set(error, -EINVAL, "names must not hold control characters");
 	if (conf_find_key(now, slice_of(name)))
 		return error_set(
 		    error, -EEXIST,
@@ -100,21 +124,55 @@ int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_
 	return r;
 }
 
+/* What does not come into force must not be on disk either: a key that still works would be gone
+ * after a restart. */
+static void restore_key(const struct conf *without, const char *name, struct slice text,
+			struct error *error)
+{
+	_cleanup_(cleanup_conf_unref) struct conf *back = NULL;
+	struct error cause = { 0 }, why = *error;
+
+	if (conf_live_write(without, CONF_KEY, slice_of(name), text, &back, &cause) < 0)
+		error_set(
+		    error, 0,
+		    "%s; and the key's file could not be written back (%s): the key works until "
+		    "the next start",
+		    why.message, cause.message);
+}
+
+static int remove_key(struct admin *admin, const struct conf *now, const struct conf_key *key,
+		      struct error *error)
+{
+	_cleanup_(cleanup_conf_unref) struct conf *next = NULL;
+	_cleanup_(buffer_fini) struct buffer text = { 0 };
+	int r;
+
+	/* Without the file it is revoked all the same: nothing is to be restored. */
+	if (now->owners[CONF_KEY] == CONF_OWNER_LIVE)
+		file_read(key->place.file, KEY_FILE_BYTES_MAX, &text, NULL);
+	r = conf_live_remove(now, CONF_KEY, slice_of(key->name), &next, error);
+	if (r < 0)
+		return r;
+	r = publish(admin, next, error);
+	if (r < 0 && text.len > 0)
+		restore_key(next, key->name, buffer_slice(&text), error);
+	return r;
+}
+
 int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		     json_t **ret, struct error *error)
 {
 	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
-	_cleanup_(cleanup_conf_unref) struct conf *next = NULL;
+	const struct conf_key *key;
 	const char *name;
 	int r = argument_text(arguments, "name", true, &name, error);
 
 	if (r < 0)
 		return r;
-	if (!conf_find_key(now, slice_of(name)))
+	key = conf_find_key(now, slice_of(name));
+	if (!key)
 		return error_set(error, -ENOENT, "there is no key named \"%s\"", name);
-	r = conf_live_remove(now, CONF_KEY, slice_of(name), &next, error);
-	if (r >= 0)
-		r = admin_publish(admin, next, error);
+	r = remove_key(admin, now, key, error);
 	if (r >= 0)
 		*ret = json_pack("{s:s, s:b}", "name", name, "revoked", 1);
 	return r;

@@ -36,7 +36,7 @@ static int take(const struct gather *gather, const struct document *document,
 		const config_setting_t *group, struct object *object)
 {
 	struct reader reader = { gather->snapshot, document, gather->report };
-	const char *given = object->name;
+	const char *given = object->name, *complaint;
 	size_t errors = gather->report->count;
 	int r;
 
@@ -52,6 +52,9 @@ static int take(const struct gather *gather, const struct document *document,
 	}
 	if (!object->name)
 		return 0;
+	complaint = conf_check_name(object->kind, slice_of(object->name));
+	if (complaint)
+		report_at(gather->report, &object->place, "the name %s", complaint);
 	check_owner(gather, object);
 	object->broken = gather->report->count > errors;
 	if (objects_add(gather->objects, object) < 0)
@@ -204,7 +207,7 @@ static int take_entry(const struct gather *gather, const char *folder, const cha
 		bad_file_name(gather, &place, stem);
 		return 0;
 	}
-	complaint = value_check_name(buffer_slice(&name));
+	complaint = conf_check_name(object->kind, buffer_slice(&name));
 	if (complaint) {
 		report_at(gather->report, &place, "the name %s", complaint);
 		return 0;

@@ -128,7 +128,7 @@ int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice na
 	_cleanup_(objects_fini) struct objects objects = { 0 };
 	struct report report = { .first = error };
 	struct gather gather = { .objects = &objects, .report = &report };
-	const char *complaint = value_check_name(name), *path, *copy;
+	const char *complaint = conf_check_name(kind, name), *path, *copy;
 	int r;
 
 	r = check_owned_live(now, kind, name, error);

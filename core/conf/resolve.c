@@ -66,10 +66,6 @@ static void check_provider(const struct object *object, struct report *report)
 	bool https = provider->base_url && strncmp(provider->base_url, "https:", 6) == 0;
 	bool plain = provider->lane && strcmp(provider->lane, "plain") == 0;
 
-	if (strchr(object->name, '/'))
-		report_at(report, &object->place,
-			  "a provider's name must not contain \"/\": it would make "
-			  "PROVIDER/UPSTREAM_MODEL ambiguous");
 	if (!provider->cert_file != !provider->key_file)
 		report_at(report, &object->place,
 			  "cert_file and key_file are given together or not at all");

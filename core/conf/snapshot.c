@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "conf/value.h"
+
 struct secret {
 	struct secret *next;
 	size_t size;
@@ -170,6 +172,23 @@ int conf_kind_parse(struct slice name, enum conf_kind *ret)
 		}
 	}
 	return -EINVAL;
+}
+
+const char *conf_check_name(enum conf_kind kind, struct slice name)
+{
+	const char *complaint = value_check_name(name);
+
+	if (complaint || kind == CONF_MODEL || kind == CONF_ROUTE ||
+	    !memchr(name.ptr, '/', name.len))
+		return complaint;
+	return kind == CONF_PROVIDER
+		   ? "must not contain \"/\": it would make PROVIDER/UPSTREAM_MODEL ambiguous"
+		   : "must not contain \"/\"";
+}
+
+const char *conf_check_feature(struct slice feature)
+{
+	return value_check_feature(feature);
 }
 
 const char *conf_owner_name(enum conf_owner owner)

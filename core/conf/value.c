@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
+#include "base/utf8.h"
+
 enum {
 	FRACTION_DIGITS = 9,
 	PORT_MAX = 65535,
@@ -32,12 +34,28 @@ const char *value_check_text(struct slice text)
 	return NULL;
 }
 
+/* Controls, line breaks, and the marks that turn the direction of text (UAX #9): with them a name
+ * reads as another, or as nothing. */
+static bool is_unseen(uint32_t point)
+{
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x061c ||
+	       (point >= 0x200e && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2066 && point <= 0x2069);
+}
+
 const char *value_check_name(struct slice text)
 {
 	if (text.len == 0 || text.len > VALUE_NAME_MAX)
 		return "must have 1 to 128 bytes";
-	if (has_control(text))
-		return "must not contain control characters";
+	for (size_t i = 0, len; i < text.len; i += len) {
+		uint32_t point;
+		len = utf8_decode(text.ptr + i, text.len - i, &point);
+		if (len == 0)
+			return "must be UTF-8";
+		if (is_unseen(point))
+			return "must not contain control characters, or ones that turn the "
+			       "direction of text";
+	}
 	if (text.ptr[0] == ' ' || text.ptr[text.len - 1] == ' ')
 		return "must not begin or end with a blank";
 	return NULL;

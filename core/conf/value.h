@@ -12,7 +12,7 @@ enum {
 };
 
 const char *value_check_text(struct slice text);
-const char *value_check_name(struct slice text);
+const char *value_check_name(struct slice text); /* of any kind; see conf_check_name */
 const char *value_check_feature(struct slice text);
 const char *value_check_url(struct slice text);
 const char *value_check_listen(struct slice text);

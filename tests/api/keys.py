@@ -16,8 +16,6 @@ NAMES = [
     "%41",
     "%2F",
     "%%",
-    "a/b",
-    "/",
     "..",
     ".",
     ".hidden",
@@ -118,10 +116,18 @@ class Checks:
             ({"name": "x", "tenant": "acme", "feature": "y" * 65}, "feature"),
             ({"name": "x", "tenant": "acme", "feature": 1}, '"feature"'),
             ({"name": "x", "tenant": "acme", "tennant": "y"}, "tennant"),
+            ({"name": "x", "tenant": "acme", "feature": "bad feat"}, '"feature" must be 1 to 64'),
+            ({"name": "a/b", "tenant": "acme"}, '"name" must not contain "/"'),
+            ({"name": "ü/../x", "tenant": "acme"}, '"name" must not contain "/"'),
+            ({"name": "\u202e", "tenant": "acme"}, "direction"),
+            ({"name": "a\u2066b", "tenant": "acme"}, "direction"),
+            ({"name": "a\x85b", "tenant": "acme"}, "control"),
+            ({"name": "x", "tenant": "a\u200fb"}, '"tenant"'),
             (b"", "missing"),
         ):
             message = self.rest.error("POST", "/api/v1/keys", body)
             assert hint in message, f"{body}: {message!r} does not say {hint!r}"
+            assert str(self.gate.dir) not in message, f"a file is blamed: {message!r}"
         for body in (b"[]", b"null", b'"x"', b"{", b'{"name":"x"', b"\xff\xfe", b'{"name":"\xff"}',
                      b'{"name":"x","name":"y","tenant":"acme"}', b"[" * 60000, b'{"a":' * 10000,
                      b'{"name":"x","tenant":' + b"[" * 2000 + b"]" * 2000 + b"}",
@@ -147,6 +153,28 @@ class Checks:
         equal(self.gate.wait_request(first)["feature"], "from-key", "the key's")
         equal(self.gate.wait_request(second)["feature"], "own", "the request's")
         self.rest.call("DELETE", "/api/v1/keys/featured")
+
+    def revoke_is_whole(self):
+        """A revoke that cannot come into force leaves the key: at work, and on disk."""
+        book = self.gate.dir / "prices-of-keys.json"
+        good = self.gate.config.read_text()
+        self.rest.make_key("whole", feature="f")
+        book.write_bytes(self.gate.prices().read_bytes())
+        self.gate.write_config(good.replace(str(self.gate.prices()), str(book)))
+        self.rest.json("POST", "/api/v1/reload")
+        moved = book.rename(self.gate.dir / "moved.json")
+        message = self.rest.error("DELETE", "/api/v1/keys/whole", None, 500)
+        assert str(book) in message, message
+        message = self.rest.error("POST", "/api/v1/keys", {"name": "other", "tenant": "acme"}, 500)
+        assert str(book) in message and "other" not in self.rest.key_names(), message
+        equal(chat(self.gate, "whole").status, 200, "the key after the failed revoke")
+        moved.rename(book)
+        self.gate.restart()
+        equal(chat(self.gate, "whole").status, 200, "the key after a restart")
+        self.rest.call("DELETE", "/api/v1/keys/whole")
+        equal(chat(self.gate, "whole").status, 401, "the key after the revoke")
+        self.gate.write_config(good)
+        self.rest.json("POST", "/api/v1/reload")
 
     def only_hash_is_kept(self):
         text = self.rest.make_key("hashed")
@@ -177,6 +205,6 @@ def register(suite, gate, contract):
     for name in NAMES:
         suite.check("keys/name-" + urllib.parse.quote(name, safe=""), checks.odd_name, name)
     for check in (checks.names_outlive_restart, checks.decoded_once, checks.bad_path, checks.bad_bodies,
-                  checks.refusals_name_things, checks.feature_of_key, checks.only_hash_is_kept):  # fmt: skip
+                  checks.refusals_name_things, checks.feature_of_key, checks.revoke_is_whole, checks.only_hash_is_kept):  # fmt: skip
         suite.check("keys/" + check.__name__.replace("_", "-"), check)
     suite.check("keys/owned-by-files", owned_by_files, contract)

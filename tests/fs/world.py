@@ -11,12 +11,12 @@ import urllib.parse
 
 from tidegate import Tidegate, noon_zone, price, program, provider, simulator
 
-TENANTS = ("acme", "two words", "50% off", "naïve/…")
+TENANTS = ("acme", "two words", "50% off", "naïve:…")
 KEYS = (
     {"name": "app", "tenant": "acme"},
     {"name": "words key", "tenant": "two words"},
     {"name": "percent%41", "tenant": "50% off", "feature": "default-feature"},
-    {"name": "ünï", "tenant": "naïve/…"},
+    {"name": "ünï", "tenant": "naïve:…"},
 )
 FEATURES = (None, "chat", "a.b_c-9", "FEATURE")
 ODD_MODEL = "alpha/text ödd%20/name"  # a client may send any: it is shown encoded

@@ -88,8 +88,12 @@ static const struct row {
 	{ "providers = ( { name = \" a\"; plugin = \"x\"; } );",
 	  "1:24: \"name\" must not begin or end with a blank\n" },
 	{ "providers = ( { name = \"a/b\"; plugin = \"x\"; } );",
-	  "1:15: a provider's name must not contain \"/\": it would make PROVIDER/UPSTREAM_MODEL "
+	  "1:15: the name must not contain \"/\": it would make PROVIDER/UPSTREAM_MODEL "
 	  "ambiguous\n" },
+	{ "tenants = ( { name = \"a/b\"; } );", "1:13: the name must not contain \"/\"\n" },
+	{ "tenants = ( { name = \"a\u202eb\"; } );",
+	  "1:22: \"name\" must not contain control characters, or ones that turn the direction of "
+	  "text\n" },
 	{ "providers = ( { name = \"a\"; plugin = \"x\"; secret = \"sk-live-123\"; } );",
 	  "1:52: a secret must not stand in the configuration; write it to a file of mode 0600 and "
 	  "name that, secret = \"file:PATH\", or use \"credential:NAME\"\n" },

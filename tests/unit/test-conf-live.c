@@ -82,19 +82,19 @@ static void test_write(void)
 
 	put_start();
 	now = load_good();
-	CHECK_INT(write_text(now, CONF_KEY, "a/b",
+	CHECK_INT(write_text(now, CONF_KEY, "a;b",
 			     "key: { tenant = \"t\"; sha256 = \"" SHA(01) "\"; };\n", &next,
 			     &error),
 		  0);
 	CHECK_INT(now->key_count, 0);
 	now = conf_unref(now);
 	CHECK_INT(next->key_count, 1);
-	CHECK_STR(next->keys[0].name, "a/b");
-	CHECK_STR(next->keys[0].place.file, at("state/conf/key/a%2Fb.conf"));
+	CHECK_STR(next->keys[0].name, "a;b");
+	CHECK_STR(next->keys[0].place.file, at("state/conf/key/a%3Bb.conf"));
 	loaded = load_good();
 	check_same(next, loaded);
 	now = steal(next);
-	CHECK_INT(write_text(now, CONF_KEY, "a/b",
+	CHECK_INT(write_text(now, CONF_KEY, "a;b",
 			     "key: { tenant = \"t\"; sha256 = \"" SHA(02) "\"; disabled = true; };",
 			     &next, &error),
 		  0);
@@ -167,7 +167,7 @@ static void test_refusals(void)
 		 "owners.tenant = \"live\"",
 		 at("conf.d"));
 	refuse(now, CONF_TENANT, "u", "tenant: { };", -EROFS, message);
-	memset(longest, '/', sizeof(longest) - 1);
+	memset(longest, ';', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	refuse(now, CONF_KEY, longest, "key: { };", -EINVAL, "the name is too long for a file");
 	for (int i = 0; i <= 1048576; i++)

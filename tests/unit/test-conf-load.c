@@ -20,7 +20,7 @@ static const char every_option[] =
     "  secret = \"file:secrets/p\"; lane = \"curl\"; allow_private = true; http2 = true;\n"
     "  price_provider = \"azure\"; ca_file = \"ca\"; cert_file = \"cert\"; key_file = \"key\";\n"
     "  proxy = \"http://proxy:3128\"; connect_ms = 23; first_content_ms = 24; between_ms = 25;\n"
-    "  total_ms = 26; connections_max = 27;\n"
+    "  answer_ms = 2727; total_ms = 26; connections_max = 27;\n"
     "  options: { text = \"x\" \"y\"; hex = 0x10; big = -5000000000L; half = 0.50; on = TRUE; };\n"
     "} );\n"
     "models = ( { name = \"m\"; provider = \"p\"; upstream_model = \"u\"; max_output_tokens = 28;\n"
@@ -111,6 +111,7 @@ static void check_provider(const struct conf_provider *provider)
 	CHECK_STR(provider->proxy, "http://proxy:3128");
 	CHECK_INT(provider->connect_ms, 23);
 	CHECK_INT(provider->first_content_ms, 24);
+	CHECK_INT(provider->answer_ms, 2727);
 	CHECK_INT(provider->between_ms, 25);
 	CHECK_INT(provider->total_ms, 26);
 	CHECK_INT(provider->connections_max, 27);
@@ -283,7 +284,7 @@ static void test_object_folders(void)
 	clear();
 	put("main.conf", "tenants = ( { name = \"b\"; } );");
 	put("conf.d/tenant/c.conf", "# c\ntenant: { description = \"C\"; };");
-	put("conf.d/tenant/a%2Fb%20%C3%A4.conf", "tenant = { name = \"a/b \xc3\xa4\"; }");
+	put("conf.d/tenant/a%3Bb%20%C3%A4.conf", "tenant = { name = \"a;b \xc3\xa4\"; }");
 	put("conf.d/tenant/%2Ehidden.conf", "tenant: { };");
 	put("conf.d/.git/config", "");
 	put("state/conf/key/k.conf",
@@ -298,7 +299,7 @@ static void test_object_folders(void)
 	conf = load_good();
 	CHECK_INT(conf->tenant_count, 4);
 	CHECK_STR(conf->tenants[0].name, ".hidden");
-	CHECK_STR(conf->tenants[1].name, "a/b \xc3\xa4");
+	CHECK_STR(conf->tenants[1].name, "a;b \xc3\xa4");
 	CHECK_STR(conf->tenants[2].name, "b");
 	CHECK_STR(conf->tenants[3].description, "C");
 	CHECK_STR(conf->tenants[3].place.file, at("conf.d/tenant/c.conf"));
