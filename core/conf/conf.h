@@ -52,7 +52,7 @@ struct conf_provider {
 	const char *price_provider; /* id in the price book; default: the plugin's name */
 	const char *ca_file, *cert_file, *key_file, *proxy;
 	bool allow_private, http2;
-	uint32_t connect_ms, first_content_ms, between_ms, total_ms;
+	uint32_t connect_ms, first_content_ms, answer_ms, between_ms, total_ms;
 	uint32_t connections_max;
 	const struct conf_plugin_option *options;
 	size_t option_count;
@@ -173,12 +173,6 @@ const struct conf_key *conf_find_key(const struct conf *conf, struct slice name)
 /* Fields marked R that differ, as an error naming the first; 0 when `next` may follow `now` without
  * a restart. */
 int conf_check_reload(const struct conf *now, const struct conf *next, struct error *error);
-
-/* What is wrong with the name of such an object, or with a feature, as the end of a sentence: "must
- * not contain …"; NULL if nothing is. Only names that clients ask for, those of models and routes,
- * may hold a slash, for the names that vendors give do. */
-const char *conf_check_name(enum conf_kind kind, struct slice name);
-const char *conf_check_feature(struct slice feature);
 
 const char *conf_kind_name(enum conf_kind kind); /* "provider" … */
 int conf_kind_parse(struct slice name, enum conf_kind *ret);

@@ -189,9 +189,11 @@ static const struct option provider_rows[] = {
 	{ "connect_ms", OPTION_MS, 0, OBJECT(provider.connect_ms), .min = 1, .max = HOUR_MS,
 	  .fallback = "5000", .doc = "Time to connect, TLS included." },
 	{ "first_content_ms", OPTION_MS, 0, OBJECT(provider.first_content_ms), .min = 1,
-	  .max = DAY_MS, .fallback = "120000",
-	  .doc =
-	      "Time until the first content; of an answer that is not streamed, until it comes." },
+	  .max = DAY_MS, .fallback = "120000", .doc = "Time until the first content of a stream." },
+	{ "answer_ms", OPTION_MS, 0, OBJECT(provider.answer_ms), .min = 1, .max = DAY_MS,
+	  .fallback = "600000",
+	  .doc = "Time until an answer that is not streamed comes; below total_ms, another target "
+		 "may still be asked." },
 	{ "between_ms", OPTION_MS, 0, OBJECT(provider.between_ms), .min = 1, .max = DAY_MS,
 	  .fallback = "60000", .doc = "Time between two pieces of content." },
 	{ "total_ms", OPTION_MS, 0, OBJECT(provider.total_ms), .min = 1, .max = DAY_MS,

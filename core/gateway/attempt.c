@@ -102,9 +102,13 @@ void attempt_resume(struct tide_call *call)
 static uint64_t next_due_ns(const struct exchange *exchange)
 {
 	const struct tide_call *call = &exchange->call;
-	uint64_t due = call->watch.content
-			   ? call->content_ns + call->target->provider->between_ns
-			   : call->begun_ns + call->target->provider->first_content_ns;
+	const struct gateway_provider *provider = call->target->provider;
+	uint64_t due = call->begun_ns + provider->answer_ns;
+
+	if (call->watch.content)
+		due = call->content_ns + provider->between_ns;
+	else if (exchange->request.stream)
+		due = call->begun_ns + provider->first_content_ns;
 
 	/* A reader that stalls is not the upstream's fault; the front door's own write deadline
 	 * watches it. */
@@ -137,9 +141,11 @@ void attempt_deadline(struct loop_timer *timer)
 	else if (exchange->call.watch.content)
 		error.message =
 		    "The upstream was silent for longer than its provider's between_ms.";
-	else
+	else if (exchange->request.stream)
 		error.message =
 		    "The upstream sent no content within its provider's first_content_ms.";
+	else
+		error.message = "The upstream sent no answer within its provider's answer_ms.";
 	trouble_log(exchange->call.target->provider, now, "timed out", error.message);
 	attempt_break(&exchange->call, &error);
 }

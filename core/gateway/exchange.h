@@ -21,7 +21,7 @@ struct gateway_provider {
 	struct slice name;
 	struct plugin_provider *plugin;
 	struct upstream_origin *origin; /* NULL: answers in process */
-	uint64_t first_content_ns, between_ns, total_ns;
+	uint64_t first_content_ns, answer_ns, between_ns, total_ns;
 	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
 };
 

@@ -68,6 +68,7 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 		return error_set(error, -ENOMEM, "out of memory");
 	provider->name = (struct slice){ strdup(conf->name), strlen(conf->name) };
 	provider->first_content_ns = conf->first_content_ms * NS_PER_MS;
+	provider->answer_ns = conf->answer_ms * NS_PER_MS;
 	provider->between_ns = conf->between_ms * NS_PER_MS;
 	provider->total_ns = conf->total_ms * NS_PER_MS;
 	if (!provider->name.ptr)

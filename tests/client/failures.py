@@ -185,12 +185,18 @@ class Checks:
         (seen,) = self.upstream.requests()
         equal(seen["fields"]["accept-encoding"], ["identity"], "accept-encoding")
 
-    def first_content_limit(self, stream):
+    def first_limit(self, stream, name, limit_s):
         start = time.monotonic()
         answer = self.ask("hasty-silent", stream)
         took = time.monotonic() - start
         equal((answer.status, answer.source), (504, "gateway"), "status and source")
-        assert 0.7 <= took < 1.2, f"the limit of 0.7 s fired after {took:.3f} s"
+        assert name in answer.json()["error"]["message"], answer.body
+        assert limit_s <= took < limit_s + 0.5, f"the limit fired after {took:.3f} s"
+
+    def whole_answer_is_no_first_content(self):
+        """An answer that is not streamed comes when all of it is made: it may take its time."""
+        equal(self.ask("hasty-text.first-1000", False).status, 200, "status")
+        equal(self.ask("hasty-text.first-1000", True).status, 504, "status of a stream")
 
     def between_limit(self):
         start = time.monotonic()
@@ -299,8 +305,9 @@ def register(suite, gate, upstream):
     suite.check("failures/all-targets-fail", checks.all_fail)
     suite.check("failures/refused-connection", checks.one_failure, "gone")
     suite.check("failures/reset-connection", checks.one_failure, "reset")
-    suite.check("failures/first-content-limit", checks.first_content_limit, False)
-    suite.check("failures/first-content-limit-streamed", checks.first_content_limit, True)
+    suite.check("failures/answer-limit", checks.first_limit, False, "answer_ms", 1.5)
+    suite.check("failures/first-content-limit", checks.first_limit, True, "first_content_ms", 0.7)
+    suite.check("failures/answer-takes-its-time", checks.whole_answer_is_no_first_content)
     suite.check("failures/between-limit", checks.between_limit)
     suite.check("failures/abort-is-one-row", checks.abort_is_one_row, False)
     suite.check("failures/abort-is-one-row-streamed", checks.abort_is_one_row, True)

@@ -122,7 +122,7 @@ def models():
     ]
     hasty = [
         {"name": f"hasty-{m}", "provider": "hasty", "upstream_model": m, "price": CHAT_PRICE}
-        for m in ("stall", "silent", "text")
+        for m in ("stall", "silent", "text", "text.first-1000")
     ]
     return (
         chat
@@ -178,7 +178,14 @@ def gate(upstream, lane="auto"):
             provider("alpha", upstream.url("/v1"), lane=lane),
             provider("beta", upstream.url(), plugin="anthropic", lane=lane),
             provider("gone", f"http://127.0.0.1:{free_port()}/v1", lane=lane),
-            provider("hasty", upstream.url("/v1"), lane=lane, first_content_ms=700, between_ms=700),
+            provider(
+                "hasty",
+                upstream.url("/v1"),
+                lane=lane,
+                first_content_ms=700,
+                between_ms=700,
+                answer_ms=1500,
+            ),
             simulator(),
         ],
         models=models(),

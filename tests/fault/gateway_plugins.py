@@ -185,7 +185,7 @@ def gate_for(upstream):
     # The plugin's own models go upstream by the same names where it sends.
     upstream.scripts.update({m: says_content for m in [*models, "plain"]})
     bad = {"plugin": "misbehaves", "base_url": upstream.url(), "allow_private": True}
-    limits = {"first_content_ms": 500, "between_ms": 500}
+    limits = {"first_content_ms": 500, "answer_ms": 500, "between_ms": 500}
     return PluginGate(
         providers=[
             {"name": "bad", **bad},
