@@ -174,6 +174,12 @@ const struct conf_key *conf_find_key(const struct conf *conf, struct slice name)
  * a restart. */
 int conf_check_reload(const struct conf *now, const struct conf *next, struct error *error);
 
+/* What is wrong with the name of such an object, or with a feature, as the end of a sentence: "must
+ * not contain …"; NULL if nothing is. Only names that clients ask for, those of models and routes,
+ * may hold a slash, for the names that vendors give do. */
+const char *conf_check_name(enum conf_kind kind, struct slice name);
+const char *conf_check_feature(struct slice feature);
+
 const char *conf_kind_name(enum conf_kind kind); /* "provider" … */
 int conf_kind_parse(struct slice name, enum conf_kind *ret);
 const char *conf_owner_name(enum conf_owner owner);

@@ -284,7 +284,7 @@ static void test_object_folders(void)
 	clear();
 	put("main.conf", "tenants = ( { name = \"b\"; } );");
 	put("conf.d/tenant/c.conf", "# c\ntenant: { description = \"C\"; };");
-	put("conf.d/tenant/a%2Fb%20%C3%A4.conf", "tenant = { name = \"a/b \xc3\xa4\"; }");
+	put("conf.d/tenant/a%3Bb%20%C3%A4.conf", "tenant = { name = \"a;b \xc3\xa4\"; }");
 	put("conf.d/tenant/%2Ehidden.conf", "tenant: { };");
 	put("conf.d/.git/config", "");
 	put("state/conf/key/k.conf",
@@ -299,7 +299,7 @@ static void test_object_folders(void)
 	conf = load_good();
 	CHECK_INT(conf->tenant_count, 4);
 	CHECK_STR(conf->tenants[0].name, ".hidden");
-	CHECK_STR(conf->tenants[1].name, "a/b \xc3\xa4");
+	CHECK_STR(conf->tenants[1].name, "a;b \xc3\xa4");
 	CHECK_STR(conf->tenants[2].name, "b");
 	CHECK_STR(conf->tenants[3].description, "C");
 	CHECK_STR(conf->tenants[3].place.file, at("conf.d/tenant/c.conf"));
