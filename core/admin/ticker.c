@@ -141,6 +141,7 @@ static void tick(struct admin *admin)
 	bool money, more;
 
 	conf_unref(conf);
+	ledger_tick(admin->options.ledger);
 	ledger_state_read(admin->options.ledger, &state);
 	money = state.totals_generation != admin->seen_totals;
 	more = second != admin->seen_second || generation != admin->seen_generation;

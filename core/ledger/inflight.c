@@ -6,11 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -284,6 +287,8 @@ static int share_out(struct inflight *inflight, struct error *error)
 		newest = last > newest ? last : newest;
 	}
 	inflight_raise_ids(inflight, newest);
+	inflight->may_rest =
+	    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 	return 0;
 }
 
@@ -415,7 +420,7 @@ void inflight_publish(struct inflight *inflight, uint32_t loop, struct ledger_en
 	atomic_store_explicit(&entry->state, INFLIGHT_OPEN, memory_order_release);
 }
 
-void inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry)
+bool inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry)
 {
 	struct inflight_loop *own = &inflight->loop[loop];
 	uint32_t *record = ring_claim(&own->closed);
@@ -424,6 +429,33 @@ void inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_
 	*record = entry->slot;
 	atomic_store_explicit(&entry->state, INFLIGHT_CLOSED, memory_order_release);
 	ring_push(&own->closed);
+	/* The processor may turn the two round but for the writer's barrier, see inflight_rest().
+	 */
+	atomic_signal_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&inflight->resting, memory_order_relaxed) &&
+	       inflight_end_rest(inflight);
+}
+
+/* A barrier for all threads at once, paid by the one that seldom needs it: after it a loop sees
+ * that the writer rests, or what it has closed is seen here. */
+bool inflight_rest(struct inflight *inflight)
+{
+	if (!inflight->may_rest)
+		return false;
+	atomic_store_explicit(&inflight->resting, true, memory_order_relaxed);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	for (uint32_t i = 0; i < inflight->loops; i++) {
+		if (!ring_peek(&inflight->loop[i].closed))
+			continue;
+		inflight_end_rest(inflight);
+		return false;
+	}
+	return true;
+}
+
+bool inflight_end_rest(struct inflight *inflight)
+{
+	return atomic_exchange_explicit(&inflight->resting, false, memory_order_acq_rel);
 }
 
 size_t inflight_collect(struct inflight *inflight, uint32_t *out, size_t max)

@@ -37,6 +37,8 @@ struct inflight {
 	size_t size;
 	uint32_t entries, loops;
 	struct inflight_loop *loop;
+	bool may_rest;        /* the kernel has the barrier it takes */
+	_Atomic bool resting; /* the writer waits to be woken */
 };
 
 /* What lay in the file at start. */
@@ -66,8 +68,12 @@ void inflight_count(const struct inflight *inflight, uint64_t *ret_entries,
 struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop);
 uint64_t inflight_next_id(struct inflight *inflight, uint32_t loop, uint64_t real_ns);
 void inflight_publish(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry);
-void inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry);
+/* True when the writer rests and the caller is the one to wake it. */
+bool inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry);
 /* [writer] Closed entries of all loops into `out`; returns how many. */
 size_t inflight_collect(struct inflight *inflight, uint32_t *out, size_t max);
+/* [writer] From now on somebody wakes it; false when there is work, or this machine cannot. */
+bool inflight_rest(struct inflight *inflight);
+bool inflight_end_rest(struct inflight *inflight); /* [any] whether it rested */
 /* [writer] After its rows are committed. */
 void inflight_release(struct inflight *inflight, uint32_t slot);

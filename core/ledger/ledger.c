@@ -265,7 +265,8 @@ void ledger_close(struct ledger *ledger, uint32_t loop, struct ledger_entry *ent
 	entry_finish(entry);
 	if (entry->end_us == 0)
 		entry->end_us = ledger_elapsed_us(entry);
-	inflight_hand_over(&ledger->inflight, loop, entry);
+	if (inflight_hand_over(&ledger->inflight, loop, entry))
+		writer_kick(&ledger->writer);
 }
 
 void ledger_id_text(uint64_t id, char out[static LEDGER_ID_SIZE])
@@ -278,6 +279,16 @@ void ledger_id_text(uint64_t id, char out[static LEDGER_ID_SIZE])
 }
 
 /* ---- what others ask ---- */
+
+void ledger_tick(struct ledger *ledger)
+{
+	int64_t hour = (int64_t)(clock_real_ns() / NS_PER_S / 3600);
+
+	if (hour == ledger->ticked_hour)
+		return;
+	ledger->ticked_hour = hour;
+	writer_kick(&ledger->writer);
+}
 
 void ledger_state_read(struct ledger *ledger, struct ledger_state *ret)
 {

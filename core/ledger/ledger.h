@@ -163,6 +163,9 @@ enum {
 };
 void ledger_id_text(uint64_t id, char out[static LEDGER_ID_SIZE]);
 
+/* [ticker] Now and then: a writer without work seals the request log when its hour is over. */
+void ledger_tick(struct ledger *ledger);
+
 /* ---- what happened so far [any thread but loops] ---- */
 
 enum ledger_group {

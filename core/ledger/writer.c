@@ -15,6 +15,7 @@
 
 enum {
 	RETRY_MS_MAX = 5000,
+	LOOKS_BEFORE_REST = 20, /* that found nothing: traffic that is only thin wakes nobody */
 	LINES_KEPT_BYTES = 64 << 10,
 };
 
@@ -226,6 +227,21 @@ static bool sleep_ms(struct writer *writer, uint32_t ms)
 	return !stop;
 }
 
+/* The same, however long it takes. */
+static bool rest(struct writer *writer)
+{
+	bool stop;
+
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->stop && !writer->woken)
+		pthread_cond_wait(&writer->wake, &writer->lock);
+	writer->woken = false;
+	stop = writer->stop;
+	pthread_mutex_unlock(&writer->lock);
+	inflight_end_rest(writer->inflight);
+	return !stop;
+}
+
 static uint32_t retry_ms(const struct writer *writer)
 {
 	uint32_t shift = writer->failures < 16 ? writer->failures : 16;
@@ -237,18 +253,25 @@ static uint32_t retry_ms(const struct writer *writer)
 static void *run(void *data)
 {
 	struct writer *writer = data;
+	uint32_t empty_looks = 0;
 	int64_t now_s;
 	bool go = true;
 
 	while (go) {
+		uint64_t before = atomic_load(&writer->rows_committed);
 		int r = writer_work(writer);
 
+		empty_looks =
+		    r < 0 || atomic_load(&writer->rows_committed) != before ? 0 : empty_looks + 1;
 		now_s = (int64_t)(clock_real_ns() / NS_PER_S);
 		totals_tick(writer->totals, now_s);
 		request_log_turn(writer->log, now_s); /* the next append says what hinders it */
 		if (r > 0)
 			continue;
-		go = sleep_ms(writer, r < 0 ? retry_ms(writer) : writer->commit_ms);
+		if (empty_looks >= LOOKS_BEFORE_REST && inflight_rest(writer->inflight))
+			go = rest(writer);
+		else
+			go = sleep_ms(writer, r < 0 ? retry_ms(writer) : writer->commit_ms);
 	}
 	while (writer_work(writer) > 0)
 		;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The writer: from closed entries to committed rows, log lines and free entries. It looks by itself
- * every commit_ms, so that a loop that closes an entry wakes nobody. What cannot be committed stays
- * in the in-flight file and is tried again. */
+/* The writer: from closed entries to committed rows, log lines and free entries. While there are
+ * any it looks by itself every commit_ms, so that a loop that closes an entry wakes nobody; after a
+ * while without it rests until it is woken. What cannot be committed stays in the in-flight file
+ * and is tried again. */
 #pragma once
 
 #include <pthread.h>
@@ -49,5 +50,5 @@ int writer_start(struct writer *writer);
 /* Commits everything closed, if it can, and ends the thread. */
 void writer_stop(struct writer *writer);
 void writer_fini(struct writer *writer);
-/* [any] Looks at once: entries have run out. */
+/* [any] Looks at once: entries have run out, or it rested. */
 void writer_kick(struct writer *writer);

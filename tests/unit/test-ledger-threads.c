@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two loops at full speed, the writer, and readers of everything at the same time; in the end each
- * sum is exact. Meant to run under ThreadSanitizer too. */
+ * sum is exact. Then a writer without work: it does not wake, and is woken for every entry. Meant
+ * to run under ThreadSanitizer too. */
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -102,8 +104,78 @@ static void test_threads(void)
 	fixture_fini(&fixture);
 }
 
+/* How often the writer has gone to sleep so far. */
+static long writer_sleeps(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	long sleeps = -1;
+
+	while ((task = readdir(tasks))) {
+		char path[300], line[128];
+		bool writer = false;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", task->d_name);
+		file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file)) {
+			writer = writer || strcmp(line, "Name:\twriter\n") == 0;
+			if (writer)
+				sscanf(line, "voluntary_ctxt_switches: %ld", &sleeps);
+		}
+		if (file)
+			fclose(file);
+	}
+	closedir(tasks);
+	return sleeps;
+}
+
+/* Until it has slept through a time in which it would have looked a hundred times. */
+static void wait_resting(void)
+{
+	const struct timespec long_time = { 0, 100 * fixture.options.commit_ms * NS_PER_MS };
+	uint64_t until_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
+
+	for (long before = -1, now; (now = writer_sleeps()) != before; before = now) {
+		CHECK(now >= 0);
+		CHECK(clock_now_ns() < until_ns);
+		nanosleep(&long_time, NULL);
+	}
+}
+
+static void test_rest(void)
+{
+	uint64_t random = 1;
+	struct ledger_state state;
+
+	fixture_prepare(&fixture, "rest");
+	fixture.options.commit_ms = 1;
+	fixture_open(&fixture);
+	wait_resting();
+	fixture_settle(&fixture, 0, "acme", 1, 1);
+	fixture_wait(&fixture, 0);
+	/* Close to the moment at which it goes to rest: none is overlooked. */
+	for (int i = 0; i < 200; i++) {
+		const struct timespec pause = { 0, (long)(15 * NS_PER_MS + fixture_random(&random) %
+									       (15 * NS_PER_MS)) };
+
+		nanosleep(&pause, NULL);
+		fixture_settle(&fixture, i % 2, "acme", 1, 1);
+		fixture_wait(&fixture, 0);
+	}
+	wait_resting();
+	fixture_settle(&fixture, 0, "acme", 1, 1);
+	fixture_close(&fixture);
+	fixture_open(&fixture);
+	ledger_state_read(fixture.ledger, &state);
+	CHECK_INT(state.replayed, 0);
+	fixture_fini(&fixture);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request"), 202);
+}
+
 int main(void)
 {
 	test_run("loops, writer and readers", test_threads);
+	test_run("a writer without work", test_rest);
 	return 0;
 }
