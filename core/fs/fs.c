@@ -43,8 +43,10 @@ static int mount_all(struct fs *fs, struct error *error)
 	r = session_start(&fs->now, error);
 	if (r < 0)
 		return r;
-	if (admin_watch(fs->options.admin, tree_expire, &fs->tree) < 0 ||
-	    admin_watch(fs->options.admin, tree_expire, &fs->now) < 0)
+	r = notify_start(fs, error);
+	if (r < 0)
+		return r;
+	if (admin_watch(fs->options.admin, notify_changed, fs) < 0)
 		return error_set(error, -ENOSPC, "too many watchers of admin's nodes");
 	return 0;
 }
@@ -82,7 +84,7 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *erro
 		return error_set(error, -ENOMEM, "out of memory");
 	fs->options = *options;
 	fs->tree.fs = fs->now.fs = fs;
-	fs->tree.stop_fd = fs->now.stop_fd = -1;
+	fs->tree.stop_fd = fs->now.stop_fd = fs->notify_fd = -1;
 	list_init(&fs->logs);
 	snprintf(fs->log_folder, sizeof(fs->log_folder), "%s", options->log_folder);
 	r = find_place(fs, options->mount, error);
@@ -100,6 +102,7 @@ struct fs *fs_free(struct fs *fs)
 {
 	if (!fs)
 		return NULL;
+	notify_stop(fs);
 	/* Takes now/ with it, while both threads still serve. */
 	atomic_store(&fs->stopping, true);
 	if (fs->tree.mount_id)

@@ -16,7 +16,8 @@ struct fs_options {
 };
 
 /* Call before admin_start (it watches nodes); mounts and starts its threads, named "fs" and
- * "fs-now". */
+ * "fs-now", and "fs-notify", which tells the kernel of changes: only that one waits for users of
+ * the mount. */
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *error);
-/* Unmounts and ends the threads. */
+/* After admin_stop. Unmounts and ends the threads. */
 struct fs *fs_free(struct fs *fs);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of this folder share. Two sessions, one thread each: the tree, and now/. Nothing
- * here is written by two threads but the leases, which are atomics. */
+/* What the files of this folder share. Two sessions, one thread each: the tree, and now/; and the
+ * notifier, which alone may be made to wait by a user of the mount. Nothing here is written by two
+ * threads but atomics. */
 #pragma once
 
 #define FUSE_USE_VERSION 34 /* nothing newer than libfuse 3.10 is used */
@@ -49,9 +50,10 @@ struct fs_file {
 	size_t node;   /* of admin */
 	size_t parent; /* index of a directory */
 	const char *name;
-	struct list inodes;  /* [session thread] newest last */
-	size_t inode_count;  /* [session thread] */
-	_Atomic bool leased; /* somebody looked the name up since it was last expired */
+	struct list inodes;   /* [session thread] newest last */
+	size_t inode_count;   /* [session thread] */
+	_Atomic bool leased;  /* somebody looked the name up since it was last expired */
+	_Atomic bool changed; /* since the notifier last looked */
 };
 
 struct fs_session {
@@ -91,6 +93,10 @@ struct fs {
 	char log_folder[PATH_MAX];
 	struct list logs;      /* [tree's session thread] */
 	_Atomic bool stopping; /* from here on the mount ends by our own doing */
+	pthread_t notifier;
+	bool notifying;
+	_Atomic bool notify_stopping;
+	int notify_fd;
 	struct fs_session tree, now;
 };
 
@@ -99,8 +105,17 @@ struct fs {
 int tree_build(struct fs_session *session, const char *prefix);
 void tree_fini(struct fs_session *session);
 size_t tree_add_dir(struct fs_session *session, size_t parent, const char *name);
-/* [ticker] */
-void tree_expire(void *data, size_t node, uint64_t generation);
+/* [ticker] Notes that a node has a new value. */
+void tree_changed(struct fs_session *session, size_t node);
+/* [fs-notify] Expires the names of what changed since; may wait for somebody's look-up. */
+void tree_expire(struct fs_session *session);
+
+/* notify.c */
+int notify_start(struct fs *fs, struct error *error);
+/* While the sessions still answer: a look-up may have to end first. */
+void notify_stop(struct fs *fs);
+/* [ticker] Never waits. */
+void notify_changed(void *data, size_t node, uint64_t generation);
 
 /* operations.c */
 extern const struct fuse_lowlevel_ops fs_operations;

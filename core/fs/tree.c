@@ -89,21 +89,23 @@ void tree_fini(struct fs_session *session)
 	session->file_count = 0;
 }
 
+void tree_changed(struct fs_session *session, size_t node)
+{
+	for (size_t i = 0; i < session->file_count; i++) {
+		if (session->files[i].node == node)
+			atomic_store(&session->files[i].changed, true);
+	}
+}
+
 /* A name is expired once a change; who looks it up again is told the next time. A lookup whose
  * answer is overtaken by this keeps the older value until the next change, or for the second that
- * its lease lasts. The session thread must not do this: the kernel holds the directory's lock while
- * a lookup waits for that thread, and takes it to expire a name. */
-void tree_expire(void *data, size_t node, uint64_t generation)
+ * its lease lasts. */
+void tree_expire(struct fs_session *session)
 {
-	struct fs_session *session = data;
-
 	for (size_t i = 0; i < session->file_count; i++) {
 		struct fs_file *file = &session->files[i];
-		if (file->node != node)
-			continue;
-		if (atomic_exchange(&file->leased, false))
+		if (atomic_exchange(&file->changed, false) && atomic_exchange(&file->leased, false))
 			fuse_lowlevel_notify_inval_entry(session->fuse, file->parent + FUSE_ROOT_ID,
 							 file->name, strlen(file->name));
-		return;
 	}
 }

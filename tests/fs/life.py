@@ -2,6 +2,7 @@
 """How a mount begins and ends: where it may lie, what it hides, and what survives a death."""
 
 import contextlib
+import ctypes
 import os
 import pathlib
 import signal
@@ -271,6 +272,48 @@ def frozen(upstream):
         works(gate)
 
 
+@contextlib.contextmanager
+def thread_stopped(gate, name):
+    """One thread of the daemon stands still, as if its work took long; by ptrace."""
+    seize, interrupt, detach, any_child = 0x4206, 0x4207, 17, 0x40000000
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    tasks = pathlib.Path(f"/proc/{gate.process.pid}/task")
+    (tid,) = [int(t.name) for t in tasks.iterdir() if (t / "comm").read_text() == name + "\n"]
+    for request in (seize, interrupt):
+        assert ptrace(request, tid, None, None) == 0, os.strerror(ctypes.get_errno())
+    os.waitpid(tid, any_child)
+    try:
+        yield
+    finally:
+        ptrace(detach, tid, None, None)
+
+
+def slow_reader(upstream):
+    """A look-up that is not answered yet holds up nobody but itself: figures go on changing."""
+    with world.gate(upstream) as gate:
+        gate.read("now/status.json")
+
+        def uptime():
+            return gate.admin_socket("GET", "/api/v1/status").json()["uptime_s"]
+
+        with thread_stopped(gate, "fs-now"):
+            reader = subprocess.Popen(
+                ["stat", gate.mount / "now/nothing"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            asleep = pathlib.Path(f"/proc/{reader.pid}/wchan")
+            wait_until(
+                lambda: "fuse" in asleep.read_text() or "request" in asleep.read_text(),
+                what="a look-up that waits for the daemon",
+            )
+            first = uptime()
+            wait_until(lambda: uptime() >= first + 3, what="three seconds in the status")
+        equal(reader.wait(5), 1, "the look-up's end")
+        works(gate)
+
+
 def unmounted_by_hand(upstream):
     """The appliance goes on without its mount, says so, and ends cleanly; a restart mounts it
     again."""
@@ -317,6 +360,7 @@ def register(suite, upstream):
         one_state,
         one_mount,
         frozen,
+        slow_reader,
         unmounted_by_hand,
         mounted_over,
     ):
