@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 (by GLib) for secrets and digests, a fast seeded hash for tables, hex and random text.
+/* SHA-256 (by OpenSSL) for secrets and digests, a fast seeded hash for tables, hex and random text.
  * [any] */
 #pragma once
 

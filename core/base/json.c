@@ -4,9 +4,9 @@
  * check it first. */
 #include "base/json.h"
 
-#include <endian.h>
 #include <errno.h>
 
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/utf8.h"
 
@@ -50,32 +50,6 @@ static void skip_space(struct scan *scan)
 	while (scan->at < scan->end &&
 	       (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\t' || *scan->at == '\r'))
 		scan->at++;
-}
-
-/* The first byte of a string that is not plain: quote, backslash, control, or above ASCII. Eight
- * bytes a step: in each, the high bit of a byte tells; the lowest one set is exact, as borrows only
- * run upwards. */
-static const char *plain_run(const char *at, const char *end)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-
-	while (end - at >= 8) {
-		uint64_t word, quote, backslash, special;
-
-		memcpy(&word, at, sizeof(word));
-		word = le64toh(word);
-		quote = word ^ ones * '"';
-		backslash = word ^ ones * '\\';
-		special =
-		    ((word - ones * 0x20) | (quote - ones) | (backslash - ones) | word) & highs;
-		if (special)
-			return at + __builtin_ctzll(special) / 8;
-		at += 8;
-	}
-	while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
-	       *at != '\\')
-		at++;
-	return at;
 }
 
 static int hex_digit(char c)
@@ -138,7 +112,7 @@ static int scan_string(struct scan *scan)
 	for (;;) {
 		size_t taken;
 
-		scan->at = plain_run(scan->at, scan->end);
+		scan->at = bytes_to_json_special(scan->at, scan->end);
 		if (scan->at == scan->end)
 			return fail_at(scan, start, -EINVAL, "a string without end begins");
 		if (*scan->at == '"') {
@@ -403,18 +377,47 @@ static bool keys_equal(struct slice a, struct slice b)
 	return true;
 }
 
-/* Seeded per process: a client that could choose colliding keys would make us compare all pairs of
- * long keys. */
+/* A hash of a key's text, whether escaped or not, eight bytes at a time. Seeded per process: a
+ * client that could choose colliding keys would make us compare all pairs of long keys. */
+struct key_hash {
+	uint64_t seed, state, word;
+	unsigned filled; /* bytes of `word` */
+};
+
+static void hash_word(struct key_hash *hash, uint64_t word)
+{
+	unsigned __int128 product = (unsigned __int128)(hash->state ^ word) * hash->seed;
+
+	hash->state = (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static void hash_bytes(struct key_hash *hash, const char *at, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		hash->word = hash->word << 8 | (unsigned char)at[i];
+		if (++hash->filled % sizeof(hash->word) == 0)
+			hash_word(hash, hash->word);
+	}
+}
+
 static uint64_t key_hash(struct slice key, uint64_t seed)
 {
-	uint64_t hash = seed;
+	struct key_hash hash = { .seed = seed, .state = seed };
 
-	for (int32_t point = next_point(&key); point >= 0; point = next_point(&key)) {
-		unsigned __int128 product = (unsigned __int128)(hash ^ (uint64_t)point) * seed;
+	for (int32_t point; key.len > 0;) {
+		char bytes[UTF8_MAX];
+		const char *stop = memchr(key.ptr, '\\', key.len);
+		size_t plain = stop ? (size_t)(stop - key.ptr) : key.len;
 
-		hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+		hash_bytes(&hash, key.ptr, plain);
+		key = slice_skip(key, plain);
+		point = next_point(&key);
+		if (point >= 0)
+			hash_bytes(&hash, bytes, utf8_encode((uint32_t)point, bytes));
 	}
-	return hash;
+	hash_word(&hash, hash.word);
+	hash_word(&hash, hash.filled);
+	return hash.state;
 }
 
 struct key_set {

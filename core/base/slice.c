@@ -5,6 +5,52 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Eight bytes with A to Z made small. In seven bits a sum tells by its eighth whether a byte
+ * reaches a bound, and none carries into the next byte. */
+static uint64_t fold_case(uint64_t word)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+	uint64_t low = word & ~highs;
+	uint64_t from_a = low + ones * (0x80 - 'A'), above_z = low + ones * (0x80 - 'Z' - 1);
+
+	return word | ((from_a ^ above_z) & ~word & highs) >> 2;
+}
+
+static uint64_t load64(const char *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* Up to eight bytes; where loads overlap, the same bytes are told twice. */
+static uint64_t load_short(const char *at, size_t len)
+{
+	uint32_t first, last;
+
+	if (len == sizeof(uint64_t))
+		return load64(at);
+	if (len < sizeof(first))
+		return (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
+		       (uint64_t)(uint8_t)at[len - 1] << 16;
+	memcpy(&first, at, sizeof(first));
+	memcpy(&last, at + len - sizeof(last), sizeof(last));
+	return first | (uint64_t)last << 32;
+}
+
+bool slice_case_eq_bytes(const char *a, const char *b, size_t len)
+{
+	const size_t step = sizeof(uint64_t);
+
+	if (len <= step)
+		return fold_case(load_short(a, len)) == fold_case(load_short(b, len));
+	for (size_t at = 0; at < len - step; at += step)
+		if (fold_case(load64(a + at)) != fold_case(load64(b + at)))
+			return false;
+	return fold_case(load64(a + len - step)) == fold_case(load64(b + len - step));
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';

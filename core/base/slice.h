@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 struct slice {
 	const char *ptr;
@@ -36,10 +35,18 @@ static inline bool slice_eq_str(struct slice a, const char *b)
 	return slice_eq(a, slice_of(b));
 }
 
+/* For slices of one length; see slice_case_eq(). */
+bool slice_case_eq_bytes(const char *a, const char *b, size_t len);
+
 /* ASCII case only: header names, never text of people. */
 static inline bool slice_case_eq(struct slice a, struct slice b)
 {
-	return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
+	const char case_bit = 'a' ^ 'A';
+
+	if (a.len != b.len || a.len == 0)
+		return a.len == b.len;
+	return (a.ptr[0] | case_bit) == (b.ptr[0] | case_bit) &&
+	       slice_case_eq_bytes(a.ptr, b.ptr, a.len);
 }
 
 static inline bool slice_starts(struct slice a, struct slice prefix)
@@ -51,6 +58,14 @@ static inline bool slice_starts(struct slice a, struct slice prefix)
 static inline struct slice slice_skip(struct slice a, size_t count)
 {
 	return (struct slice){ a.ptr + count, a.len - count };
+}
+
+/* Copies it to `at`, where there is room, and returns where it ends. */
+static inline char *slice_put(char *at, struct slice a)
+{
+	if (a.len > 0)
+		memcpy(at, a.ptr, a.len);
+	return at + a.len;
 }
 
 /* Without leading and trailing spaces and tabs. */

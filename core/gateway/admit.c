@@ -5,6 +5,7 @@
 #include "gateway/exchange.h"
 
 #include <errno.h>
+#include <strings.h>
 
 #include "base/clock.h"
 
@@ -221,8 +222,8 @@ static void on_request(struct http_exchange *http, void *data)
 		reply_models(loop, http);
 }
 
-/* A caller who is known gets a row even for what we refuse, so that nothing that was tried is
- * invisible. */
+/* A caller who is known gets a row even for what we refuse, read or not, so that nothing that was
+ * tried is invisible. */
 static bool open_entry(struct exchange *exchange)
 {
 	struct gateway_loop *loop = exchange->loop;
@@ -243,6 +244,12 @@ static bool open_entry(struct exchange *exchange)
 	if (exchange->request.stream)
 		counter_add(&loop->counters.streams, 1);
 	return true;
+}
+
+void admit_refuse_unread(struct exchange *exchange, const struct wire_error *error)
+{
+	open_entry(exchange); /* without a free entry there is an answer and no row */
+	exchange_refuse(exchange, error);
 }
 
 static void on_body(struct http_exchange *http, struct slice body)
@@ -320,8 +327,13 @@ static void on_fault(struct http_exchange *http, int status, const char *code, c
 		     void *data)
 {
 	const struct http_request *request = http_exchange_request(http);
+	struct exchange *exchange = http_exchange_user(http);
 	struct wire_error error = { .status = status, .code = code, .message = message };
 
+	if (exchange && !exchange->entry) { /* its key is known, its body did not come */
+		admit_refuse_unread(exchange, &error);
+		return;
+	}
 	reply_error(http, request->method_text.ptr ? endpoint_dialect(request) : WIRE_OPENAI_CHAT,
 		    &error, NULL, 0);
 }

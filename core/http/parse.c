@@ -6,6 +6,8 @@
 
 #include <arpa/inet.h>
 
+#include "base/bytes.h"
+
 enum {
 	TOKEN = 1,  /* RFC 9110 tchar */
 	FIELD = 2,  /* field-vchar, SP and HTAB; obs-text is allowed */
@@ -326,7 +328,7 @@ static enum http_parse parse_header(struct http_head *head, const char **from, c
 	while (at < end && (*at == ' ' || *at == '\t'))
 		at++;
 	begin = at;
-	at = span(begin, end, FIELD);
+	at = bytes_to_control(begin, end);
 	const char *value_end = at;
 	enum http_parse result = line_end(head, &at, end, HTTP_FAULT_FIELD_VALUE);
 	if (result != HTTP_PARSE_DONE)

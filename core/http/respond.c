@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 
 enum {
@@ -185,22 +186,14 @@ static bool header_passes(struct http_header header)
 		{ "content-length", 14 },
 		{ "transfer-encoding", 17 },
 	};
-	unsigned control = header.name.len == 0;
+	const char *name_end = header.name.ptr + header.name.len;
+	const char *value_end = header.value.ptr + header.value.len;
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		if (slice_case_eq(header.name, own[i]))
 			return false;
-	for (size_t i = 0; i < header.name.len; i++)
-		control |= (uint8_t)header.name.ptr[i] <= ' ' || header.name.ptr[i] == ':';
-	for (size_t i = 0; i < header.value.len; i++)
-		control |= (uint8_t)header.value.ptr[i] < ' ' && header.value.ptr[i] != '\t';
-	return !control;
-}
-
-static char *put(char *at, struct slice text)
-{
-	memcpy(at, text.ptr, text.len);
-	return at + text.len;
+	return header.name.len > 0 && bytes_to_name_end(header.name.ptr, name_end) == name_end &&
+	       bytes_to_control(header.value.ptr, value_end) == value_end;
 }
 
 static char *put_headers(char *at, const struct http_header *headers, size_t count)
@@ -208,11 +201,10 @@ static char *put_headers(char *at, const struct http_header *headers, size_t cou
 	for (size_t i = 0; i < count; i++) {
 		if (!header_passes(headers[i]))
 			continue;
-		at = put(at, headers[i].name);
-		at = put(at, SLICE(": "));
-		if (headers[i].value.len > 0)
-			at = put(at, headers[i].value);
-		at = put(at, SLICE("\r\n"));
+		at = slice_put(at, headers[i].name);
+		at = slice_put(at, SLICE(": "));
+		at = slice_put(at, headers[i].value);
+		at = slice_put(at, SLICE("\r\n"));
 	}
 	return at;
 }
@@ -224,7 +216,7 @@ static char *put_decimal(char *at, uint64_t value)
 	do
 		*--first = (char)('0' + value % 10);
 	while (value /= 10);
-	return put(at, slice_span(first, digits + sizeof(digits)));
+	return slice_put(at, slice_span(first, digits + sizeof(digits)));
 }
 
 /* How the body is delimited, and whether another request may follow. */
@@ -240,19 +232,19 @@ static char *put_framing(char *at, struct http_exchange *exchange, int status,
 	exchange->keep_alive =
 	    exchange->keep_alive && !connection->server->draining && body_settled(connection);
 	if (content_length >= 0 && status != 204 && status >= 200) {
-		at = put(at, SLICE("content-length: "));
+		at = slice_put(at, SLICE("content-length: "));
 		at = put_decimal(at, (uint64_t)content_length);
-		at = put(at, SLICE("\r\n"));
+		at = slice_put(at, SLICE("\r\n"));
 	} else if (!exchange->mute_answer && exchange->old) {
 		exchange->keep_alive = false;
 	} else if (!exchange->mute_answer) {
-		at = put(at, SLICE("transfer-encoding: chunked\r\n"));
+		at = slice_put(at, SLICE("transfer-encoding: chunked\r\n"));
 		exchange->chunk_answer = true;
 	}
 	if (!exchange->keep_alive)
-		at = put(at, SLICE("connection: close\r\n"));
+		at = slice_put(at, SLICE("connection: close\r\n"));
 	else if (exchange->old)
-		at = put(at, SLICE("connection: keep-alive\r\n"));
+		at = slice_put(at, SLICE("connection: keep-alive\r\n"));
 	return at;
 }
 
@@ -273,15 +265,15 @@ void http_respond(struct http_exchange *exchange, int status, const struct http_
 		return;
 	}
 	refresh_date(connection->server);
-	at = put(at, SLICE("HTTP/1.1 "));
+	at = slice_put(at, SLICE("HTTP/1.1 "));
 	at = put_decimal(at, (uint64_t)status);
 	*at++ = ' ';
-	at = put(at, reason);
-	at = put(at, SLICE("\r\n"));
-	at = put(at, (struct slice){ connection->server->date, HTTP_DATE_BYTES });
+	at = slice_put(at, reason);
+	at = slice_put(at, SLICE("\r\n"));
+	at = slice_put(at, (struct slice){ connection->server->date, HTTP_DATE_BYTES });
 	at = put_framing(at, exchange, status, content_length);
 	at = put_headers(at, headers, count);
-	at = put(at, SLICE("\r\n"));
+	at = slice_put(at, SLICE("\r\n"));
 	exchange->head = slice_span(begin, at);
 	connection_attend(connection);
 }

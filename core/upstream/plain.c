@@ -17,6 +17,7 @@ enum {
 	FREE_CONNECTIONS_MAX = 256,
 	PARTS_MAX = 64,              /* of one sendmsg */
 	HEAD_KEEP_BYTES = 16 * 1024, /* of the scratch between requests */
+	HEAD_FIXED_BYTES = 64,       /* blanks, the version, and the length */
 	JOIN_BYTES = 8 * 1024, /* a request up to this is sent as one part, the cheaper call */
 };
 
@@ -93,43 +94,80 @@ static bool says_length(struct slice method, uint64_t body_bytes)
 	       slice_eq(method, SLICE("PUT")) || slice_eq(method, SLICE("PATCH"));
 }
 
+static uint64_t body_bytes(const struct upstream_request *request)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < request->body_part_count; i++)
+		bytes += request->body_parts[i].len;
+	return bytes;
+}
+
+/* At least what the head takes. */
+static size_t head_room(const struct upstream_call *call, struct slice fields)
+{
+	const struct upstream_request *request = &call->request;
+	size_t room = HEAD_FIXED_BYTES + request->method.len + call->origin->path.len +
+		      request->path.len + fields.len;
+
+	for (size_t i = 0; i < request->header_count; i++)
+		room += request->headers[i].name.len + request->headers[i].value.len + 4;
+	return room;
+}
+
+static char *put_request_line(char *at, const struct upstream_call *call)
+{
+	const struct upstream_request *request = &call->request;
+	struct slice prefix = call->origin->path;
+
+	at = slice_put(at, request->method);
+	at = slice_put(at, SLICE(" "));
+	at = slice_put(at, prefix);
+	if (prefix.len == 0 && (request->path.len == 0 || request->path.ptr[0] == '?'))
+		at = slice_put(at, SLICE("/"));
+	at = slice_put(at, request->path);
+	return slice_put(at, SLICE(" HTTP/1.1\r\n"));
+}
+
+static char *put_headers(char *at, const struct upstream_request *request)
+{
+	for (size_t i = 0; i < request->header_count; i++) {
+		if (call_header_is_ours(request->headers[i].name))
+			continue;
+		at = slice_put(at, request->headers[i].name);
+		at = slice_put(at, SLICE(": "));
+		at = slice_put(at, request->headers[i].value);
+		at = slice_put(at, SLICE("\r\n"));
+	}
+	return at;
+}
+
 /* "METHOD path HTTP/1.1" and all headers, in the scratch: the same bytes each time for one call. */
 static int build_head(struct plain *plain, struct upstream_call *call)
 {
 	const struct upstream_request *request = &call->request;
-	struct slice prefix = call->origin->path;
+	struct slice fields = slice_of(call->origin->fields);
 	struct buffer *head = &plain->head;
-	uint64_t body_bytes = 0;
+	uint64_t bytes = body_bytes(request);
+	char *at;
 
-	for (size_t i = 0; i < request->body_part_count; i++)
-		body_bytes += request->body_parts[i].len;
 	buffer_clear(head);
-	buffer_append_slice(head, request->method);
-	buffer_append_char(head, ' ');
-	buffer_append_slice(head, prefix);
-	if (prefix.len == 0 && (request->path.len == 0 || request->path.ptr[0] == '?'))
-		buffer_append_char(head, '/');
-	buffer_append_slice(head, request->path);
-	buffer_append_slice(head, SLICE(" HTTP/1.1\r\n"));
-	buffer_append_str(head, call->origin->fields);
-	for (size_t i = 0; i < request->header_count; i++) {
-		if (call_header_is_ours(request->headers[i].name))
-			continue;
-		buffer_append_slice(head, request->headers[i].name);
-		buffer_append_slice(head, SLICE(": "));
-		buffer_append_slice(head, request->headers[i].value);
-		buffer_append_slice(head, SLICE("\r\n"));
-	}
-	if (says_length(request->method, body_bytes)) {
+	if (!buffer_reserve(head, head_room(call, fields)))
+		return -ENOMEM;
+	at = put_request_line(head->data, call);
+	at = slice_put(at, fields);
+	at = put_headers(at, request);
+	head->len = (size_t)(at - head->data);
+	if (says_length(request->method, bytes)) {
 		buffer_append_slice(head, SLICE("content-length: "));
-		buffer_append_u64(head, body_bytes);
+		buffer_append_u64(head, bytes);
 		buffer_append_slice(head, SLICE("\r\n"));
 	}
 	buffer_append_slice(head, SLICE("\r\n"));
 	if (head->failed || head->len > UINT32_MAX)
 		return -ENOMEM;
 	call->plain.head_len = (uint32_t)head->len;
-	call->plain.total = head->len + body_bytes;
+	call->plain.total = head->len + bytes;
 	return 0;
 }
 

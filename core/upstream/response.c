@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "base/bytes.h"
+
 #define TEXT(literal) SLICE(literal)
 
 enum chunk_state {
@@ -33,11 +35,14 @@ static int broken(const char **ret_reason, int code, const char *reason)
 /* RFC 9110, 5.6.2. */
 static bool is_token_char(unsigned char c)
 {
-	static const char others[] = "!#$%&'*+-.^_`|~";
+	static const bool token[256] = {
+		['!'] = true,         ['#' ... '\''] = true, ['*'] = true,
+		['+'] = true,         ['-'] = true,          ['.'] = true,
+		['0' ... '9'] = true, ['A' ... 'Z'] = true,  ['^' ... 'z'] = true,
+		['|'] = true,         ['~'] = true,
+	};
 
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-		return true;
-	return c && memchr(others, c, sizeof(others) - 1);
+	return token[c];
 }
 
 /* Field values: visible ASCII, bytes above 0x7f, space and tab. */
@@ -46,12 +51,17 @@ static bool is_value_char(unsigned char c)
 	return (c >= 0x20 && c != 0x7f) || c == '\t';
 }
 
-static bool all_chars(struct slice text, bool (*is)(unsigned char))
+static bool is_token(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++)
-		if (!is((unsigned char)text.ptr[i]))
+		if (!is_token_char((unsigned char)text.ptr[i]))
 			return false;
-	return true;
+	return text.len > 0;
+}
+
+static bool is_value(struct slice text)
+{
+	return bytes_to_control(text.ptr, text.ptr + text.len) == text.ptr + text.len;
 }
 
 ssize_t response_head_scan(struct response_scan *scan, struct slice bytes, const char **ret_reason)
@@ -87,7 +97,7 @@ static int parse_status_line(struct slice line, unsigned flags, struct response_
 	if (!http11 && !http10 && !http2)
 		return broken(ret_reason, -EPROTO, "the status line is not HTTP/1");
 	rest = slice_skip(line, http2 ? 7 : 9);
-	if (rest.len < 3 || (rest.len > 3 && rest.ptr[3] != ' ') || !all_chars(rest, is_value_char))
+	if (rest.len < 3 || (rest.len > 3 && rest.ptr[3] != ' ') || !is_value(rest))
 		return broken(ret_reason, -EPROTO, "the status line is malformed");
 	for (int i = 0; i < 3; i++)
 		if (rest.ptr[i] < '0' || rest.ptr[i] > '9')
@@ -144,10 +154,10 @@ static int parse_header(struct slice line, struct upstream_header *ret, const ch
 	if (line.ptr[0] == ' ' || line.ptr[0] == '\t')
 		return broken(ret_reason, -EPROTO, "a header is folded");
 	name = slice_cut(line, ':', &value);
-	if (name.len == line.len || name.len == 0 || !all_chars(name, is_token_char))
+	if (name.len == line.len || !is_token(name))
 		return broken(ret_reason, -EPROTO, "a header's name is malformed");
 	value = slice_trim(value);
-	if (!all_chars(value, is_value_char))
+	if (!is_value(value))
 		return broken(ret_reason, -EPROTO, "a header's value has control characters");
 	*ret = (struct upstream_header){ name, value };
 	return 0;

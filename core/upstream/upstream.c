@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "upstream/lane.h"
 
@@ -32,44 +33,34 @@ const char *upstream_failure_name(enum upstream_failure failure)
 	return failure_names[failure];
 }
 
-/* Bytes that would end a line or a word of the head early. */
-static bool has_breaks(struct slice text, unsigned char lowest)
+static bool has_blank(struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
+	const char *end = text.ptr + text.len;
 
-		if ((c < lowest && c != '\t') || c == 0x7f)
-			return true;
-	}
-	return false;
+	return bytes_to_blank(text.ptr, end) < end;
 }
 
-static bool has_break_or_blank(struct slice text)
+static bool header_breaks(const struct upstream_header *header)
 {
-	return has_breaks(text, 0x21) || (text.len > 0 && memchr(text.ptr, '\t', text.len));
-}
+	const char *name_end = header->name.ptr + header->name.len;
+	const char *value_end = header->value.ptr + header->value.len;
 
-static bool is_header_name(struct slice name)
-{
-	return name.len > 0 && !has_break_or_blank(name) && !memchr(name.ptr, ':', name.len);
+	return header->name.len == 0 || bytes_to_name_end(header->name.ptr, name_end) < name_end ||
+	       bytes_to_control(header->value.ptr, value_end) < value_end;
 }
 
 /* The caller has parsed and checked what it passes on; this is the last gate before the wire. */
 static int check_request(const struct upstream_request *request)
 {
-	if (request->method.len == 0 || has_break_or_blank(request->method) ||
-	    has_break_or_blank(request->path))
+	if (request->method.len == 0 || has_blank(request->method) || has_blank(request->path))
 		return -EINVAL;
 	if (request->path.len > 0 && request->path.ptr[0] != '/' && request->path.ptr[0] != '?')
 		return -EINVAL;
 	if (request->path.len > 0 && memchr(request->path.ptr, '#', request->path.len))
 		return -EINVAL;
-	for (size_t i = 0; i < request->header_count; i++) {
-		const struct upstream_header *header = &request->headers[i];
-
-		if (!is_header_name(header->name) || has_breaks(header->value, 0x20))
+	for (size_t i = 0; i < request->header_count; i++)
+		if (header_breaks(&request->headers[i]))
 			return -EINVAL;
-	}
 	return 0;
 }
 

@@ -21,22 +21,24 @@ enum take {
 	TAKE_CHOICES,
 };
 
+#define BOTH (1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES)
+
 /* The members that we read, by dialect. */
 static const struct row {
-	const char *key;
+	struct slice key;
 	unsigned dialects; /* bit 1 << enum wire_dialect */
 	enum take take;
 } rows[] = {
-	{ "model", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_MODEL },
-	{ "messages", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_MESSAGES },
-	{ "stream", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_STREAM },
-	{ "max_tokens", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_MAX_OUTPUT },
-	{ "tools", 1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_INPUT },
-	{ "system", 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_INPUT },
-	{ "response_format", 1u << WIRE_OPENAI_CHAT, TAKE_INPUT },
-	{ "stream_options", 1u << WIRE_OPENAI_CHAT, TAKE_STREAM_OPTIONS },
-	{ "max_completion_tokens", 1u << WIRE_OPENAI_CHAT, TAKE_MAX_OUTPUT },
-	{ "n", 1u << WIRE_OPENAI_CHAT, TAKE_CHOICES },
+	{ SLICE("model"), BOTH, TAKE_MODEL },
+	{ SLICE("messages"), BOTH, TAKE_MESSAGES },
+	{ SLICE("stream"), BOTH, TAKE_STREAM },
+	{ SLICE("max_tokens"), BOTH, TAKE_MAX_OUTPUT },
+	{ SLICE("tools"), BOTH, TAKE_INPUT },
+	{ SLICE("system"), 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_INPUT },
+	{ SLICE("response_format"), 1u << WIRE_OPENAI_CHAT, TAKE_INPUT },
+	{ SLICE("stream_options"), 1u << WIRE_OPENAI_CHAT, TAKE_STREAM_OPTIONS },
+	{ SLICE("max_completion_tokens"), 1u << WIRE_OPENAI_CHAT, TAKE_MAX_OUTPUT },
+	{ SLICE("n"), 1u << WIRE_OPENAI_CHAT, TAKE_CHOICES },
 };
 
 struct reading {
@@ -47,23 +49,26 @@ struct reading {
 	bool messages;
 };
 
-static bool key_is(const struct json_member *member, const char *name)
+/* The key unescaped, in `text` if it has to be; one that does not fit is none of ours. */
+static struct slice key_text(const struct json_member *member, char *text, size_t size)
 {
-	char text[32];
+	struct slice key = member->key;
 	int len;
 
-	if (!memchr(member->key.ptr, '\\', member->key.len))
-		return slice_eq_str(member->key, name);
+	if (!memchr(key.ptr, '\\', key.len))
+		return key;
 	/* With its quotes around it, the key is a string. */
-	len = json_to_text(slice_span(member->key.ptr - 1, member->key.ptr + member->key.len + 1),
-			   text, sizeof(text));
-	return len >= 0 && slice_eq_str((struct slice){ text, (size_t)len }, name);
+	len = json_to_text(slice_span(key.ptr - 1, key.ptr + key.len + 1), text, size);
+	return (struct slice){ text, len > 0 ? (size_t)len : 0 };
 }
 
 static const struct row *find_row(enum wire_dialect dialect, const struct json_member *member)
 {
+	char text[32];
+	struct slice key = key_text(member, text, sizeof(text));
+
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].dialects & 1u << dialect && key_is(member, rows[i].key))
+		if (slice_eq(key, rows[i].key) && rows[i].dialects & 1u << dialect)
 			return &rows[i];
 	}
 	return NULL;
@@ -160,7 +165,7 @@ static int take_member(struct reading *reading, const struct row *row,
 	case TAKE_MODEL:
 		return take_model(reading, member);
 	case TAKE_STREAM:
-		return take_boolean(reading, member, row->key, &request->stream);
+		return take_boolean(reading, member, row->key.ptr, &request->stream);
 	case TAKE_STREAM_OPTIONS:
 		return take_stream_options(reading, member);
 	case TAKE_MESSAGES:
@@ -169,9 +174,9 @@ static int take_member(struct reading *reading, const struct row *row,
 		reading->input_bytes += member->value.len;
 		return 0;
 	case TAKE_MAX_OUTPUT:
-		return take_count(reading, member, row->key, 0, &request->max_output);
+		return take_count(reading, member, row->key.ptr, 0, &request->max_output);
 	case TAKE_CHOICES:
-		return take_count(reading, member, row->key, 1, &request->choices);
+		return take_count(reading, member, row->key.ptr, 1, &request->choices);
 	}
 	return 0;
 }

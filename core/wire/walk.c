@@ -3,6 +3,8 @@
  * not once a byte. */
 #include "wire/walk.h"
 
+#include "base/bytes.h"
+
 enum state {
 	BETWEEN, /* before a root object */
 	KEY_OR_END,
@@ -14,30 +16,13 @@ enum state {
 	SKIP_STRING,
 };
 
-enum {
-	SHORT_RUN = 16, /* most keys and strings end within; a call of memchr costs as much */
-};
-
 void walk_reset(struct wire_walk *walk)
 {
 	walk->state = BETWEEN;
 	walk->depth = 0;
 }
 
-static const char *find_quote(const char *at, const char *end)
-{
-	const char *near = end - at > SHORT_RUN ? at + SHORT_RUN : end;
-
-	while (at < near && *at != '"')
-		at++;
-	if (at < near || at == end)
-		return at;
-	at = memchr(at, '"', (size_t)(end - at));
-	return at ? at : end;
-}
-
-/* The quote that ends the string which goes on at `at`, or `end`. A quote is escaped when an odd
- * number of backslashes stands before it. */
+/* The quote that ends the string which goes on at `at`, or `end`. */
 static const char *string_end(const char *at, const char *end, bool *escaped)
 {
 	if (*escaped && at < end) {
@@ -45,17 +30,14 @@ static const char *string_end(const char *at, const char *end, bool *escaped)
 		at++;
 	}
 	for (;;) {
-		const char *quote = find_quote(at, end), *back = quote;
-
-		while (back > at && back[-1] == '\\')
-			back--;
-		if (quote == end) {
-			*escaped = (quote - back) & 1;
+		at = bytes_to_quote(at, end);
+		if (at == end || *at == '"')
+			return at;
+		if (at + 1 == end) {
+			*escaped = true;
 			return end;
 		}
-		if (((quote - back) & 1) == 0)
-			return quote;
-		at = quote + 1;
+		at += 2;
 	}
 }
 
@@ -170,7 +152,8 @@ static const char *step_key_or_end(struct wire_watch *watch, const char *at, con
 static uint8_t find_key(const struct walk_node *node, struct slice name)
 {
 	for (const struct walk_key *key = node->keys; key->name; key++) {
-		if (key->len == name.len && memcmp(key->name, name.ptr, name.len) == 0)
+		if (key->len == name.len && key->name[0] == *name.ptr &&
+		    memcmp(key->name, name.ptr, name.len) == 0)
 			return key->node;
 	}
 	return WALK_NONE;

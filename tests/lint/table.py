@@ -20,6 +20,7 @@ APART = {"cli": {"base"}}
 FOREIGN = {
     r"libconfig\.h": "conf",
     r"sqlite3\.h": "db",
+    r"openssl/(crypto|evp)\.h": "base",
     r"openssl/.*": "http",
     r"curl/.*": "upstream",
     r"dlfcn\.h": "plugin",
@@ -35,7 +36,7 @@ PLUGIN_HEADERS = {"jansson.h"}
 
 # Dependency variable of meson.build -> the folder that links it. `threads` is everybody's.
 FOREIGN_DEPS = {
-    "libconfig": "conf", "sqlite": "db", "openssl": "http", "crypto": "http", "curl": "upstream",
+    "libconfig": "conf", "sqlite": "db", "openssl": "http", "crypto": "base", "curl": "upstream",
     "dl": "plugin", "fuse": "fs", "systemd": "bus", "civetweb": "api", "jansson": "base", "glib": "base",
 }
 COMMON_DEPS = {"threads"}

@@ -2,6 +2,7 @@
 /* Slices: trimming, cutting, decimal numbers, copies. */
 #include "base/slice.h"
 
+#include <ctype.h>
 #include <errno.h>
 
 #include "base/cleanup.h"
@@ -82,10 +83,34 @@ static void test_compare(void)
 {
 	CHECK(slice_case_eq(SLICE("Content-TYPE"), SLICE("content-type")));
 	CHECK(!slice_case_eq(SLICE("content"), SLICE("content-type")));
+	CHECK(slice_case_eq((struct slice){ NULL, 0 }, SLICE("")));
 	CHECK(slice_eq((struct slice){ NULL, 0 }, SLICE("")));
 	CHECK(slice_starts(SLICE("abc"), SLICE("ab")));
 	CHECK(!slice_starts(SLICE("a"), SLICE("ab")));
 	CHECK(!slice_eq(SLICE("a\0b"), SLICE("a\0c")));
+}
+
+/* Every pair of bytes at every place of every length, beside the definition. */
+static void test_case_of_bytes(void)
+{
+	char a[20], b[20];
+
+	for (size_t len = 1; len <= sizeof(a); len++) {
+		for (int pair = 0; pair < 65536; pair++) {
+			int left = pair & 255, right = pair >> 8;
+			size_t place = (size_t)pair % len;
+			bool expected = tolower(left) == tolower(right);
+
+			memset(a, 'k', sizeof(a));
+			memset(b, 'K', sizeof(b));
+			a[place] = (char)left;
+			b[place] = (char)right;
+			if (slice_case_eq((struct slice){ a, len }, (struct slice){ b, len }) !=
+			    expected)
+				test_fail(__FILE__, __LINE__, "%d and %d at %zu of %zu", left,
+					  right, place, len);
+		}
+	}
 }
 
 int main(void)
@@ -95,5 +120,6 @@ int main(void)
 	test_run("u64", test_u64);
 	test_run("copies", test_copies);
 	test_run("compare", test_compare);
+	test_run("case of all bytes", test_case_of_bytes);
 	return 0;
 }
