@@ -224,6 +224,8 @@ enum wire_dialect endpoint_dialect(const struct http_request *request);
 
 /* admit.c */
 extern const struct http_handler gateway_api_handler;
+/* Says no to a caller whose key was checked and whose body has not come. */
+void admit_refuse_unread(struct exchange *exchange, const struct wire_error *error);
 bool admit_passes_header(struct slice name); /* of a client, to an upstream */
 /* refuse.c: what is said of what is not here; texts live in the exchange's arena */
 void refuse_path(struct http_exchange *http, const struct endpoint_row *other);

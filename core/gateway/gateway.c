@@ -181,7 +181,7 @@ static void end_all(struct loop_task *task)
 		if (exchange->call.active)
 			attempt_break(&exchange->call, &error);
 		else if (!exchange->committed) /* its body still comes */
-			exchange_refuse(exchange, &error);
+			admit_refuse_unread(exchange, &error);
 	}
 }
 

@@ -4,11 +4,13 @@ framing."""
 
 import json
 import select
+import signal
 import subprocess
 
 from tap import equal
 from wire import Connection
 from world import BODY_LIMIT
+from world import gate as gate_for
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 HI = {"model": "text", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
@@ -71,7 +73,52 @@ class Checks:
             )
             if not announced:
                 self.send_until_answered(connection.socket)
-            self.refused(connection.response(), 413)
+            answer = connection.response()
+        self.refused(answer, 413)
+        self.row_of_unread(answer)
+
+    def row_of_unread(self, answer):
+        """Whose body did not come is known by the key, and has a row that cost nothing."""
+        row = self.gate.wait_request(answer.id)
+        equal((row["status"], row["outcome"]), (answer.status, "refused"), "status and outcome")
+        equal((row["tenant"], row["key"], row["feature"]), ("acme", "app", "chat"), "whose")
+        equal((row["attempts"], row["cost_nano"], row["tokens_in"]), (0, 0, 0), "what it took")
+        return row
+
+    def half_a_body(self, connection, target=CHAT):
+        connection.send(
+            f"POST {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self.key}\r\n"
+            f"content-length: 1000\r\n\r\nhalf".encode()
+        )
+
+    def body_too_late(self, target):
+        self.upstream.reset()
+        with Connection(self.gate.api_port) as connection:
+            self.half_a_body(connection, target)
+            answer = connection.response()
+        self.refused(answer, 408, target)
+        self.row_of_unread(answer)
+
+    def body_malformed(self):
+        self.upstream.reset()
+        with Connection(self.gate.api_port) as connection:
+            connection.send(post(H, A, CHUNKED, body=b"zz\r\n").replace(b"KEY", self.key.encode()))
+            answer = connection.response()
+        self.refused(answer, 400)
+        self.row_of_unread(answer)
+
+    def body_at_shutdown(self):
+        """Who is still sending when the appliance ends is told so, and has a row."""
+        self.upstream.reset()
+        with Connection(self.gate.api_port) as connection:
+            self.half_a_body(connection)
+            with Connection(self.gate.api_port) as other:  # behind it in the loop
+                equal(other.ask(self.key, HI).status, 200, "status")
+            self.upstream.reset()
+            self.gate.process.send_signal(signal.SIGTERM)
+            answer = connection.response()
+        self.refused(answer, 503)
+        self.row_of_unread(answer)
 
     @staticmethod
     def send_until_answered(sock):
@@ -319,6 +366,21 @@ def register(suite, gate, upstream):
     ):
         suite.check(f"refusals/path-{target.replace('/', '_')}", checks.unknown_path, target)
     register_texts(suite, checks)
+    register_unread(suite, upstream)
+
+
+def register_unread(suite, upstream):
+    """Bodies that never come, at an appliance that does not wait long."""
+    if not suite.wanted("refusals/unread"):
+        return
+    # One loop, so that what one connection was answered tells what it has read of another.
+    limits = {"body_ms": 1000, "drain_ms": 200}
+    with gate_for(upstream, limits=limits, args=["--loops", "1"]) as gate:
+        checks = Checks(gate, upstream)
+        suite.check("refusals/unread-late", checks.body_too_late, CHAT)
+        suite.check("refusals/unread-late-messages", checks.body_too_late, MESSAGES)
+        suite.check("refusals/unread-malformed", checks.body_malformed)
+        suite.check("refusals/unread-at-shutdown", checks.body_at_shutdown)
 
 
 def register_texts(suite, checks):

@@ -170,9 +170,9 @@ def routes():
     return made + [{"name": "fall-never", "targets": ["status-500", "gone", "status-503"]}]
 
 
-def gate(upstream, lane="auto"):
+def gate(upstream, lane="auto", limits=None, args=()):
     """The daemon of these checks; the mount is there when the machine allows one. `lane` says how
-    it calls the upstream."""
+    it calls the upstream, `limits` and `args` are further ones of its own."""
     return Tidegate(
         providers=[
             provider("alpha", upstream.url("/v1"), lane=lane),
@@ -196,6 +196,7 @@ def gate(upstream, lane="auto"):
             {"name": "other", "tenant": "globex"},
             {"name": "off", "disabled": True},
         ],
-        settings={"zone": noon_zone()},
+        settings={"zone": noon_zone(), "limits": limits or {}},
+        args=args,
         mount=can_mount(),
     )
