@@ -198,7 +198,11 @@ def stop_busy():
         rows = {
             row["route"]: (row["outcome"], row["status"]) for row in gate.request_rows()
         }
-        wanted = {"never-ends": ("incomplete", 200), "never-begins": ("error", 503)}
+        wanted = {
+            "never-ends": ("incomplete", 200),
+            "never-begins": ("error", 503),
+            "-": ("refused", 503),
+        }
         equal(rows, wanted, "outcomes and statuses")
 
 
