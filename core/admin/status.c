@@ -70,6 +70,28 @@ static void table(struct admin *admin, struct buffer *out, const char *name,
 	buffer_append_char(out, ']');
 }
 
+static void add_unpriced(const char *provider, const char *model, void *data)
+{
+	struct rows *rows = data;
+
+	buffer_append_str(rows->out, rows->first ? "\n  {\"provider\": " : ",\n  {\"provider\": ");
+	rows->first = false;
+	buffer_append_json(rows->out, slice_of(provider));
+	buffer_append_str(rows->out, ", \"model\": ");
+	buffer_append_json(rows->out, slice_of(model));
+	buffer_append_char(rows->out, '}');
+}
+
+static void unpriced(struct admin *admin, struct buffer *out)
+{
+	struct rows rows = { out, true };
+
+	key(out, "prices_unknown");
+	buffer_append_char(out, '[');
+	ledger_unpriced_each(admin->options.ledger, add_unpriced, &rows);
+	buffer_append_char(out, ']');
+}
+
 static void traffic(const struct admin_moment *moment, struct buffer *out)
 {
 	const struct gateway_counters *counters = &moment->counters;
@@ -119,6 +141,7 @@ void render_status(struct admin *admin, const struct admin_moment *moment, int a
 	number(out, "rows_replayed_total", ledger->replayed);
 	number(out, "commit_failures_total", ledger->commit_failures);
 	number(out, "prices_unknown_total", ledger->prices_unknown);
+	unpriced(admin, out);
 	table(admin, out, "by_tenant", LEDGER_BY_TENANT);
 	table(admin, out, "by_feature", LEDGER_BY_FEATURE);
 	table(admin, out, "by_model", LEDGER_BY_MODEL);

@@ -122,6 +122,11 @@ static const struct column cost_columns[] = {
 	{ "TOKENS IN", "tokens_in", true }, { "TOKENS OUT", "tokens_out", true },
 };
 
+static const struct column unpriced_columns[] = {
+	{ "PROVIDER", "provider", false },
+	{ "MODEL", "model", false },
+};
+
 void print_status(json_t *value)
 {
 	static const struct {
@@ -147,6 +152,11 @@ void print_status(json_t *value)
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		cell(value, lines[i].field, text);
 		printf("%-22s %s\n", lines[i].title, text);
+	}
+	if (json_array_size(json_object_get(value, "prices_unknown")) > 0) {
+		printf("\nUsed without a known price\n");
+		print_table(json_object_get(value, "prices_unknown"), unpriced_columns,
+			    ARRAY_SIZE(unpriced_columns));
 	}
 	if (json_array_size(json_object_get(value, "by_tenant")) == 0)
 		return;

@@ -316,6 +316,13 @@ void ledger_state_read(struct ledger *ledger, struct ledger_state *ret)
 	pthread_mutex_unlock(&writer->lock);
 }
 
+void ledger_unpriced_each(struct ledger *ledger,
+			  void (*fn)(const char *provider, const char *model, void *data),
+			  void *data)
+{
+	unpriced_each(rows_unpriced(ledger->rows), fn, data);
+}
+
 int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest,
 		     struct buffer *out)
 {

@@ -212,6 +212,10 @@ struct ledger_state {
 	char degraded_reason[LEDGER_REASON_SIZE]; /* names the file */
 };
 void ledger_state_read(struct ledger *ledger, struct ledger_state *ret);
+/* The first 64 models that were used since the start without a known price. */
+void ledger_unpriced_each(struct ledger *ledger,
+			  void (*fn)(const char *provider, const char *model, void *data),
+			  void *data);
 
 /* Request rows as JSON lines (the log's own format), oldest first, with id > after; at most
  * `limit`. [admin thread] */

@@ -19,6 +19,7 @@ struct rows {
 	struct totals *totals;
 	struct rollup rollup;
 	uint64_t unknown_prices, batch_unknown;
+	struct unpriced unpriced;
 };
 
 CLEANUP_DEFINE(struct rows, rows_close);
@@ -87,6 +88,7 @@ int rows_open(const char *path, struct totals *totals, struct rows **ret, struct
 	if (!rows)
 		return error_set(error, -ENOMEM, "out of memory");
 	rows->totals = totals;
+	unpriced_init(&rows->unpriced);
 	r = db_open(path, false, schema_steps, schema_step_count, &rows->db, error);
 	if (r < 0)
 		return r;
@@ -110,6 +112,7 @@ struct rows *rows_close(struct rows *rows)
 	db_statement_free(rows->add_attempt);
 	db_statement_free(rows->add_rollup);
 	db_close(rows->db);
+	unpriced_fini(&rows->unpriced);
 	free(rows);
 	return NULL;
 }
@@ -122,6 +125,11 @@ const char *rows_message(const struct rows *rows)
 bool rows_overwritten(struct rows *rows)
 {
 	return db_overwritten(rows->db);
+}
+
+struct unpriced *rows_unpriced(struct rows *rows)
+{
+	return &rows->unpriced;
 }
 
 uint64_t rows_unknown_prices(const struct rows *rows)
@@ -298,8 +306,10 @@ static int write_attempt(struct rows *rows, const struct ledger_entry *entry,
 	add_usage(&cell->change.request, attempt);
 	cell->change.attempts++;
 	cell->change.attempt_errors += is_error(attempt->outcome);
-	if (!attempt->price.known && attempt->usage_source != LEDGER_USAGE_NONE)
+	if (!attempt->price.known && attempt->usage_source != LEDGER_USAGE_NONE) {
 		rows->batch_unknown++;
+		unpriced_note(&rows->unpriced, provider->text.ptr, model->text.ptr);
+	}
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "ledger/ledger.h"
 #include "ledger/log.h"
 #include "ledger/totals.h"
+#include "ledger/unpriced.h"
 
 enum {
 	ROWS_BATCH_MAX = 2048,
@@ -26,6 +27,7 @@ int rows_restore(struct rows *rows, uint64_t *ret_newest_id);
  * `lines`. */
 int rows_commit(struct rows *rows, struct ledger_entry *const *entries, size_t count,
 		const bool *logged, struct buffer *lines);
+struct unpriced *rows_unpriced(struct rows *rows);
 uint64_t
 rows_unknown_prices(const struct rows *rows); /* attempts with usage but no price, so far */
 

@@ -46,6 +46,20 @@ def unknown_price(the):
     equal(the.gate.settled()["prices_unknown_total"], before + 3, "prices_unknown_total")
     told = account.metrics(the.gate)[("prices_unknown_total", "")]
     equal(int(told), before + 3, "tidegate_prices_unknown_total")
+    unpriced_is_named(the, names)
+
+
+def unpriced_is_named(the, targets):
+    """Once in the log, however often it is used, with what to do; in the status and in tidectl's."""
+    for target in targets:
+        told = [line for line in the.gate.log().splitlines() if f"{target.name} is unknown" in line]
+        equal(len(told), 1, f"lines about {target.name}")
+        assert " warn " in told[0] and "price_provider" in told[0], told[0]
+    listed = the.gate.status()["prices_unknown"]
+    shown = the.gate.tidectl("status").stdout
+    for target in targets:
+        assert {"provider": "openai", "model": target.model} in listed, listed
+        assert target.model in shown, shown
 
 
 def fall(the, route, steps, last, stream, messages=False, lost=()):

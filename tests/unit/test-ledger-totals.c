@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Totals: equal to the rows after many random requests and after a restart; days and months of a
- * zone with summer time, by the clock alone; names beyond the bound; requests of many attempts. */
+ * zone with summer time, by the clock alone; names beyond the bound; requests of many attempts.
+ * And models without a price: each is told once, and not without end. */
 #include "ledger/totals.h"
 
+#include <fcntl.h>
+
+#include "ledger/unpriced.h"
 #include "test-ledger.h"
 
 enum {
@@ -237,6 +241,43 @@ static void test_groups(void)
 	CHECK(ledger_group_parse(SLICE(""), &group) < 0);
 }
 
+static void count_model(const char *provider, const char *model, void *data)
+{
+	char expected[32];
+
+	snprintf(expected, sizeof(expected), "model-%d", (*(int *)data)++);
+	CHECK_STR(provider, "alpha");
+	CHECK_STR(model, expected);
+}
+
+static void test_unpriced(void)
+{
+	int log = open(test_folder(), O_TMPFILE | O_RDWR, 0600), before = dup(STDERR_FILENO);
+	struct unpriced unpriced;
+	char text[65536], model[32];
+	size_t lines = 0;
+	int count = 0;
+	ssize_t len;
+
+	CHECK(log >= 0 && before >= 0 && dup2(log, STDERR_FILENO) >= 0);
+	unpriced_init(&unpriced);
+	for (int i = 0; i < 3 * 100; i++) {
+		snprintf(model, sizeof(model), "model-%d", i / 3);
+		unpriced_note(&unpriced, "alpha", model);
+	}
+	CHECK(dup2(before, STDERR_FILENO) >= 0);
+	unpriced_each(&unpriced, count_model, &count);
+	CHECK_INT(count, UNPRICED_MAX);
+	len = pread(log, text, sizeof(text), 0);
+	for (ssize_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	CHECK_INT(lines, UNPRICED_MAX + 1);
+	CHECK(memmem(text, (size_t)len, " warn the price of alpha/model-63 is unknown", 44));
+	unpriced_fini(&unpriced);
+	close(before);
+	close(log);
+}
+
 int main(void)
 {
 	test_run("equal to the rows", test_equal_rows);
@@ -244,5 +285,6 @@ int main(void)
 	test_run("a month in Berlin", test_month);
 	test_run("restored periods", test_restore_periods);
 	test_run("groups", test_groups);
+	test_run("models without a price", test_unpriced);
 	return 0;
 }

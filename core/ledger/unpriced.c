@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list grows only; its one writer reads it without the lock. */
+#include "ledger/unpriced.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+void unpriced_init(struct unpriced *unpriced)
+{
+	*unpriced = (struct unpriced){ 0 };
+	pthread_mutex_init(&unpriced->lock, NULL);
+}
+
+void unpriced_fini(struct unpriced *unpriced)
+{
+	for (size_t i = 0; i < unpriced->count; i++) {
+		free(unpriced->models[i].provider);
+		free(unpriced->models[i].model);
+	}
+	unpriced->count = 0;
+	pthread_mutex_destroy(&unpriced->lock);
+}
+
+/* Said here, where it is known that such a model was not only asked for but used. */
+static void tell(const struct unpriced *unpriced, const char *provider, const char *model)
+{
+	log_warning("the price of %s/%s is unknown, so its use costs nothing in the ledger: give "
+		    "it a model object with a price, set the provider's price_provider, or bring "
+		    "the price book up to date",
+		    provider, model);
+	if (unpriced->count == UNPRICED_MAX)
+		log_warning("%d models without a known price were named; further ones are only "
+			    "counted (prices_unknown_total)",
+			    UNPRICED_MAX);
+}
+
+void unpriced_note(struct unpriced *unpriced, const char *provider, const char *model)
+{
+	struct unpriced_model next;
+
+	for (size_t i = 0; i < unpriced->count; i++)
+		if (strcmp(unpriced->models[i].model, model) == 0 &&
+		    strcmp(unpriced->models[i].provider, provider) == 0)
+			return;
+	if (unpriced->count == UNPRICED_MAX)
+		return;
+	next = (struct unpriced_model){ strdup(provider), strdup(model) };
+	if (!next.provider || !next.model) {
+		free(next.provider);
+		free(next.model);
+		return; /* its next use is another chance */
+	}
+	pthread_mutex_lock(&unpriced->lock);
+	unpriced->models[unpriced->count++] = next;
+	pthread_mutex_unlock(&unpriced->lock);
+	tell(unpriced, provider, model);
+}
+
+void unpriced_each(struct unpriced *unpriced,
+		   void (*fn)(const char *provider, const char *model, void *data), void *data)
+{
+	pthread_mutex_lock(&unpriced->lock);
+	for (size_t i = 0; i < unpriced->count; i++)
+		fn(unpriced->models[i].provider, unpriced->models[i].model, data);
+	pthread_mutex_unlock(&unpriced->lock);
+}
