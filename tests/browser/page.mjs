@@ -153,13 +153,62 @@ const htmlIsText = async (key) => {
 	assert.ok(!dialogs.some((dialog) => dialog.startsWith('alert')), dialogs.join());
 };
 
+const LONG = 'a-name-that-is-longer-than-anybody-would-ever-choose-for-a-model@words=60,between_ms=20';
+
+// Everything at its widest: long names, and figures of years.
+const exaggerate = async () => {
+	const total = { name: LONG, cost_usd: '123456.789012345', requests: 12345678, errors: 345678, tokens_in: 123456789012, tokens_cached: 0, tokens_out: 98765432109 };
+	await page.route('**/api/v1/status', async (route) => {
+		const answer = await route.fetch({ headers: { ...route.request().headers(), 'if-none-match': '' } });
+		const status = await answer.json();
+		for (const by of ['by_tenant', 'by_feature', 'by_model', 'by_provider']) status[by] = [...status[by], total];
+		await route.fulfill({ response: answer, json: { ...status, today_usd: '123456.789012345', month_usd: '3456789.012345678' } });
+	});
+	await page.route('**/api/v1/logs?*', async (route) => {
+		const answer = await route.fetch();
+		const log = await answer.json();
+		const wide = { tenant: LONG, feature: LONG, route: LONG, provider: LONG, outcome: 'incomplete', tokens_in: 1234567, tokens_out: 1234567, cost_usd: '12345.678901234', ms: 1234567.8 };
+		await route.fulfill({ response: answer, json: { ...log, rows: log.rows.map((row, i) => (i % 2 ? { ...row, ...wide } : row)) } });
+	});
+	await page.route('**/api/v1/keys', async (route) => {
+		const answer = await route.fetch();
+		const list = await answer.json();
+		await route.fulfill({ response: answer, json: { ...list, keys: list.keys.map((key) => ({ ...key, name: LONG, tenant: LONG, feature: LONG })) } });
+	});
+	await page.reload();
+	for (const id of ['by_model', 'requests-table', 'keys-table']) await page.locator(`#${id}`).getByText(LONG).first().waitFor();
+};
+
+const asItIs = async () => {
+	await page.unrouteAll({ behavior: 'ignoreErrors' });
+	await page.reload();
+	await page.waitForSelector('#page:not([hidden])');
+};
+
+// Nothing is cut and nothing scrolls sideways: no column of any table lies outside its card, or is too narrow to read.
 const fits = async (width) => {
 	await page.setViewportSize({ width, height: 800 });
 	await page.waitForTimeout(100);
 	const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
 	assert.ok(scroll <= client, `the page is ${scroll} px wide in a window of ${client} px`);
-	const cut = await page.evaluate(() => [...document.querySelectorAll('.figure strong')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent));
-	assert.deepEqual(cut, [], 'figures wider than their cards');
+	const wrong = await page.evaluate(() => {
+		const found = [];
+		const tell = (element, why) => found.push(`${element.closest('table')?.id ?? ''} "${element.textContent.slice(0, 30)}" ${why}`);
+		for (const figure of document.querySelectorAll('.figure strong')) if (figure.scrollWidth > figure.clientWidth + 1) tell(figure, 'is wider than its card');
+		for (const element of document.querySelectorAll('.card, .card *')) {
+			if (/auto|scroll/.test(getComputedStyle(element).overflowX) && element.scrollWidth > element.clientWidth) tell(element, 'scrolls sideways');
+		}
+		for (const cell of document.querySelectorAll('td, th')) {
+			if (cell.matches('thead *') && getComputedStyle(cell.closest('thead')).position === 'absolute') continue; // for screen readers
+			const [box, card] = [cell.getBoundingClientRect(), cell.closest('.card').getBoundingClientRect()];
+			if (box.width === 0) tell(cell, 'is not shown');
+			if (box.left < card.left || box.right > card.right) tell(cell, 'is outside its card');
+			if (!cell.matches('.name') && cell.scrollWidth > cell.clientWidth + 1) tell(cell, 'is cut');
+			if (cell.matches('td.name') && cell.clientWidth < 50 && cell.scrollWidth > cell.clientWidth + 1) tell(cell, `has ${cell.clientWidth} px`);
+		}
+		return found;
+	});
+	assert.deepEqual(wrong.slice(0, 5), [], `at ${width} px`);
 	await page.setViewportSize({ width: 1440, height: 1000 });
 };
 
@@ -246,7 +295,7 @@ const keyOnce = async () => {
 };
 
 const oddKeys = async () => {
-	for (const name of [HTML, '50% a/b?c#d', '名前 "x"']) {
+	for (const name of [HTML, '50% a+b?c#d', '名前 "x"']) {
 		const key = await makeKey(name, HTML);
 		await revokeKey(name, key);
 	}
@@ -273,13 +322,13 @@ const logOut = async () => {
 	assert.equal((await context.cookies(admin)).length, 0, 'cookies');
 };
 
-const photograph = async () => {
+const photograph = async (what) => {
 	for (const scheme of ['light', 'dark']) {
 		await page.emulateMedia({ colorScheme: scheme });
-		for (const [name, width, height] of [['wide', 1440, 1000], ['narrow', 390, 844]]) {
+		for (const [name, width, height] of [['wide', 1280, 900], ['narrow', 390, 844]]) {
 			await page.setViewportSize({ width, height });
 			await page.waitForTimeout(300);
-			await page.screenshot({ path: path.join(screenshots, `${part}-${scheme}-${name}.png`), fullPage: true });
+			await page.screenshot({ path: path.join(screenshots, `${what}-${scheme}-${name}.png`), fullPage: true });
 		}
 	}
 	await page.emulateMedia({ colorScheme: 'light' });
@@ -308,11 +357,16 @@ await check('slow-request-appears-soon', async () => {
 await check('figures-move', () => figuresMove(keys));
 await check('money-is-exact', moneyIsExact);
 await check('html-is-text', () => htmlIsText(keys[0]));
-for (const width of [320, 390, 768, 1440, 2560]) await check(`fits-${width}`, () => fits(width));
+if (screenshots) await photograph(part);
+const widths = [320, 390, 600, 768, 1024, 1280, 1440, 2560];
+for (const width of widths) await check(`fits-${width}`, () => fits(width));
+await check('exaggerated', exaggerate);
+for (const width of widths) await check(`exaggerated-fits-${width}`, () => fits(width));
+if (screenshots) await photograph('exaggerated');
+await check('as-it-is', asItIs);
 for (const scheme of ['light', 'dark']) await check(`contrast-${scheme}`, () => contrast(scheme));
 await check('labels', labels);
 await check('keyboard', keyboard);
-if (screenshots) await photograph();
 if (part === 'live') {
 	await check('key-shown-once', keyOnce);
 	await check('odd-key-names', oddKeys);

@@ -102,15 +102,22 @@ function changed(name, value) {
 
 // ---- numbers ----
 
-// "12.345678901" as "$12.35", with more digits for small amounts.
+// "12.345678901" as "$12.35", with more digits for small amounts and no cents for large ones.
 function dollars(value) {
-  const digits = value !== 0 && Math.abs(value) < 1 ? 6 : 2;
+  const digits = value !== 0 && Math.abs(value) < 1 ? 6 : value < 100000 ? 2 : 0;
   return `$${value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 }
 
 function money(element, usd) {
   element.textContent = dollars(Number(usd));
   element.title = `$${usd}`;
+}
+
+// Exact below a million; above it, the exact number is in the title.
+function count(element, value) {
+  const exact = value.toLocaleString("en");
+  element.textContent = value < 1e6 ? exact : value.toLocaleString("en", { notation: "compact", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  element.title = exact;
 }
 
 function milliseconds(ms) {
@@ -136,78 +143,86 @@ function niceTop(value) {
 
 // ---- tables ----
 
-function cell(row, text, kind) {
+function cell(row, text, kind, label) {
   const td = document.createElement("td");
+  // Said in so many words, since a narrow page lays a row out as a card, which is no row to a browser any more.
+  td.setAttribute("role", "cell");
+  if (label) td.dataset.label = label;
   td.textContent = text;
   if (kind) td.className = kind;
   row.append(td);
   return td;
 }
 
-function nameCell(row, text) {
-  const td = cell(row, text || "–", "name");
+function nameCell(row, text, kind, label) {
+  const td = cell(row, text || "–", `name ${kind ?? ""}`, label);
   td.title = text;
-  return td;
+}
+
+function line(body) {
+  const row = document.createElement("tr");
+  row.setAttribute("role", "row");
+  body.append(row);
+  return row;
 }
 
 function begin(table, names, empty) {
-  const row = document.createElement("tr");
+  const thead = document.createElement("thead");
+  const tbody = document.createElement("tbody");
+  for (const part of [thead, tbody]) part.setAttribute("role", "rowgroup");
+  const row = line(thead);
   for (const [name, kind] of names) {
     const th = document.createElement("th");
     th.scope = "col";
+    th.setAttribute("role", "columnheader");
     th.textContent = name;
     if (kind) th.className = kind;
     row.append(th);
   }
-  const thead = document.createElement("thead");
-  const tbody = document.createElement("tbody");
-  thead.append(row);
-  if (empty) {
-    const line = document.createElement("tr");
-    cell(line, empty, "none").colSpan = names.length;
-    tbody.append(line);
-  }
+  if (empty) cell(line(tbody), empty, "none").colSpan = names.length;
+  table.setAttribute("role", "table");
   table.replaceChildren(thead, tbody);
   return tbody;
 }
 
 function drawGroup(id, entries) {
   if (!changed(id, entries)) return;
-  const names = [["Name"], ["Spend", "number"], ["Requests", "number"], ["Errors", "number"], ["Tokens in", "number"], ["Tokens out", "number"]];
+  const names = [["Name", "name"], ["Spend", "number"], ["Requests", "number"], ["Errors", "number"], ["Tokens in", "number"], ["Tokens out", "number"]];
   const body = begin(byId(id), names, entries.length ? "" : "no requests today");
   const sorted = [...entries].sort((a, b) => Number(b.cost_usd) - Number(a.cost_usd));
   const most = sorted.length ? Number(sorted[0].cost_usd) : 0;
   for (const entry of sorted.slice(0, GROUP_ROWS)) {
-    const row = document.createElement("tr");
-    const name = nameCell(row, entry.name);
-    name.classList.add("shared");
-    name.style.setProperty("--part", most > 0 ? `${(Number(entry.cost_usd) / most) * 100}%` : "0%");
-    money(cell(row, "", "number"), entry.cost_usd);
-    cell(row, entry.requests.toLocaleString("en"), "number");
-    cell(row, entry.errors.toLocaleString("en"), entry.errors ? "number bad-outcome" : "number");
-    for (const field of ["tokens_in", "tokens_out"]) cell(row, entry[field].toLocaleString("en"), "number");
-    body.append(row);
+    const row = line(body);
+    row.style.setProperty("--part", most > 0 ? `${(Number(entry.cost_usd) / most) * 100}%` : "0%");
+    nameCell(row, entry.name, "lead shared");
+    money(cell(row, "", "number spend"), entry.cost_usd);
+    count(cell(row, "", "number", "Requests"), entry.requests);
+    count(cell(row, "", entry.errors ? "number bad-outcome" : "number", "Errors"), entry.errors);
+    count(cell(row, "", "number", "Tokens in"), entry.tokens_in);
+    count(cell(row, "", "number", "Tokens out"), entry.tokens_out);
   }
   if (sorted.length > GROUP_ROWS) {
-    const row = document.createElement("tr");
-    cell(row, `and ${sorted.length - GROUP_ROWS} more; tidectl costs lists all`, "none").colSpan = names.length;
-    body.append(row);
+    cell(line(body), `and ${sorted.length - GROUP_ROWS} more; tidectl costs lists all`, "none").colSpan = names.length;
   }
 }
 
 function drawRequests() {
-  const names = [["Time, UTC"], ["Tenant"], ["Feature"], ["Route"], ["Provider"], ["Outcome"], ["Status", "number"], ["Tokens in", "number"], ["Tokens out", "number"], ["Spend", "number"], ["Duration", "number"]];
+  const names = [["Time, UTC"], ["Tenant", "name"], ["Feature", "name"], ["Route", "name"], ["Provider", "name"], ["Outcome"], ["Status", "number"], ["Tokens in", "number"], ["Tokens out", "number"], ["Spend", "number"], ["Duration", "number"]];
   const body = begin(byId("requests-table"), names, rows.length ? "" : "no requests yet");
   for (const entry of rows) {
-    const row = document.createElement("tr");
+    const row = line(body);
     row.dataset.id = entry.id;
-    cell(row, entry.ts.slice(11, 23)).title = `${entry.ts}, request ${entry.id}`;
-    for (const field of ["tenant", "feature", "route", "provider"]) nameCell(row, entry[field]);
-    cell(row, entry.outcome, entry.outcome === "ok" ? "" : "bad-outcome");
-    for (const field of ["status", "tokens_in", "tokens_out"]) cell(row, entry[field].toLocaleString("en"), "number");
-    money(cell(row, "", "number"), entry.cost_usd);
-    cell(row, milliseconds(entry.ms), "number");
-    body.append(row);
+    cell(row, entry.ts.slice(11, 23), "", "Time").title = `${entry.ts}, request ${entry.id}`;
+    nameCell(row, entry.tenant, "lead");
+    nameCell(row, entry.feature, "", "Feature");
+    nameCell(row, entry.route, "", "Route");
+    nameCell(row, entry.provider, "", "Provider");
+    cell(row, entry.outcome, entry.outcome === "ok" ? "" : "bad-outcome", "Outcome");
+    cell(row, entry.status, "number", "Status");
+    count(cell(row, "", "number", "Tokens in"), entry.tokens_in);
+    count(cell(row, "", "number", "Tokens out"), entry.tokens_out);
+    money(cell(row, "", "number spend"), entry.cost_usd);
+    cell(row, milliseconds(entry.ms), "number", "Duration");
   }
 }
 
@@ -311,15 +326,16 @@ async function loadKeys() {
   const live = owner === "live";
   byId("keys-owner").textContent = live ? "Made and revoked here or by tidectl; a revoked key is refused from its next request on." : "Owned by files: they are changed in the configuration folder, followed by a reload.";
   byId("key-form").hidden = !live;
-  const names = [["Name"], ["Tenant"], ["Feature"], ["SHA-256 begins"], ["State"], ...(live ? [["Action"]] : [])];
+  const names = [["Name", "name"], ["Tenant", "name"], ["Feature", "name"], ["SHA-256 begins"], ["State"], ...(live ? [["Action", "number"]] : [])];
   const body = begin(byId("keys-table"), names, keys.length ? "" : "no keys yet");
   for (const key of keys) {
-    const row = document.createElement("tr");
-    for (const field of ["name", "tenant", "feature"]) nameCell(row, key[field]);
-    cell(row, key.fingerprint);
-    cell(row, key.disabled ? "disabled" : "active");
-    if (live) cell(row, "").append(revokeButton(key.name));
-    body.append(row);
+    const row = line(body);
+    nameCell(row, key.name, "lead");
+    nameCell(row, key.tenant, "", "Tenant");
+    nameCell(row, key.feature, "", "Feature");
+    cell(row, key.fingerprint, "", "SHA-256 begins");
+    cell(row, key.disabled ? "disabled" : "active", key.disabled ? "bad-outcome" : "", "State");
+    if (live) cell(row, "", "number spend").append(revokeButton(key.name));
   }
 }
 
