@@ -74,7 +74,9 @@ SECTION(owners, "owners",
 
 static const struct option limits_rows[] = {
 	{ "connections", OPTION_COUNT, 0, LIMIT(connections), .min = 1, .max = 1000000,
-	  .fallback = "20000", .doc = "Connections of clients at a time; accepting pauses above." },
+	  .fallback = "20000",
+	  .doc = "Connections of clients at a time; accepting pauses above. Each takes two of the "
+		 "process's descriptors (LimitNOFILE); the log tells where there are too few." },
 	{ "inflight", OPTION_COUNT, OPTION_RESTART, LIMIT(inflight), .min = 1, .max = 1000000,
 	  .fallback = "16384", .doc = "Requests at a time, over all loops; status 503 above." },
 	{ "header_bytes", OPTION_BYTES32, 0, LIMIT(header_bytes), .min = 1024, .max = 1048576,

@@ -63,6 +63,16 @@ static void prepare_process(const struct daemon_options *options)
 	}
 }
 
+/* 0: no limit. */
+static uint32_t descriptors_max(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur > UINT32_MAX)
+		return 0;
+	return (uint32_t)files.rlim_cur;
+}
+
 static unsigned cpu_count(void)
 {
 	cpu_set_t set;
@@ -129,6 +139,7 @@ static int make_gateway(struct daemon *daemon, unsigned loops, struct error *err
 		.ledger = daemon->ledger,
 		.plugins = daemon->plugins,
 		.loops = loops,
+		.descriptors = descriptors_max(),
 		.console_secret = daemon->boot_secret,
 		.metrics = metrics,
 		.metrics_data = daemon,

@@ -257,4 +257,5 @@ const struct http_handler gateway_console_handler = {
 	.on_body = on_body,
 	.on_drain = on_drain,
 	.on_end = on_end,
+	.reserved = true,
 };

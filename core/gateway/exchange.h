@@ -119,12 +119,18 @@ struct gateway {
 	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */
 	struct tide_call_services services;
 	_Atomic bool draining;
+	uint32_t connections_told; /* [admin] the limit that was last compared with what can be */
 	char console_secret[64];
 };
 
 void gateway_snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot);
 struct loop_snapshot *loop_snapshot_hold(struct gateway_loop *loop);
 void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held);
+
+/* limits.c */
+void limits_set(struct gateway_loop *loop, const struct conf_limits *conf);
+/* [admin] Says in the log, once a value, that limits.connections cannot be kept. */
+void limits_tell(struct gateway *gateway, const struct conf_limits *conf);
 
 /* ---- one request ---- */
 

@@ -18,32 +18,6 @@ enum {
 
 /* ---- snapshots ---- */
 
-static uint32_t share(uint32_t limit, uint32_t loops)
-{
-	return limit > loops ? limit / loops : 1;
-}
-
-static void set_limits(struct gateway_loop *loop, const struct conf_limits *conf)
-{
-	uint32_t loops = loop->gateway->options.loops;
-	struct http_limits limits = {
-		.header_bytes = conf->header_bytes,
-		.body_bytes = conf->body_bytes,
-		.body_budget_bytes = conf->body_budget_bytes / loops,
-		.connections = share(conf->connections, loops),
-		.header_ms = conf->header_ms,
-		.body_ms = conf->body_ms,
-		.idle_ms = conf->idle_ms,
-		.write_ms = conf->write_ms,
-		.output_bytes = conf->output_bytes,
-	};
-
-	/* Each loop takes the largest body, however many loops there are. */
-	if (limits.body_budget_bytes < limits.body_bytes)
-		limits.body_budget_bytes = limits.body_bytes;
-	http_server_set_limits(loop->server, &limits);
-}
-
 /* [loop] */
 static void swap(struct loop_task *task)
 {
@@ -69,7 +43,7 @@ static void swap(struct loop_task *task)
 		return;
 	}
 	loop_snapshot_drop(loop, before);
-	set_limits(loop, &next->snapshot->conf->limits);
+	limits_set(loop, &next->snapshot->conf->limits);
 }
 
 /* Until every loop works by the newest snapshot, so that whoever revoked a key may say that it is
@@ -126,6 +100,7 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 		post_swap(&gateway->loops[i]);
 	pthread_mutex_unlock(&gateway->lock);
 	gateway_snapshot_unref(gateway, before);
+	limits_tell(gateway, &conf->limits);
 	wait_for_swaps(gateway);
 	gateway_reap(gateway);
 	return 0;

@@ -52,6 +52,7 @@ struct gateway_options {
 	struct keys_console *console;
 	const struct plugin_set *plugins;
 	uint32_t loops;
+	uint32_t descriptors;       /* that the process may have open; 0: no limit */
 	const char *console_socket; /* of the page and REST server; NULL: none */
 	const char *console_secret; /* per-boot secret that its requests carry in x-tidegate-boot */
 	/* The newest /metrics text, copied into `out`; [loop]. */

@@ -85,6 +85,7 @@ void connection_close(struct connection *connection)
 	buffer_fini(&connection->input);
 	buffer_fini(&connection->output);
 	http_count(&server->stats.connections_open, (uint64_t)-1);
+	server->reserved_open -= connection->handler->reserved;
 	http_server_resume(server);
 	if (!pinned)
 		free(connection);
@@ -557,5 +558,6 @@ int connection_open(struct http_listener *listener, int fd, const struct sockadd
 	list_append(&server->connections, &connection->node);
 	http_count(&server->stats.connections_open, 1);
 	http_count(&server->stats.connections_total, 1);
+	server->reserved_open += connection->handler->reserved;
 	return 0;
 }

@@ -60,7 +60,10 @@ struct http_limits {
 	uint32_t header_bytes;      /* default 32768, at most 65536; 431 above */
 	uint64_t body_bytes;        /* default 33554432; 413 above */
 	uint64_t body_budget_bytes; /* over all exchanges of the server; 503 above */
-	uint32_t connections;       /* per server; accepting pauses above */
+	uint32_t connections;       /* per server, without reserved ones; accepting pauses above */
+	uint32_t reserved;          /* of handlers that are so; default 16 */
+	uint32_t descriptors;       /* accepting, but for reserved ones, pauses while the lowest
+				       free descriptor is not below; 0: no matter */
 	uint32_t header_ms, body_ms,
 	    idle_ms;           /* 408 for a started request, a silent close when idle */
 	uint32_t write_ms;     /* no progress of a reader while we have bytes for it: closed */
@@ -85,6 +88,7 @@ struct http_handler {
 	 * read: the request's method_text.ptr is NULL then. The connection closes behind it. */
 	void (*on_fault)(struct http_exchange *exchange, int status, const char *code,
 			 const char *message, void *data);
+	bool reserved; /* its connections have places of their own, however many others there are */
 };
 
 int http_server_new(struct loop *loop, const struct http_limits *limits, struct http_server **ret);

@@ -4,6 +4,7 @@
 #include "http/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -22,6 +23,7 @@ static const struct http_limits default_limits = {
 	.body_bytes = 33554432,
 	.body_budget_bytes = 268435456,
 	.connections = 20000,
+	.reserved = 16,
 	.header_ms = 10000,
 	.body_ms = 60000,
 	.idle_ms = 75000,
@@ -41,6 +43,7 @@ void http_server_set_limits(struct http_server *server, const struct http_limits
 	DEFAULT(body_bytes);
 	DEFAULT(body_budget_bytes);
 	DEFAULT(connections);
+	DEFAULT(reserved);
 	DEFAULT(header_ms);
 	DEFAULT(body_ms);
 	DEFAULT(idle_ms);
@@ -116,30 +119,50 @@ size_t http_server_exchange_count(const struct http_server *server)
 	return server->exchange_count;
 }
 
-static bool is_full(const struct http_server *server)
+static bool is_full(const struct http_listener *listener)
 {
-	return atomic_load_explicit(&server->stats.connections_open, memory_order_relaxed) >=
-	       server->limits.connections;
+	const struct http_server *server = listener->server;
+	uint64_t open = atomic_load_explicit(&server->stats.connections_open, memory_order_relaxed);
+
+	if (listener->handler->reserved)
+		return server->reserved_open >= server->limits.reserved;
+	return open - server->reserved_open >= server->limits.connections;
+}
+
+/* The kernel gives the lowest free number, so a high one tells that those below are taken. */
+static bool is_scarce(const struct http_listener *listener, int fd)
+{
+	uint32_t most = listener->server->limits.descriptors;
+
+	return most > 0 && !listener->handler->reserved && (uint32_t)fd >= most;
+}
+
+static bool is_still_scarce(const struct http_listener *listener)
+{
+	_cleanup_fd_ int fd = -1;
+
+	if (listener->handler->reserved || listener->server->limits.descriptors == 0)
+		return false;
+	fd = fcntl(listener->io.fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 || is_scarce(listener, fd);
 }
 
 void http_server_resume(struct http_server *server)
 {
-	if (!server->full || is_full(server))
+	bool full = false;
+
+	if (!server->full)
 		return;
-	server->full = false;
 	list_foreach (node, &server->listeners) {
 		struct http_listener *listener = list_entry(node, struct http_listener, node);
-		if (listener->timer.heap_index == 0)
-			loop_modify(server->loop, &listener->io, EPOLLIN);
+		if (listener->full && !is_full(listener)) {
+			listener->full = false;
+			if (listener->timer.heap_index == 0)
+				loop_modify(server->loop, &listener->io, EPOLLIN);
+		}
+		full = full || listener->full;
 	}
-}
-
-static void on_pause_over(struct loop_timer *timer)
-{
-	struct http_listener *listener = container_of(timer, struct http_listener, timer);
-
-	if (!listener->server->full)
-		loop_modify(listener->server->loop, &listener->io, EPOLLIN);
+	server->full = full;
 }
 
 static void pause_accepting(struct http_listener *listener)
@@ -152,7 +175,17 @@ static void pause_accepting(struct http_listener *listener)
 		loop_modify(loop, &listener->io, 0);
 }
 
-/* 1: one more may wait; 0: none; or a negative errno. */
+static void on_pause_over(struct loop_timer *timer)
+{
+	struct http_listener *listener = container_of(timer, struct http_listener, timer);
+
+	if (is_still_scarce(listener))
+		pause_accepting(listener);
+	else if (!listener->full)
+		loop_modify(listener->server->loop, &listener->io, EPOLLIN);
+}
+
+/* 1: one more may wait; 0: none; or a negative errno, -EMFILE too where this one was the last. */
 static int accept_one(struct http_listener *listener)
 {
 	union {
@@ -176,7 +209,7 @@ static int accept_one(struct http_listener *listener)
 		close(fd);
 		return r;
 	}
-	return 1;
+	return is_scarce(listener, fd) ? -EMFILE : 1;
 }
 
 static void on_accept(struct loop_io *io, uint32_t events)
@@ -185,11 +218,9 @@ static void on_accept(struct loop_io *io, uint32_t events)
 	struct http_server *server = listener->server;
 
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		if (is_full(server)) {
-			server->full = true;
-			list_foreach (node, &server->listeners)
-				loop_modify(server->loop,
-					    &list_entry(node, struct http_listener, node)->io, 0);
+		if (is_full(listener)) {
+			server->full = listener->full = true;
+			loop_modify(server->loop, &listener->io, 0);
 			return;
 		}
 		int r = accept_one(listener);
@@ -220,7 +251,7 @@ int http_server_listen(struct http_server *server, int fd, const struct http_han
 	listener->is_unix = address.ss_family == AF_UNIX;
 	listener->io = (struct loop_io){ .fd = fd, .fn = on_accept };
 	listener->timer.fn = on_pause_over;
-	r = loop_add(server->loop, &listener->io, server->full ? 0 : EPOLLIN);
+	r = loop_add(server->loop, &listener->io, EPOLLIN);
 	if (r < 0)
 		return r;
 	struct http_listener *taken = steal(listener);

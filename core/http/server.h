@@ -33,7 +33,7 @@ struct http_listener {
 	struct loop_timer timer; /* ends a pause after descriptors or memory ran out */
 	const struct http_handler *handler;
 	void *data;
-	bool is_unix;
+	bool is_unix, full;
 };
 
 struct http_server {
@@ -42,9 +42,10 @@ struct http_server {
 	struct http_stats stats;
 	struct arena_pool pool;
 	struct list listeners, connections;
-	struct list attention; /* connections marked from outside their own run */
-	struct loop_task task; /* runs them */
-	bool task_queued, draining, full;
+	struct list attention;            /* connections marked from outside their own run */
+	struct loop_task task;            /* runs them */
+	bool task_queued, draining, full; /* full: one of the listeners is */
+	uint32_t reserved_open;
 	size_t exchange_count;
 	uint64_t date_until_ns;
 	char date[HTTP_DATE_BYTES + 1];

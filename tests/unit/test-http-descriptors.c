@@ -60,6 +60,38 @@ static void descriptors(void)
 	fixture_stop();
 }
 
+enum {
+	CLIENTS = 12,
+};
+
+/* It stops below the number it is told, so that others than clients find descriptors too. */
+static void kept_back(void)
+{
+	struct http_limits limits = { 0 };
+	int clients[CLIENTS], next = dup(0);
+	uint64_t accepted;
+
+	close(next);
+	limits.descriptors = (uint32_t)next + CLIENTS + 8;
+	fixture_start(&limits, &handler);
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = client_open(0);
+	check_at_rest();
+	accepted = http_server_stats(fixture.server)->connections_total;
+	CHECK(accepted > 0 && accepted < CLIENTS);
+	next = dup(0);
+	close(next);
+	CHECK(next <= (int)limits.descriptors + 1);
+	/* Those that leave make room for those that wait. */
+	for (int i = 0; i < CLIENTS / 2; i++)
+		close(clients[i]);
+	while (http_server_stats(fixture.server)->connections_total < CLIENTS)
+		sched_yield();
+	for (int i = CLIENTS / 2; i < CLIENTS; i++)
+		close(clients[i]);
+	fixture_stop();
+}
+
 int main(void)
 {
 	const char *preload = getenv("LD_PRELOAD");
@@ -67,5 +99,6 @@ int main(void)
 	if (preload && strstr(preload, "vgpreload"))
 		test_skip("valgrind closes what is accepted above its own limit of descriptors");
 	test_run("descriptors", descriptors);
+	test_run("kept back", kept_back);
 	return 0;
 }
