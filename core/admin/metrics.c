@@ -100,6 +100,9 @@ static void requests(const struct gateway_counters *counters, struct buffer *out
 	      counters->failovers_total);
 	plain(out, "tidegate_streams_total", "counter", "Requests for a stream.",
 	      counters->streams_total);
+	plain(out, "tidegate_usage_anomalies_total", "counter",
+	      "Answers that said more cached tokens than their prompt has; they were cut.",
+	      counters->usage_anomalies_total);
 	plain(out, "tidegate_requests_inflight", "gauge", "Requests admitted and not settled.",
 	      counters->inflight);
 	histogram(out, "tidegate_request_seconds", "From the request's head to its end.",

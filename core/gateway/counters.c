@@ -47,6 +47,7 @@ static void add_loop(const struct gateway_loop *loop, struct gateway_counters *s
 	sum->inflight += load(&counters->inflight);
 	sum->tokens_in_total += load(&counters->tokens_in);
 	sum->tokens_out_total += load(&counters->tokens_out);
+	sum->usage_anomalies_total += load(&counters->usage_anomalies);
 	for (size_t i = 0; i < GATEWAY_HISTOGRAM_BUCKETS; i++) {
 		sum->latency[i] += load(&counters->latency[i]);
 		sum->first_content[i] += load(&counters->first_content[i]);

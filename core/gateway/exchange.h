@@ -75,7 +75,7 @@ struct loop_snapshot {
 struct loop_counters {
 	_Atomic uint64_t requests_by_outcome[LEDGER_CRASHED + 1];
 	_Atomic uint64_t refused_keys, attempts, failovers, streams, inflight, tokens_in,
-	    tokens_out;
+	    tokens_out, usage_anomalies;
 	_Atomic uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS],
 	    first_content[GATEWAY_HISTOGRAM_BUCKETS];
 	_Atomic uint64_t latency_us, first_content_us;
@@ -158,6 +158,7 @@ struct tide_call {
 	bool sent; /* the host performs an HTTP request for it; the plugin has no part any more */
 	bool answering;         /* a head was received or respond() was called */
 	bool paused;            /* the reader is behind */
+	bool odd_told;          /* that its usage contradicts itself */
 	uint64_t overrun_bytes; /* that came while paused */
 	struct tide_call_info info;
 	struct slice parts[WIRE_PARTS_MAX];

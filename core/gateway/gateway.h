@@ -30,7 +30,8 @@ struct gateway_counters {
 	uint64_t streams_total;
 	uint64_t inflight; /* admitted, not settled */
 	uint64_t tokens_in_total, tokens_out_total;
-	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS];       /* request duration */
+	uint64_t usage_anomalies_total;              /* answers whose usage contradicts itself */
+	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS]; /* request duration */
 	uint64_t first_content[GATEWAY_HISTOGRAM_BUCKETS]; /* time to first content */
 	uint64_t latency_us, first_content_us;             /* sums of what the two counted */
 	/* front door and upstream side */

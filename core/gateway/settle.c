@@ -37,6 +37,19 @@ static enum ledger_usage_source usage_source(const struct tide_call *call)
 	return LEDGER_USAGE_ESTIMATED;
 }
 
+/* More tokens read from a cache than the prompt has are billed as what the prompt has. */
+static void tell_odd(struct tide_call *call)
+{
+	struct gateway_loop *loop = call->exchange->loop;
+
+	if (call->odd_told)
+		return;
+	call->odd_told = true;
+	counter_add(&loop->counters.usage_anomalies, 1);
+	trouble_log(call->target->provider, loop_now_ns(loop->loop), "odd usage",
+		    "it says more cached tokens than the prompt has; they were cut");
+}
+
 /* May be called again when more is known, until the entry is closed. */
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome)
 {
@@ -45,6 +58,8 @@ void settle_attempt(struct tide_call *call, enum ledger_outcome outcome)
 
 	if (!attempt || exchange->settled)
 		return;
+	if (call->watch.usage.odd)
+		tell_odd(call);
 	copy_usage(&call->watch.usage, &attempt->usage);
 	attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
 				     ? UINT32_MAX

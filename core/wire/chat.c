@@ -143,9 +143,13 @@ static void read_usage(struct wire_watch *watch)
 
 	usage->cache_read = counts[COUNT_CACHED];
 	usage->cache_write = counts[COUNT_CACHE_WRITE];
-	if (counts[COUNT_PROMPT] >= 0)
-		usage->input = known(counts[COUNT_PROMPT] - known(usage->cache_read) -
-				     known(usage->cache_write));
+	usage->odd = false;
+	if (counts[COUNT_PROMPT] >= 0) {
+		watch_cut(usage, &usage->cache_read, counts[COUNT_PROMPT]);
+		usage->input = counts[COUNT_PROMPT] - known(usage->cache_read);
+		watch_cut(usage, &usage->cache_write, usage->input);
+		usage->input -= known(usage->cache_write);
+	}
 	usage->reasoning = counts[COUNT_REASONING];
 	usage->output = counts[COUNT_COMPLETION];
 	if (reasoning_beside(counts))

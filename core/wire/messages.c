@@ -136,18 +136,19 @@ static void read_usage(struct wire_watch *watch)
 {
 	const int64_t *counts = watch->counts;
 	struct wire_usage *usage = &watch->usage;
-	int64_t hour = counts[COUNT_CACHE_WRITE_1H];
 
 	usage->input = counts[COUNT_INPUT];
 	usage->output = counts[COUNT_OUTPUT];
 	usage->cache_read = counts[COUNT_CACHE_READ];
-	usage->cache_write_1h = hour;
+	usage->cache_write_1h = counts[COUNT_CACHE_WRITE_1H];
 	usage->cache_write = counts[COUNT_CACHE_WRITE_5M];
+	usage->odd = false;
 	/* The sum is the older field, and says more where the two disagree. */
 	if (counts[COUNT_CACHE_WRITE] >= 0) {
-		usage->cache_write = counts[COUNT_CACHE_WRITE] - (hour > 0 ? hour : 0);
-		if (usage->cache_write < 0)
-			usage->cache_write = 0;
+		watch_cut(usage, &usage->cache_write_1h, counts[COUNT_CACHE_WRITE]);
+		usage->cache_write = counts[COUNT_CACHE_WRITE];
+		if (usage->cache_write_1h > 0)
+			usage->cache_write -= usage->cache_write_1h;
 	}
 	usage->seen = usage->seen || usage->input >= 0 || usage->output >= 0;
 }

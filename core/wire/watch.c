@@ -26,7 +26,7 @@ void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool s
 	*watch = (struct wire_watch){
 		.dialect = dialect,
 		.stream = stream,
-		.usage = { false, false, -1, -1, -1, -1, -1, -1 },
+		.usage = { false, false, false, -1, -1, -1, -1, -1, -1 },
 		.grammar =
 		    dialect == WIRE_OPENAI_CHAT ? &wire_chat_grammar : &wire_messages_grammar,
 	};
@@ -66,6 +66,14 @@ void watch_count(struct slice number, int64_t *ret)
 	if (number_like(number) && json_to_i64(number, &value) == 0 && value >= 0 &&
 	    value < 1000000000000)
 		*ret = value;
+}
+
+void watch_cut(struct wire_usage *usage, int64_t *count, int64_t most)
+{
+	if (*count <= most)
+		return;
+	*count = most;
+	usage->odd = true;
 }
 
 enum wire_error_class watch_error_class(struct slice text)

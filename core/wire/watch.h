@@ -10,6 +10,8 @@ extern const struct walk_grammar wire_messages_grammar; /* messages.c */
 /* A token count of the provider's. null, and what no answer can have used, leaves `ret` as it is:
  * the last word that says something wins. */
 void watch_count(struct slice number, int64_t *ret);
+/* A part of a whole is at most `most`; one that was said to be more is odd. */
+void watch_cut(struct wire_usage *usage, int64_t *count, int64_t most);
 /* The class of an error's type or code, a name or an HTTP status; WIRE_ERROR_NONE when unknown. */
 enum wire_error_class watch_error_class(struct slice text);
 /* At the end of an event or body that is an error. */

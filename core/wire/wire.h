@@ -53,6 +53,7 @@ int wire_request_edit(enum wire_dialect dialect, struct slice body,
 struct wire_usage {
 	bool seen,
 	    final; /* any field; the last word (chat: the usage chunk; messages: message_delta) */
+	bool odd;  /* of cached tokens it said more than there were, and they were cut */
 	int64_t input, cache_read, cache_write, cache_write_1h, output,
 	    reasoning; /* disjoint input classes; -1 unknown */
 };

@@ -3,10 +3,11 @@
 
 import collections
 import json
+import re
 
 from tap import Skip, equal
 from tidegate import parse_tsv, usd_to_nano
-from wire import cost_nano, token_classes
+from wire import Connection, cost_nano, token_classes
 from world import CHAT_PRICE, MESSAGES_PRICE, SIM_PRICE
 
 PRICES = {"alpha": CHAT_PRICE, "beta": MESSAGES_PRICE, "sim": SIM_PRICE}
@@ -22,6 +23,12 @@ def expect_cost(row, usage, price):
         "cost_nano": cost_nano(usage, price),
     }
     equal({name: row[name] for name in wanted}, wanted, "tokens and cost")
+
+
+def scripted(usage):
+    """A chat's body that has the upstream say this usage."""
+    text = json.dumps({"answers": {"*": {"usage": usage}}})
+    return {"model": "text", "messages": [{"role": "user", "content": text}]}
 
 
 BROKEN = ("cut", "error-mid")  # scenarios whose answers do not say what they cost
@@ -94,6 +101,24 @@ class Checks:
             if row["model"].startswith("sim-error-") and row["model"] != "sim-error-in-stream":
                 equal((row["outcome"], row["cost_nano"]), ("error", 0), "an error's row")
 
+    def more_cached_than_prompt(self, stream):
+        """The prompt is the most that is billed, and that the usage was odd is counted."""
+        usage = {
+            "prompt_tokens": 40,
+            "completion_tokens": 7,
+            "prompt_tokens_details": {"cached_tokens": 4000},
+        }
+        before = self.anomalies()
+        with Connection(self.gate.api_port) as connection:
+            answer = connection.ask(self.gate.keys["app"], {**scripted(usage), "stream": stream})
+        usage["prompt_tokens_details"]["cached_tokens"] = 40
+        expect_cost(self.gate.wait_request(answer.id), usage, CHAT_PRICE)
+        self.gate.wait_for(lambda: self.anomalies() == before + 1, what="an anomaly is counted")
+
+    def anomalies(self):
+        text = self.gate.admin_socket("GET", "/metrics").text
+        return int(re.search(r"^tidegate_usage_anomalies_total (\d+)$", text, re.M)[1])
+
     def total(self):
         return sum(row["cost_nano"] for row in self.gate.request_rows())
 
@@ -154,6 +179,9 @@ class Checks:
 
 def register(suite, gate):
     checks = Checks(gate)
+    for stream in (False, True):
+        name = "costs/more-cached-than-prompt" + ("-streamed" if stream else "")
+        suite.check(name, checks.more_cached_than_prompt, stream)
     gate.settled()
     suite.check("costs/unique-ids", checks.unique_ids)
     suite.check("costs/requests-are-sums-of-attempts", checks.requests_are_sums)

@@ -336,6 +336,51 @@ static void odd_counts(void)
 	}
 }
 
+/* Nobody reads more from a cache, or writes more to it, than there was: the prompt is what is
+ * billed, and the contradiction is told. */
+static void more_cached_than_prompt(void)
+{
+	static const struct {
+		enum wire_dialect dialect;
+		const char *usage;
+		int64_t input, cache_read, cache_write, cache_write_1h;
+		bool odd;
+	} cases[] = {
+		{ CHAT, "\"prompt_tokens\":10,\"cached_tokens\":10", 0, 10, X, X, false },
+		{ CHAT, "\"prompt_tokens\":10,\"cached_tokens\":11", 0, 10, X, X, true },
+		{ CHAT, "\"cached_tokens\":500,\"prompt_tokens\":0", 0, 0, X, X, true },
+		{ CHAT, "\"cached_tokens\":5", X, 5, X, X, false },
+		{ CHAT,
+		  "\"prompt_tokens\":10,\"prompt_tokens_details\":"
+		  "{\"cached_tokens\":7,\"cache_write_tokens\":4}",
+		  0, 7, 3, X, true },
+		{ CHAT,
+		  "\"prompt_tokens\":10,\"prompt_tokens_details\":{\"cache_write_tokens\":11}", 0,
+		  X, 10, X, true },
+		{ MESSAGES,
+		  "\"input_tokens\":1,\"cache_creation_input_tokens\":9,\"cache_creation\":"
+		  "{\"ephemeral_1h_input_tokens\":9}",
+		  1, X, 0, 9, false },
+		{ MESSAGES,
+		  "\"input_tokens\":1,\"cache_creation_input_tokens\":9,\"cache_creation\":"
+		  "{\"ephemeral_1h_input_tokens\":10}",
+		  1, X, 0, 9, true },
+	};
+	struct wire_watch watch;
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		wire_watch_init(&watch, cases[i].dialect, false);
+		snprintf(text, sizeof(text), "{\"usage\":{%s}}", cases[i].usage);
+		watch_text(&watch, text);
+		CHECK_INT(watch.usage.input, cases[i].input);
+		CHECK_INT(watch.usage.cache_read, cases[i].cache_read);
+		CHECK_INT(watch.usage.cache_write, cases[i].cache_write);
+		CHECK_INT(watch.usage.cache_write_1h, cases[i].cache_write_1h);
+		CHECK_INT(watch.usage.odd, cases[i].odd);
+	}
+}
+
 /* A stream that broke off inside an event is read again from the next one on. */
 static void torn_event(void)
 {
@@ -356,6 +401,7 @@ int main(void)
 	test_run("long-event", long_event);
 	test_run("nesting", nesting);
 	test_run("odd-counts", odd_counts);
+	test_run("more-cached-than-prompt", more_cached_than_prompt);
 	test_run("torn-event", torn_event);
 	return 0;
 }
