@@ -4,6 +4,8 @@
  * event, never in a clean end. */
 #include "gateway/exchange.h"
 
+#include <stdio.h>
+
 #include "base/cleanup.h"
 #include "gateway/unfit.h"
 
@@ -159,13 +161,18 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		fail_unfit(call, &facts, unfit);
 		return;
 	}
-	if (relay_status_switches(status) && attempt_may_switch(exchange)) {
+	if (relay_status_switches(status)) {
 		static const struct wire_error error = { 502, "upstream_error", NULL,
 							 "The upstream answered with an error." };
+		char why[64];
+
+		snprintf(why, sizeof(why), "%d %s", status, http_status_text(status));
 		trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "status",
-			    http_status_text(status));
-		attempt_switch(call, &error);
-		return;
+			    why);
+		if (attempt_may_switch(exchange)) {
+			attempt_switch(call, &error);
+			return;
+		}
 	}
 	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
 		if (relay_passes_header(headers[i].name))
@@ -345,10 +352,13 @@ void relay_end(struct tide_call *call)
 		relay_broken(call, &unfit_empty);
 		return;
 	}
-	if (!call->answering || (call->watch.stream && !call->watch.terminal))
-		relay_broken(call, call->answering ? &cut : &silent);
-	else
+	if (call->answering && (!call->watch.stream || call->watch.terminal)) {
 		complete(call);
+		return;
+	}
+	trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop), "broken off",
+		    call->answering ? cut.message : silent.message);
+	relay_broken(call, call->answering ? &cut : &silent);
 }
 
 /* The client has half an event. */

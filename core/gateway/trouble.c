@@ -12,7 +12,7 @@ void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char 
 	uint64_t next_ns = atomic_load_explicit(&provider->trouble_next_ns, memory_order_relaxed);
 	uint64_t untold;
 
-	if (!log_enabled(LOG_LEVEL_INFO))
+	if (!log_enabled(LOG_LEVEL_WARNING))
 		return;
 	if (now_ns < next_ns || !atomic_compare_exchange_strong(&provider->trouble_next_ns,
 								&next_ns, now_ns + NS_PER_S)) {
@@ -21,8 +21,8 @@ void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char 
 	}
 	untold = atomic_exchange_explicit(&provider->trouble_untold, 0, memory_order_relaxed);
 	if (untold)
-		log_info("provider %.*s: %s: %s (and %llu more failures before)",
-			 SLICE_ARGS(provider->name), what, why, (unsigned long long)untold);
+		log_warning("provider %.*s: %s: %s (and %llu more failures before)",
+			    SLICE_ARGS(provider->name), what, why, (unsigned long long)untold);
 	else
-		log_info("provider %.*s: %s: %s", SLICE_ARGS(provider->name), what, why);
+		log_warning("provider %.*s: %s: %s", SLICE_ARGS(provider->name), what, why);
 }

@@ -140,6 +140,10 @@ SCRIPTS = {
     "300": status(300, b"content-type: application/json\r\n", b"{}"),
     "204": lambda peer, request: peer.sendall(head(204)),
     "418": status(418, b"content-type: application/json\r\n", b"{}"),
+    "500": status(500, b"content-type: application/json\r\n", b"{}"),
+    "broken-off": lambda peer, request: peer.sendall(
+        head(200, STREAM) + chunked(ROLE + CONTENT) + b"0\r\n\r\n"
+    ),
     "103": lambda peer, request: (
         peer.sendall(head(103, b"link: x\r\n")),
         plain(peer, request),
@@ -345,6 +349,25 @@ class Upstreams(Checks):
         assert 0 < more < MANY / 10, f"{more} lines of log for {MANY} failures"
         assert "more" in self.gate.log(), "what was left out is not told"
 
+    def log_level(self):
+        """Every kind of failure is a warning that names the provider, the last target's too. Of a
+        provider only one a second is told, so each is asked until it is."""
+        for model, told in (
+            ("dead/a", "provider dead: connect"),
+            ("500", "provider raw: status: 500"),
+            ("early", "provider raw: status: 429"),
+            ("reset", "provider raw: reset"),
+            ("broken-off", "provider raw: broken off"),
+            ("patient/silent", "provider patient: timed out"),
+        ):
+            self.gate.wait_for(
+                lambda model=model, told=told: (
+                    self.ask(model, model != "500")
+                    and f" warn {told}" in self.gate.log()
+                ),
+                what=f"a warning of {told}",
+            )
+
     def log_silence(self):
         """Failures are logged, what was said is not."""
         log = self.gate.log()
@@ -493,6 +516,7 @@ def register(suite, _):
             checks.none_answered,
             checks.attempts_bound,
             checks.log_rate,
+            checks.log_level,
             checks.models,
             checks.methods,
             checks.names,
