@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "db/intact.h"
+#include "db/source.h"
 
 enum {
 	BUSY_TIMEOUT_MS = 2000,
@@ -306,6 +307,11 @@ struct slice db_column_text(struct db_statement *statement, int column)
 
 	return (struct slice){ (const char *)text,
 			       (size_t)sqlite3_column_bytes(statement_of(statement), column) };
+}
+
+int db_add_source(struct db *db, const char *name, const struct db_source *source)
+{
+	return code_to_errno(db->handle, source_add(db->handle, name, source));
 }
 
 int64_t db_changes(const struct db *db)

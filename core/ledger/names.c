@@ -36,6 +36,7 @@ void names_clear(struct names *names)
 		free(entry->value);
 	map_fini(&names->map);
 	names->map = (struct map){ 0 };
+	memset(names->recent, 0, sizeof(names->recent));
 }
 
 bool names_too_many(const struct names *names)
@@ -69,19 +70,14 @@ static int number_of(struct names *names, struct slice text, int64_t *ret)
 	return r == 0 ? -EIO : r < 0 ? r : 0;
 }
 
-int names_get(struct names *names, struct slice text, struct name **ret)
+static int add_name(struct names *names, struct slice text, struct name **ret)
 {
 	_cleanup_(buffer_fini) struct buffer json = { 0 };
-	struct name *name = map_get(&names->map, text);
+	struct name *name;
 	int64_t id = 0;
 	char *room;
-	int r;
+	int r = number_of(names, text, &id);
 
-	if (name) {
-		*ret = name;
-		return 0;
-	}
-	r = number_of(names, text, &id);
 	if (r < 0)
 		return r;
 	buffer_append_json(&json, text);
@@ -104,6 +100,22 @@ int names_get(struct names *names, struct slice text, struct name **ret)
 	return 0;
 }
 
+int names_get(struct names *names, enum ledger_group group, struct slice text, struct name **ret)
+{
+	struct name *name = names->recent[group];
+	int r;
+
+	if (!name || !slice_eq(name->text, text)) {
+		name = map_get(&names->map, text);
+		r = name ? 0 : add_name(names, text, &name);
+		if (r < 0)
+			return r;
+		names->recent[group] = name;
+	}
+	*ret = name;
+	return 0;
+}
+
 int names_counted(struct names *names, enum ledger_group group, struct name *name,
 		  struct name **ret)
 {
@@ -114,7 +126,7 @@ int names_counted(struct names *names, enum ledger_group group, struct name *nam
 		row = totals_row(names->totals, group, name->text);
 		if (!row)
 			return -ENOMEM;
-		r = names_get(names, slice_of(row->name), &name->counted_as[group]);
+		r = names_get(names, group, slice_of(row->name), &name->counted_as[group]);
 		if (r < 0)
 			return r;
 		name->counted_as[group]->row[group] = row;

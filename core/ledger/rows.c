@@ -8,60 +8,32 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "ledger/batch.h"
 #include "ledger/entry.h"
 #include "ledger/rollup.h"
 #include "ledger/schema.h"
 
 struct rows {
 	struct db *db;
-	struct db_statement *add_request, *add_attempt, *add_rollup;
+	struct db_statement *find_request, *add_rollup;
+	struct batch batch;
 	struct names names;
 	struct totals *totals;
 	struct rollup rollup;
+	bool doubtful; /* rows may be there already: after a crash, or a commit that failed */
 	uint64_t unknown_prices, batch_unknown;
 	struct unpriced unpriced;
 };
 
 CLEANUP_DEFINE(struct rows, rows_close);
 
-static const char *const outcome_names[] = {
-	[LEDGER_OK] = "ok",
-	[LEDGER_ERROR] = "error",
-	[LEDGER_INCOMPLETE] = "incomplete",
-	[LEDGER_DEPARTED] = "departed",
-	[LEDGER_REFUSED] = "refused",
-	[LEDGER_CRASHED] = "crashed",
-};
-
-static const char *const usage_names[] = {
-	[LEDGER_USAGE_NONE] = "none",
-	[LEDGER_USAGE_PROVIDER] = "provider",
-	[LEDGER_USAGE_PARTIAL] = "partial",
-	[LEDGER_USAGE_ESTIMATED] = "estimated",
-};
-
-static const char *outcome_name(int64_t outcome)
-{
-	return outcome_names[outcome >= 0 && outcome <= LEDGER_CRASHED ? outcome : LEDGER_CRASHED];
-}
-
-static const char *usage_name(int64_t source)
-{
-	return usage_names[source >= 0 && source <= LEDGER_USAGE_ESTIMATED ? source
-									   : LEDGER_USAGE_NONE];
-}
-
 static int prepare(struct rows *rows)
 {
-	int r = db_prepare(rows->db,
-			   "INSERT OR IGNORE INTO request_row VALUES "
-			   "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
-			   &rows->add_request);
+	int r = batch_init(&rows->batch, rows->db);
+
 	if (r == 0)
-		r = db_prepare(rows->db,
-			       "INSERT INTO attempt_row VALUES "
-			       "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
-			       &rows->add_attempt);
+		r = db_prepare(rows->db, "SELECT 1 FROM request_row WHERE id = ?1",
+			       &rows->find_request);
 	if (r == 0)
 		r = db_prepare(
 		    rows->db,
@@ -108,8 +80,8 @@ struct rows *rows_close(struct rows *rows)
 		return NULL;
 	names_fini(&rows->names);
 	rollup_fini(&rows->rollup);
-	db_statement_free(rows->add_request);
-	db_statement_free(rows->add_attempt);
+	batch_fini(&rows->batch);
+	db_statement_free(rows->find_request);
 	db_statement_free(rows->add_rollup);
 	db_close(rows->db);
 	unpriced_fini(&rows->unpriced);
@@ -142,6 +114,7 @@ uint64_t rows_unknown_prices(const struct rows *rows)
 /* An entry's sums, and the names of its request; those of its last attempt, or NULL. */
 struct summary {
 	struct name *tenant, *feature, *key, *route, *provider, *model;
+	struct rollup_cell *cell; /* where the request is counted */
 	struct totals_sum sum;
 	uint8_t usage_source;
 };
@@ -159,28 +132,28 @@ static void add_usage(struct totals_sum *sum, const struct ledger_attempt *attem
 	sum->tokens_out += attempt->usage.tokens[LEDGER_OUTPUT];
 }
 
-static int get_name(struct rows *rows, const struct ledger_entry *entry, uint16_t at,
-		    struct name **ret)
+static int get_name(struct rows *rows, const struct ledger_entry *entry, enum ledger_group group,
+		    uint16_t at, struct name **ret)
 {
-	return names_get(&rows->names, slice_of(ledger_text(entry, at)), ret);
+	return names_get(&rows->names, group, slice_of(ledger_text(entry, at)), ret);
 }
 
 static int summarize(struct rows *rows, const struct ledger_entry *entry, struct summary *ret)
 {
-	int r = get_name(rows, entry, entry->tenant, &ret->tenant);
+	int r = get_name(rows, entry, LEDGER_BY_TENANT, entry->tenant, &ret->tenant);
 
 	if (r == 0)
-		r = get_name(rows, entry, entry->feature, &ret->feature);
+		r = get_name(rows, entry, LEDGER_BY_FEATURE, entry->feature, &ret->feature);
 	if (r == 0)
-		r = get_name(rows, entry, entry->key, &ret->key);
+		r = get_name(rows, entry, LEDGER_BY_KEY, entry->key, &ret->key);
 	if (r == 0)
-		r = get_name(rows, entry, entry->route, &ret->route);
+		r = get_name(rows, entry, LEDGER_BY_ROUTE, entry->route, &ret->route);
 	if (r == 0 && entry->attempt_count > 0) {
 		const struct ledger_attempt *last = &entry->attempts[entry->attempt_count - 1];
 
-		r = get_name(rows, entry, last->provider, &ret->provider);
+		r = get_name(rows, entry, LEDGER_BY_PROVIDER, last->provider, &ret->provider);
 		if (r == 0)
-			r = get_name(rows, entry, last->model, &ret->model);
+			r = get_name(rows, entry, LEDGER_BY_MODEL, last->model, &ret->model);
 	}
 	ret->sum.requests = 1;
 	ret->sum.errors = is_error(entry->outcome);
@@ -194,58 +167,72 @@ static int summarize(struct rows *rows, const struct ledger_entry *entry, struct
 	return r;
 }
 
-/* 1: inserted; 0: the row was there. */
-static int add_request(struct rows *rows, const struct ledger_entry *entry,
-		       const struct summary *summary)
+/* 1: the entry's row is there already. */
+static int is_there(struct rows *rows, const struct ledger_entry *entry)
 {
-	struct db_statement *add = rows->add_request;
 	int r;
 
-	db_bind_i64(add, 1, (int64_t)entry->id);
-	db_bind_i64(add, 2, (int64_t)(entry->start_real_ns / NS_PER_MS));
-	db_bind_i64(add, 3, summary->tenant->id);
-	db_bind_i64(add, 4, summary->feature->id);
-	db_bind_i64(add, 5, summary->key->id);
-	db_bind_i64(add, 6, summary->route->id);
-	db_bind_i64(add, 7, summary->provider ? summary->provider->id : 0);
-	db_bind_i64(add, 8, summary->model ? summary->model->id : 0);
-	db_bind_i64(add, 9, entry->status);
-	db_bind_i64(add, 10, entry->outcome);
-	db_bind_i64(add, 11, entry->stream != 0);
-	db_bind_i64(add, 12, entry->attempt_count);
-	db_bind_i64(add, 13, summary->usage_source);
-	db_bind_i64(add, 14, summary->sum.tokens_in);
-	db_bind_i64(add, 15, summary->sum.tokens_cached);
-	db_bind_i64(add, 16, summary->sum.tokens_out);
-	db_bind_i64(add, 17, summary->sum.cost_nano);
-	db_bind_i64(add, 18, entry->first_content_us);
-	db_bind_i64(add, 19, entry->end_us);
-	r = db_run(add);
-	return r < 0 ? r : db_changes(rows->db) > 0;
+	db_bind_i64(rows->find_request, 1, (int64_t)entry->id);
+	r = db_step(rows->find_request);
+	db_reset(rows->find_request);
+	return r;
 }
 
-static int add_attempt(struct rows *rows, const struct ledger_entry *entry, int n,
-		       const struct name *provider, const struct name *model)
+static void add_request(struct rows *rows, const struct ledger_entry *entry,
+			const struct summary *summary)
+{
+	const int64_t cells[BATCH_REQUEST_COLUMNS] = {
+		(int64_t)entry->id,
+		(int64_t)(entry->start_real_ns / NS_PER_MS),
+		summary->tenant->id,
+		summary->feature->id,
+		summary->key->id,
+		summary->route->id,
+		summary->provider ? summary->provider->id : 0,
+		summary->model ? summary->model->id : 0,
+		entry->status,
+		entry->outcome,
+		entry->stream != 0,
+		entry->attempt_count,
+		summary->usage_source,
+		summary->sum.tokens_in,
+		summary->sum.tokens_cached,
+		summary->sum.tokens_out,
+		summary->sum.cost_nano,
+		entry->first_content_us,
+		entry->end_us,
+	};
+
+	memcpy(batch_request(&rows->batch), cells, sizeof(cells));
+}
+
+static void add_attempt(struct rows *rows, const struct ledger_entry *entry, int n,
+			const struct name *provider, const struct name *model)
 {
 	const struct ledger_attempt *attempt = &entry->attempts[n];
-	struct db_statement *add = rows->add_attempt;
+	const int64_t *tokens = attempt->usage.tokens;
+	const int64_t cells[BATCH_ATTEMPT_COLUMNS] = {
+		(int64_t)entry->id + n,
+		provider->id,
+		model->id,
+		attempt->status,
+		attempt->outcome,
+		attempt->usage_source,
+		attempt->price.known,
+		attempt->start_us,
+		attempt->first_content_us,
+		attempt->end_us,
+		tokens[LEDGER_INPUT],
+		tokens[LEDGER_CACHE_READ],
+		tokens[LEDGER_CACHE_WRITE],
+		tokens[LEDGER_CACHE_WRITE_1H],
+		tokens[LEDGER_OUTPUT],
+		attempt->usage.reasoning,
+		attempt->cost_nano,
+	};
 
-	db_bind_i64(add, 1, (int64_t)entry->id + n);
-	db_bind_i64(add, 2, provider->id);
-	db_bind_i64(add, 3, model->id);
-	db_bind_i64(add, 4, attempt->status);
-	db_bind_i64(add, 5, attempt->outcome);
-	db_bind_i64(add, 6, attempt->usage_source);
-	db_bind_i64(add, 7, attempt->price.known);
-	db_bind_i64(add, 8, attempt->start_us);
-	db_bind_i64(add, 9, attempt->first_content_us);
-	db_bind_i64(add, 10, attempt->end_us);
-	for (int class = 0; class < LEDGER_CLASSES; class ++)
-		db_bind_i64(add, 11 + class, attempt->usage.tokens[class]);
-	db_bind_i64(add, 16, attempt->usage.reasoning);
-	db_bind_i64(add, 17, attempt->cost_nano);
-	db_bind_text(add, 18, slice_of(attempt->provider_request_id));
-	return db_run(add);
+	memcpy(batch_attempt(&rows->batch, slice_of(attempt->provider_request_id)), cells,
+	       sizeof(cells));
 }
 
 static int cell_of(struct rows *rows, const struct ledger_entry *entry,
@@ -275,16 +262,37 @@ static int cell_of(struct rows *rows, const struct ledger_entry *entry,
 
 /* The request is counted where its last attempt is. */
 static int count_request(struct rows *rows, const struct ledger_entry *entry,
-			 const struct summary *summary)
+			 struct summary *summary)
 {
-	struct rollup_cell *cell;
-	int r = cell_of(rows, entry, summary, summary->provider, summary->model, &cell);
+	int r = cell_of(rows, entry, summary, summary->provider, summary->model, &summary->cell);
 
 	if (r < 0)
 		return r;
-	cell->change.request.requests++;
-	cell->change.request.errors += summary->sum.errors;
+	summary->cell->change.request.requests++;
+	summary->cell->change.request.errors += summary->sum.errors;
 	return 0;
+}
+
+static void count_attempt(struct rows *rows, const struct ledger_attempt *attempt,
+			  const struct name *provider, const struct name *model,
+			  struct rollup_cell *cell)
+{
+	add_usage(&cell->change.request, attempt);
+	cell->change.attempts++;
+	cell->change.attempt_errors += is_error(attempt->outcome);
+	if (!attempt->price.known && attempt->usage_source != LEDGER_USAGE_NONE) {
+		rows->batch_unknown++;
+		unpriced_note(&rows->unpriced, provider->text.ptr, model->text.ptr);
+	}
+}
+
+static void write_last_attempt(struct rows *rows, const struct ledger_entry *entry,
+			       const struct summary *summary)
+{
+	int n = entry->attempt_count - 1;
+
+	add_attempt(rows, entry, n, summary->provider, summary->model);
+	count_attempt(rows, &entry->attempts[n], summary->provider, summary->model, summary->cell);
 }
 
 static int write_attempt(struct rows *rows, const struct ledger_entry *entry,
@@ -293,23 +301,16 @@ static int write_attempt(struct rows *rows, const struct ledger_entry *entry,
 	const struct ledger_attempt *attempt = &entry->attempts[n];
 	struct name *provider, *model;
 	struct rollup_cell *cell = NULL;
-	int r = get_name(rows, entry, attempt->provider, &provider);
+	int r = get_name(rows, entry, LEDGER_BY_PROVIDER, attempt->provider, &provider);
 
 	if (r == 0)
-		r = get_name(rows, entry, attempt->model, &model);
-	if (r == 0)
-		r = add_attempt(rows, entry, n, provider, model);
+		r = get_name(rows, entry, LEDGER_BY_MODEL, attempt->model, &model);
 	if (r == 0)
 		r = cell_of(rows, entry, summary, provider, model, &cell);
 	if (r < 0)
 		return r;
-	add_usage(&cell->change.request, attempt);
-	cell->change.attempts++;
-	cell->change.attempt_errors += is_error(attempt->outcome);
-	if (!attempt->price.known && attempt->usage_source != LEDGER_USAGE_NONE) {
-		rows->batch_unknown++;
-		unpriced_note(&rows->unpriced, provider->text.ptr, model->text.ptr);
-	}
+	add_attempt(rows, entry, n, provider, model);
+	count_attempt(rows, attempt, provider, model, cell);
 	return 0;
 }
 
@@ -328,8 +329,8 @@ static void write_line(struct buffer *lines, const struct ledger_entry *entry,
 		.status = entry->status,
 		.stream = entry->stream,
 		.attempts = entry->attempt_count,
-		.outcome = outcome_name(entry->outcome),
-		.usage_source = usage_name(summary->usage_source),
+		.outcome = rows_outcome_name(entry->outcome),
+		.usage_source = rows_usage_name(summary->usage_source),
 		.tokens_in = summary->sum.tokens_in,
 		.tokens_cached = summary->sum.tokens_cached,
 		.tokens_out = summary->sum.tokens_out,
@@ -351,13 +352,18 @@ static int write_entry(struct rows *rows, const struct ledger_entry *entry, bool
 		return r;
 	if (!logged)
 		write_line(lines, entry, &summary);
-	r = add_request(rows, entry, &summary);
-	if (r <= 0)
-		return r;
-	r = count_request(rows, entry, &summary);
-	for (int n = 0; r == 0 && n < entry->attempt_count; n++)
+	r = rows->doubtful ? is_there(rows, entry) : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	add_request(rows, entry, &summary);
+	for (int n = 0; r == 0 && n < entry->attempt_count - 1; n++)
 		r = write_attempt(rows, entry, &summary, n);
-	return r;
+	/* Cells move when another is added, so the request's is asked for behind those. */
+	if (r == 0)
+		r = count_request(rows, entry, &summary);
+	if (r == 0 && entry->attempt_count > 0)
+		write_last_attempt(rows, entry, &summary);
+	return r == 0 && batch_is_full(&rows->batch) ? batch_flush(&rows->batch) : r;
 }
 
 static int write_rollup(struct rows *rows)
@@ -385,18 +391,20 @@ static int write_rollup(struct rows *rows)
 	return r;
 }
 
-int rows_commit(struct rows *rows, struct ledger_entry *const *entries, size_t count,
-		const bool *logged, struct buffer *lines)
+static int write_all(struct rows *rows, struct ledger_entry *const *entries, size_t count,
+		     const bool *logged, struct buffer *lines)
 {
-	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_S);
 	int r = db_begin(rows->db);
 
 	rollup_clear(&rows->rollup);
+	batch_clear(&rows->batch);
 	if (names_too_many(&rows->names))
 		names_clear(&rows->names);
 	rows->batch_unknown = 0;
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = write_entry(rows, entries[i], logged && logged[i], lines);
+	if (r == 0)
+		r = batch_flush(&rows->batch);
 	if (r == 0)
 		r = write_rollup(rows);
 	if (r == 0 && lines->failed)
@@ -406,8 +414,26 @@ int rows_commit(struct rows *rows, struct ledger_entry *const *entries, size_t c
 	if (r < 0) {
 		db_rollback(rows->db);
 		names_clear(&rows->names);
-		return r;
 	}
+	return r;
+}
+
+int rows_commit(struct rows *rows, struct ledger_entry *const *entries, size_t count,
+		const bool *logged, struct buffer *lines)
+{
+	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_S);
+	size_t lines_before = lines->len;
+	int r;
+
+	rows->doubtful = logged != NULL;
+	r = write_all(rows, entries, count, logged, lines);
+	if (r == -EEXIST && !rows->doubtful) {
+		rows->doubtful = true;
+		lines->len = lines_before;
+		r = write_all(rows, entries, count, logged, lines);
+	}
+	if (r < 0)
+		return r;
 	rows->unknown_prices += rows->batch_unknown;
 	totals_apply(rows->totals, rollup_changes(&rows->rollup), rows->rollup.count, now_s);
 	return 0;
@@ -482,80 +508,4 @@ int rows_restore(struct rows *rows, uint64_t *ret_newest_id)
 		;
 	db_statement_free(statement);
 	return r < 0 ? r : newest_id(rows, ret_newest_id);
-}
-
-int rows_open_reader(const char *path, struct db **ret, struct error *error)
-{
-	return db_open(path, true, schema_steps, schema_step_count, ret, error);
-}
-
-#define READ_COLUMNS                                                                          \
-	"SELECT r.id, r.start_ms, t.text, f.text, k.text, o.text, m.text, p.text, r.status, " \
-	"r.outcome, "                                                                         \
-	"r.stream, r.attempts, r.usage_source, r.tokens_in, r.tokens_cached, r.tokens_out, "  \
-	"r.cost_nano, "                                                                       \
-	"r.first_content_us, r.end_us FROM request_row r JOIN name t ON t.id = r.tenant "     \
-	"JOIN name f ON f.id = r.feature JOIN name k ON k.id = r.key JOIN name o ON o.id = "  \
-	"r.route "                                                                            \
-	"JOIN name m ON m.id = r.model JOIN name p ON p.id = r.provider WHERE r.id > ?1 "
-
-static const char read_oldest_sql[] = READ_COLUMNS "ORDER BY r.id LIMIT ?2";
-static const char read_newest_sql[] =
-    "SELECT * FROM (" READ_COLUMNS "ORDER BY r.id DESC LIMIT ?2) ORDER BY 1";
-
-static void read_line(struct db_statement *row, struct buffer *names, struct buffer *out)
-{
-	size_t ends[6];
-	struct slice name[6];
-	struct log_line line = {
-		.id = (uint64_t)db_column_i64(row, 0),
-		.start_real_ns = (uint64_t)db_column_i64(row, 1) * NS_PER_MS,
-		.status = (uint16_t)db_column_i64(row, 8),
-		.outcome = outcome_name(db_column_i64(row, 9)),
-		.stream = db_column_i64(row, 10),
-		.attempts = (uint8_t)db_column_i64(row, 11),
-		.usage_source = usage_name(db_column_i64(row, 12)),
-		.tokens_in = db_column_i64(row, 13),
-		.tokens_cached = db_column_i64(row, 14),
-		.tokens_out = db_column_i64(row, 15),
-		.cost_nano = db_column_i64(row, 16),
-		.first_content_us = (uint32_t)db_column_i64(row, 17),
-		.end_us = (uint32_t)db_column_i64(row, 18),
-	};
-
-	buffer_clear(names);
-	for (int i = 0; i < 6; i++) {
-		buffer_append_json(names, db_column_text(row, 2 + i));
-		ends[i] = names->len;
-	}
-	if (names->failed) {
-		out->failed = true;
-		return;
-	}
-	for (int i = 0; i < 6; i++)
-		name[i] =
-		    slice_span(names->data + (i > 0 ? ends[i - 1] : 0), names->data + ends[i]);
-	line.tenant = name[0];
-	line.feature = name[1];
-	line.key = name[2];
-	line.route = name[3];
-	line.model = name[4];
-	line.provider = name[5];
-	request_log_format(out, &line);
-}
-
-int rows_read(struct db *db, uint64_t after, uint32_t limit, bool newest, struct buffer *out)
-{
-	_cleanup_(buffer_fini) struct buffer names = { 0 };
-	struct db_statement *statement;
-	int r = db_prepare(db, newest ? read_newest_sql : read_oldest_sql, &statement);
-
-	if (r < 0)
-		return r;
-	db_bind_i64(statement, 1, after > INT64_MAX ? INT64_MAX : (int64_t)after);
-	db_bind_i64(statement, 2, limit);
-	while ((r = db_step(statement)) == 1)
-		read_line(statement, &names, out);
-	db_statement_free(statement);
-	return r < 0 ? r : out->failed ? -ENOMEM : 0;
 }

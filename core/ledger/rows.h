@@ -31,6 +31,8 @@ struct unpriced *rows_unpriced(struct rows *rows);
 uint64_t
 rows_unknown_prices(const struct rows *rows); /* attempts with usage but no price, so far */
 
+const char *rows_outcome_name(int64_t outcome);
+const char *rows_usage_name(int64_t source);
 /* Lines of the log's format from the rows of another connection. */
 int rows_read(struct db *db, uint64_t after, uint32_t limit, bool newest, struct buffer *out);
 int rows_open_reader(const char *path, struct db **ret, struct error *error);

@@ -121,6 +121,38 @@ static void test_statements(void)
 	db_close(db);
 }
 
+static void test_source(void)
+{
+	int64_t cells[3][2] = { { 1, INT64_MIN }, { 2, 7 }, { 3, INT64_MAX } };
+	struct slice texts[3] = { SLICE("a"), { NULL, 0 }, SLICE("c") };
+	struct db_source source = { cells[0], texts, 2, 3 }, wide = { cells[0], NULL, 65, 0 };
+	struct db_statement *insert;
+	struct db *db;
+
+	CHECK_INT(db_open(in_folder("source"), false, steps, 2, &db, NULL), 0);
+	CHECK_INT(db_add_source(db, "memory", &source), 0);
+	CHECK(db_add_source(db, "wide", &wide) < 0);
+	CHECK_INT(db_prepare(db, "INSERT INTO one SELECT c0, c2, c1 FROM memory", &insert), 0);
+	CHECK_INT(ask(db, "DELETE FROM one RETURNING id"), 1);
+	CHECK_INT(db_run(insert), 0);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 3);
+	CHECK_INT(ask(db, "SELECT text = '' AND more = 7 FROM one WHERE id = 2"), 1);
+	CHECK(ask(db, "SELECT more FROM one WHERE text = 'c'") == INT64_MAX);
+	/* The next run sees what is there then; one row that is refused takes all with it. */
+	source.count = 0;
+	CHECK_INT(db_run(insert), 0);
+	cells[0][0] = 4;
+	texts[0] = SLICE("d");
+	source.count = 2;
+	CHECK_INT(db_run(insert), -EEXIST);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 3);
+	source.count = 1;
+	CHECK_INT(db_run(insert), 0);
+	CHECK_INT(ask(db, "SELECT count(*) FROM one"), 4);
+	db_statement_free(insert);
+	db_close(db);
+}
+
 static void test_transactions(void)
 {
 	struct db *db;
@@ -239,6 +271,7 @@ int main(void)
 	test_run("migration", test_migrate);
 	test_run("refusals", test_refusals);
 	test_run("statements", test_statements);
+	test_run("source", test_source);
 	test_run("transactions", test_transactions);
 	test_run("full disk", test_full);
 	test_run("overwritten", test_overwritten);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ids ascend in a batch, so that SQLite finds the place of each row beside that of the last. */
+#include "ledger/batch.h"
+
+int batch_init(struct batch *batch, struct db *db)
+{
+	int r;
+
+	batch->requests = (struct db_source){
+		.cells = batch->request_cells[0],
+		.columns = BATCH_REQUEST_COLUMNS,
+	};
+	batch->attempts = (struct db_source){
+		.cells = batch->attempt_cells[0],
+		.texts = batch->attempt_texts,
+		.columns = BATCH_ATTEMPT_COLUMNS,
+	};
+	r = db_add_source(db, "batch_request", &batch->requests);
+	if (r == 0)
+		r = db_add_source(db, "batch_attempt", &batch->attempts);
+	if (r == 0)
+		r = db_prepare(db, "INSERT INTO request_row SELECT * FROM batch_request",
+			       &batch->add_requests);
+	if (r == 0)
+		r = db_prepare(db, "INSERT INTO attempt_row SELECT * FROM batch_attempt",
+			       &batch->add_attempts);
+	return r;
+}
+
+void batch_fini(struct batch *batch)
+{
+	batch->add_requests = db_statement_free(batch->add_requests);
+	batch->add_attempts = db_statement_free(batch->add_attempts);
+}
+
+void batch_clear(struct batch *batch)
+{
+	batch->requests.count = batch->attempts.count = 0;
+}
+
+int64_t *batch_request(struct batch *batch)
+{
+	return batch->request_cells[batch->requests.count++];
+}
+
+int64_t *batch_attempt(struct batch *batch, struct slice provider_request_id)
+{
+	batch->attempt_texts[batch->attempts.count] = provider_request_id;
+	return batch->attempt_cells[batch->attempts.count++];
+}
+
+bool batch_is_full(const struct batch *batch)
+{
+	return batch->requests.count == BATCH_REQUESTS ||
+	       batch->attempts.count > BATCH_ATTEMPTS - LEDGER_ATTEMPTS_MAX;
+}
+
+int batch_flush(struct batch *batch)
+{
+	int r = batch->requests.count > 0 ? db_run(batch->add_requests) : 0;
+
+	if (r == 0 && batch->attempts.count > 0)
+		r = db_run(batch->add_attempts);
+	batch_clear(batch);
+	return r;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Batches larger than one statement takes, requests of many attempts, and rows that are there
+ * already: what an operator's copy or a commit of unknown end may leave. */
+#include "test-ledger.h"
+
+enum {
+	REQUESTS = 300,
+};
+
+static uint64_t settle_attempts(struct fixture *fixture, uint32_t loop, int number, int attempts)
+{
+	struct ledger_names names = { SLICE("acme"), SLICE("chat"), SLICE("key"), SLICE("route") };
+	struct ledger_entry *entry = ledger_open(fixture->ledger, loop, &names, false, 7, 5000);
+	uint64_t id;
+
+	CHECK(entry);
+	id = entry->id;
+	for (int n = 0; n < attempts; n++) {
+		struct slice model = n % 2 == 0 ? SLICE("small") : SLICE("large");
+		struct ledger_attempt *attempt = ledger_attempt_begin(
+		    fixture->ledger, entry, SLICE("alpha"), model, &fixture_price);
+
+		CHECK(attempt);
+		attempt->usage_source = LEDGER_USAGE_PROVIDER;
+		attempt->usage.tokens[LEDGER_INPUT] = number;
+		attempt->usage.tokens[LEDGER_OUTPUT] = n;
+		snprintf(attempt->provider_request_id, sizeof(attempt->provider_request_id),
+			 "req-%d-%d", number, n);
+		ledger_price_attempt(entry, attempt);
+	}
+	entry->outcome = LEDGER_OK;
+	ledger_close(fixture->ledger, loop, entry);
+	return id;
+}
+
+/* The writer finds them all at once, as it would after a stall. */
+static void test_large(void)
+{
+	struct fixture fixture;
+	int64_t attempts = 0, tokens = 0, cost = 0;
+
+	fixture_prepare(&fixture, "large");
+	fixture.options.entries = 1024;
+	fixture.options.commit_ms = 60000; /* until the stop */
+	fixture_open(&fixture);
+	for (int i = 0; i < REQUESTS; i++) {
+		int count = i % (LEDGER_ATTEMPTS_MAX + 1);
+
+		settle_attempts(&fixture, (uint32_t)i % 2, i, count);
+		attempts += count;
+		for (int n = 0; n < count; n++) {
+			tokens += i;
+			cost += i * INT64_C(1000) + n * INT64_C(2500);
+		}
+	}
+	fixture_close(&fixture);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request"), REQUESTS);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM attempt"), attempts);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(input) FROM attempt"), tokens);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(tokens_in) FROM request"), tokens);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(cost_nano) FROM request"), cost);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(cost_nano) FROM rollup"), cost);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(attempts) FROM rollup"), attempts);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(requests) FROM rollup"), REQUESTS);
+	/* Each attempt stands under its own request and model, with its own text. */
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM attempt WHERE provider_request_id = "
+					"'req-' || input || '-' || n AND output = n AND model = "
+					"iif(n % 2, 'large', 'small')"),
+		  attempts);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request r WHERE attempts != (SELECT "
+					"COUNT(*) FROM attempt a WHERE a.id = r.id)"),
+		  0);
+	fixture_fini(&fixture);
+}
+
+static void insert_row(const struct fixture *fixture, uint64_t id)
+{
+	struct db_statement *statement;
+	struct db *db;
+
+	CHECK_INT(db_open(fixture->rows, false, schema_steps, schema_step_count, &db, NULL), 0);
+	CHECK_INT(db_prepare(db,
+			     "INSERT INTO request_row VALUES (?1,0,0,0,0,0,0,0,200,0,0,0,0,0,0,0,"
+			     "0,0,0)",
+			     &statement),
+		  0);
+	db_bind_i64(statement, 1, (int64_t)id);
+	CHECK_INT(db_run(statement), 0);
+	db_statement_free(statement);
+	db_close(db);
+}
+
+/* It is left as it is and counted no second time; the others of its batch are written. */
+static void test_there_already(void)
+{
+	struct fixture fixture;
+	struct ledger_entry *entry;
+	struct ledger_state state;
+
+	fixture_prepare(&fixture, "there");
+	fixture_open(&fixture);
+	entry = fixture_begin(&fixture, 0, "acme", "small", 100, 10);
+	CHECK(entry);
+	insert_row(&fixture, entry->id);
+	ledger_price_attempt(entry, &entry->attempts[0]);
+	entry->outcome = LEDGER_OK;
+	ledger_close(fixture.ledger, 0, entry);
+	fixture_settle(&fixture, 1, "acme", 100, 10);
+	fixture_wait(&fixture, 0);
+	ledger_state_read(fixture.ledger, &state);
+	CHECK_INT(state.commit_failures, 0);
+	CHECK_INT(ledger_totals_sum(fixture.ledger, LEDGER_TODAY).requests, 1);
+	fixture_close(&fixture);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request"), 2);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM attempt"), 1);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(requests) FROM rollup"), 1);
+	fixture_fini(&fixture);
+}
+
+int main(void)
+{
+	test_run("large", test_large);
+	test_run("there already", test_there_already);
+	return 0;
+}
