@@ -9,15 +9,31 @@
 
 #include "base/clock.h"
 
-static const struct slice bearer = { "Bearer ", 7 };
-
-static struct slice presented_key(const struct http_request *request)
+/* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
+ * and to each program on the way, whose call it was. */
+bool admit_presented_key(const struct http_request *request, struct slice *ret)
 {
-	struct slice value = http_request_header(request, SLICE("authorization"));
+	static const struct slice bearer = { "Bearer ", 7 };
+	struct slice authorized = { 0 }, api_key = { 0 };
+	size_t authorizations = 0, api_keys = 0;
 
-	if (value.len > bearer.len && strncasecmp(value.ptr, bearer.ptr, bearer.len) == 0)
-		return slice_trim(slice_skip(value, bearer.len));
-	return http_request_header(request, SLICE("x-api-key"));
+	for (size_t i = 0; i < request->header_count; i++) {
+		const struct http_header *header = &request->headers[i];
+
+		if (slice_case_eq(header->name, SLICE("authorization"))) {
+			struct slice head = { header->value.ptr, bearer.len };
+
+			authorizations++;
+			if (header->value.len > bearer.len && slice_case_eq(head, bearer))
+				authorized = slice_trim(slice_skip(header->value, bearer.len));
+		} else if (slice_case_eq(header->name, SLICE("x-api-key"))) {
+			api_keys++;
+			api_key = header->value;
+		}
+	}
+	*ret = authorized.ptr ? authorized : api_key;
+	return authorizations <= 1 && api_keys <= 1 &&
+	       (!authorized.ptr || !api_key.ptr || slice_eq(authorized, api_key));
 }
 
 static bool feature_valid(struct slice feature)
@@ -92,19 +108,26 @@ static struct exchange *exchange_new(struct gateway_loop *loop, struct http_exch
 static const struct keys_entry *authenticate(struct gateway_loop *loop, struct http_exchange *http,
 					     enum wire_dialect dialect)
 {
-	const struct keys_entry *key;
-	struct slice presented = presented_key(http_exchange_request(http));
+	const struct keys_entry *key = NULL;
+	struct slice presented;
 	struct wire_error error = { .status = 401, .code = "invalid_api_key" };
+	bool one = admit_presented_key(http_exchange_request(http), &presented);
 
-	key = keys_find(loop->current->snapshot->keys, presented);
+	if (one)
+		key = keys_find(loop->current->snapshot->keys, presented);
 	if (key)
 		return key;
 	counter_add(&loop->counters.refused_keys, 1);
-	error.message =
-	    presented.ptr
-		? "This key is not known here or was revoked. Ask the people who run this "
-		  "appliance for a key."
-		: "No key was sent. Send one as `Authorization: Bearer KEY` or `x-api-key: KEY`.";
+	if (!one)
+		error.message =
+		    "More than one key was sent: Authorization or x-api-key twice, or both "
+		    "with different keys. Send one.";
+	else if (presented.ptr)
+		error.message = "This key is not known here or was revoked. Ask the people who run "
+				"this appliance for a key.";
+	else
+		error.message = "No key was sent. Send one as `Authorization: Bearer KEY` or "
+				"`x-api-key: KEY`.";
 	reply_error(http, dialect, &error, NULL, 0);
 	return NULL;
 }

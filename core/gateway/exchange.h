@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "gateway/gateway.h"
 #include "gateway/registry-objects.h"
+#include "gateway/routes.h"
 #include "upstream/upstream.h"
 #include "wire/wire.h"
 
@@ -79,12 +80,19 @@ struct loop_counters {
 	_Atomic uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS],
 	    first_content[GATEWAY_HISTOGRAM_BUCKETS];
 	_Atomic uint64_t latency_us, first_content_us;
+	_Atomic uint64_t latency_max_us, first_content_max_us; /* set to 0 by who takes them */
 };
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t more)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
 			      memory_order_relaxed);
+}
+
+static inline void counter_raise(_Atomic uint64_t *counter, uint64_t value)
+{
+	if (value > atomic_load_explicit(counter, memory_order_relaxed))
+		atomic_store_explicit(counter, value, memory_order_release);
 }
 
 struct gateway_loop {
@@ -202,38 +210,13 @@ struct exchange {
 	struct tide_call call; /* last: its watch need not be zeroed */
 };
 
-/* routes.c: which paths exist */
-enum endpoint {
-	ENDPOINT_CHAT,
-	ENDPOINT_MESSAGES,
-	ENDPOINT_MODELS,
-	ENDPOINT_MODEL,
-	ENDPOINT_HEALTH,
-	ENDPOINT_READY,
-};
-
-struct endpoint_row {
-	enum http_method method;
-	const char *path; /* a final '*' takes the rest */
-	enum endpoint endpoint;
-	enum wire_dialect dialect; /* of its errors */
-	bool reaches_provider;     /* then it goes through admit() */
-};
-
-/* NULL when there is none; then *ret_other is one of the path with another method, or NULL. */
-const struct endpoint_row *endpoint_find(const struct http_request *request,
-					 const struct endpoint_row **ret_other);
-size_t endpoint_count(void);
-const struct endpoint_row *endpoint_at(size_t index);
-/* A path of a provider's API, served here or not. */
-bool endpoint_is_providers(struct slice path);
-enum wire_dialect endpoint_dialect(const struct http_request *request);
-
 /* admit.c */
 extern const struct http_handler gateway_api_handler;
 /* Says no to a caller whose key was checked and whose body has not come. */
 void admit_refuse_unread(struct exchange *exchange, const struct wire_error *error);
 bool admit_passes_header(struct slice name); /* of a client, to an upstream */
+/* False when it bears more than one; ptr NULL for none. */
+bool admit_presented_key(const struct http_request *request, struct slice *ret);
 /* refuse.c: what is said of what is not here; texts live in the exchange's arena */
 void refuse_path(struct http_exchange *http, const struct endpoint_row *other);
 struct wire_error refuse_model(struct http_exchange *http, struct slice model);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which paths the API listener knows. Everything else is a 404; what reaches a provider is marked,
  * and a test checks that each such row goes through admission. */
-#include "gateway/exchange.h"
+#include "gateway/routes.h"
+
+#include <string.h>
 
 #include "base/cleanup.h"
 

@@ -41,6 +41,23 @@ class Checks:
             key = value.removeprefix("Bearer ")
             assert len(key) < 8 or key not in error["message"], "the presented key is echoed"
 
+    def keys_refused(self, target, make):
+        """Two keys, though both are good: which of them pays is not ours to guess."""
+        headers = make(self.key, self.gate.keys["other"])
+        self.key_refused(headers, target)
+        with Connection(self.gate.api_port) as connection:
+            connection.request("GET", "/v1/models", None, headers)
+            answer = connection.response()
+        equal(answer.status, 401, "status of another endpoint")
+        assert "more than one key" in answer.json()["error"]["message"].lower(), answer.body
+
+    def same_key_twice(self):
+        """SDKs may send theirs in both headers."""
+        headers = [("authorization", f"Bearer {self.key}"), ("x-api-key", self.key)]
+        with Connection(self.gate.api_port) as connection:
+            connection.request("POST", CHAT, HI, headers)
+            equal(connection.response().status, 200, "status")
+
     def request_refused(self, status, head=(), target=CHAT, body=HI, **request):
         self.upstream.reset()
         with Connection(self.gate.api_port) as connection:
@@ -281,6 +298,16 @@ BAD_KEYS = {
     "prefix": "tg-",
     "never": "tg-" + "x" * 43,
 }
+TWO_KEYS = {
+    "two-authorizations": lambda a, b: [
+        ("authorization", f"Bearer {a}"),
+        ("Authorization", f"Bearer {b}"),
+    ],
+    "one-authorization-twice": lambda a, _: [("authorization", f"Bearer {a}")] * 2,
+    "two-x-api-keys": lambda a, b: [("x-api-key", a), ("x-api-key", b)],
+    "differ": lambda a, b: [("authorization", f"Bearer {a}"), ("x-api-key", b)],
+    "differ-turned": lambda a, b: [("x-api-key", a), ("authorization", f"Bearer {b}")],
+}
 NOT_YET = (
     "/v1/responses",
     "/v1/responses/resp_1/cancel",
@@ -321,6 +348,8 @@ def register(suite, gate, upstream):
                 [("authorization", f"Bearer {key}")],
                 target,
             )
+        for name, make in TWO_KEYS.items():
+            suite.check(f"refusals/{side}-keys-{name}", checks.keys_refused, target, make)
         off = gate.keys["off"]
         suite.check(
             f"refusals/{side}-key-disabled",
@@ -343,6 +372,7 @@ def register(suite, gate, upstream):
                 target=target,
                 body=body,
             )
+    suite.check("refusals/key-in-both-headers", checks.same_key_twice)
     suite.check(
         "refusals/feature-name", checks.request_refused, 400, [("x-tidegate-feature", "a b/c")]
     )

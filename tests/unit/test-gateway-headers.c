@@ -78,9 +78,51 @@ static void to_client(void)
 		CHECK(!relay_passes_header(slice_of(stay[i])));
 }
 
+/* Nobody is to guess which of two keys a call is charged to. */
+static void keys(void)
+{
+	static const struct {
+		const char *first, *second; /* "name: value" */
+		const char *key;            /* NULL: none */
+		bool one;
+	} cases[] = {
+		{ "accept: a", "x: y", NULL, true },
+		{ "authorization: Bearer k", "x: y", "k", true },
+		{ "x: y", "Authorization: bearer  k ", "k", true },
+		{ "x-api-key: k", "x: y", "k", true },
+		{ "authorization: Bearer k", "x-api-key: k", "k", true },
+		{ "x-api-key: k", "authorization: Bearer k", "k", true },
+		{ "authorization: Basic eA==", "x-api-key: k", "k", true },
+		{ "authorization: Bearer k", "x-api-key: j", NULL, false },
+		{ "x-api-key: j", "authorization: Bearer k", NULL, false },
+		{ "authorization: Bearer k", "x-api-key: ", NULL, false },
+		{ "authorization: Bearer k", "authorization: Bearer j", NULL, false },
+		{ "authorization: Bearer k", "Authorization: Bearer k", NULL, false },
+		{ "authorization: Basic eA==", "authorization: Bearer k", NULL, false },
+		{ "x-api-key: k", "x-api-key: k", NULL, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct http_header headers[2];
+		struct http_request request = { .headers = headers, .header_count = 2 };
+		struct slice key;
+
+		headers[0].name = slice_cut(slice_of(cases[i].first), ':', &headers[0].value);
+		headers[1].name = slice_cut(slice_of(cases[i].second), ':', &headers[1].value);
+		for (size_t j = 0; j < 2; j++)
+			headers[j].value = slice_trim(headers[j].value);
+		CHECK_INT(admit_presented_key(&request, &key), cases[i].one);
+		if (cases[i].key)
+			CHECK_SLICE(key, cases[i].key);
+		else if (cases[i].one)
+			CHECK(!key.ptr);
+	}
+}
+
 int main(void)
 {
 	test_run("to-upstream", to_upstream);
 	test_run("to-client", to_client);
+	test_run("keys", keys);
 	return 0;
 }
