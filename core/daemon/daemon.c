@@ -195,6 +195,35 @@ static int make_surfaces(struct daemon *daemon, struct error *error)
 	return 0;
 }
 
+/* A start without these is no mistake, but nobody gets an answer. */
+static void say_what_is_missing(const struct conf *conf)
+{
+	const char *tenant = conf->tenant_count > 0 ? "" : "there is no tenant yet: add one, then ";
+	bool live = conf->owners[CONF_KEY] == CONF_OWNER_LIVE;
+	size_t usable = 0;
+
+	if (conf->provider_count == 0)
+		log_warning("nothing can be served yet: no provider is configured; add one to "
+			    "`providers` in %s (tidegate.conf(5) has examples) and run tidectl "
+			    "reload",
+			    conf->main_file);
+	for (size_t i = 0; i < conf->key_count; i++)
+		usable += !conf->keys[i].disabled;
+	if (usable > 0)
+		return;
+	if (conf->key_count > 0)
+		log_warning("nothing can be served yet: no key is in use, all %zu are disabled",
+			    conf->key_count);
+	else if (live)
+		log_warning("nothing can be served yet: there is no key; %smake one with tidectl "
+			    "keys create NAME --tenant TENANT",
+			    tenant);
+	else
+		log_warning("nothing can be served yet: there is no key; %sadd one to `keys` in %s "
+			    "or as %s/key/NAME.conf, and run tidectl reload",
+			    tenant, conf->main_file, conf->objects_folder);
+}
+
 static int start(struct daemon *daemon, struct error *error)
 {
 	unsigned loops = daemon->options->loops ? daemon->options->loops : cpu_count();
@@ -235,15 +264,39 @@ static int start(struct daemon *daemon, struct error *error)
 	log_info("tidegated %s serves %s with %u loops, state %s, mount %s", TIDEGATE_VERSION,
 		 daemon->conf->api_listen[0] ? daemon->conf->api_listen[0] : "nothing", loops,
 		 daemon->conf->state, daemon->conf->mount ? daemon->conf->mount : "none");
+	say_what_is_missing(daemon->conf);
 	return 0;
 }
 
-static void drain(struct daemon *daemon)
+/* Whoever signals again does not want to wait. */
+static bool signalled_again(void *data)
+{
+	static const struct timespec at_once = { 0 };
+	sigset_t signals;
+	int number;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	number = sigtimedwait(&signals, NULL, &at_once);
+	if (number < 0)
+		return false;
+	log_info("%s again: open requests end now", strsignal(number));
+	return true;
+}
+
+static void drain(struct daemon *daemon, const char *why)
 {
 	struct conf *conf = gateway_conf(daemon->gateway);
+	uint32_t most_ms = conf->limits.drain_ms;
+	struct gateway_counters counters;
 
-	gateway_stop(daemon->gateway, conf->limits.drain_ms);
 	conf_unref(conf);
+	gateway_counters_read(daemon->gateway, &counters);
+	log_info("%s: draining: %llu open requests may go on for %g s at most; a second "
+		 "signal ends them at once",
+		 why, (unsigned long long)counters.inflight, most_ms / 1000.0);
+	gateway_stop(daemon->gateway, most_ms, signalled_again, NULL);
 }
 
 /* Says what is left to the next start; -EIO then, so that who stopped us knows. */
@@ -263,15 +316,15 @@ static int stop_ledger(struct daemon *daemon)
 	return -EIO;
 }
 
-/* Nothing was served yet where the start failed, so nothing is waited for. */
-static int stop(struct daemon *daemon, bool serves)
+/* Nothing was served yet where the start failed (`why` NULL), so nothing is waited for. */
+static int stop(struct daemon *daemon, const char *why)
 {
 	int r;
 
-	if (daemon->gateway && serves)
-		drain(daemon);
+	if (daemon->gateway && why)
+		drain(daemon, why);
 	else if (daemon->gateway)
-		gateway_stop(daemon->gateway, 0);
+		gateway_stop(daemon->gateway, 0, NULL, NULL);
 	api_free(daemon->api);
 	if (daemon->admin)
 		admin_stop(daemon->admin);
@@ -289,16 +342,15 @@ static int stop(struct daemon *daemon, bool serves)
 	return r;
 }
 
-static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
+/* The name of the one that stops us. */
+static const char *wait_for_signals(struct daemon *daemon, const sigset_t *signals)
 {
 	for (;;) {
 		int number;
 		if (sigwait(signals, &number) != 0)
 			continue;
-		if (number != SIGHUP) {
-			log_info("%s: draining", strsignal(number));
-			return;
-		}
+		if (number != SIGHUP)
+			return strsignal(number);
 		admin_reload_soon(daemon->admin);
 	}
 }
@@ -307,6 +359,7 @@ int daemon_run(const struct daemon_options *options)
 {
 	struct daemon daemon = { .options = options, .lock_fd = -1 };
 	struct error error = { 0 };
+	const char *why = NULL;
 	sigset_t signals;
 	int r, left;
 
@@ -321,8 +374,8 @@ int daemon_run(const struct daemon_options *options)
 	if (r < 0)
 		say(&error, r);
 	else
-		wait_for_signals(&daemon, &signals);
-	left = stop(&daemon, r >= 0);
+		why = wait_for_signals(&daemon, &signals);
+	left = stop(&daemon, why);
 	if (r >= 0 && left >= 0)
 		log_info("stopped");
 	return r < 0 ? r : left;

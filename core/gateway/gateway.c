@@ -362,7 +362,8 @@ static bool is_busy(struct gateway_loop *loop)
 		atomic_load_explicit(&stats->connections_open, memory_order_relaxed) > 0);
 }
 
-static bool wait_idle(struct gateway *gateway, uint64_t until_ns)
+static bool wait_idle(struct gateway *gateway, uint64_t until_ns, bool (*enough)(void *data),
+		      void *data)
 {
 	static const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
 
@@ -372,7 +373,7 @@ static bool wait_idle(struct gateway *gateway, uint64_t until_ns)
 			busy = busy || is_busy(&gateway->loops[i]);
 		if (!busy)
 			return true;
-		if (clock_now_ns() >= until_ns)
+		if (clock_now_ns() >= until_ns || (enough && enough(data)))
 			return false;
 		nanosleep(&pause, NULL);
 	}
@@ -390,15 +391,16 @@ static void stop_thread(struct gateway_loop *loop)
 	pthread_mutex_unlock(&loop->gateway->lock);
 }
 
-void gateway_stop(struct gateway *gateway, uint32_t drain_ms)
+void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(void *data),
+		  void *data)
 {
 	atomic_store(&gateway->draining, true);
 	for (uint32_t i = 0; i < gateway->options.loops; i++)
 		loop_post(gateway->loops[i].loop, &gateway->loops[i].drain_task);
-	if (!wait_idle(gateway, clock_now_ns() + drain_ms * NS_PER_MS)) {
+	if (!wait_idle(gateway, clock_now_ns() + drain_ms * NS_PER_MS, enough, data)) {
 		for (uint32_t i = 0; i < gateway->options.loops; i++)
 			loop_post(gateway->loops[i].loop, &gateway->loops[i].end_task);
-		wait_idle(gateway, clock_now_ns() + NS_PER_S);
+		wait_idle(gateway, clock_now_ns() + NS_PER_S, enough, data);
 	}
 	for (uint32_t i = 0; i < gateway->options.loops; i++)
 		stop_thread(&gateway->loops[i]);

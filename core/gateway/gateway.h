@@ -82,9 +82,10 @@ void gateway_reap(struct gateway *gateway);
 int gateway_listen(struct gateway *gateway, struct error *error);
 /* Starts the loop threads, named "loop-N". [main] */
 int gateway_start(struct gateway *gateway, struct error *error);
-/* Stops accepting and waits up to drain_ms for connections; ends the rest with an error event and
- * stops the threads. [main] */
-void gateway_stop(struct gateway *gateway, uint32_t drain_ms);
+/* Stops accepting and waits up to drain_ms for connections, or until `enough` (may be NULL; asked
+ * often) says so; ends the rest with an error event and stops the threads. [main] */
+void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(void *data),
+		  void *data);
 void gateway_counters_read(struct gateway *gateway, struct gateway_counters *ret); /* [any] */
 /* What readiness says: "ready", or "draining", or a reason that still serves: "degraded: …". [any]
  */

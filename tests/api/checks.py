@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from tap import equal
-from tidegate import Raw, simulator
+from tidegate import Raw, Tidegate, simulator
 from world import Rest, gate
 
 
@@ -123,6 +123,26 @@ def all_in_order():
         assert any(hint in line for line in lines), f"no error says {hint!r}: {lines}"
 
 
+def says_what_is_missing():
+    """A start that can serve nobody yet says what to do."""
+    for more, hints in (
+        ({}, ()),
+        ({"keys": []}, ("no key", "keys create")),
+        ({"keys": [], "owners_key": "files"}, ("no key", "conf.d/key")),
+        ({"keys": [{"name": "app", "disabled": True}], "owners_key": "files"}, ("no key", "disabled")),
+    ):
+        with gate(**{"owners_key": "live" if not more.get("keys", 1) else "files", "keys": ["app"], **more}) as appliance:
+            said = [line for line in appliance.log().splitlines() if "nothing can be served" in line]
+        equal(len(said), 1 if hints else 0, f"warnings: {said}")
+        for hint in hints:
+            assert hint in said[0], said
+    with Tidegate(keys=(), tenants=(), owners_key="live") as appliance:
+        said = [line for line in appliance.log().splitlines() if "nothing can be served" in line]
+    equal(len(said), 2, f"warnings: {said}")
+    for hint in ("no provider", str(appliance.config), "no key", "no tenant"):
+        assert any(hint in line for line in said), f"{hint}: {said}"
+
+
 def at_run_time(contract):
     """The running appliance's check finds the same."""
     with unstarted() as appliance:
@@ -139,6 +159,7 @@ def at_run_time(contract):
 
 
 def register(suite, contract):
-    for check in (valid, prices, localhost, same_listener, private_address, provider_refuses, certificates, all_in_order):
+    for check in (valid, prices, localhost, same_listener, private_address, provider_refuses, certificates, all_in_order,
+                  says_what_is_missing):
         suite.check("check/" + check.__name__.replace("_", "-"), check)
     suite.check("check/at-run-time", at_run_time, contract)

@@ -68,19 +68,24 @@ def refused(port):
     return False
 
 
+def endless_gate(upstream, drain_ms):
+    """A gate with a model that streams longer than any drain."""
+    gate = gate_for(upstream, limits={"drain_ms": drain_ms, "features": 1000000})
+    gate.models.append(
+        {
+            "name": "endless",
+            "provider": "alpha",
+            "upstream_model": "text.words-2000.between-10",
+            "price": PRICE,
+        }
+    )
+    gate.write_config()
+    return gate
+
+
 def sigterm_limit(upstream):
     """After drain_ms what still streams ends with an error event, not with silence."""
-    with gate_for(upstream, limits={"drain_ms": 500, "features": 1000000}) as gate:
-        gate.models.append(
-            {
-                "name": "endless",
-                "provider": "alpha",
-                "upstream_model": "text.words-2000.between-10",
-                "price": PRICE,
-            }
-        )
-        gate.write_config()
-        gate.restart()
+    with endless_gate(upstream, 500) as gate:
         started = streams(gate, 5, model="endless")
         begun = time.monotonic()
         gate.process.send_signal(signal.SIGTERM)
@@ -92,6 +97,26 @@ def sigterm_limit(upstream):
         assert 0.5 <= took < 3, f"the limit of 0.5 s fired after {took:.2f} s"
         equal(gate.process.wait(10), 0, "exit status")
         equal(len(gate.request_rows()), 5, "rows")
+
+
+def sigterm_again(upstream):
+    """A second signal does not wait for drain_ms: what streams is told of the end at once. The
+    first says how many there are and how long they may go on."""
+    for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)):
+        with endless_gate(upstream, 25000) as gate:
+            started = streams(gate, 3, model="endless")
+            gate.process.send_signal(first)
+            gate.wait_for(lambda gate=gate: "draining" in gate.log(), what="the log's line")
+            (line,) = [one for one in gate.log().splitlines() if "draining" in one]
+            assert "3 open requests" in line and "25 s" in line and "second" in line, line
+            begun = time.monotonic()
+            gate.process.send_signal(second)
+            for answer in finish(started):
+                assert "error" in json.loads(answer.events()[-1][1]), answer.body[-200:]
+            equal(gate.process.wait(10), 0, "exit status")
+            took = time.monotonic() - begun
+            assert took < 2, f"the second signal took {took:.2f} s"
+            equal(len(gate.request_rows()), 3, "rows")
 
 
 def sighup_drops_none(upstream):
@@ -241,6 +266,7 @@ def register(suite, upstream):
     for check in (
         sigterm_drains,
         sigterm_limit,
+        sigterm_again,
         sighup_drops_none,
         sighup_invalid_keeps_old,
         sighup_revokes_open_connection,
