@@ -30,6 +30,7 @@ struct admin_moment {
 
 struct admin_window {
 	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS], first_content[GATEWAY_HISTOGRAM_BUCKETS];
+	uint64_t latency_max_us, first_content_max_us; /* of the step that begins here */
 };
 
 struct admin {

@@ -62,16 +62,40 @@ static void subtract(uint64_t *from, const uint64_t *before)
 		from[i] -= before[i];
 }
 
+static void raise(uint64_t *max, uint64_t value)
+{
+	*max = value > *max ? value : *max;
+}
+
+/* The longest durations go to the step that has just run; those of all steps kept into `now`. */
+static void maxima(struct admin *admin, struct admin_window *now)
+{
+	size_t step = (admin->window_at + ADMIN_WINDOW_STEPS - 1) % ADMIN_WINDOW_STEPS;
+	uint64_t latency_us, first_content_us;
+
+	gateway_maxima_take(admin->options.gateway, &latency_us, &first_content_us);
+	raise(&admin->window[step].latency_max_us, latency_us);
+	raise(&admin->window[step].first_content_max_us, first_content_us);
+	now->latency_max_us = now->first_content_max_us = 0;
+	for (size_t i = 0; i < ADMIN_WINDOW_STEPS; i++) {
+		raise(&now->latency_max_us, admin->window[i].latency_max_us);
+		raise(&now->first_content_max_us, admin->window[i].first_content_max_us);
+	}
+}
+
 /* Quantiles of the last five minutes: what was counted since the oldest mark kept. */
 static void quantiles(struct admin *admin, struct admin_moment *moment)
 {
 	struct admin_window now;
 	uint64_t clock = clock_now_ns();
 
+	maxima(admin, &now);
 	memcpy(now.latency, moment->counters.latency, sizeof(now.latency));
 	memcpy(now.first_content, moment->counters.first_content, sizeof(now.first_content));
 	if (clock >= admin->window_next_ns) {
 		admin->window[admin->window_at] = now;
+		admin->window[admin->window_at].latency_max_us = 0;
+		admin->window[admin->window_at].first_content_max_us = 0;
 		admin->window_at = (admin->window_at + 1) % ADMIN_WINDOW_STEPS;
 		if (admin->window_count < ADMIN_WINDOW_STEPS)
 			admin->window_count++;
@@ -82,10 +106,14 @@ static void quantiles(struct admin *admin, struct admin_moment *moment)
 		subtract(now.latency, oldest->latency);
 		subtract(now.first_content, oldest->first_content);
 	}
-	moment->latency_p50_us = gateway_histogram_quantile_us(now.latency, 5000);
-	moment->latency_p99_us = gateway_histogram_quantile_us(now.latency, 9900);
-	moment->ttft_p50_us = gateway_histogram_quantile_us(now.first_content, 5000);
-	moment->ttft_p99_us = gateway_histogram_quantile_us(now.first_content, 9900);
+	moment->latency_p50_us =
+	    gateway_histogram_quantile_us(now.latency, 5000, now.latency_max_us);
+	moment->latency_p99_us =
+	    gateway_histogram_quantile_us(now.latency, 9900, now.latency_max_us);
+	moment->ttft_p50_us =
+	    gateway_histogram_quantile_us(now.first_content, 5000, now.first_content_max_us);
+	moment->ttft_p99_us =
+	    gateway_histogram_quantile_us(now.first_content, 9900, now.first_content_max_us);
 }
 
 static void gather(struct admin *admin, struct admin_moment *moment)

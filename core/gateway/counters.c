@@ -15,21 +15,23 @@ uint64_t gateway_bucket_us(size_t bucket)
 	return ((uint64_t)quarters[bucket % 4] << (bucket / 4)) >> 10;
 }
 
-uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_10000)
+uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_10000, uint64_t max_us)
 {
-	uint64_t total = 0, seen = 0, wanted;
+	uint64_t total = 0, seen = 0, wanted, bound;
+	size_t bucket;
 
 	for (size_t i = 0; i < GATEWAY_HISTOGRAM_BUCKETS; i++)
 		total += buckets[i];
 	if (total == 0)
 		return 0;
 	wanted = (total * per_10000 + 9999) / 10000;
-	for (size_t i = 0; i < GATEWAY_HISTOGRAM_BUCKETS; i++) {
-		seen += buckets[i];
+	for (bucket = 0; bucket + 1 < GATEWAY_HISTOGRAM_BUCKETS; bucket++) {
+		seen += buckets[bucket];
 		if (seen >= wanted)
-			return gateway_bucket_us(i);
+			break;
 	}
-	return gateway_bucket_us(GATEWAY_HISTOGRAM_BUCKETS - 1);
+	bound = gateway_bucket_us(bucket);
+	return max_us > 0 && max_us < bound ? max_us : bound;
 }
 
 static void add_loop(const struct gateway_loop *loop, struct gateway_counters *sum)
@@ -81,5 +83,24 @@ void gateway_counters_read(struct gateway *gateway, struct gateway_counters *ret
 	for (uint32_t i = 0; i < gateway->options.loops; i++) {
 		add_loop(&gateway->loops[i], ret);
 		add_lanes(&gateway->loops[i], ret);
+	}
+}
+
+static void take(_Atomic uint64_t *counter, uint64_t *max)
+{
+	uint64_t taken = atomic_exchange_explicit(counter, 0, memory_order_acquire);
+
+	*max = taken > *max ? taken : *max;
+}
+
+void gateway_maxima_take(struct gateway *gateway, uint64_t *ret_latency_us,
+			 uint64_t *ret_first_content_us)
+{
+	*ret_latency_us = *ret_first_content_us = 0;
+	for (uint32_t i = 0; i < gateway->options.loops; i++) {
+		struct loop_counters *counters = &gateway->loops[i].counters;
+
+		take(&counters->latency_max_us, ret_latency_us);
+		take(&counters->first_content_max_us, ret_first_content_us);
 	}
 }

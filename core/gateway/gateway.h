@@ -45,8 +45,9 @@ struct gateway_counters {
 /* Upper bound of a bucket: quarter powers of two from 16 µs. */
 uint64_t gateway_bucket_us(size_t bucket);
 /* The value below which `ratio` (0…1 in 1/10000) of the counted durations lie; 0 when nothing was
- * counted. */
-uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_10000);
+ * counted. Never more than `max_us`, the longest of them, where that is not 0. */
+uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_10000,
+				       uint64_t max_us);
 
 struct gateway_options {
 	struct ledger *ledger;
@@ -87,6 +88,10 @@ int gateway_start(struct gateway *gateway, struct error *error);
 void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(void *data),
 		  void *data);
 void gateway_counters_read(struct gateway *gateway, struct gateway_counters *ret); /* [any] */
+/* The longest durations since the last call, of what counters that were read before it hold.
+ * [ticker] */
+void gateway_maxima_take(struct gateway *gateway, uint64_t *ret_latency_us,
+			 uint64_t *ret_first_content_us);
 /* What readiness says: "ready", or "draining", or a reason that still serves: "degraded: …". [any]
  */
 bool gateway_ready(struct gateway *gateway, char *out, size_t size);

@@ -98,6 +98,8 @@ static void count(struct exchange *exchange)
 				       tokens[LEDGER_CACHE_WRITE] + tokens[LEDGER_CACHE_WRITE_1H]));
 		counter_add(&counters->tokens_out, (uint64_t)tokens[LEDGER_OUTPUT]);
 	}
+	counter_raise(&counters->latency_max_us, entry->end_us);
+	counter_raise(&counters->first_content_max_us, entry->first_content_us);
 	count_duration(counters->latency, entry->end_us);
 	counter_add(&counters->latency_us, entry->end_us);
 	if (entry->first_content_us)

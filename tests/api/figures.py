@@ -142,6 +142,15 @@ class Checks:
         connection.close()
         equal(self.follow(cursor, until=slow)[0], [slow], "rows after the last one seen")
 
+    def quantiles(self):
+        """No quantile is longer than the longest request was."""
+        status = self.gate.settled()
+        rows = self.gate.request_rows()
+        for name, field in (("latency", "ms"), ("ttft", "ttft_ms")):
+            longest = max(row[field] or 0 for row in rows)
+            low, high = (status[f"{name}_{q}_ms"] for q in ("p50", "p99"))
+            assert 0 < low <= high <= longest, f"{name}: p50 {low}, p99 {high}, longest {longest}"
+
     def follow(self, cursor, until=None):
         """Ids from a cursor on until there are no more, or one is there; and the next cursor."""
         ids = []
@@ -182,10 +191,10 @@ def register(suite, contract):
             for period in PERIODS:
                 suite.check(f"figures/costs-{group}-{period}", checks.costs, group, period)
         for check in (checks.defaults, checks.status, checks.logs_equal_ledger, checks.paging,
-                      checks.late_row_is_seen):  # fmt: skip
+                      checks.late_row_is_seen, checks.quantiles):  # fmt: skip
             suite.check("figures/" + check.__name__.replace("_", "-"), check)
         suite.check("figures/outlive-restart", outlive_restart, appliance, contract)
 
 
 NAMES = [f"costs-{group}-{period}" for group in GROUPS for period in PERIODS] + [
-    "defaults", "status", "logs-equal-ledger", "paging", "late-row-is-seen", "outlive-restart"]  # fmt: skip
+    "defaults", "status", "logs-equal-ledger", "paging", "late-row-is-seen", "quantiles", "outlive-restart"]  # fmt: skip

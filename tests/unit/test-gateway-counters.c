@@ -23,18 +23,21 @@ static void quantiles(void)
 {
 	uint64_t buckets[GATEWAY_HISTOGRAM_BUCKETS] = { 0 };
 
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 5000), 0);
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 5000, 0), 0);
 	buckets[8] = 1;
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 1), gateway_bucket_us(8));
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 10000), gateway_bucket_us(8));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 1, 0), gateway_bucket_us(8));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 10000, 0), gateway_bucket_us(8));
 	buckets[8] = 50;
 	buckets[20] = 49;
 	buckets[127] = 1;
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 5000), gateway_bucket_us(8));
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 5001), gateway_bucket_us(20));
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 9900), gateway_bucket_us(20));
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 9901), gateway_bucket_us(127));
-	CHECK_INT(gateway_histogram_quantile_us(buckets, 10000), gateway_bucket_us(127));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 5000, 0), gateway_bucket_us(8));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 5001, 0), gateway_bucket_us(20));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 9900, 0), gateway_bucket_us(20));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 9901, 0), gateway_bucket_us(127));
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 10000, 0), gateway_bucket_us(127));
+	/* A bucket's bound is no duration that was: the longest one is. */
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 10000, 123456789), 123456789);
+	CHECK_INT(gateway_histogram_quantile_us(buckets, 5000, 123456789), gateway_bucket_us(8));
 }
 
 /* Field by field what users of other gateways had wrong: the client's own faults stay. */
