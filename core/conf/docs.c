@@ -36,19 +36,26 @@ static void manual_default(const struct option *option, struct buffer *out)
 		buffer_append_str(out, " A change needs a restart.");
 }
 
-static void manual_row(const struct option *option, struct buffer *out)
+static void manual_value(const struct option *option, struct buffer *out)
 {
 	_cleanup_(buffer_fini) struct buffer what = { 0 };
 
 	option_describe(option, &what);
 	buffer_append_char(&what, '\0');
-	buffer_printf(out, ".TP\n.B %s\n", option->name);
-	if (what.data) {
-		buffer_append_str(out, "Must be ");
+	buffer_append_str(out, " Value: ");
+	if (what.failed)
+		out->failed = true;
+	else
 		manual_text(what.data, out);
-		buffer_append_str(out, ". ");
-	}
+	buffer_append_char(out, '.');
+}
+
+static void manual_row(const struct option *option, struct buffer *out)
+{
+	buffer_printf(out, ".TP\n.B %s\n", option->name);
 	manual_text(option->doc, out);
+	if (option->type != OPTION_OBJECTS) /* their sentences say it */
+		manual_value(option, out);
 	manual_default(option, out);
 	buffer_append_char(out, '\n');
 }

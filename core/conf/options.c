@@ -25,13 +25,14 @@ enum {
 
 static const struct option api_rows[] = {
 	{ "listen", OPTION_LISTEN, OPTION_RESTART, MAIN(api_listen), .fallback = "127.0.0.1:8080",
-	  .doc = "Where applications connect: HOST:PORT or [IPV6]:PORT. Port 0 takes a free one." },
+	  .doc = "Where applications connect: IPV4:PORT or [IPV6]:PORT. Port 0 takes a free one." },
 };
 SECTION(api, "api", "The listener of the applications.");
 
 static const struct option admin_rows[] = {
 	{ "listen", OPTION_LISTEN, OPTION_RESTART, MAIN(admin_listen), .fallback = "127.0.0.1:8081",
-	  .doc = "Where page, REST API, health and metrics are served." },
+	  .doc = "Where page, REST API, health and metrics are served. No address of the "
+		 "applications'." },
 	{ "socket", OPTION_PATH, OPTION_RESTART | OPTION_OR_NONE, MAIN(admin_socket),
 	  .fallback = "/run/tidegate/admin.sock",
 	  .doc = "Unix socket of tidectl, or \"none\". It needs no log-in; it is for root and the "
@@ -98,7 +99,7 @@ static const struct option limits_rows[] = {
 	  .fallback = "65536",
 	  .doc = "Unsent bytes of one answer above which reading from the provider pauses." },
 	{ "drain_ms", OPTION_MS, 0, LIMIT(drain_ms), .min = 0, .max = DAY_MS, .fallback = "30000",
-	  .doc = "How long open requests may go on after SIGTERM." },
+	  .doc = "How long open requests may go on after SIGTERM; a second one ends them." },
 	{ "features", OPTION_COUNT, 0, LIMIT(features), .min = 1, .max = 1000000,
 	  .fallback = "1000",
 	  .doc = "Different feature names that are totalled; later ones count as \"other\"." },
@@ -128,7 +129,7 @@ static const struct option main_rows[] = {
 	{ "zone", OPTION_TEXT, OPTION_RESTART, MAIN(zone), .fallback = "UTC",
 	  .example = "Europe/Berlin", .doc = "IANA time zone of \"today\" and \"month\"." },
 	{ "prices", OPTION_PATH, 0, MAIN(prices_file), .fallback = TIDEGATE_PRICES_FILE,
-	  .doc = "The price book." },
+	  .doc = "The price book: a JSON file, read at each load." },
 	{ "log", OPTION_CHOICE, 0, MAIN(log_level), .values = "error|warn|info|debug",
 	  .fallback = "info", .doc = "What is logged." },
 	{ "commit_ms", OPTION_MS, 0, MAIN(commit_ms), .min = 1, .max = 10000, .fallback = "50",
@@ -155,8 +156,10 @@ const struct option_section options_main = {
 	{                                                                                        \
 		"name", OPTION_NAME, OPTION_REQUIRED, OBJECT(name),                              \
 		    .example = text,                                                             \
-		    .doc = "The object's name, 1 to 128 bytes. In a file of its own the file's " \
-			   "name says it, percent-encoded."                                      \
+		    .doc = "The object's name, 1 to 128 bytes without control characters or "    \
+			   "ones that turn the direction of text; only names of models and "     \
+			   "routes may hold a slash. In a file of its own the file's name says " \
+			   "it, percent-encoded."                                                \
 	}
 
 static const struct option provider_rows[] = {
@@ -175,7 +178,7 @@ static const struct option provider_rows[] = {
 	  .fallback = "auto",
 	  .doc = "How calls are made. auto: plain for http:// without a proxy, else curl." },
 	{ "allow_private", OPTION_FLAG, 0, OBJECT(provider.allow_private), .fallback = "false",
-	  .doc = "Allow loopback and private addresses." },
+	  .doc = "Allow loopback and private addresses; without it such a base_url is refused." },
 	{ "http2", OPTION_FLAG, 0, OBJECT(provider.http2), .fallback = "false",
 	  .doc = "Use HTTP/2 where the provider offers it." },
 	{ "price_provider", OPTION_TEXT, 0, OBJECT(provider.price_provider), .example = "openai",

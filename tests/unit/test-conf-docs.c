@@ -29,8 +29,13 @@ static void test_manual(void)
 	check_manual(&options_main, manual.data);
 	for (int kind = 0; kind < CONF_KINDS; kind++)
 		check_manual(options_of_kind(kind), manual.data);
-	CHECK(strstr(manual.data, "from 1 to 86400000. How long a connection without a request is "
-				  "kept. Default: 75000.\n"));
+	CHECK(strstr(manual.data,
+		     ".B idle_ms\nHow long a connection without a request is kept. Value: "
+		     "an integer (milliseconds) from 1 to 86400000. Default: 75000.\n"));
+	CHECK(strstr(manual.data, ".B log\nWhat is logged. Value: \"error\" or \"warn\" or "));
+	/* What an option is for comes first, and objects are described once. */
+	CHECK(!strstr(manual.data, "Must be "));
+	CHECK(strstr(manual.data, "The same as files in conf.d/tenant.\n"));
 	for (const char *at_line = manual.data; at_line; at_line = strchr(at_line + 1, '\n')) {
 		const char *line = at_line == manual.data ? at_line : at_line + 1;
 		if (line[0] == '.')
