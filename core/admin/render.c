@@ -83,7 +83,8 @@ void render_readme(struct admin *admin, const struct admin_moment *moment, int a
 	buffer_printf(out, "%-28s %-9s %s\n", "logs/requests.jsonl", "stream",
 		      "One JSON line a settled request: ts id tenant feature key route model "
 		      "provider status");
-	buffer_printf(out, "%-28s %-9s %s\n", "", "",
-		      "outcome stream attempts tokens_in tokens_cached tokens_out cost_usd ms "
-		      "ttft_ms usage_source.");
+	buffer_printf(
+	    out, "%-28s %-9s %s\n", "", "",
+	    "outcome stream attempts tokens_in tokens_cached tokens_out cost_usd (a text, "
+	    "to the nano-dollar) ms ttft_ms usage_source.");
 }

@@ -69,6 +69,7 @@ static char *put_ms(char *at, uint32_t us)
 	return put_fraction(at, us % 1000, 3);
 }
 
+/* Written as a text, since a JSON number is a float to most who read it. */
 static char *put_usd(char *at, int64_t nano)
 {
 	at = put_u64(at, (uint64_t)nano / 1000000000);
@@ -115,9 +116,9 @@ static char *put_tail(char *at, const struct log_line *line)
 	at = put_u64(at, (uint64_t)line->tokens_cached);
 	at = PUT(at, ",\"tokens_out\":");
 	at = put_u64(at, (uint64_t)line->tokens_out);
-	at = PUT(at, ",\"cost_usd\":");
+	at = PUT(at, ",\"cost_usd\":\"");
 	at = put_usd(at, line->cost_nano);
-	at = PUT(at, ",\"ms\":");
+	at = PUT(at, "\",\"ms\":");
 	at = put_ms(at, line->end_us);
 	at = PUT(at, ",\"ttft_ms\":");
 	at = line->first_content_us > 0 ? put_ms(at, line->first_content_us) : PUT(at, "null");
