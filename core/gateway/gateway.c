@@ -84,7 +84,9 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 	int r;
 
 	if (conf->prices_file) {
-		r = ledger_book_load(conf->prices_file, &book, error);
+		/* [admin] alone changes `newest`. */
+		r = ledger_book_load(conf->prices_file,
+				     gateway->newest ? gateway->newest->book : NULL, &book, error);
 		if (r < 0)
 			return r;
 	}

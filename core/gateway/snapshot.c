@@ -109,7 +109,7 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf, st
 	struct error error = { 0 }, cause = { 0 };
 	char text[sizeof(cause.file) + sizeof(cause.message) + 32];
 
-	if (conf->prices_file && ledger_book_load(conf->prices_file, &book, &cause) < 0) {
+	if (conf->prices_file && ledger_book_load(conf->prices_file, NULL, &book, &cause) < 0) {
 		error_set_at(&error, -EINVAL, conf->prices_place.file, conf->prices_place.line,
 			     conf->prices_place.column, "\"prices\": %s",
 			     error_text(&cause, text, sizeof(text)));

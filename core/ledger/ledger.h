@@ -55,7 +55,10 @@ int64_t ledger_cost_nano(const struct ledger_price *price, const struct ledger_u
 /* The price book: immutable, refcounted [any]. The file is the public data of genai-prices; source
  * and shape are said in price-book.c. */
 struct ledger_book;
-int ledger_book_load(const char *path, struct ledger_book **ret, struct error *error);
+/* Another reference to `before` (may be NULL) where the file is still the one it was made of: of
+ * the same inode, size and time. */
+int ledger_book_load(const char *path, struct ledger_book *before, struct ledger_book **ret,
+		     struct error *error);
 struct ledger_book *ledger_book_ref(struct ledger_book *book);
 struct ledger_book *ledger_book_unref(struct ledger_book *book);
 /* The price of a provider's model at a time; `ret->known` false when the book has none. Without a

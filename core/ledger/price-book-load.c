@@ -536,14 +536,40 @@ static int load(struct loader *loader, struct slice text, struct ledger_book **r
 	return r;
 }
 
-int ledger_book_load(const char *path, struct ledger_book **ret, struct error *error)
+static struct book_source source_of(const char *path)
+{
+	struct stat info;
+
+	if (stat(path, &info) < 0)
+		return (struct book_source){ 0 };
+	return (struct book_source){ info.st_dev, info.st_ino, info.st_size, info.st_mtim };
+}
+
+static bool same_source(const struct book_source *a, const struct book_source *b)
+{
+	return a->inode != 0 && a->inode == b->inode && a->device == b->device &&
+	       a->size == b->size && a->modified.tv_sec == b->modified.tv_sec &&
+	       a->modified.tv_nsec == b->modified.tv_nsec;
+}
+
+/* The source is looked at first: of a file that changes meanwhile the next load sees it. */
+int ledger_book_load(const char *path, struct ledger_book *before, struct ledger_book **ret,
+		     struct error *error)
 {
 	_cleanup_(buffer_fini) struct buffer text = { 0 };
 	struct loader loader = { .path = path, .error = error };
-	int r = file_read(path, FILE_MAX_BYTES, &text, error);
+	struct book_source source = source_of(path);
+	int r;
 
+	if (before && same_source(&before->source, &source)) {
+		*ret = ledger_book_ref(before);
+		return 0;
+	}
+	r = file_read(path, FILE_MAX_BYTES, &text, error);
 	if (r == 0)
 		r = load(&loader, buffer_slice(&text), ret);
+	if (r == 0)
+		(*ret)->source = source;
 	if (r == -ENOMEM)
 		error_set_at(error, r, path, 0, 0, "out of memory");
 	book_free_patterns(loader.part[PART_PATTERNS].data, loader.part[PART_PATTERNS].len);

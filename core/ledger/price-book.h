@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "base/hash.h"
 #include "base/pattern.h"
@@ -72,8 +73,17 @@ enum part {
 	PARTS,
 };
 
+/* Of a file, so that one that did not change is not read again. */
+struct book_source {
+	dev_t device;
+	ino_t inode; /* 0: none */
+	off_t size;
+	struct timespec modified;
+};
+
 struct ledger_book {
 	atomic_uint references;
+	struct book_source source;
 	uint32_t index_cap; /* power of two */
 	const char *part[PARTS];
 	size_t part_bytes[PARTS];

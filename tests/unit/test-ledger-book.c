@@ -4,6 +4,8 @@
  * nano-dollars or "unknown"; by that, test-ledger-book.py and test-ledger-calcprice.mjs compare it
  * with arithmetic that is not ours. */
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "ledger/ledger.h"
@@ -15,7 +17,7 @@ static int load(const char *text, struct ledger_book **ret, struct error *error)
 {
 	snprintf(path, sizeof(path), "%s/prices.json", test_folder());
 	CHECK_INT(file_write_atomic(path, slice_of(text), 0600, NULL), 0);
-	return ledger_book_load(path, ret, error);
+	return ledger_book_load(path, NULL, ret, error);
 }
 
 static void test_refusals(void)
@@ -54,7 +56,7 @@ static void test_refusals(void)
 		CHECK(error.message[0]);
 		CHECK(!book);
 	}
-	CHECK_INT(ledger_book_load("/proc/none/prices.json", &book, NULL), -ENOENT);
+	CHECK_INT(ledger_book_load("/proc/none/prices.json", NULL, &book, NULL), -ENOENT);
 }
 
 static const char small_book[] =
@@ -179,13 +181,34 @@ static void answer_line(const struct ledger_book *book, char *line)
 		printf("unknown\n");
 }
 
+/* A book is read again when its file is another, and only then. */
+static void test_reuse(void)
+{
+	struct ledger_book *book = NULL, *same = NULL, *other = NULL;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1 } };
+
+	CHECK_INT(load(small_book, &book, NULL), 0);
+	CHECK_INT(ledger_book_load(path, book, &same, NULL), 0);
+	CHECK(same == book);
+	ledger_book_unref(same);
+	CHECK_INT(utimensat(AT_FDCWD, path, times, 0), 0);
+	CHECK_INT(ledger_book_load(path, book, &other, NULL), 0);
+	CHECK(other != book);
+	ledger_book_unref(book);
+	CHECK_INT(truncate(path, 5), 0);
+	CHECK(ledger_book_load(path, other, &same, NULL) < 0);
+	CHECK_INT(unlink(path), 0);
+	CHECK_INT(ledger_book_load(path, other, &same, NULL), -ENOENT);
+	ledger_book_unref(other);
+}
+
 static int answer(const char *book_path)
 {
 	struct ledger_book *book;
 	struct error error = { 0 };
 	char line[1024];
 
-	if (ledger_book_load(book_path, &book, &error) < 0)
+	if (ledger_book_load(book_path, NULL, &book, &error) < 0)
 		test_fail(__FILE__, __LINE__, "%s: %s", error.file, error.message);
 	while (fgets(line, sizeof(line), stdin))
 		answer_line(book, line);
@@ -198,6 +221,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return answer(argv[1]);
 	test_run("refusals", test_refusals);
+	test_run("reuse", test_reuse);
 	test_run("matching", test_matching);
 	test_run("times", test_times);
 	test_run("tiers", test_tiers);
