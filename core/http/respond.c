@@ -21,11 +21,12 @@ static void refresh_date(struct http_server *server)
 	static const char days[7][4] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
 	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 					    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-	uint64_t now_ns = loop_now_ns(server->loop), real_ns = clock_real_ns();
+	uint64_t now_ns = loop_now_ns(server->loop), real_ns;
 	char text[CLOCK_TEXT_SIZE];
 
 	if (now_ns < server->date_until_ns)
 		return;
+	real_ns = clock_real_ns();
 	server->date_until_ns = now_ns + NS_PER_S - real_ns % NS_PER_S;
 	clock_format(real_ns, text); /* 2026-11-24T07:15:00.123Z */
 	int month = (text[5] - '0') * 10 + text[6] - '0';

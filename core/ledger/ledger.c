@@ -250,10 +250,12 @@ struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger
 	if (entry->attempt_count == LEDGER_ATTEMPTS_MAX)
 		return NULL;
 	attempt = &entry->attempts[entry->attempt_count];
-	memset(attempt, 0, sizeof(*attempt));
+	memset(attempt, 0, offsetof(struct ledger_attempt, price));
 	attempt->provider = entry_add_text(entry, provider);
 	attempt->model = entry_add_text(entry, model);
-	attempt->price = *price;
+	/* What is written here is read by the writer's processor: no more lines than it takes. */
+	memcpy(&attempt->price, price,
+	       offsetof(struct ledger_price, tiers) + price->tier_count * sizeof(price->tiers[0]));
 	attempt->start_us = ledger_elapsed_us(entry);
 	__atomic_store_n(&entry->attempt_count, (uint8_t)(entry->attempt_count + 1),
 			 __ATOMIC_RELEASE);

@@ -95,8 +95,8 @@ struct ledger_attempt {
 	uint32_t content_bytes;                      /* of the answer so far, for estimates */
 	int64_t cost_nano;
 	struct ledger_usage usage;
-	struct ledger_price price;
 	char provider_request_id[64];
+	struct ledger_price price; /* of its tiers, tier_count are written */
 };
 
 struct ledger_entry {
