@@ -41,6 +41,8 @@ struct inflight_header {
 _Static_assert(sizeof(struct inflight_header) <= HEADER_BYTES, "the header is one page");
 _Static_assert(LEDGER_ATTEMPTS_MAX <= 1 << INFLIGHT_ATTEMPT_BITS, "attempts are numbered in ids");
 
+_Static_assert(sizeof(struct ledger_entry) <= 5696, "tidegate.conf(5) and tidegated(8) tell it");
+
 static const size_t entry_stride = (sizeof(struct ledger_entry) + 63) & ~(size_t)63;
 
 static uint32_t layout_digest(void)
