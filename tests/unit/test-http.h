@@ -28,9 +28,10 @@ struct fixture {
 	struct http_server *server;
 	pthread_t thread;
 	uint16_t port;
+	int listener; /* the server's; what is set on it, its connections inherit */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	int requests, ends_sent, ends_unsent, drains, checks; /* under lock */
+	int requests, ends_sent, ends_unsent, drains, stops, resumes, checks; /* under lock */
 };
 
 static struct fixture fixture;
@@ -41,6 +42,14 @@ __attribute__((unused)) static void note(int *counter)
 	(*counter)++;
 	pthread_cond_broadcast(&fixture.changed);
 	pthread_mutex_unlock(&fixture.lock);
+}
+
+__attribute__((unused)) static int count_of(const int *counter)
+{
+	pthread_mutex_lock(&fixture.lock);
+	int value = *counter;
+	pthread_mutex_unlock(&fixture.lock);
+	return value;
 }
 
 __attribute__((unused)) static void await_least(const int *counter, int value)
@@ -86,6 +95,7 @@ __attribute__((unused)) static void fixture_start(const struct http_limits *limi
 	CHECK_INT(http_listen_open("127.0.0.1:0", &fd, &error), 0);
 	CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	fixture.port = ntohs(address.sin_port);
+	fixture.listener = fd;
 	CHECK_INT(http_server_listen(fixture.server, fd, handler, &fixture), 0);
 	CHECK_INT(pthread_create(&fixture.thread, NULL, fixture_thread, fixture.loop), 0);
 }
