@@ -4,8 +4,10 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/buffer.h"
@@ -14,6 +16,19 @@
 enum {
 	ANSWER_BYTES_MAX = 64 * 1024 * 1024,
 };
+
+/* The socket answers root and the user that owns it. */
+static int not_permitted(const char *path, struct error *error)
+{
+	struct stat status;
+	const struct passwd *owner = NULL;
+
+	if (stat(path, &status) == 0 && status.st_uid != 0)
+		owner = getpwuid(status.st_uid);
+	return error_set(error, -EACCES,
+			 "%s: permission denied: it is for root%s%s; run tidectl with sudo", path,
+			 owner ? " and " : "", owner ? owner->pw_name : "");
+}
 
 static int connect_socket(const char *path, struct error *error)
 {
@@ -25,13 +40,14 @@ static int connect_socket(const char *path, struct error *error)
 				 path);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return error_set(
-		    error, -errno,
-		    "%s: the appliance cannot be reached: %s (is tidegated running? --socket names "
-		    "another)",
-		    path, strerror(errno));
-	return steal_fd(&fd);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return steal_fd(&fd);
+	if (errno == EACCES || errno == EPERM)
+		return not_permitted(path, error);
+	return error_set(error, -errno,
+			 "%s: the appliance cannot be reached: %s (is tidegated running? --socket "
+			 "names another)",
+			 path, strerror(errno));
 }
 
 static int send_all(int fd, struct slice data)

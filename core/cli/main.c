@@ -1,66 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tidectl: a thin client of the REST API over the Unix socket. Exit codes are part of its
- * interface: 0 done, 1 the appliance said no, 2 wrong usage, 3 the appliance cannot be reached. */
+/* tidectl: a thin client of the REST API over the Unix socket. */
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "cli/client.h"
+#include "cli/command.h"
 #include "cli/print.h"
 
 enum {
-	EXIT_REFUSED = 1,
-	EXIT_USAGE = 2,
-	EXIT_UNREACHABLE = 3,
 	FOLLOW_MS = 300,
-	FOLLOW_ROWS = 1000,
 };
 
 static const char default_socket[] = "/run/tidegate/admin.sock";
 
-static const char usage[] =
-    "Usage: tidectl [--socket PATH] [--json] COMMAND\n"
+static const char overview[] =
+    "[--socket PATH] [--json] COMMAND\n"
     "\n"
-    "  status                                traffic, spend and health now\n"
-    "  costs [--by GROUP] [--period PERIOD]  spend; GROUP: tenant feature key route model "
-    "provider;\n"
-    "                                        PERIOD: today month total\n"
-    "  logs [-n N] [-f]                      the newest N requests (25); -f goes on with new ones\n"
-    "  keys list                             virtual keys\n"
-    "  keys create NAME --tenant TENANT [--feature FEATURE]\n"
-    "                                        makes a key and prints it, once\n"
-    "  keys revoke NAME                      its next request is refused\n"
-    "  reload                                put the configuration files in force, all or nothing\n"
-    "  check [FILE]                          validate them, or another main file, and list every "
-    "error\n"
+    "  status                         state, traffic, spend and health now\n"
+    "  costs [--by G] [--period P]    spend by tenant, feature, key, route, model or provider\n"
+    "  logs [-n N] [-f]               the newest requests\n"
+    "  keys list | create | revoke    virtual keys\n"
+    "  reload                         put the configuration files in force\n"
+    "  check [FILE]                   validate them, or another main file\n"
+    "\n"
+    "`tidectl COMMAND --help` says more of each.\n";
+
+static const char common_help[] =
     "\n"
     "The socket is --socket, else $TIDEGATE_SOCKET, else /run/tidegate/admin.sock.\n"
     "Exit: 0 done, 1 refused or not valid, 2 wrong usage, 3 the appliance cannot be reached.\n";
-
-enum option_bit {
-	OPTION_BY = 1,
-	OPTION_PERIOD = 2,
-	OPTION_TENANT = 4,
-	OPTION_FEATURE = 8,
-	OPTION_FOLLOW = 16,
-	OPTION_LINES = 32,
-};
-
-struct command {
-	const char *socket;
-	bool json, follow;
-	const char *by, *period, *tenant, *feature;
-	int rows;
-	unsigned given; /* bits of enum option_bit */
-	int argc;
-	char **argv; /* the words that are no options */
-};
 
 static int fail(const struct error *error, int code)
 {
@@ -68,12 +44,6 @@ static int fail(const struct error *error, int code)
 
 	fprintf(stderr, "tidectl: %s\n", error_text(error, text, sizeof(text)));
 	return code;
-}
-
-static int wrong_usage(const char *why)
-{
-	fprintf(stderr, "tidectl: %s\n%s", why, usage);
-	return EXIT_USAGE;
 }
 
 /* 0 and the answer, or the exit code after having said why. */
@@ -186,7 +156,7 @@ static int print_answer(struct command *command, struct follow *follow)
 	print_rows(command, follow, json_object_get(value, "rows"));
 	cursor = json_string_value(json_object_get(value, "cursor"));
 	snprintf(follow->path, sizeof(follow->path), "/api/v1/logs?cursor=%s&limit=%d",
-		 cursor ? cursor : "", FOLLOW_ROWS);
+		 cursor ? cursor : "", COMMAND_ROWS_MAX);
 	json_decref(value);
 	return end_output();
 }
@@ -201,9 +171,9 @@ static int run_logs(struct command *command)
 	snprintf(follow.path, sizeof(follow.path), "/api/v1/logs?limit=%d",
 		 command->rows > 0 ? command->rows : 1);
 	r = print_answer(command, &follow);
-	command->rows = FOLLOW_ROWS;
+	command->rows = COMMAND_ROWS_MAX;
 	while (r == 0 && command->follow) {
-		if (follow.count < FOLLOW_ROWS)
+		if (follow.count < COMMAND_ROWS_MAX)
 			nanosleep(&pause, NULL);
 		r = print_answer(command, &follow);
 	}
@@ -218,39 +188,49 @@ static void print_revoked(json_t *value)
 	printf("%s is revoked\n", json_string_value(json_object_get(value, "name")));
 }
 
-static int run_keys_create(const struct command *command, const char *name)
+static int create_key(const struct command *command, const char *name)
 {
-	json_t *body;
+	json_t *body = json_pack("{s:s, s:s, s:s*}", "name", name, "tenant", command->tenant,
+				 "feature", command->feature);
 	int r;
 
-	if (!command->tenant)
-		return wrong_usage("keys create needs --tenant TENANT");
-	body = json_pack("{s:s, s:s, s:s*}", "name", name, "tenant", command->tenant, "feature",
-			 command->feature);
 	if (!body)
-		return wrong_usage("names must be valid UTF-8");
+		return wrong_usage(command->verb, "names must be valid UTF-8");
 	r = show(command, "POST", "/api/v1/keys", body, print_key_made);
 	json_decref(body);
 	return r;
 }
 
-static int run_keys(struct command *command)
+static int revoke_key(const struct command *command, const char *name)
 {
 	_cleanup_(buffer_fini) struct buffer path = { 0 };
-	const char *what = command->argc > 1 ? command->argv[1] : "";
 
-	if (strcmp(what, "create") != 0 && command->given)
-		return wrong_usage("--tenant and --feature belong to keys create");
-	if (strcmp(what, "list") == 0 && command->argc == 2)
-		return show(command, "GET", "/api/v1/keys", NULL, print_keys);
-	if (strcmp(what, "create") == 0 && command->argc == 3)
-		return run_keys_create(command, command->argv[2]);
-	if (strcmp(what, "revoke") != 0 || command->argc != 3)
-		return wrong_usage("keys takes list, create NAME or revoke NAME");
 	buffer_append_str(&path, "/api/v1/keys/");
-	file_name_encode(slice_of(command->argv[2]), &path);
+	file_name_encode(slice_of(name), &path);
 	buffer_append_char(&path, '\0');
 	return path.failed ? EXIT_REFUSED : show(command, "DELETE", path.data, NULL, print_revoked);
+}
+
+static int run_keys(struct command *command)
+{
+	const char *what = command->argc > 1 ? command->argv[1] : "";
+	const char *name = command->argc > 2 ? command->argv[2] : NULL;
+	bool list = strcmp(what, "list") == 0, create = strcmp(what, "create") == 0;
+
+	if (!list && !create && strcmp(what, "revoke") != 0)
+		return wrong_usage(command->verb, "keys takes list, create or revoke, not \"%s\"",
+				   what);
+	if (!create && command->given)
+		return wrong_usage(command->verb, "--tenant and --feature belong to keys create");
+	if (list && name)
+		return wrong_usage(command->verb, "\"%s\" is one word too many", name);
+	if (list)
+		return show(command, "GET", "/api/v1/keys", NULL, print_keys);
+	if (!name)
+		return wrong_usage(command->verb, "keys %s needs a NAME", what);
+	if (create && !command->tenant)
+		return wrong_usage(command->verb, "keys create needs --tenant TENANT");
+	return create ? create_key(command, name) : revoke_key(command, name);
 }
 
 /* ---- configuration ---- */
@@ -272,19 +252,38 @@ static void print_checked(json_t *value)
 		puts("valid");
 }
 
+/* As installed in bin and sbin, or all in one folder, or as built. */
+static const char *const beside[] = { "../sbin/tidegated", "tidegated", "../daemon/tidegated" };
+
+/* Another file than the one in force is the daemon program's own offline check. The one beside this
+ * program is of its version; what PATH has may be another. */
+static int check_file(const char *file)
+{
+	char own[PATH_MAX], path[PATH_MAX + 32];
+	ssize_t len = readlink("/proc/self/exe", own, sizeof(own));
+
+	while (len > 0 && own[len - 1] != '/')
+		len--;
+	for (size_t i = 0; i < ARRAY_SIZE(beside) && len > 0; i++) {
+		snprintf(path, sizeof(path), "%.*s%s", (int)len, own, beside[i]);
+		execl(path, "tidegated", "--check", "--config", file, (char *)NULL);
+	}
+	execlp("tidegated", "tidegated", "--check", "--config", file, (char *)NULL);
+	fprintf(stderr,
+		"tidectl: tidegated, which checks files, is neither beside tidectl nor in the "
+		"PATH: %s\n",
+		strerror(errno));
+	return EXIT_UNREACHABLE;
+}
+
 static int run_check(struct command *command)
 {
 	json_t *value;
 	bool valid;
 	int r;
 
-	if (command->argc == 2) {
-		/* Another file than the one in force is the daemon program's own offline check. */
-		execlp("tidegated", "tidegated", "--check", "--config", command->argv[1],
-		       (char *)NULL);
-		fprintf(stderr, "tidectl: tidegated is not in the PATH: %s\n", strerror(errno));
-		return EXIT_UNREACHABLE;
-	}
+	if (command->argc == 2)
+		return check_file(command->argv[1]);
 	r = call(command, "POST", "/api/v1/check", NULL, &value);
 	if (r)
 		return r;
@@ -305,115 +304,60 @@ static int run_reload(struct command *command)
 
 /* ---- the command line ---- */
 
-static const struct {
-	const char *name;
-	int words_max;
-	unsigned options; /* beside those of all commands */
-	int (*run)(struct command *command);
-} commands[] = {
-	{ "status", 1, 0, run_status },
-	{ "costs", 1, OPTION_BY | OPTION_PERIOD, run_costs },
-	{ "logs", 1, OPTION_FOLLOW | OPTION_LINES, run_logs },
-	{ "keys", 3, OPTION_TENANT | OPTION_FEATURE, run_keys },
-	{ "reload", 1, 0, run_reload },
-	{ "check", 2, 0, run_check },
+static const struct command_verb verbs[] = {
+	{ "status", 1, 0, run_status,
+	  "[--json] status\n"
+	  "\n"
+	  "State, spend, traffic, latency and ledger now; --json prints all that there is.\n" },
+	{ "costs", 1, OPTION_BY | OPTION_PERIOD, run_costs,
+	  "[--json] costs [--by GROUP] [--period PERIOD]\n"
+	  "\n"
+	  "Spend in dollars.\n"
+	  "  --by GROUP       tenant (the default), feature, key, route, model or provider\n"
+	  "  --period PERIOD  today (the default), month or total\n" },
+	{ "logs", 1, OPTION_FOLLOW | OPTION_LINES, run_logs,
+	  "[--json] logs [-n N] [-f]\n"
+	  "\n"
+	  "The newest requests, oldest first: time, id, tenant, feature, route, provider,\n"
+	  "outcome, status, tokens in, tokens out, dollars, milliseconds.\n"
+	  "  -n, --lines N  how many, up to 1000 (25)\n"
+	  "  -f, --follow   goes on with new ones\n" },
+	{ "keys", 3, OPTION_TENANT | OPTION_FEATURE, run_keys,
+	  "[--json] keys list\n"
+	  "       tidectl [--json] keys create NAME --tenant TENANT [--feature FEATURE]\n"
+	  "       tidectl [--json] keys revoke NAME\n"
+	  "\n"
+	  "Virtual keys. A new key is printed, once; a revoked key's next request is refused.\n" },
+	{ "reload", 1, 0, run_reload,
+	  "[--json] reload\n"
+	  "\n"
+	  "Puts the configuration files in force, all or nothing.\n" },
+	{ "check", 2, 0, run_check,
+	  "[--json] check [FILE]\n"
+	  "\n"
+	  "Validates the configuration files, or another main file, and lists every error.\n" },
+	{ 0 },
 };
 
-static int parse_rows(struct command *command, const char *text)
+static void print_help(const struct command_verb *verb)
 {
-	char *end;
-	long value = strtol(text, &end, 10);
-
-	if (*end || end == text || value < 0 || value > FOLLOW_ROWS)
-		return wrong_usage("-n takes a number from 0 to 1000");
-	command->rows = (int)value;
-	return 0;
-}
-
-static int parse(int argc, char **argv, struct command *command)
-{
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "by", required_argument, NULL, 'b' },
-		{ "period", required_argument, NULL, 'p' },
-		{ "tenant", required_argument, NULL, 't' },
-		{ "feature", required_argument, NULL, 'e' },
-		{ "follow", no_argument, NULL, 'f' },
-		{ "lines", required_argument, NULL, 'n' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c, r = 0;
-
-	while (r == 0 && (c = getopt_long(argc, argv, "fn:h", options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			command->socket = optarg;
-			break;
-		case 'j':
-			command->json = true;
-			break;
-		case 'b':
-			command->by = optarg;
-			command->given |= OPTION_BY;
-			break;
-		case 'p':
-			command->period = optarg;
-			command->given |= OPTION_PERIOD;
-			break;
-		case 't':
-			command->tenant = optarg;
-			command->given |= OPTION_TENANT;
-			break;
-		case 'e':
-			command->feature = optarg;
-			command->given |= OPTION_FEATURE;
-			break;
-		case 'f':
-			command->follow = true;
-			command->given |= OPTION_FOLLOW;
-			break;
-		case 'n':
-			r = parse_rows(command, optarg);
-			command->given |= OPTION_LINES;
-			break;
-		case 'v':
-			puts("tidectl " TIDEGATE_VERSION);
-			exit(EXIT_SUCCESS);
-		case 'h':
-			fputs(usage, stdout);
-			exit(EXIT_SUCCESS);
-		default:
-			return wrong_usage("unknown option");
-		}
-	}
-	command->argc = argc - optind;
-	command->argv = argv + optind;
-	return r;
+	printf("Usage: tidectl %s%s", verb ? verb->help : overview, common_help);
 }
 
 int main(int argc, char **argv)
 {
 	struct command command = { .socket = getenv("TIDEGATE_SOCKET"), .rows = 25 };
-	int r;
+	int r = command_parse(argc, argv, verbs, &command);
 
-	if (!command.socket || !*command.socket)
-		command.socket = default_socket;
-	r = parse(argc, argv, &command);
 	if (r)
 		return r;
-	if (command.argc == 0)
-		return wrong_usage("a command is needed");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, command.argv[0]) != 0)
-			continue;
-		if (command.argc > commands[i].words_max)
-			return wrong_usage("too many words");
-		if (command.given & ~commands[i].options)
-			return wrong_usage("an option does not belong to this command");
-		return commands[i].run(&command);
-	}
-	return wrong_usage("unknown command");
+	if (!command.socket || !*command.socket)
+		command.socket = default_socket;
+	if (command.version)
+		puts("tidectl " TIDEGATE_VERSION);
+	else if (command.help)
+		print_help(command.verb);
+	else
+		return command.verb->run(&command);
+	return end_output();
 }

@@ -10,7 +10,7 @@
 
 enum {
 	COLUMNS_MAX = 8,
-	CELL_MAX = 512,
+	NAME_MIN = 8,
 };
 
 void print_json(json_t *value)
@@ -57,32 +57,26 @@ static size_t width_of(const char *text)
 	return width;
 }
 
-/* Any scalar as text; "-" for none. */
-static void cell(json_t *object, const char *field, char out[static CELL_MAX])
+void print_field(json_t *object, const char *field, char out[static PRINT_CELL_MAX])
 {
 	json_t *value = json_object_get(object, field);
 
 	if (json_is_string(value))
-		snprintf(out, CELL_MAX, "%s", json_string_value(value));
+		snprintf(out, PRINT_CELL_MAX, "%s", json_string_value(value));
 	else if (json_is_integer(value))
-		snprintf(out, CELL_MAX, "%lld", (long long)json_integer_value(value));
+		snprintf(out, PRINT_CELL_MAX, "%lld", (long long)json_integer_value(value));
 	else if (json_is_real(value))
-		snprintf(out, CELL_MAX, "%.3f", json_real_value(value));
+		snprintf(out, PRINT_CELL_MAX, "%.3f", json_real_value(value));
 	else if (json_is_boolean(value))
-		snprintf(out, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
+		snprintf(out, PRINT_CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
 	else
-		snprintf(out, CELL_MAX, "-");
+		snprintf(out, PRINT_CELL_MAX, "-");
 	if (!*out)
-		snprintf(out, CELL_MAX, "-");
+		snprintf(out, PRINT_CELL_MAX, "-");
 	make_safe(out);
 }
 
-struct column {
-	const char *title, *field;
-	bool number;
-};
-
-static void print_cell(const struct column *column, const char *text, size_t width, bool last)
+static void print_cell(const struct print_column *column, const char *text, size_t width, bool last)
 {
 	int pad = (int)(width - width_of(text));
 
@@ -93,98 +87,92 @@ static void print_cell(const struct column *column, const char *text, size_t wid
 	printf("%s", last ? "\n" : "  ");
 }
 
-static void print_table(json_t *rows, const struct column *columns, size_t count)
+/* Cut to `width` columns, the last of which then says so. */
+static void cut(char *text, size_t width)
 {
-	size_t widths[COLUMNS_MAX], i;
-	char text[CELL_MAX];
+	static const char mark[] = "\xe2\x80\xa6";
+	size_t at = 0;
+
+	if (width_of(text) <= width)
+		return;
+	for (size_t columns = 1; columns < width; columns++) {
+		do
+			at++;
+		while (((unsigned char)text[at] & 0xc0) == 0x80);
+	}
+	memcpy(text + at, mark, sizeof(mark));
+}
+
+/* The first column gives way. */
+static size_t first_width(const size_t *widths, size_t count, size_t width_max)
+{
+	size_t others = 0;
+
+	for (size_t c = 1; c < count; c++)
+		others += 2 + widths[c];
+	if (width_max == 0 || widths[0] + others <= width_max)
+		return widths[0];
+	return others + NAME_MIN < width_max ? width_max - others : NAME_MIN;
+}
+
+void print_table(json_t *rows, const struct print_column *columns, size_t count, size_t width_max)
+{
+	size_t widths[COLUMNS_MAX] = { 0 }, i;
+	char text[PRINT_CELL_MAX];
 	json_t *row;
 
 	for (size_t c = 0; c < count; c++) {
 		widths[c] = strlen(columns[c].title);
 		json_array_foreach (rows, i, row) {
-			cell(row, columns[c].field, text);
+			print_field(row, columns[c].field, text);
 			widths[c] = width_of(text) > widths[c] ? width_of(text) : widths[c];
 		}
 	}
+	widths[0] = first_width(widths, count, width_max);
 	for (size_t c = 0; c < count; c++)
 		print_cell(&columns[c], columns[c].title, widths[c], c + 1 == count);
 	json_array_foreach (rows, i, row) {
 		for (size_t c = 0; c < count; c++) {
-			cell(row, columns[c].field, text);
+			print_field(row, columns[c].field, text);
+			cut(text, widths[c]);
 			print_cell(&columns[c], text, widths[c], c + 1 == count);
 		}
 	}
 }
 
-static const struct column cost_columns[] = {
+static const struct print_column cost_columns[] = {
 	{ "NAME", "name", false },          { "COST USD", "cost_usd", true },
 	{ "REQUESTS", "requests", true },   { "ERRORS", "errors", true },
 	{ "TOKENS IN", "tokens_in", true }, { "TOKENS OUT", "tokens_out", true },
 };
 
-static const struct column unpriced_columns[] = {
-	{ "PROVIDER", "provider", false },
-	{ "MODEL", "model", false },
-};
-
-void print_status(json_t *value)
+void print_costs_table(json_t *rows, size_t width_max)
 {
-	static const struct {
-		const char *title, *field;
-	} lines[] = {
-		{ "state", "state" },
-		{ "version", "version" },
-		{ "uptime, s", "uptime_s" },
-		{ "configuration", "generation" },
-		{ "spend today, USD", "today_usd" },
-		{ "spend this month, USD", "month_usd" },
-		{ "reserved, USD", "reserved_usd" },
-		{ "requests", "requests_total" },
-		{ "errors", "errors_total" },
-		{ "in flight", "inflight" },
-		{ "latency p50, ms", "latency_p50_ms" },
-		{ "latency p99, ms", "latency_p99_ms" },
-		{ "first content p99, ms", "ttft_p99_ms" },
-		{ "prices unknown", "prices_unknown_total" },
-	};
-	char text[CELL_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		cell(value, lines[i].field, text);
-		printf("%-22s %s\n", lines[i].title, text);
-	}
-	if (json_array_size(json_object_get(value, "prices_unknown")) > 0) {
-		printf("\nUsed without a known price\n");
-		print_table(json_object_get(value, "prices_unknown"), unpriced_columns,
-			    ARRAY_SIZE(unpriced_columns));
-	}
-	if (json_array_size(json_object_get(value, "by_tenant")) == 0)
-		return;
-	printf("\nTenants today\n");
-	print_table(json_object_get(value, "by_tenant"), cost_columns, ARRAY_SIZE(cost_columns));
+	print_table(rows, cost_columns, ARRAY_SIZE(cost_columns), width_max);
 }
 
 void print_costs(json_t *value)
 {
-	char by[CELL_MAX], period[CELL_MAX], zone[CELL_MAX], total[CELL_MAX];
+	char by[PRINT_CELL_MAX], period[PRINT_CELL_MAX], zone[PRINT_CELL_MAX],
+	    total[PRINT_CELL_MAX];
 
-	cell(value, "by", by);
-	cell(value, "period", period);
-	cell(value, "zone", zone);
-	cell(value, "total_usd", total);
-	print_table(json_object_get(value, "rows"), cost_columns, ARRAY_SIZE(cost_columns));
+	print_field(value, "by", by);
+	print_field(value, "period", period);
+	print_field(value, "zone", zone);
+	print_field(value, "total_usd", total);
+	print_costs_table(json_object_get(value, "rows"), 0);
 	printf("\n%s by %s (%s): %s USD in all\n", period, by, zone, total);
 }
 
 void print_keys(json_t *value)
 {
-	static const struct column columns[] = {
+	static const struct print_column columns[] = {
 		{ "NAME", "name", false },         { "TENANT", "tenant", false },
 		{ "FEATURE", "feature", false },   { "SHA-256 BEGINS", "fingerprint", false },
 		{ "DISABLED", "disabled", false },
 	};
 
-	print_table(json_object_get(value, "keys"), columns, ARRAY_SIZE(columns));
+	print_table(json_object_get(value, "keys"), columns, ARRAY_SIZE(columns), 0);
 }
 
 void print_key_made(json_t *value)
@@ -209,10 +197,10 @@ void print_log_row(json_t *row)
 	static const char *const fields[] = { "ts",        "id",         "tenant",   "feature",
 					      "route",     "provider",   "outcome",  "status",
 					      "tokens_in", "tokens_out", "cost_usd", "ms" };
-	char text[CELL_MAX];
+	char text[PRINT_CELL_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		cell(row, fields[i], text);
+		print_field(row, fields[i], text);
 		if (i > 0)
 			putchar(' ');
 		print_word(text);

@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """tidectl: every command for people and for programs, its exit codes, its columns, its messages."""
 
+import contextlib
+import http.client
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import urllib.parse
 
+from contract import SOURCE
 from keys import NAMES
-from tap import equal
+from tap import Skip, equal
 from tidegate import program, usd_to_nano, wait_until
 from world import Rest, chat, gate
 
+NOBODY = 65534
 OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 COST_COLUMNS = ["NAME", "COST USD", "REQUESTS", "ERRORS", "TOKENS IN", "TOKENS OUT"]
 
@@ -41,13 +48,34 @@ class Checks:
         return json.loads(done.stdout)
 
     def status(self):
+        chat(self.gate, "app", "fall")
+        with contextlib.suppress(http.client.IncompleteRead):
+            chat(self.gate, "app", "cut", feature="f" * 60)
+        self.gate.settled()
         text = self.run("status").stdout
         lines = dict(re.split(r" {2,}", line, maxsplit=1) for line in text.split("\n\n")[0].splitlines())
-        equal(lines["state"], "ready", "state")
-        usd_to_nano(lines["spend today, USD"])
         answer = self.json("status")
         equal(set(answer), set(self.gate.status()), "fields of --json")
-        equal(lines["version"], answer["version"], "version")
+        equal(lines["state"], "ready", "state")
+        said = {
+            "tidegated": (answer["version"], f"configuration {answer['generation']}", "up "),
+            "spend today": (answer["today_usd"], answer["zone"]),
+            "this month": (answer["month_usd"], answer["reserved_usd"]),
+            "requests": (answer["requests_total"], f"{answer['errors_total']} errors", "departed"),
+            "refused": (f"{answer['refused_keys_total']} keys", "bad requests"),
+            "in flight": ("0", "clients", "upstreams"),
+            "attempts": (answer["attempts_total"], f"{answer['failovers_total']} failovers"),
+            "whole answer": ("p50", f"{answer['latency_p50_ms']:.3f}", "p99", f"{answer['latency_p99_ms']:.3f}"),
+            "first content": ("p50", f"{answer['ttft_p50_ms']:.3f}", "p99", f"{answer['ttft_p99_ms']:.3f}"),
+            "ledger": (answer["rows_committed_total"], "0 waiting", "0 failed commits"),
+        }
+        for name, words in said.items():
+            for word in words:
+                assert str(word) in lines[name], f"{name}: no {word} in {lines[name]!r}"
+        assert answer["failovers_total"] > 0, "no failover to tell of"
+        for title in ("Providers today", "Tenants today", "Features today"):
+            assert f"\n\n{title}\n" in text, f"no {title}"
+        equal([line for line in text.splitlines() if len(line) > 80], [], "lines that a terminal would break")
 
     def costs(self):
         chat(self.gate, "app", feature="chat")
@@ -213,28 +241,108 @@ class Checks:
             self.gate.config.write_text(good)
 
     def check_file(self):
-        folder = program("tidegated").parent
-        path = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-        self.run("check", str(self.gate.config), env=path)
+        """tidegated is found beside tidectl, wherever that is, before it is looked for in PATH."""
         bad = self.gate.dir / "bad.conf"
         bad.write_text("nonsense = 1;\n")
-        done = self.run("check", str(bad), code=REFUSED, env=path)
+        empty = {**os.environ, "PATH": "/nowhere"}
+        self.run("check", str(self.gate.config), env=empty)
+        done = self.run("check", str(bad), code=REFUSED, env=empty)
         assert re.search(rf"{re.escape(str(bad))}:1:\d+: ", done.stderr), done.stderr
+        with tempfile.TemporaryDirectory(dir=self.gate.dir) as name:
+            folder = pathlib.Path(name)
+            for place in ("bin", "sbin", "path"):
+                (folder / place).mkdir()
+            tidectl = shutil.copy(program("tidectl"), folder / "bin" / "tidectl")
+
+            def check(path):
+                return subprocess.run([tidectl, "check", "x.conf"], env={"PATH": path}, capture_output=True,
+                                      text=True, check=False)  # fmt: skip
+
+            for place in ("path", "bin", "sbin"):  # each is preferred to the ones before
+                stub = folder / place / "tidegated"
+                stub.write_text(f'#!/bin/sh\necho "{place} $*"\n')
+                stub.chmod(0o755)
+                equal(check(str(folder / "path")).stdout, f"{place} --check --config x.conf\n", "who checked")
+            for place in ("path", "bin", "sbin"):
+                (folder / place / "tidegated").unlink()
+            done = check(str(folder / "path"))
+            equal(done.returncode, UNREACHABLE, "exit code without tidegated")
+            assert "tidegated" in done.stderr and "PATH" in done.stderr, done.stderr
 
     def usage(self):
-        for words in (
-            [], ["nothing"], ["status", "more"], ["keys"], ["keys", "list", "x"], ["keys", "create"],
-            ["keys", "create", "x"], ["keys", "create", "x", "y", "--tenant", "acme"], ["keys", "revoke"],
-            ["keys", "drop", "x"], ["logs", "-n", "x"], ["logs", "-n", "-1"], ["logs", "-n", "1001"],
-            ["logs", "-n"], ["--nothing"], ["costs", "--by"], ["reload", "x"], ["check", "a", "b"],
-            ["status", "-f"], ["keys", "list", "--tenant", "acme"], ["logs", "--by", "tenant"],
+        """One line that says what was wrong, and where help is."""
+        for words, verb, hint in (
+            ([], "", "a command is needed"), (["nothing"], "", '"nothing"'), (["status", "more"], "status", '"more"'),
+            (["keys"], "keys", "create"), (["keys", "list", "x"], "keys", '"x"'),
+            (["keys", "create"], "keys", "NAME"), (["keys", "create", "x"], "keys", "--tenant"),
+            (["keys", "create", "x", "y", "--tenant", "acme"], "keys", '"y"'), (["keys", "revoke"], "keys", "NAME"),
+            (["keys", "drop", "x"], "keys", '"drop"'), (["logs", "-n", "x"], "logs", '"x"'),
+            (["logs", "-n", "-1"], "logs", '"-1"'), (["logs", "-n", "1001"], "logs", "1000"),
+            (["logs", "-n"], "logs", "-n"), (["--nothing"], "", "--nothing"), (["-x"], "", "-x"),
+            (["status", "--nothing"], "status", "--nothing"), (["costs", "--by"], "costs", "--by"),
+            (["status", "--json=x"], "status", "--json=x"), (["reload", "x"], "reload", '"x"'),
+            (["check", "a", "b"], "check", '"b"'), (["status", "-f"], "status", "--follow"),
+            (["keys", "list", "--tenant", "acme"], "keys", "--tenant"), (["logs", "--by", "tenant"], "logs", "--by"),
         ):  # fmt: skip
             done = self.run(*words, code=USAGE)
             equal(done.stdout, "", f"stdout of {words}")
-            assert "Usage: tidectl" in done.stderr or "tidectl" in done.stderr, done.stderr
+            equal(done.stderr.count("\n"), 1, f"lines about {words}: {done.stderr}")
+            help_of = " ".join(["tidectl", *verb.split(), "--help"])
+            assert done.stderr.startswith("tidectl: ") and done.stderr.endswith(f"; try `{help_of}`\n"), done.stderr
+            assert hint in done.stderr, f"{words}: no {hint} in {done.stderr}"
+        verbs = re.findall(r"^  ([a-z]+)", self.run("--help").stdout, re.MULTILINE)
+        equal(sorted(verbs), ["check", "costs", "keys", "logs", "reload", "status"], "verbs of --help")
+        for verb in verbs:
+            for words in ([verb, "--help"], ["-h", verb]):
+                text = self.run(*words).stdout
+                assert text.startswith("Usage: tidectl") and f" {verb}" in text.splitlines()[0], text
         for words in (["--help"], ["-h"]):
             assert self.run(*words).stdout.startswith("Usage: tidectl"), words
         assert re.fullmatch(r"tidectl \S+\n", self.run("--version").stdout)
+
+    def exit_codes(self):
+        """The table of tidectl(1) is whole and true."""
+        manual = (SOURCE / "packaging" / "man" / "tidectl.1").read_text()
+        table = manual.partition(".SH EXIT STATUS\n")[2].partition("\n.SH ")[0]
+        stated = [int(code) for code in re.findall(r"^\.B (\d+)$", table, re.MULTILINE)]
+        enum = re.findall(r"EXIT_\w+ = (\d+)", (SOURCE / "core" / "cli" / "command.h").read_text())
+        bad = self.gate.dir / "worse.conf"
+        bad.write_text("nonsense = 1;\n")
+        examples = {
+            OK: (["status"], ["check"], ["check", str(self.gate.config)], ["--help"], ["--version"]),
+            REFUSED: (["keys", "revoke", "missing"], ["costs", "--period", "week"], ["check", str(bad)],
+                      ["check", str(self.gate.dir / "none.conf")]),
+            USAGE: (["nothing"], ["logs", "-n", "x"], ["status", "--json=x"]),
+            UNREACHABLE: (["--socket", str(self.gate.dir / "none"), "status"],),
+        }  # fmt: skip
+        equal(stated, sorted(examples), "codes of the manual")
+        equal([0, *map(int, enum)], sorted(examples), "codes of the program")
+        for code, commands in examples.items():
+            for words in commands:
+                self.run(*words, code=code)
+
+    def not_permitted(self):
+        """Whom the socket is for, and how to be one of them."""
+        if os.geteuid():
+            raise Skip("only root can be another user")
+        self.gate.dir.chmod(0o711)
+        tidectl = shutil.copy(program("tidectl"), self.gate.dir / "tidectl")
+
+        def refused(code, *words):
+            command = [tidectl, "--socket", str(self.gate.socket), "status"]
+            done = subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True,
+                                  text=True, check=False)  # fmt: skip
+            equal(done.returncode, code, f"exit code ({done.stderr})")
+            for word in (*words, "root", "sudo"):
+                assert word in done.stderr, f"no {word} in {done.stderr!r}"
+
+        refused(UNREACHABLE, str(self.gate.socket), "permission denied")
+        mode = self.gate.socket.stat().st_mode & 0o777
+        self.gate.socket.chmod(0o666)
+        try:
+            refused(REFUSED, f"uid {NOBODY}")
+        finally:
+            self.gate.socket.chmod(mode)
 
     def unreachable(self):
         for path in (self.gate.dir / "nothing.sock", self.gate.config, "x" * 200):

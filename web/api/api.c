@@ -124,6 +124,21 @@ static void refuse_path(struct api_call *call, const char *path)
 	answer_error(call, 405, "this path does not answer this method");
 }
 
+static void refuse_stranger(struct api_call *call)
+{
+	char message[160];
+
+	if (strncmp(call->caller.from, "unix:", 5) == 0)
+		snprintf(message, sizeof(message),
+			 "this socket answers root and the user that tidegated runs as, and you "
+			 "are uid %s: use sudo",
+			 call->caller.from + 5);
+	else
+		snprintf(message, sizeof(message),
+			 "log in first, at the page or by POST /api/v1/login");
+	answer_error(call, 401, message);
+}
+
 static void dispatch(struct api_call *call, const char *path)
 {
 	const char *method = call->request->request_method;
@@ -135,7 +150,7 @@ static void dispatch(struct api_call *call, const char *path)
 		return;
 	/* Without a log-in, nobody learns which paths exist. */
 	if (!known && !(route && route->open)) {
-		answer_error(call, 401, "log in first, at the page or by POST /api/v1/login");
+		refuse_stranger(call);
 		return;
 	}
 	if (!route) {

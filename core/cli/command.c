@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line: one table of options, whichever verb they belong to. */
+#include "cli/command.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static const struct option options[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "by", required_argument, NULL, 'b' },
+	{ "period", required_argument, NULL, 'p' },
+	{ "tenant", required_argument, NULL, 't' },
+	{ "feature", required_argument, NULL, 'e' },
+	{ "follow", no_argument, NULL, 'f' },
+	{ "lines", required_argument, NULL, 'n' },
+	{ "version", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+int wrong_usage(const struct command_verb *verb, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "tidectl: ");
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "; try `tidectl %s%s--help`\n", verb ? verb->name : "", verb ? " " : "");
+	return EXIT_USAGE;
+}
+
+static const struct command_verb *find_verb(const struct command_verb *verbs, const char *name)
+{
+	for (; verbs->name; verbs++) {
+		if (strcmp(verbs->name, name) == 0)
+			return verbs;
+	}
+	return NULL;
+}
+
+/* Whose help to name when the line cannot be taken apart: the first word that is a verb. */
+static const struct command_verb *guess_verb(int argc, char **argv,
+					     const struct command_verb *verbs)
+{
+	for (int i = 1; i < argc; i++) {
+		const struct command_verb *verb = find_verb(verbs, argv[i]);
+		if (verb)
+			return verb;
+	}
+	return NULL;
+}
+
+static bool take_text(struct command *command, int option, const char *text)
+{
+	const struct {
+		int option;
+		const char **to;
+		unsigned bit;
+	} rows[] = {
+		{ 's', &command->socket, 0 },
+		{ 'b', &command->by, OPTION_BY },
+		{ 'p', &command->period, OPTION_PERIOD },
+		{ 't', &command->tenant, OPTION_TENANT },
+		{ 'e', &command->feature, OPTION_FEATURE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].option != option)
+			continue;
+		*rows[i].to = text;
+		command->given |= rows[i].bit;
+		return true;
+	}
+	return false;
+}
+
+static bool take_rows(struct command *command, const char *text)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	command->rows = (int)value;
+	command->given |= OPTION_LINES;
+	return !*end && end != text && value >= 0 && value <= COMMAND_ROWS_MAX;
+}
+
+/* False for what is no option that stands alone. */
+static bool take_word(struct command *command, int option)
+{
+	switch (option) {
+	case 'j':
+		command->json = true;
+		return true;
+	case 'f':
+		command->follow = true;
+		command->given |= OPTION_FOLLOW;
+		return true;
+	case 'v':
+		command->version = true;
+		return true;
+	case 'h':
+		command->help = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_known(int option)
+{
+	for (size_t i = 0; options[i].name; i++) {
+		if (options[i].val == option)
+			return true;
+	}
+	return false;
+}
+
+/* `c` is what getopt_long said of argv[optind - 1]. */
+static int refuse_option(const struct command_verb *verb, int c, char **argv)
+{
+	if (c == 'n')
+		return wrong_usage(verb, "-n takes a number from 0 to %d, not \"%s\"",
+				   COMMAND_ROWS_MAX, optarg);
+	if (c == ':')
+		return wrong_usage(verb, "%s needs a value", argv[optind - 1]);
+	if (optopt && !is_known(optopt))
+		return wrong_usage(verb, "unknown option -%c", optopt);
+	if (optopt)
+		return wrong_usage(verb, "no value belongs to %s", argv[optind - 1]);
+	return wrong_usage(verb, "unknown option %s", argv[optind - 1]);
+}
+
+static int take_options(int argc, char **argv, const struct command_verb *verbs,
+			struct command *command)
+{
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":fn:h", options, NULL)) != -1) {
+		if (!take_word(command, c) && !take_text(command, c, optarg) &&
+		    !(c == 'n' && take_rows(command, optarg)))
+			return refuse_option(guess_verb(argc, argv, verbs), c, argv);
+	}
+	command->argc = argc - optind;
+	command->argv = argv + optind;
+	return 0;
+}
+
+static int check(const struct command *command, const struct command_verb *verb)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} owned[] = {
+		{ OPTION_BY, "--by" },         { OPTION_PERIOD, "--period" },
+		{ OPTION_TENANT, "--tenant" }, { OPTION_FEATURE, "--feature" },
+		{ OPTION_FOLLOW, "--follow" }, { OPTION_LINES, "--lines" },
+	};
+
+	if (command->argc > verb->words_max)
+		return wrong_usage(verb, "\"%s\" is one word too many",
+				   command->argv[verb->words_max]);
+	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+		if (command->given & owned[i].bit & ~verb->options)
+			return wrong_usage(verb, "%s takes no %s", verb->name, owned[i].name);
+	}
+	return 0;
+}
+
+int command_parse(int argc, char **argv, const struct command_verb *verbs, struct command *command)
+{
+	int r = take_options(argc, argv, verbs, command);
+
+	if (r)
+		return r;
+	if (command->argc > 0)
+		command->verb = find_verb(verbs, command->argv[0]);
+	if (command->argc > 0 && !command->verb)
+		return wrong_usage(NULL, "there is no command \"%s\"", command->argv[0]);
+	if (command->help || command->version)
+		return 0;
+	return command->verb ? check(command, command->verb)
+			     : wrong_usage(NULL, "a command is needed");
+}

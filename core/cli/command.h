@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One command line, taken apart. The exit codes are part of tidectl's interface, see tidectl(1). */
+#pragma once
+
+#include <stdbool.h>
+
+enum {
+	EXIT_REFUSED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNREACHABLE = 3,
+	COMMAND_ROWS_MAX = 1000,
+};
+
+enum option_bit {
+	OPTION_BY = 1,
+	OPTION_PERIOD = 2,
+	OPTION_TENANT = 4,
+	OPTION_FEATURE = 8,
+	OPTION_FOLLOW = 16,
+	OPTION_LINES = 32,
+};
+
+struct command_verb;
+
+struct command {
+	const struct command_verb *verb;
+	const char *socket;
+	bool json, help, version, follow;
+	const char *by, *period, *tenant, *feature;
+	int rows;
+	unsigned given; /* bits of enum option_bit */
+	int argc;
+	char **argv; /* the words that are no options, the verb first */
+};
+
+struct command_verb {
+	const char *name;
+	int words_max;
+	unsigned options; /* beside those of all commands */
+	int (*run)(struct command *command);
+	const char *help; /* what comes behind "Usage: tidectl " */
+};
+
+/* One line on stderr: what was wrong, and where help is. Returns EXIT_USAGE. */
+int wrong_usage(const struct command_verb *verb, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* `verbs` ends with one without a name. 0, and the verb of the table (NULL only when help or the
+ * version is asked for), or EXIT_USAGE after having said why. */
+int command_parse(int argc, char **argv, const struct command_verb *verbs, struct command *command);
