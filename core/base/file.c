@@ -3,6 +3,7 @@
  * with both the bytes and the folder entry on disk before success is told. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +15,10 @@
 
 enum {
 	READ_CHUNK_BYTES = 65536,
+	TEMPORARY_RANDOM = 6, /* characters that mkostemp() replaces */
 };
+
+static const char temporary_name[] = ".new-XXXXXX";
 
 static int fail(struct error *error, int code, const char *path, const char *what)
 {
@@ -114,7 +118,7 @@ int file_write_atomic(const char *path, struct slice content, mode_t mode, struc
 	int r;
 
 	buffer_append_slice(&temporary, folder);
-	buffer_append(&temporary, ".new-XXXXXX", sizeof(".new-XXXXXX"));
+	buffer_append(&temporary, temporary_name, sizeof(temporary_name));
 	if (temporary.failed)
 		return fail(error, -ENOMEM, path, "write it");
 	fd = mkostemp(temporary.data, O_CLOEXEC);
@@ -129,6 +133,26 @@ int file_write_atomic(const char *path, struct slice content, mode_t mode, struc
 	}
 	r = sync_folder(folder);
 	return r < 0 ? fail(error, r, path, "sync its folder") : 0;
+}
+
+static bool is_temporary(const char *name)
+{
+	size_t before = sizeof(temporary_name) - 1 - TEMPORARY_RANDOM;
+
+	return strlen(name) == sizeof(temporary_name) - 1 &&
+	       strncmp(name, temporary_name, before) == 0;
+}
+
+void file_sweep_temporaries(const char *folder)
+{
+	DIR *entries = opendir(folder);
+	struct dirent *entry;
+
+	while (entries && (entry = readdir(entries)))
+		if (is_temporary(entry->d_name))
+			unlinkat(dirfd(entries), entry->d_name, 0);
+	if (entries)
+		closedir(entries);
 }
 
 static int make_folder(const char *path, mode_t mode)

@@ -11,6 +11,9 @@
 int file_read(const char *path, size_t max_bytes, struct buffer *out, struct error *error);
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. */
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *error);
+/* Removes what crashes inside file_write_atomic() have left in a folder, into which nobody else may
+ * write meanwhile. */
+void file_sweep_temporaries(const char *folder);
 /* mkdir -p; existing is fine. What is made has `mode`, whatever the umask. */
 int file_make_folders(const char *path, mode_t mode, struct error *error);
 /* Appends a name percent-encoded: bytes outside [A-Za-z0-9._@:+-] as %XX, and a leading dot too

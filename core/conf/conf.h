@@ -194,6 +194,9 @@ int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice na
 int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice name,
 		     struct conf **ret, struct error *error);
 
+/* Removes what a crash inside conf_live_write() has left in STATE/conf. [main, at start] */
+void conf_live_sweep(const struct conf *conf);
+
 enum conf_verdict {
 	CONF_COMPLETE,   /* may be written; conf_live_write still checks what it says */
 	CONF_INCOMPLETE, /* more text could make it complete */

@@ -3,6 +3,8 @@
  * new snapshot. In any other order a crash could leave on disk what does not load. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "base/file.h"
 #include "conf/gather.h"
@@ -243,6 +245,17 @@ int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice n
 		return r;
 	*ret = &steal(snapshot)->conf;
 	return 0;
+}
+
+void conf_live_sweep(const struct conf *conf)
+{
+	char folder[PATH_MAX];
+
+	for (int kind = 0; kind < CONF_KINDS; kind++) {
+		snprintf(folder, sizeof(folder), "%s/conf/%s", conf->state,
+			 conf_kind_name((enum conf_kind)kind));
+		file_sweep_temporaries(folder);
+	}
 }
 
 enum conf_verdict conf_judge(struct slice text, struct error *error)

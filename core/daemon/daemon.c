@@ -239,6 +239,8 @@ static int start(struct daemon *daemon, struct error *error)
 	r = lock_state(daemon, error);
 	if (r < 0)
 		return r;
+	file_sweep_temporaries(daemon->conf->state);
+	conf_live_sweep(daemon->conf);
 	r = zone_new(daemon->conf->zone, &daemon->zone);
 	if (r < 0)
 		return error_set(

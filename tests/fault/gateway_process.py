@@ -126,6 +126,21 @@ def bad_mount():
         refuses_to_start(gate, str(gate.mount))
 
 
+def sweeps_at_start():
+    """What a kill inside a write has left is gone after the next start; nothing else is."""
+    with not_started(owners_key="live", keys=()) as gate:
+        folder = gate.state / "conf" / "key"
+        folder.mkdir(parents=True)
+        left = [folder / ".new-x7Fq2a", gate.state / ".new-x7Fq2b"]
+        kept = [folder / ".keep", gate.state / ".new-too-long"]
+        for path in left + kept:
+            path.write_text("key: { tenant =")
+        gate.start()
+        equal([path for path in left if path.exists()], [], "left-overs")
+        equal([path for path in kept if not path.exists()], [], "other files that are gone")
+        gate.stop()
+
+
 def missing_plugin():
     with not_started() as gate:
         gate.settings["plugins"] = {"load": ["provider-absent"]}
@@ -297,7 +312,14 @@ def register(suite, _):
         suite.check(
             f"process/port-taken{'-shared' if shared else ''}", port_taken, shared
         )
-    for check in (second_daemon, bad_mount, missing_plugin, bad_state, bad_address):
+    for check in (
+        second_daemon,
+        bad_mount,
+        missing_plugin,
+        bad_state,
+        bad_address,
+        sweeps_at_start,
+    ):
         suite.check(f"process/{check.__name__.replace('_', '-')}", check)
     for loops in (1, 3):
         suite.check(f"process/stop-idle-{loops}", stop_idle, loops)

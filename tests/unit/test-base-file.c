@@ -194,6 +194,30 @@ static void test_decoding_is_canonical(void)
 	CHECK_INT(decoded, 256 - 1 - 68 + 1);
 }
 
+/* Only what such a write would have called so. */
+static void test_sweep(void)
+{
+	static const char *const others[] = { ".new-",      ".new-abc",    ".new-abcdefg",
+					      "new-abcdef", ".newsabcdef", "a.new-abcde" };
+	char path[512], folder[300];
+
+	snprintf(folder, sizeof(folder), "%s/sweep", test_folder());
+	CHECK_INT(file_make_folders(folder, 0700, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, others[i]);
+		CHECK_INT(file_write_atomic(path, SLICE("kept"), 0600, NULL), 0);
+	}
+	snprintf(path, sizeof(path), "%s/.new-a0Z9xY", folder);
+	CHECK_INT(file_write_atomic(path, SLICE("left"), 0600, NULL), 0);
+	file_sweep_temporaries(folder);
+	CHECK(access(path, F_OK) < 0);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, others[i]);
+		CHECK_INT(access(path, F_OK), 0);
+	}
+	file_sweep_temporaries("/nonexistent");
+}
+
 int main(void)
 {
 	test_run("write_and_read", test_write_and_read);
@@ -204,5 +228,6 @@ int main(void)
 	test_run("make_folders", test_make_folders);
 	test_run("names_both_ways", test_names_both_ways);
 	test_run("decoding_is_canonical", test_decoding_is_canonical);
+	test_run("sweep", test_sweep);
 	return 0;
 }

@@ -272,6 +272,10 @@ static void test_crash_leftovers(void)
 			     "key: { tenant = \"t\"; sha256 = \"" SHA(02) "\"; };", &next, &error),
 		  0);
 	CHECK_INT(next->keys[0].sha256[31], 2);
+	put("state/conf/key/.keep", "");
+	CHECK_INT(count_entries(at("state/conf/key")), 3);
+	conf_live_sweep(next);
+	CHECK_INT(count_entries(at("state/conf/key")), 2);
 }
 
 static void check_reload(const char *text, const char *message)
