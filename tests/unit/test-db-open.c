@@ -257,13 +257,14 @@ static void test_overwritten(void)
 	CHECK(strstr(db_message(db), "overwritten"));
 	put(buffer_slice(&was));
 	CHECK_INT(write_rows(db), 0);
-	put((struct slice){ 0 });
+	put(SLICE(""));
 	CHECK_INT(write_rows(db), -ESTALE);
 	CHECK(db_overwritten(db));
 	db_close(db);
 	CHECK_INT(file_read(path, 1 << 26, &now, NULL), 0);
 	CHECK_INT(now.len, 0);
 	buffer_fini(&was);
+	buffer_fini(&now);
 }
 
 int main(void)
