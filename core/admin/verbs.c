@@ -162,9 +162,13 @@ static int verb_costs(struct admin *admin, json_t *arguments, const struct admin
 		return r;
 	if (by && ledger_group_parse(slice_of(by), &group) < 0)
 		return error_set(error, -EINVAL,
-				 "\"by\" is one of tenant, feature, key, route, model, provider");
+				 "\"by\" is one of tenant, feature, key, route, model, provider, "
+				 "not \"%s\"",
+				 by);
 	if (parse_period(period_name, &period) < 0)
-		return error_set(error, -EINVAL, "\"period\" is one of today, month, total");
+		return error_set(error, -EINVAL,
+				 "\"period\" is one of today, month, total, not \"%s\"",
+				 period_name);
 	rows = json_array();
 	ledger_totals_each(admin->options.ledger, group, period, add_cost, rows);
 	*ret = json_pack("{s:s, s:s, s:s, s:o, s:o}", "by", ledger_group_name(group), "period",

@@ -4,6 +4,7 @@
  * says about its own identity is dropped. */
 #include "gateway/exchange.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -30,6 +31,38 @@ static void reply_text(struct http_exchange *http, int status, struct slice text
 					  SLICE("text/plain; charset=utf-8") };
 
 	http_reply(http, status, &type, 1, text);
+}
+
+/* As the REST API's errors read; `headers` come after the type. */
+static void refuse(struct http_exchange *http, int status, const char *message,
+		   const struct http_header *allow)
+{
+	struct http_header headers[2] = { { SLICE("content-type"), SLICE("application/json") } };
+	struct buffer body = { 0 };
+
+	if (allow)
+		headers[1] = *allow;
+	buffer_printf(&body, "{\"error\":{\"status\":%d,\"message\":", status);
+	buffer_append_json(&body, slice_of(message));
+	buffer_append_str(&body, "}}");
+	http_reply(http, status, headers, allow ? 2 : 1, buffer_slice(&body));
+	buffer_fini(&body);
+}
+
+/* Of what is answered here: health and metrics. */
+static void refuse_method(struct http_exchange *http)
+{
+	static const struct http_header allow = { SLICE("allow"), SLICE("GET, HEAD, OPTIONS") };
+	const struct http_request *request = http_exchange_request(http);
+	char message[256];
+
+	if (request->method == HTTP_OPTIONS) {
+		http_reply(http, 204, &allow, 1, SLICE(""));
+		return;
+	}
+	snprintf(message, sizeof(message), "%.*s does not answer %.*s, but GET, HEAD, OPTIONS",
+		 SLICE_ARGS(request->path), SLICE_ARGS(request->method_text));
+	refuse(http, 405, message, &allow);
 }
 
 /* ---- who may read /metrics ---- */
@@ -151,8 +184,8 @@ static void on_failure(void *user, enum upstream_failure failure, const char *me
 	if (relay->answered)
 		http_abort(relay->http);
 	else
-		reply_text(relay->http, 503,
-			   SLICE("The page is not up yet; try again in a second.\n"));
+		refuse(relay->http, 503, "the page's server is not up; try again in a second",
+		       NULL);
 }
 
 static const struct upstream_callbacks callbacks = { on_head, on_data, on_upstream_end,
@@ -194,7 +227,7 @@ static void on_body(struct http_exchange *http, struct slice body)
 
 	relay->body = body;
 	if (!relay->loop->console_origin || !collect(relay)) {
-		reply_text(http, 503, SLICE("The page is not served by this process.\n"));
+		refuse(http, 503, "this process does not serve the page", NULL);
 		return;
 	}
 	onward.headers = relay->headers;
@@ -204,8 +237,19 @@ static void on_body(struct http_exchange *http, struct slice body)
 	r = upstream_start(relay->loop->upstream, relay->loop->console_origin, &onward, &callbacks,
 			   relay, &relay->call);
 	if (r < 0)
-		reply_text(http, 503,
-			   SLICE("The page cannot be reached; try again in a second.\n"));
+		refuse(http, 503, "the page's server cannot be reached; try again in a second",
+		       NULL);
+}
+
+static bool is_health(const struct endpoint_row *row)
+{
+	return row && (row->endpoint == ENDPOINT_HEALTH || row->endpoint == ENDPOINT_READY);
+}
+
+static void on_fault(struct http_exchange *http, int status, const char *code, const char *message,
+		     void *data)
+{
+	refuse(http, status, message, NULL);
 }
 
 static void on_request(struct http_exchange *http, void *data)
@@ -214,13 +258,26 @@ static void on_request(struct http_exchange *http, void *data)
 	const struct http_request *request = http_exchange_request(http);
 	bool read = request->method == HTTP_GET || request->method == HTTP_HEAD;
 	const struct endpoint_row *other, *row = endpoint_find(request, &other);
+	bool metrics = slice_eq(request->path, SLICE("/metrics"));
 	struct relay *relay;
 
 	http_exchange_set_user(http, NULL);
 	if (row && read && health_reply(loop->gateway, http, row->endpoint, true))
 		return;
-	if (read && slice_eq(request->path, SLICE("/metrics"))) {
+	if (read && metrics) {
 		reply_metrics(loop, http);
+		return;
+	}
+	if (metrics || is_health(other)) {
+		refuse_method(http);
+		return;
+	}
+	if (request->method == HTTP_OTHER) {
+		char message[96];
+		snprintf(message, sizeof(message), "the method %.*s is not known here",
+			 (int)(request->method_text.len < 32 ? request->method_text.len : 32),
+			 request->method_text.ptr);
+		refuse(http, 501, message, NULL);
 		return;
 	}
 	relay = arena_zalloc(http_exchange_arena(http), sizeof(*relay));
@@ -257,5 +314,6 @@ const struct http_handler gateway_console_handler = {
 	.on_body = on_body,
 	.on_drain = on_drain,
 	.on_end = on_end,
+	.on_fault = on_fault,
 	.reserved = true,
 };

@@ -33,8 +33,12 @@ BODIES = {
 def route_table():
     """(method, path, open) of the rows in the program's own table."""
     text = (SOURCE / "web" / "api" / "routes.c").read_text()
-    rows = re.findall(r'\{ "([A-Z]+)", "(/[^"]+)", \w+, (true|false) \}', text)
-    return {(method, path): word == "true" for method, path, word in rows}
+    rows = re.findall(r'\{ "([A-Z]+)", "(/[^"]+)", "([a-z ]*)", \w+, (true|false) \}', text)
+    return {(method, path): (word == "true", parameters.split()) for method, path, parameters, word in rows}
+
+
+def query_of(operation):
+    return [item["name"] for item in operation.get("parameters", []) if item["in"] == "query"]
 
 
 def concrete(path):
@@ -56,11 +60,11 @@ class Checks:
         table = route_table()
         assert len(table) > 5, "the route table was not found"
         stated = {
-            (method, re.sub(r"\{[^/]+\}$", "*", path)): operation.get("security") == []
+            (method, re.sub(r"\{[^/]+\}$", "*", path)): (operation.get("security") == [], query_of(operation))
             for method, path, operation in self.contract.operations()
         }
-        equal(table, stated, "routes and which of them are open")
-        equal([row for row, is_open in table.items() if is_open], [("POST", "/api/v1/login")],
+        equal(table, stated, "routes, which of them are open, and their parameters")
+        equal([row for row, (is_open, _) in table.items() if is_open], [("POST", "/api/v1/login")],
               "routes without a log-in")  # fmt: skip
 
     def all_refused(self, cookie):

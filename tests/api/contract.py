@@ -64,7 +64,7 @@ class Contract:
         """Asserts that the contract knows this answer; takes note of it."""
         found = self.find(method, target)
         if not found:
-            assert answer.status in (401, 404, 405), f"{method} {target}: {answer.status}"
+            assert answer.status in (401, 404, 405, 501), f"{method} {target}: {answer.status}"
             self.validate({"$ref": "#/components/responses/Error/content/application~1json/schema"},
                           answer.json())  # fmt: skip
             return

@@ -86,8 +86,9 @@ def use(appliance, rest, canaries):
 
 def files_below(folder):
     for root, _, names in os.walk(folder):
-        for name in names:
-            yield os.path.join(root, name)
+        for path in (os.path.join(root, name) for name in names):
+            if os.path.isfile(path):
+                yield path
 
 
 class Checks:

@@ -18,8 +18,8 @@ static const char *reason_of(int status)
 	switch (status) {
 	case 200:
 		return "OK";
-	case 201:
-		return "Created";
+	case 204:
+		return "No Content";
 	case 304:
 		return "Not Modified";
 	case 400:
@@ -52,7 +52,7 @@ void answer_bytes(struct api_call *call, int status, const char *type, struct sl
 {
 	mg_printf(call->connection, "HTTP/1.1 %d %s\r\n%s%s", status, reason_of(status), safety,
 		  extra ? extra : "");
-	if (status != 304)
+	if (status != 304 && status != 204)
 		mg_printf(call->connection, "Content-Type: %s\r\nContent-Length: %zu\r\n", type,
 			  body.len);
 	mg_printf(call->connection, "Connection: close\r\n\r\n");

@@ -60,16 +60,19 @@ static int read_body(struct api_call *call, json_t **ret, const char **ret_messa
 	*ret_message = "bodies are JSON: send content-type: application/json";
 	if (!is_json(type))
 		return 415;
+	*ret_message = "out of memory; try again in a second";
 	text = malloc((size_t)length);
 	if (!text)
 		return 500;
+	*ret_message = "the body ended before its content-length; send it again";
 	while (at < (size_t)length) {
 		int n = mg_read(call->connection, text + at, (size_t)length - at);
 		if (n <= 0)
 			return 400;
 		at += (size_t)n;
 	}
-	*ret_message = "the body is no JSON object";
+	*ret_message =
+	    "the body is no JSON object of one level; check its quotes, commas and braces";
 	if (!is_shallow(text, at))
 		return 400;
 	*ret = json_loadb(text, at, JSON_REJECT_DUPLICATES, NULL);
@@ -94,7 +97,9 @@ static void run_route(struct api_call *call, const struct api_route *route)
 		answer_error(call, r, message);
 		return;
 	}
-	r = route->run(call, body, &result, &error);
+	r = api_route_check_query(route, call->request->query_string, &error);
+	if (r >= 0)
+		r = route->run(call, body, &result, &error);
 	json_decref(body);
 	if (r < 0) {
 		char text[1024];
@@ -112,16 +117,26 @@ static bool from_other_site(struct api_call *call)
 	return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
 }
 
-static void refuse_path(struct api_call *call, const char *path)
+/* A path without a route for this method: which methods it has, or that there is none such. */
+static void answer_methods(struct api_call *call, const char *path)
 {
-	char methods[32];
+	const char *method = call->request->request_method;
+	char methods[API_METHODS_SIZE], message[API_PATH_BYTES + API_LIST_SIZE + 64];
+	char list[API_LIST_SIZE];
 
-	if (!api_route_methods(path, methods, sizeof(methods))) {
-		answer_error(call, 404, "there is nothing at this path");
+	if (!api_route_methods(path, methods)) {
+		api_route_list(list);
+		snprintf(message, sizeof(message), "there is nothing at %s, but at %s", path, list);
+		answer_error(call, 404, message);
 		return;
 	}
 	snprintf(call->extra, sizeof(call->extra), "Allow: %s\r\n", methods);
-	answer_error(call, 405, "this path does not answer this method");
+	if (strcmp(method, "OPTIONS") == 0) {
+		answer_bytes(call, 204, NULL, SLICE(""), call->extra);
+		return;
+	}
+	snprintf(message, sizeof(message), "%s does not answer %s, but %s", path, method, methods);
+	answer_error(call, 405, message);
 }
 
 static void refuse_stranger(struct api_call *call)
@@ -149,12 +164,12 @@ static void dispatch(struct api_call *call, const char *path)
 	if (read && page_serve(call, path))
 		return;
 	/* Without a log-in, nobody learns which paths exist. */
-	if (!known && !(route && route->open)) {
+	if (!known && !(route && route->open) && !page_has(path)) {
 		refuse_stranger(call);
 		return;
 	}
 	if (!route) {
-		refuse_path(call, path);
+		answer_methods(call, path);
 		return;
 	}
 	if (!read && from_other_site(call)) {
@@ -195,7 +210,7 @@ static int handle(struct mg_connection *connection, void *data)
 	else if (!call.admin)
 		answer_error(&call, 503, "the appliance is starting; try again in a second");
 	else if (!path || strlen(path) >= API_PATH_BYTES)
-		answer_error(&call, 404, "there is nothing at this path");
+		answer_error(&call, 404, "there is nothing at a path as long as this");
 	else
 		dispatch(&call, path);
 	return 1;

@@ -29,14 +29,27 @@ static const struct page_file {
 	{ "/icon.svg", "image/svg+xml", ui_icon_begin, ui_icon_end },
 };
 
-bool page_serve(struct api_call *call, const char *path)
+static const struct page_file *find_file(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (strcmp(files[i].path, path) != 0)
-			continue;
-		answer_bytes(call, 200, files[i].type, slice_span(files[i].begin, files[i].end),
-			     "Cache-Control: no-cache\r\n");
-		return true;
+		if (strcmp(files[i].path, path) == 0)
+			return &files[i];
 	}
-	return false;
+	return NULL;
+}
+
+bool page_has(const char *path)
+{
+	return find_file(path) != NULL;
+}
+
+bool page_serve(struct api_call *call, const char *path)
+{
+	const struct page_file *file = find_file(path);
+
+	if (!file)
+		return false;
+	answer_bytes(call, 200, file->type, slice_span(file->begin, file->end),
+		     "Cache-Control: no-cache\r\n");
+	return true;
 }

@@ -51,15 +51,15 @@ int path_decode(struct slice text, bool form, char *ret, size_t size)
 	return is_utf8(ret, len) ? 0 : -EINVAL;
 }
 
-struct slice query_find(const char *query, const char *name)
+struct slice query_find(struct slice query, const char *name)
 {
-	struct slice rest = slice_of(query ? query : "");
+	char word[64];
 
-	while (rest.len) {
-		struct slice value, pair = slice_cut(rest, '&', &rest);
-		struct slice word = slice_cut(pair, '=', &value);
-		if (slice_eq_str(word, name))
-			return value;
+	while (query.len) {
+		struct slice value, pair = slice_cut(query, '&', &query);
+		struct slice encoded = slice_cut(pair, '=', &value);
+		if (path_decode(encoded, true, word, sizeof(word)) >= 0 && strcmp(word, name) == 0)
+			return value.ptr ? value : SLICE("");
 	}
 	return (struct slice){ 0 };
 }

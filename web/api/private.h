@@ -11,6 +11,8 @@ enum {
 	API_BODY_BYTES = 65536,
 	API_BODY_DEPTH = 8,
 	API_PATH_BYTES = 512,
+	API_METHODS_SIZE = 48,
+	API_LIST_SIZE = 256,
 };
 
 struct api_socket {
@@ -32,7 +34,7 @@ struct api_call {
 	struct admin *admin;
 	struct admin_caller caller;
 	char session[KEYS_SESSION_SIZE]; /* the cookie's, or empty */
-	char extra[64];                  /* a header line of a refusal, or empty */
+	char extra[64];                  /* a header line of the answer, or empty */
 	const char *rest;                /* of the path behind the route's, percent-decoded */
 };
 
@@ -41,6 +43,7 @@ typedef int (*api_route_fn)(struct api_call *call, json_t *body, json_t **ret, s
 
 struct api_route {
 	const char *method, *path; /* a final '*' takes the rest */
+	const char *parameters;    /* of the query: their names, blank-separated */
 	api_route_fn run;
 	bool open; /* needs no log-in */
 };
@@ -49,12 +52,16 @@ struct api_route {
  * what is no UTF-8. -ENAMETOOLONG when it does not fit. With `form`, a + is a blank. */
 int path_decode(struct slice text, bool form, char *ret, size_t size);
 /* The value of a query's parameter, still encoded; NULL when it is not there. */
-struct slice query_find(const char *query, const char *name);
+struct slice query_find(struct slice query, const char *name);
 
 /* routes.c */
 const struct api_route *api_route_find(const char *method, const char *path);
 /* The methods that a path answers, as in an Allow header; false when there is nothing at it. */
-bool api_route_methods(const char *path, char *ret, size_t size);
+bool api_route_methods(const char *path, char ret[static API_METHODS_SIZE]);
+/* All paths, for who looks for one. */
+void api_route_list(char ret[static API_LIST_SIZE]);
+/* -EINVAL for a parameter that the route does not have, or has twice. */
+int api_route_check_query(const struct api_route *route, const char *query, struct error *error);
 
 /* socket.c: listens in `folder`, mode 0600; then in place of the port of `server`. fini also what
  * failed half-way. wake makes the server look whether it shall stop. */
@@ -73,6 +80,7 @@ int status_of(int r);
 int answer_node(struct api_call *call, const char *path, const char *type);
 
 /* page.c: true when the path is one of the page's files */
+bool page_has(const char *path);
 bool page_serve(struct api_call *call, const char *path);
 
 /* session.c */

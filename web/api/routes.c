@@ -22,7 +22,7 @@ static int get_status(struct api_call *call, json_t *body, json_t **ret, struct 
 static int from_query(struct api_call *call, json_t *arguments, const char *name,
 		      struct error *error)
 {
-	struct slice encoded = query_find(call->request->query_string, name);
+	struct slice encoded = query_find(slice_of(call->request->query_string ?: ""), name);
 	char value[256];
 
 	if (!encoded.ptr)
@@ -102,16 +102,16 @@ static int post_check(struct api_call *call, json_t *body, json_t **ret, struct 
 }
 
 static const struct api_route routes[] = {
-	{ "POST", "/api/v1/login", session_login, true },
-	{ "POST", "/api/v1/logout", session_logout, false },
-	{ "GET", "/api/v1/status", get_status, false },
-	{ "GET", "/api/v1/costs", get_costs, false },
-	{ "GET", "/api/v1/logs", get_logs, false },
-	{ "GET", "/api/v1/keys", get_keys, false },
-	{ "POST", "/api/v1/keys", post_keys, false },
-	{ "DELETE", "/api/v1/keys/*", delete_key, false },
-	{ "POST", "/api/v1/reload", post_reload, false },
-	{ "POST", "/api/v1/check", post_check, false },
+	{ "POST", "/api/v1/login", "", session_login, true },
+	{ "POST", "/api/v1/logout", "", session_logout, false },
+	{ "GET", "/api/v1/status", "", get_status, false },
+	{ "GET", "/api/v1/costs", "by period", get_costs, false },
+	{ "GET", "/api/v1/logs", "after cursor limit", get_logs, false },
+	{ "GET", "/api/v1/keys", "", get_keys, false },
+	{ "POST", "/api/v1/keys", "", post_keys, false },
+	{ "DELETE", "/api/v1/keys/*", "", delete_key, false },
+	{ "POST", "/api/v1/reload", "", post_reload, false },
+	{ "POST", "/api/v1/check", "", post_check, false },
 };
 
 static bool matches(const char *pattern, const char *path)
@@ -132,14 +132,80 @@ const struct api_route *api_route_find(const char *method, const char *path)
 	return NULL;
 }
 
-bool api_route_methods(const char *path, char *ret, size_t size)
+static bool has_word(const char *words, const char *word)
 {
-	size_t len = 0;
+	struct slice rest = slice_of(words);
 
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		if (matches(routes[i].path, path) && len < size)
-			len += (size_t)snprintf(ret + len, size - len, "%s%s", len ? ", " : "",
-						routes[i].method);
+	while (rest.len) {
+		if (slice_eq_str(slice_cut(rest, ' ', &rest), word))
+			return true;
 	}
-	return len > 0;
+	return false;
+}
+
+static void add_word(char *text, size_t size, const char *word)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s%s", len ? ", " : "", word);
+}
+
+bool api_route_methods(const char *path, char ret[static API_METHODS_SIZE])
+{
+	*ret = '\0';
+	if (page_has(path))
+		add_word(ret, API_METHODS_SIZE, "GET, HEAD");
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		if (!matches(routes[i].path, path))
+			continue;
+		add_word(ret, API_METHODS_SIZE, routes[i].method);
+		if (strcmp(routes[i].method, "GET") == 0)
+			add_word(ret, API_METHODS_SIZE, "HEAD");
+	}
+	if (!*ret)
+		return false;
+	add_word(ret, API_METHODS_SIZE, "OPTIONS");
+	return true;
+}
+
+void api_route_list(char ret[static API_LIST_SIZE])
+{
+	*ret = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		const char *path = routes[i].path;
+		if (i == 0 || (strcmp(path, routes[i - 1].path) != 0 && !strchr(path, '*')))
+			add_word(ret, API_LIST_SIZE, path);
+	}
+}
+
+/* What is given twice is as wrong as what nobody reads: either way something else was meant. */
+int api_route_check_query(const struct api_route *route, const char *query, struct error *error)
+{
+	struct slice rest = slice_of(query ? query : ""), before;
+	const char *begin = rest.ptr;
+	char name[64];
+
+	while (rest.len) {
+		struct slice value, pair = slice_cut(rest, '&', &rest);
+		struct slice word = slice_cut(pair, '=', &value);
+		if (pair.len == 0)
+			continue;
+		if (path_decode(word, true, name, sizeof(name)) < 0)
+			return error_set(error, -EINVAL,
+					 "the parameter \"%.*s\" is too long, no percent-encoded "
+					 "UTF-8, or holds a NUL",
+					 SLICE_ARGS(word));
+		if (!*route->parameters)
+			return error_set(error, -EINVAL,
+					 "nothing here takes parameters; leave \"%s\" out", name);
+		if (!has_word(route->parameters, name))
+			return error_set(error, -EINVAL,
+					 "\"%s\" is none of the parameters here, which are: %s",
+					 name, route->parameters);
+		before = slice_span(begin, pair.ptr);
+		if (query_find(before, name).ptr)
+			return error_set(error, -EINVAL, "the parameter \"%s\" is given twice",
+					 name);
+	}
+	return 0;
 }
