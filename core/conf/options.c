@@ -82,8 +82,8 @@ static const struct option limits_rows[] = {
 	  .fallback = "16384",
 	  .doc =
 	      "Requests at a time, over all loops; status 503 above. So many rows can also wait "
-	      "while the ledger cannot be written. Each takes 5.6 KiB of disk in STATE/inflight, "
-	      "89 MiB by default, and all of it from the start: a disk that fills up later does "
+	      "while the ledger cannot be written. Each takes 6.1 KiB of disk in STATE/inflight, "
+	      "98 MiB by default, and all of it from the start: a disk that fills up later does "
 	      "not stop the appliance." },
 	{ "header_bytes", OPTION_BYTES32, 0, LIMIT(header_bytes), .min = 1024, .max = 1048576,
 	  .fallback = "32768", .doc = "Size of a request's head; status 431 above." },

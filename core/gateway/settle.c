@@ -92,7 +92,7 @@ static void count(struct exchange *exchange)
 	counter_add(&counters->requests_by_outcome[entry->outcome], 1);
 	counter_add(&counters->inflight, (uint64_t)-1);
 	for (size_t i = 0; i < entry->attempt_count; i++) {
-		const int64_t *tokens = entry->attempts[i].usage.tokens;
+		const int64_t *tokens = ledger_attempt_of(entry, (int)i)->usage.tokens;
 		counter_add(&counters->tokens_in,
 			    (uint64_t)(tokens[LEDGER_INPUT] + tokens[LEDGER_CACHE_READ] +
 				       tokens[LEDGER_CACHE_WRITE] + tokens[LEDGER_CACHE_WRITE_1H]));

@@ -12,26 +12,40 @@ enum {
 
 uint16_t entry_add_text(struct ledger_entry *entry, struct slice name)
 {
-	uint16_t at = entry->text_used;
 	size_t len = name.len;
+	uint16_t at;
+	char *out;
 
 	if (len > LEDGER_NAME_MAX)
 		for (len = LEDGER_NAME_MAX;
 		     len > 0 && ((unsigned char)name.ptr[len] & 0xc0) == 0x80; len--)
 			;
-	if (len == 0 || at + len + 1 > sizeof(entry->text))
+	if (len == 0)
 		return 0;
-	memcpy(entry->text + at, name.ptr, len);
-	entry->text[at + len] = '\0';
-	entry->text_used = (uint16_t)(at + len + 1);
+	if (entry->near_used + len + 1 <= sizeof(entry->near)) {
+		at = entry->near_used;
+		entry->near_used = (uint16_t)(at + len + 1);
+		out = entry->near + at;
+	} else if (entry->far_used + len + 1 <= sizeof(entry->far->text)) {
+		at = (uint16_t)(LEDGER_NEAR_TEXT + entry->far_used);
+		out = entry->far->text + entry->far_used;
+		entry->far_used = (uint16_t)(entry->far_used + len + 1);
+	} else {
+		return 0;
+	}
+	memcpy(out, name.ptr, len);
+	out[len] = '\0';
 	return at;
 }
 
+/* A text that begins at `at` ends within what is used of its part. */
 static bool text_valid(const struct ledger_entry *entry, uint16_t at)
 {
-	return at < entry->text_used &&
-	       strnlen(entry->text + at, entry->text_used - at) <= LEDGER_NAME_MAX &&
-	       memchr(entry->text + at, '\0', entry->text_used - at);
+	size_t end = at < LEDGER_NEAR_TEXT ? entry->near_used : LEDGER_NEAR_TEXT + entry->far_used;
+	const char *text = ledger_text(entry, at);
+
+	return at < end && strnlen(text, end - at) <= LEDGER_NAME_MAX &&
+	       memchr(text, '\0', end - at);
 }
 
 static bool attempt_valid(const struct ledger_entry *entry, const struct ledger_attempt *attempt)
@@ -46,14 +60,15 @@ static bool attempt_valid(const struct ledger_entry *entry, const struct ledger_
 bool entry_valid(const struct ledger_entry *entry)
 {
 	if (entry->id == 0 || entry->id > INT64_MAX || entry->outcome > LEDGER_CRASHED ||
-	    entry->attempt_count > LEDGER_ATTEMPTS_MAX || entry->text_used == 0 ||
-	    entry->text_used > sizeof(entry->text) || entry->text[0] != '\0')
+	    entry->attempt_count > LEDGER_ATTEMPTS_MAX || entry->near_used == 0 ||
+	    entry->near_used > sizeof(entry->near) || entry->near[0] != '\0' ||
+	    entry->far_used > sizeof(entry->far->text))
 		return false;
 	if (!text_valid(entry, entry->tenant) || !text_valid(entry, entry->feature) ||
 	    !text_valid(entry, entry->key) || !text_valid(entry, entry->route))
 		return false;
 	for (int i = 0; i < entry->attempt_count; i++)
-		if (!attempt_valid(entry, &entry->attempts[i]))
+		if (!attempt_valid(entry, ledger_attempt_of(entry, i)))
 			return false;
 	return true;
 }
@@ -94,8 +109,8 @@ void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *att
 void entry_finish(struct ledger_entry *entry)
 {
 	for (int i = 0; i < entry->attempt_count; i++)
-		if (!entry->attempts[i].priced)
-			ledger_price_attempt(entry, &entry->attempts[i]);
+		if (!ledger_attempt_of(entry, i)->priced)
+			ledger_price_attempt(entry, ledger_attempt_of(entry, i));
 }
 
 static bool has_usage(const struct ledger_usage *usage)
@@ -106,7 +121,7 @@ static bool has_usage(const struct ledger_usage *usage)
 void entry_finish_crashed(struct ledger_entry *entry)
 {
 	for (int i = 0; i < entry->attempt_count; i++) {
-		struct ledger_attempt *attempt = &entry->attempts[i];
+		struct ledger_attempt *attempt = ledger_attempt_of(entry, i);
 
 		if (attempt->priced)
 			continue;

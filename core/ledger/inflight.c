@@ -22,7 +22,8 @@
 
 enum {
 	HEADER_BYTES = 4096,
-	FORMAT_VERSION = 1,
+	FORMAT_VERSION = 2,
+	PAGE_BYTES = 4096,
 	ID_MS_SHIFT = 20,
 	ID_LOOP_SHIFT = 14,
 };
@@ -31,7 +32,7 @@ static const char magic[8] = "TGINFLT";
 
 struct inflight_header {
 	char magic[8];
-	uint32_t version, entry_size, entries;
+	uint32_t version, entry_size, far_size, entries;
 	uint32_t layout; /* digest of where the fields lie */
 	_Atomic uint32_t
 	    used; /* entries from here on have not been touched since the file was last empty */
@@ -40,10 +41,22 @@ struct inflight_header {
 
 _Static_assert(sizeof(struct inflight_header) <= HEADER_BYTES, "the header is one page");
 _Static_assert(LEDGER_ATTEMPTS_MAX <= 1 << INFLIGHT_ATTEMPT_BITS, "attempts are numbered in ids");
-
-_Static_assert(sizeof(struct ledger_entry) <= 5696, "tidegate.conf(5) and tidegated(8) tell it");
+_Static_assert(sizeof(struct ledger_entry) + sizeof(struct ledger_far) <= 6272,
+	       "tidegate.conf(5) and tidegated(8) tell it");
 
 static const size_t entry_stride = (sizeof(struct ledger_entry) + 63) & ~(size_t)63;
+static const size_t far_stride = (sizeof(struct ledger_far) + 63) & ~(size_t)63;
+
+/* Where the far parts begin: behind all entries, so that those that are used lie together. */
+static size_t far_offset(uint32_t entries)
+{
+	return (HEADER_BYTES + entries * entry_stride + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+}
+
+static size_t file_bytes(uint32_t entries)
+{
+	return far_offset(entries) + entries * far_stride;
+}
 
 static uint32_t layout_digest(void)
 {
@@ -52,8 +65,10 @@ static uint32_t layout_digest(void)
 		offsetof(struct ledger_entry, id),
 		offsetof(struct ledger_entry, tenant),
 		offsetof(struct ledger_entry, outcome),
-		offsetof(struct ledger_entry, attempts),
-		offsetof(struct ledger_entry, text),
+		offsetof(struct ledger_entry, first),
+		offsetof(struct ledger_entry, near),
+		sizeof(struct ledger_far),
+		offsetof(struct ledger_far, text),
 		sizeof(struct ledger_attempt),
 		offsetof(struct ledger_attempt, start_us),
 		offsetof(struct ledger_attempt, usage),
@@ -77,6 +92,7 @@ static void header_fill(struct inflight_header *header, uint32_t entries)
 	memcpy(header->magic, magic, sizeof(magic));
 	header->version = FORMAT_VERSION;
 	header->entry_size = (uint32_t)entry_stride;
+	header->far_size = (uint32_t)far_stride;
 	header->entries = entries;
 	header->layout = layout_digest();
 }
@@ -85,13 +101,20 @@ static bool header_fits(const struct inflight_header *header, size_t file_size)
 {
 	return memcmp(header->magic, magic, sizeof(magic)) == 0 &&
 	       header->version == FORMAT_VERSION && header->entry_size == entry_stride &&
-	       header->layout == layout_digest() && header->entries > 0 &&
-	       file_size == HEADER_BYTES + header->entries * entry_stride;
+	       header->far_size == far_stride && header->layout == layout_digest() &&
+	       header->entries > 0 && file_size == file_bytes(header->entries);
 }
 
 struct ledger_entry *inflight_entry(const struct inflight *inflight, uint32_t slot)
 {
 	return (void *)((char *)inflight->header + HEADER_BYTES + slot * entry_stride);
+}
+
+/* Pointers of another process are in the file too. */
+static void attach_far(const struct inflight *inflight, struct ledger_entry *entry, uint32_t slot)
+{
+	entry->far =
+	    (void *)((char *)inflight->header + far_offset(inflight->entries) + slot * far_stride);
 }
 
 uint32_t inflight_slot(const struct inflight *inflight, const struct ledger_entry *entry)
@@ -128,7 +151,7 @@ static int create(const char *path, uint32_t entries, struct error *error)
 	_cleanup_free_ char *temporary = NULL;
 	_cleanup_fd_ int fd = -1;
 	struct inflight_header header = { 0 };
-	size_t size = HEADER_BYTES + entries * entry_stride;
+	size_t size = file_bytes(entries);
 	int r;
 
 	if (asprintf(&temporary, "%s.new", path) < 0)
@@ -218,6 +241,7 @@ static int find_left_over(struct inflight *inflight, const char *path, struct in
 
 		if (state == INFLIGHT_FREE)
 			continue;
+		attach_far(inflight, entry, slot);
 		if ((state != INFLIGHT_OPEN && state != INFLIGHT_CLOSED) || !entry_valid(entry)) {
 			if (found->damaged++ == 0) {
 				int r;
@@ -388,6 +412,7 @@ static void mark_used(struct inflight *inflight, uint32_t slot)
 struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop)
 {
 	struct inflight_loop *own = &inflight->loop[loop];
+	struct ledger_entry *entry;
 	uint32_t *slot, taken;
 
 	while ((slot = ring_peek(&own->freed))) {
@@ -398,7 +423,9 @@ struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop)
 		return NULL;
 	taken = own->free[--own->free_count];
 	mark_used(inflight, taken);
-	return inflight_entry(inflight, taken);
+	entry = inflight_entry(inflight, taken);
+	attach_far(inflight, entry, taken);
+	return entry;
 }
 
 static void add_own(_Atomic int64_t *counter, int64_t more)

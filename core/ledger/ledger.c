@@ -229,8 +229,9 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->attempt_count = 0;
 	entry->attempts_failed_over = 0;
 	entry->first_content_us = entry->end_us = 0;
-	entry->text[0] = '\0';
-	entry->text_used = 1;
+	entry->near[0] = '\0';
+	entry->near_used = 1;
+	entry->far_used = 0;
 	entry->tenant = entry_add_text(entry, names->tenant);
 	entry->feature = entry_add_text(entry, names->feature);
 	entry->key = entry_add_text(entry, names->key);
@@ -249,7 +250,7 @@ struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger
 	(void)ledger;
 	if (entry->attempt_count == LEDGER_ATTEMPTS_MAX)
 		return NULL;
-	attempt = &entry->attempts[entry->attempt_count];
+	attempt = ledger_attempt_of(entry, entry->attempt_count);
 	memset(attempt, 0, offsetof(struct ledger_attempt, price));
 	attempt->provider = entry_add_text(entry, provider);
 	attempt->model = entry_add_text(entry, model);

@@ -33,8 +33,9 @@ enum {
 	LEDGER_TIERS_MAX = 4,
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
-	LEDGER_TEXT_SIZE =
-	    1 + (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1), /* every name fits */
+	LEDGER_NEAR_TEXT = 560, /* an entry is a kilobyte, four to a page */
+	LEDGER_FAR_TEXT =
+	    (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1), /* every name fits */
 };
 
 /* Plain data: it is copied into entries, so that a crash can be priced without the book. */
@@ -86,7 +87,7 @@ enum ledger_usage_source {
 };
 
 struct ledger_attempt {
-	uint16_t provider, model;                    /* names: offsets into the entry's text */
+	uint16_t provider, model;                    /* names; see ledger_text() */
 	uint16_t status;                             /* HTTP status of the upstream; 0 none */
 	uint8_t usage_source;                        /* ledger_usage_source */
 	uint8_t outcome;                             /* ledger_outcome */
@@ -106,15 +107,29 @@ struct ledger_entry {
 	uint64_t start_real_ns, start_ns;
 	int64_t reserved_nano;                /* upper bound held while open */
 	int64_t input_estimate;               /* tokens, for estimates */
-	uint16_t tenant, feature, key, route; /* offsets into text */
+	uint16_t tenant, feature, key, route; /* see ledger_text() */
 	uint16_t status;                      /* HTTP status sent to the client; 0 none */
 	uint8_t outcome; /* CRASHED until the loop says otherwise: what a crash leaves is kept */
 	uint8_t stream, attempt_count, attempts_failed_over;
 	uint32_t first_content_us, end_us;
-	struct ledger_attempt attempts[LEDGER_ATTEMPTS_MAX];
-	uint16_t text_used;
-	char text[LEDGER_TEXT_SIZE]; /* offset 0 is the empty name */
+	uint16_t near_used, far_used;
+	struct ledger_far *far; /* the ledger's */
+	struct ledger_attempt first;
+	char near[LEDGER_NEAR_TEXT]; /* offset 0 is the empty name */
 };
+
+/* What most requests never need, so that those in flight take little memory: further attempts, and
+ * names that found no room in the entry. */
+struct ledger_far {
+	struct ledger_attempt attempts[LEDGER_ATTEMPTS_MAX - 1];
+	char text[LEDGER_FAR_TEXT];
+};
+
+/* The n-th attempt, from 0, whether begun or not. */
+static inline struct ledger_attempt *ledger_attempt_of(const struct ledger_entry *entry, int n)
+{
+	return n == 0 ? (struct ledger_attempt *)&entry->first : &entry->far->attempts[n - 1];
+}
 
 struct ledger_options {
 	const char *folder; /* STATE/ledger, made if missing */
@@ -159,7 +174,8 @@ void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *att
 void ledger_close(struct ledger *ledger, uint32_t loop, struct ledger_entry *entry);
 static inline const char *ledger_text(const struct ledger_entry *entry, uint16_t offset)
 {
-	return entry->text + offset;
+	return offset < LEDGER_NEAR_TEXT ? entry->near + offset
+					 : entry->far->text + (offset - LEDGER_NEAR_TEXT);
 }
 enum {
 	LEDGER_ID_SIZE = 17,

@@ -149,7 +149,8 @@ static int summarize(struct rows *rows, const struct ledger_entry *entry, struct
 	if (r == 0)
 		r = get_name(rows, entry, LEDGER_BY_ROUTE, entry->route, &ret->route);
 	if (r == 0 && entry->attempt_count > 0) {
-		const struct ledger_attempt *last = &entry->attempts[entry->attempt_count - 1];
+		const struct ledger_attempt *last =
+		    ledger_attempt_of(entry, entry->attempt_count - 1);
 
 		r = get_name(rows, entry, LEDGER_BY_PROVIDER, last->provider, &ret->provider);
 		if (r == 0)
@@ -158,7 +159,7 @@ static int summarize(struct rows *rows, const struct ledger_entry *entry, struct
 	ret->sum.requests = 1;
 	ret->sum.errors = is_error(entry->outcome);
 	for (int i = 0; i < entry->attempt_count; i++) {
-		const struct ledger_attempt *attempt = &entry->attempts[i];
+		const struct ledger_attempt *attempt = ledger_attempt_of(entry, i);
 
 		add_usage(&ret->sum, attempt);
 		if (attempt->usage_source > ret->usage_source)
@@ -209,7 +210,7 @@ static void add_request(struct rows *rows, const struct ledger_entry *entry,
 static void add_attempt(struct rows *rows, const struct ledger_entry *entry, int n,
 			const struct name *provider, const struct name *model)
 {
-	const struct ledger_attempt *attempt = &entry->attempts[n];
+	const struct ledger_attempt *attempt = ledger_attempt_of(entry, n);
 	const int64_t *tokens = attempt->usage.tokens;
 	const int64_t cells[BATCH_ATTEMPT_COLUMNS] = {
 		(int64_t)entry->id + n,
@@ -292,13 +293,14 @@ static void write_last_attempt(struct rows *rows, const struct ledger_entry *ent
 	int n = entry->attempt_count - 1;
 
 	add_attempt(rows, entry, n, summary->provider, summary->model);
-	count_attempt(rows, &entry->attempts[n], summary->provider, summary->model, summary->cell);
+	count_attempt(rows, ledger_attempt_of(entry, n), summary->provider, summary->model,
+		      summary->cell);
 }
 
 static int write_attempt(struct rows *rows, const struct ledger_entry *entry,
 			 const struct summary *summary, int n)
 {
-	const struct ledger_attempt *attempt = &entry->attempts[n];
+	const struct ledger_attempt *attempt = ledger_attempt_of(entry, n);
 	struct name *provider, *model;
 	struct rollup_cell *cell = NULL;
 	int r = get_name(rows, entry, LEDGER_BY_PROVIDER, attempt->provider, &provider);

@@ -102,7 +102,7 @@ static void test_there_already(void)
 	entry = fixture_begin(&fixture, 0, "acme", "small", 100, 10);
 	CHECK(entry);
 	insert_row(&fixture, entry->id);
-	ledger_price_attempt(entry, &entry->attempts[0]);
+	ledger_price_attempt(entry, &entry->first);
 	entry->outcome = LEDGER_OK;
 	ledger_close(fixture.ledger, 0, entry);
 	fixture_settle(&fixture, 1, "acme", 100, 10);

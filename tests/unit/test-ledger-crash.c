@@ -84,8 +84,8 @@ static struct record *open_one(struct worker *worker, struct ledger_entry **ret)
 
 static void close_one(struct worker *worker, struct record *record, struct ledger_entry *entry)
 {
-	ledger_price_attempt(entry, &entry->attempts[0]);
-	record->cost_nano = entry->attempts[0].cost_nano;
+	ledger_price_attempt(entry, &entry->first);
+	record->cost_nano = entry->first.cost_nano;
 	atomic_store(&record->step, STEP_PRICED);
 	entry->outcome = LEDGER_OK;
 	ledger_close(fixture.ledger, worker->loop, entry);

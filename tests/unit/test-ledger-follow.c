@@ -111,7 +111,7 @@ static void test_commit_order(void)
 	fixture_settle(&fixture, 0, "acme", 2, 2);
 	fixture_wait(&fixture, 1);
 	CHECK(!strstr(follow(&fixture, cursor, 5), first));
-	ledger_price_attempt(slow, &slow->attempts[0]);
+	ledger_price_attempt(slow, &slow->first);
 	slow->outcome = LEDGER_OK;
 	ledger_close(fixture.ledger, 0, slow);
 	fixture_wait(&fixture, 0);

@@ -174,7 +174,7 @@ static void test_lines(void)
 	fixture_open(&fixture);
 	for (int i = 0; i < 3; i++) {
 		entry = fixture_begin(&fixture, 0, tenant, "small", 100, 10);
-		entry->attempts[0].usage.tokens[LEDGER_CACHE_READ] = 50;
+		entry->first.usage.tokens[LEDGER_CACHE_READ] = 50;
 		entry->first_content_us = 1500;
 		if (i == 0)
 			first = entry->id;

@@ -130,10 +130,9 @@ static void test_closed(void)
 	snprintf(saved, sizeof(saved), "%s/saved", fixture.folder);
 	fixture_open(&fixture);
 	entry = fixture_begin(&fixture, 0, "acme", "small", 100, 10);
-	ledger_price_attempt(entry, &entry->attempts[0]);
+	ledger_price_attempt(entry, &entry->first);
 	entry->outcome = LEDGER_OK;
-	entry->attempts[0].usage.tokens[LEDGER_OUTPUT] =
-	    99; /* would cost more, were it priced again */
+	entry->first.usage.tokens[LEDGER_OUTPUT] = 99; /* would cost more, were it priced again */
 	state = (uint32_t *)&entry->state;
 	__atomic_store_n(state, INFLIGHT_CLOSED, __ATOMIC_RELEASE);
 	copy_file(fixture.inflight, saved);
@@ -158,7 +157,7 @@ static void test_ended(void)
 	fixture_prepare(&fixture, "ended");
 	fixture_open(&fixture);
 	entry = fixture_begin(&fixture, 0, "acme", "small", 100, 10);
-	ledger_price_attempt(entry, &entry->attempts[0]);
+	ledger_price_attempt(entry, &entry->first);
 	entry->outcome = LEDGER_OK;
 	fixture_close(&fixture); /* leaves what is open */
 	fixture_open(&fixture);
@@ -199,8 +198,8 @@ static void test_crashed(void)
 		snprintf(saved, sizeof(saved), "%s/saved", fixture.folder);
 		fixture_open(&fixture);
 		entry = fixture_begin(&fixture, 0, "acme", "small", cases[i].in, cases[i].out);
-		entry->attempts[0].usage_source = cases[i].source;
-		entry->attempts[0].content_bytes = cases[i].bytes;
+		entry->first.usage_source = cases[i].source;
+		entry->first.content_bytes = cases[i].bytes;
 		copy_file(fixture.inflight, saved);
 		fixture_close(&fixture);
 		copy_file(saved, fixture.inflight);
@@ -227,9 +226,9 @@ static void test_crashed_after_failover(void)
 	snprintf(saved, sizeof(saved), "%s/saved", fixture.folder);
 	fixture_open(&fixture);
 	entry = fixture_begin(&fixture, 0, "acme", "small", 0, 0);
-	entry->attempts[0].outcome = LEDGER_ERROR;
-	entry->attempts[0].usage_source = LEDGER_USAGE_NONE;
-	ledger_price_attempt(entry, &entry->attempts[0]);
+	entry->first.outcome = LEDGER_ERROR;
+	entry->first.usage_source = LEDGER_USAGE_NONE;
+	ledger_price_attempt(entry, &entry->first);
 	CHECK(ledger_attempt_begin(fixture.ledger, entry, SLICE("beta"), SLICE("large"),
 				   &fixture_price));
 	copy_file(fixture.inflight, saved);
@@ -420,7 +419,7 @@ static void test_long_names(void)
 	CHECK(!ledger_attempt_begin(fixture.ledger, entry, slice_of(name), slice_of(name),
 				    &fixture_price));
 	CHECK_INT(strlen(ledger_text(entry, entry->tenant)), 127);
-	CHECK_STR(ledger_text(entry, entry->attempts[LEDGER_ATTEMPTS_MAX - 1].model),
+	CHECK_STR(ledger_text(entry, ledger_attempt_of(entry, LEDGER_ATTEMPTS_MAX - 1)->model),
 		  ledger_text(entry, entry->tenant));
 	entry->outcome = LEDGER_OK;
 	ledger_close(fixture.ledger, 0, entry);

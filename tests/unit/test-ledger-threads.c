@@ -37,8 +37,8 @@ static void *run_loop(void *data)
 					       fixture_random(&random) % 999,
 					       fixture_random(&random) % 999)))
 			loop->refused++;
-		ledger_price_attempt(entry, &entry->attempts[0]);
-		loop->cost_nano += entry->attempts[0].cost_nano;
+		ledger_price_attempt(entry, &entry->first);
+		loop->cost_nano += entry->first.cost_nano;
 		ledger_close(fixture.ledger, loop->number, entry);
 	}
 	return NULL;

@@ -106,7 +106,7 @@ __attribute__((unused)) static uint64_t fixture_settle(struct fixture *fixture, 
 
 	CHECK(entry);
 	id = entry->id;
-	ledger_price_attempt(entry, &entry->attempts[0]);
+	ledger_price_attempt(entry, &entry->first);
 	entry->outcome = LEDGER_OK;
 	ledger_close(fixture->ledger, loop, entry);
 	return id;
