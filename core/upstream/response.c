@@ -9,14 +9,16 @@
 #define TEXT(literal) SLICE(literal)
 
 enum chunk_state {
-	CHUNK_SIZE, /* zero: where a chunked body begins */
+	CHUNK_SIZE,       /* zero: where a chunked body begins */
+	CHUNK_SIZE_BLANK, /* some pad the size */
 	CHUNK_EXTENSION,
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,
 	CHUNK_DATA_CR,
 	CHUNK_DATA_LF,
 	CHUNK_TRAILER_START, /* at the first byte of a trailer line */
-	CHUNK_TRAILER,
+	CHUNK_TRAILER_NAME,
+	CHUNK_TRAILER_VALUE,
 	CHUNK_TRAILER_LF,
 	CHUNK_END_LF,
 	CHUNK_DONE,
@@ -24,6 +26,7 @@ enum chunk_state {
 
 enum {
 	CHUNK_DIGITS_MAX = 15, /* below 2^60: no overflow anywhere */
+	LENGTH_DIGITS_MAX = 19,
 };
 
 static int broken(const char **ret_reason, int code, const char *reason)
@@ -133,7 +136,8 @@ static int parse_framing(struct slice name, struct slice value, struct framing *
 	if (slice_case_eq(name, TEXT("content-length"))) {
 		if (framing->has_length)
 			return broken(ret_reason, -EPROTO, "content-length is given twice");
-		if (slice_to_u64(value, &framing->length) < 0 || framing->length > INT64_MAX)
+		if (value.len > LENGTH_DIGITS_MAX || slice_to_u64(value, &framing->length) < 0 ||
+		    framing->length > INT64_MAX)
 			return broken(ret_reason, -EPROTO, "content-length is not a number");
 		framing->has_length = true;
 	} else if (slice_case_eq(name, TEXT("transfer-encoding"))) {
@@ -264,7 +268,11 @@ static int chunk_size_byte(struct response_body *body, unsigned char c, const ch
 		body->state = CHUNK_SIZE_LF;
 		return 0;
 	}
-	if (body->state == CHUNK_SIZE && c != ';' && c != ' ' && c != '\t')
+	if ((c == ' ' || c == '\t') && body->state != CHUNK_EXTENSION) {
+		body->state = CHUNK_SIZE_BLANK;
+		return 0;
+	}
+	if (body->state == CHUNK_SIZE_BLANK || (body->state == CHUNK_SIZE && c != ';'))
 		return broken(ret_reason, -EPROTO, "a chunk's size is not a number");
 	if (!is_value_char(c))
 		return broken(ret_reason, -EPROTO, "a chunk's extension has control characters");
@@ -272,19 +280,25 @@ static int chunk_size_byte(struct response_body *body, unsigned char c, const ch
 	return 0;
 }
 
+/* A field line as in a head, or the empty line behind the last. */
 static int trailer_byte(struct response_body *body, unsigned char c, const char **ret_reason)
 {
-	bool first = body->state == CHUNK_TRAILER_START;
+	bool in_value = body->state == CHUNK_TRAILER_VALUE;
 
 	if (++body->trailer_bytes > RESPONSE_TRAILER_BYTES_MAX)
 		return broken(ret_reason, -EPROTO, "the trailers are too long");
-	if (c == '\r') {
-		body->state = first ? CHUNK_END_LF : CHUNK_TRAILER_LF;
+	if (c == '\r' && body->state != CHUNK_TRAILER_NAME) {
+		body->state = in_value ? CHUNK_TRAILER_LF : CHUNK_END_LF;
 		return 0;
 	}
-	if (!(first ? is_token_char(c) : is_value_char(c)))
+	if (c == ':' && body->state == CHUNK_TRAILER_NAME) {
+		body->state = CHUNK_TRAILER_VALUE;
+		return 0;
+	}
+	if (!(in_value ? is_value_char(c) : is_token_char(c)))
 		return broken(ret_reason, -EPROTO, "a trailer is malformed");
-	body->state = CHUNK_TRAILER;
+	if (!in_value)
+		body->state = CHUNK_TRAILER_NAME;
 	return 0;
 }
 
@@ -318,10 +332,12 @@ static int chunk_byte(struct response_body *body, unsigned char c, const char **
 {
 	switch (body->state) {
 	case CHUNK_SIZE:
+	case CHUNK_SIZE_BLANK:
 	case CHUNK_EXTENSION:
 		return chunk_size_byte(body, c, ret_reason);
 	case CHUNK_TRAILER_START:
-	case CHUNK_TRAILER:
+	case CHUNK_TRAILER_NAME:
+	case CHUNK_TRAILER_VALUE:
 		return trailer_byte(body, c, ret_reason);
 	default:
 		return chunk_mark(body, c, ret_reason);

@@ -101,6 +101,8 @@ static void refused_heads(void)
 		{ "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", "content-length is not a number" },
 		{ "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
 		  "content-length is not a number" },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 00000000000000000001\r\n\r\n",
+		  "content-length is not a number" },
 		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
 		  "transfer-encoding is not chunked alone" },
 		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
@@ -228,6 +230,9 @@ static void refused_bodies(void)
 		{ "-1\r\n", "a chunk's size is not a number" },
 		{ "0x1\r\n", "a chunk's size is not a number" },
 		{ ";\r\n", "a chunk's size is not a number" },
+		{ "1 2\r\n", "a chunk's size is not a number" },
+		{ "1 x\r\n", "a chunk's size is not a number" },
+		{ "1 ;x\r\n", "a chunk's size is not a number" },
 		{ "1000000000000000\r\n", "a chunk's size is too large" },
 		{ "1\na\r\n", "a chunk's size is not a number" },
 		{ "1;a\nb\r\n", "a chunk's extension has control characters" },
@@ -236,6 +241,10 @@ static void refused_bodies(void)
 		{ "1\r\na\n", "a chunk or its line has no proper end" },
 		{ "0\r\n X: folded\r\n\r\n", "a trailer is malformed" },
 		{ "0\r\nX: 1\n\r\n", "a trailer is malformed" },
+		{ "0\r\nX\r\n\r\n", "a trailer is malformed" },
+		{ "0\r\nX : 1\r\n\r\n", "a trailer is malformed" },
+		{ "0\r\n: 1\r\n\r\n", "a trailer is malformed" },
+		{ "0\r\nHTTP/1.1 200 OK\r\n\r\n", "a trailer is malformed" },
 		{ "0\r\n\rX", "a chunk or its line has no proper end" },
 	};
 
