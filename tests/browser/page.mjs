@@ -143,6 +143,13 @@ const moneyIsExact = async () => {
 	}
 };
 
+const unknownPrices = async (key) => {
+	assert.ok(await page.isHidden('#warning'), 'a warning without a cause');
+	await chat(key, 'unpriced');
+	await page.waitForSelector('#warning:not([hidden])');
+	assert.match(await text('#warning'), /^1 attempt .* sim\/sim-text@words=1\b/);
+};
+
 const htmlIsText = async (key) => {
 	const { id, status } = await chat(key, HTML);
 	assert.equal(status, 404);
@@ -356,6 +363,7 @@ await check('slow-request-appears-soon', async () => {
 });
 await check('figures-move', () => figuresMove(keys));
 await check('money-is-exact', moneyIsExact);
+await check('unknown-prices', () => unknownPrices(keys[0]));
 await check('html-is-text', () => htmlIsText(keys[0]));
 if (screenshots) await photograph(part);
 const widths = [320, 390, 600, 768, 1024, 1280, 1440, 2560];

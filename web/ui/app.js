@@ -289,11 +289,17 @@ function drawFigures(status) {
   byId("latency").textContent = `whole answers: p50 ${milliseconds(status.latency_p50_ms)}, p99 ${milliseconds(status.latency_p99_ms)}`;
 }
 
+function unpriced(status) {
+  const attempts = status.prices_unknown_total;
+  const models = status.prices_unknown.slice(0, GROUP_ROWS).map((model) => `${model.provider}/${model.model}`);
+  return `${attempts.toLocaleString("en")} ${attempts === 1 ? "attempt counts" : "attempts count"} as free, for want of a price in the configuration: ${models.join(", ")}`;
+}
+
 function drawStatus(status) {
   setState(status.state, status.state === "ready" ? "good" : "bad");
   byId("version").textContent = `version ${status.version}, configuration ${status.generation}, up ${duration(status.uptime_s)}`;
   byId("warning").hidden = !status.prices_unknown_total;
-  byId("warning").textContent = `${status.prices_unknown_total.toLocaleString("en")} attempts went to models without a known price and count as free. Give those models a price in the configuration.`;
+  byId("warning").textContent = unpriced(status);
   drawFigures(status);
   rates(status);
   draw("chart-rate", series.rate, (value) => `${rateText(value)}/s`);
