@@ -119,7 +119,8 @@ static void note_head(struct tide_call *call, const struct upstream_header *head
 			facts->events = headers[i].value.len >= type.len &&
 					slice_case_eq(type, SLICE("text/event-stream"));
 		}
-		if (slice_case_eq(headers[i].name, SLICE("content-encoding")))
+		if (slice_case_eq(headers[i].name, SLICE("content-encoding")) &&
+		    !slice_case_eq(headers[i].value, SLICE("identity")))
 			facts->coding = headers[i].value;
 		if (slice_case_eq(headers[i].name, SLICE("x-request-id")) ||
 		    slice_case_eq(headers[i].name, SLICE("request-id")))

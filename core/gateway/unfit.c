@@ -73,7 +73,7 @@ const struct wire_error *unfit_head(const struct unfit_facts *facts)
 		return &unfit_empty;
 	if (facts->status != 200 && facts->status != 201 && facts->status != 203)
 		return &odd_status;
-	if (facts->coding.len > 0 && !slice_case_eq(facts->coding, SLICE("identity")))
+	if (facts->coding.len > 0)
 		return &encoded;
 	return facts->events || type_is_fit(facts->type) ? NULL : &odd_type;
 }

@@ -9,7 +9,7 @@
 struct unfit_facts {
 	int status;
 	int64_t length; /* -1 unknown */
-	struct slice type, coding;
+	struct slice type, coding; /* a coding that is not identity */
 	bool events; /* the type is a stream's */
 };
 

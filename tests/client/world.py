@@ -30,6 +30,7 @@ NO_ANSWERS = (
     "empty-chunked",
     "empty-close",
     "gzip",
+    "gzip-identity",
     "type-image-png",
 )
 ODD_ANSWERS = (

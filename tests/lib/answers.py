@@ -203,6 +203,9 @@ def odd(made, what):
     elif what == "gzip":
         made.headers += (("content-encoding", "gzip"),)
         made.pieces = [gzip.compress(b"".join(made.pieces))]
+    elif what == "gzip-identity":
+        made.headers += (("content-encoding", "gzip"), ("content-encoding", "identity"))
+        made.pieces = [gzip.compress(b"".join(made.pieces))]
     elif what == "identity":
         made.headers += (("Content-Encoding", "identity"),)
     elif what == "untyped":
