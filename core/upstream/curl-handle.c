@@ -243,6 +243,8 @@ static int set_origin(struct curl_handle *handle, const struct upstream_origin *
 		SET(easy, CURLOPT_SSLKEY, origin->key_file);
 	if (origin->proxy)
 		SET(easy, CURLOPT_PROXY, origin->proxy);
+	else if (origin->proxy_port == 0)
+		SET(easy, CURLOPT_PROXY, ""); /* the environment names none either */
 	return 0;
 }
 
@@ -259,7 +261,8 @@ int curl_handle_new(struct curl_lane *lane, struct curl_pool *pool,
 	handle->lane = lane;
 	handle->pool = pool;
 	handle->easy = curl_easy_init();
-	r = handle->easy ? set_callbacks(handle) : -ENOMEM;
+	handle->url = curl_url();
+	r = handle->easy && handle->url ? set_callbacks(handle) : -ENOMEM;
 	if (r >= 0)
 		r = set_origin(handle, origin);
 	if (r >= 0)
@@ -275,6 +278,8 @@ int curl_handle_new(struct curl_lane *lane, struct curl_pool *pool,
 struct curl_handle *curl_handle_free(struct curl_handle *handle)
 {
 	curl_easy_cleanup(handle->easy);
+	curl_url_cleanup(handle->url);
+	buffer_fini(&handle->url_text);
 	list_remove(&handle->node);
 	list_remove(&handle->work);
 	buffer_fini(&handle->head);
@@ -456,6 +461,24 @@ static int set_method(struct curl_handle *handle, const struct upstream_request 
 	return 0;
 }
 
+/* The calls of an origin mostly have one path: its URL is parsed once. What curl cannot parse it
+ * is left to tell of itself. */
+static int set_url(struct curl_handle *handle, const struct buffer *url)
+{
+	bool parsed;
+
+	if (slice_eq(buffer_slice(&handle->url_text), buffer_slice(url)))
+		return 0;
+	buffer_clear(&handle->url_text);
+	buffer_append_slice(&handle->url_text, buffer_slice(url));
+	if (handle->url_text.failed)
+		return -ENOMEM;
+	SET(handle->easy, CURLOPT_URL, url->data);
+	parsed = curl_url_set(handle->url, CURLUPART_URL, url->data, CURLU_PATH_AS_IS) == CURLUE_OK;
+	SET(handle->easy, CURLOPT_CURLU, parsed ? handle->url : NULL);
+	return 0;
+}
+
 int curl_handle_prepare(struct curl_handle *handle, struct upstream_call *call)
 {
 	struct buffer *url = &handle->lane->url;
@@ -469,7 +492,8 @@ int curl_handle_prepare(struct curl_handle *handle, struct upstream_call *call)
 	buffer_append_char(url, 0);
 	if (url->failed)
 		return -ENOMEM;
-	SET(handle->easy, CURLOPT_URL, url->data);
-	r = set_headers(handle, &call->request);
+	r = set_url(handle, url);
+	if (r >= 0)
+		r = set_headers(handle, &call->request);
 	return r < 0 ? r : set_method(handle, &call->request);
 }

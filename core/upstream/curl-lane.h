@@ -41,6 +41,8 @@ struct curl_handle {
 	struct curl_lane *lane;
 	struct curl_pool *pool;
 	CURL *easy;
+	CURLU *url; /* parsed, from url_text */
+	struct buffer url_text;
 	struct upstream_call *call; /* NULL: free, or cancelled */
 	bool added, head_done, got_bytes, refused, broken, paused;
 	bool fresh;          /* sent again, on a connection of its own */
