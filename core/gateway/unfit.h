@@ -8,9 +8,9 @@
 /* What an answer's head says of it. */
 struct unfit_facts {
 	int status;
-	int64_t length; /* -1 unknown */
+	int64_t length;            /* -1 unknown */
 	struct slice type, coding; /* a coding that is not identity */
-	bool events; /* the type is a stream's */
+	bool events;               /* the type is a stream's */
 };
 
 /* NULL for what may be a model's answer, and for errors, which pass; else what fails the attempt.
