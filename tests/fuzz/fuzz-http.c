@@ -10,6 +10,7 @@
 enum {
 	HEADER_BYTES = 4096, /* low, so that the limit is met often */
 	BODY_MAX = 65536,
+	EVERY_PREFIX_BYTES = 256, /* of longer heads, those prefixes that the server tries */
 };
 
 struct outcome {
@@ -77,6 +78,13 @@ static void read_body(struct slice data, size_t step, struct outcome *outcome)
 	outcome->fault = chunked.fault;
 }
 
+/* The server parses an unfinished head again only when a line was added to it. */
+static bool line_added(struct slice data, size_t seen, size_t have)
+{
+	return have <= EVERY_PREFIX_BYTES || have == data.len || have >= HEADER_BYTES ||
+	       memchr(data.ptr + seen, '\n', have - seen);
+}
+
 static void read_message(struct slice data, size_t step, struct outcome *outcome)
 {
 	size_t have = 0;
@@ -85,9 +93,11 @@ static void read_message(struct slice data, size_t step, struct outcome *outcome
 	outcome->body = HTTP_PARSE_DONE;
 	outcome->head_bytes = outcome->body_len = outcome->rest = 0;
 	while (outcome->head == HTTP_PARSE_MORE && have < data.len) {
+		size_t seen = have;
 		have = step < data.len - have ? have + step : data.len;
-		outcome->head =
-		    http_parse_head((struct slice){ data.ptr, have }, HEADER_BYTES, &head);
+		if (line_added(data, seen, have))
+			outcome->head =
+			    http_parse_head((struct slice){ data.ptr, have }, HEADER_BYTES, &head);
 	}
 	outcome->fault = head.fault;
 	if (outcome->head != HTTP_PARSE_DONE)
