@@ -146,6 +146,7 @@ REQUESTS = (
     (get(HOST[:-2], line=b"GET /#a HTTP/1.1"), 0, "bad_target"),
     (get(HOST[:-2], line=b"GET /\x80 HTTP/1.1"), 0, "bad_target"),
     (get(HOST[:-2], line=b"GET /%zz HTTP/1.1"), 0, "bad_target"),
+    (get(HOST[:-2], line=b"GET \\a HTTP/1.1"), 0, "bad_request_line"),
     (get(HOST[:-2], line=b"GET /a b HTTP/1.1"), 0, "bad_request_line"),
     (get(HOST[:-2], line=b"GET  / HTTP/1.1"), 0, "bad_request_line"),
     (get(HOST[:-2], line=b"GET\t/ HTTP/1.1"), 0, "bad_request_line"),

@@ -10,6 +10,7 @@ are named, each with what makes it safe.
 # Our own refusal -> why it may be stricter than another's reading. A code that is not here is no
 # reason: the other reader must refuse too.
 STRICTER_REQUESTS = {
+    "bad_request_line": "RFC 9112, 3.2: where a target should be, a byte that none has",
     "bad_target": "RFC 9112, 3.2: a target is of the four forms, and without raw < > \" # \\ or obs-text",
     "target_too_long": "RFC 9110, 15.5.15: a limit of ours",
     "connect_not_served": "RFC 9110, 9.3.6: a gateway need not implement CONNECT",
