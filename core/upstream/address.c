@@ -40,14 +40,19 @@ static const struct range v6_special[] = {
 
 static const struct range v6_global = { { 0x20 }, 3 };
 
-static bool in_range(const uint8_t *address, const struct range *range)
+static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
-	unsigned whole = range->bits / 8, rest = range->bits % 8;
+	unsigned whole = bits / 8, rest = bits % 8;
 	uint8_t mask = (uint8_t)(0xff00U >> rest);
 
-	if (memcmp(address, range->bytes, whole) != 0)
+	if (memcmp(a, b, whole) != 0)
 		return false;
-	return rest == 0 || (address[whole] & mask) == (range->bytes[whole] & mask);
+	return rest == 0 || (a[whole] & mask) == (b[whole] & mask);
+}
+
+static bool in_range(const uint8_t *address, const struct range *range)
+{
+	return same_prefix(address, range->bytes, range->bits);
 }
 
 static bool in_table(const uint8_t *address, const struct range *table, size_t count)
@@ -70,6 +75,18 @@ bool address_is_public(const struct address *address)
 		return false;
 	bytes = address->v6.sin6_addr.s6_addr;
 	return in_range(bytes, &v6_global) && !in_table(bytes, v6_special, ARRAY_SIZE(v6_special));
+}
+
+bool address_has_prefix(const struct address *address, const struct address *prefix, uint64_t bits)
+{
+	if (address->any.sa_family != prefix->any.sa_family)
+		return false;
+	if (address->any.sa_family == AF_INET6)
+		return bits <= 128 && same_prefix(address->v6.sin6_addr.s6_addr,
+						  prefix->v6.sin6_addr.s6_addr, (unsigned)bits);
+	return address->any.sa_family == AF_INET && bits <= 32 &&
+	       same_prefix((const uint8_t *)&address->v4.sin_addr,
+			   (const uint8_t *)&prefix->v4.sin_addr, (unsigned)bits);
 }
 
 int address_parse(const char *text, struct address *ret)

@@ -42,6 +42,8 @@ const char *address_text(const struct address *address, char out[static ADDRESS_
  * (metadata services), private, unspecified, multicast or reserved, nor an IPv6 form that embeds an
  * IPv4 address. */
 bool address_is_public(const struct address *address);
+/* The first `bits` are equal. False for two families, and for more bits than an address has. */
+bool address_has_prefix(const struct address *address, const struct address *prefix, uint64_t bits);
 
 /* Names to addresses, by a short-lived thread for each lookup, kept 30 s. One resolver belongs to
  * one loop. */

@@ -126,16 +126,7 @@ static int on_seek(void *user, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-/* Behind a proxy the address is the proxy's, which the operator chose; it is known by a port that
- * is not the origin's. */
-static bool is_proxy(const struct upstream_origin *origin, const struct address *address)
-{
-	uint16_t port =
-	    ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
-
-	return origin->proxy_port != 0 && port == origin->proxy_port && port != origin->port;
-}
-
+/* Behind a proxy the address is the proxy's, which the operator chose. */
 static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct curl_handle *handle = user;
@@ -145,7 +136,7 @@ static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct cur
 	if (!handle->call || !address_from_sockaddr(&to->addr, &address))
 		return CURL_SOCKET_BAD;
 	origin = handle->call->origin;
-	if (!origin->allow_private && !address_is_public(&address) && !is_proxy(origin, &address)) {
+	if (!origin->allow_private && !origin->proxy && !address_is_public(&address)) {
 		handle->refused = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -241,10 +232,9 @@ static int set_origin(struct curl_handle *handle, const struct upstream_origin *
 		SET(easy, CURLOPT_SSLCERT, origin->cert_file);
 	if (origin->key_file)
 		SET(easy, CURLOPT_SSLKEY, origin->key_file);
-	if (origin->proxy)
-		SET(easy, CURLOPT_PROXY, origin->proxy);
-	else if (origin->proxy_port == 0)
-		SET(easy, CURLOPT_PROXY, ""); /* the environment names none either */
+	/* Decided already: curl asks the environment nothing. */
+	SET(easy, CURLOPT_PROXY, origin->proxy ? origin->proxy : "");
+	SET(easy, CURLOPT_NOPROXY, "");
 	return 0;
 }
 

@@ -8,14 +8,13 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "base/buffer.h"
 #include "base/cleanup.h"
-#include "base/file.h"
+#include "upstream/proxy.h"
+#include "upstream/tls-files.h"
 
 enum {
 	URL_BYTES_MAX = 2048,
 	HOST_BYTES_MAX = 253,
-	PEM_BYTES_MAX = 4 * 1024 * 1024,
 	CONNECT_MS_DEFAULT = 5000,
 };
 
@@ -101,23 +100,6 @@ static int parse_url(const char *text, struct url *ret, struct error *error)
 	return 0;
 }
 
-/* A bad path is an error when the configuration is read, not when the first call fails. */
-static int check_pem(const char *option, const char *path, struct error *error)
-{
-	_cleanup_(buffer_fini) struct buffer content = { 0 };
-	int r;
-
-	if (!path)
-		return 0;
-	r = file_read(path, PEM_BYTES_MAX, &content, error);
-	if (r < 0)
-		return r;
-	if (content.len == 0 || !memmem(content.data, content.len, "-----BEGIN ", 11))
-		return error_set(error, -EINVAL, "%s: %s holds nothing in PEM format", option,
-				 path);
-	return 0;
-}
-
 static int copy_text(char **ret, const char *text)
 {
 	*ret = text ? strdup(text) : NULL;
@@ -133,8 +115,7 @@ static int copy_options(struct upstream_origin *origin,
 	origin->connections_max = options->connections_max;
 	if (copy_text(&origin->ca_file, options->ca_file) < 0 ||
 	    copy_text(&origin->cert_file, options->cert_file) < 0 ||
-	    copy_text(&origin->key_file, options->key_file) < 0 ||
-	    copy_text(&origin->proxy, options->proxy) < 0)
+	    copy_text(&origin->key_file, options->key_file) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -205,45 +186,10 @@ static int compose_pool(struct upstream_origin *origin, const struct url *url,
 	return length < 0 ? -ENOMEM : 0;
 }
 
-/* The port of "[scheme://][user@]host[:port]", by curl's defaults. */
-static uint16_t proxy_port(const char *proxy)
-{
-	const char *scheme_end = strstr(proxy, "://");
-	struct slice rest = slice_of(scheme_end ? scheme_end + 3 : proxy);
-	struct slice authority = slice_cut(rest, '/', &rest);
-	const char *colon = memrchr(authority.ptr, ':', authority.len);
-	uint64_t number = strncasecmp(proxy, "https://", 8) == 0 ? 443 : 1080;
-
-	if (colon && !memchr(colon, ']', (size_t)(authority.ptr + authority.len - colon)))
-		if (slice_to_u64(slice_span(colon + 1, authority.ptr + authority.len), &number) <
-			0 ||
-		    number > UINT16_MAX)
-			return 0;
-	return (uint16_t)number;
-}
-
-static const char *environment_proxy(bool https)
-{
-	static const char *const names[2][4] = {
-		{ "http_proxy", "all_proxy", "ALL_PROXY" },
-		{ "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names[0]) && names[https][i]; i++) {
-		const char *value = getenv(names[https][i]);
-
-		if (value && *value)
-			return value;
-	}
-	return NULL;
-}
-
 static int choose_lane(struct upstream_origin *origin,
 		       const struct upstream_origin_options *options, const struct url *url,
 		       struct error *error)
 {
-	const char *proxy;
-
 	origin->curl = options->lane == UPSTREAM_LANE_CURL ||
 		       (options->lane == UPSTREAM_LANE_AUTO && (url->https || options->proxy));
 	if (!origin->curl && url->https)
@@ -252,10 +198,25 @@ static int choose_lane(struct upstream_origin *origin,
 		return error_set(error, -EINVAL, "proxy: the plain lane cannot use a proxy");
 	if (options->key_file && !options->cert_file)
 		return error_set(error, -EINVAL, "key_file: given without cert_file");
-	proxy = options->proxy ? options->proxy : environment_proxy(url->https);
-	if (origin->curl && proxy)
-		origin->proxy_port = proxy_port(proxy);
 	return 0;
+}
+
+/* The object's own proxy is used whatever the environment says. */
+static int choose_proxy(struct upstream_origin *origin,
+			const struct upstream_origin_options *options, const struct url *url,
+			struct error *error)
+{
+	const char *proxy = options->proxy;
+
+	if (!origin->curl)
+		return 0;
+	if (!proxy)
+		proxy = proxy_of_environment(url->https, origin->host, origin->port);
+	if (!proxy)
+		return 0;
+	if (copy_text(&origin->proxy, proxy) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	return proxy_check(proxy, error);
 }
 
 int upstream_origin_new(const struct upstream_origin_options *options, struct upstream_origin **ret,
@@ -273,15 +234,15 @@ int upstream_origin_new(const struct upstream_origin_options *options, struct up
 	if (r >= 0)
 		r = choose_lane(origin, options, &url, error);
 	if (r >= 0)
-		r = check_pem("ca_file", options->ca_file, error);
-	if (r >= 0)
-		r = check_pem("cert_file", options->cert_file, error);
-	if (r >= 0)
-		r = check_pem("key_file", options->key_file, error);
+		r = tls_files_check(options->ca_file, options->cert_file, options->key_file, error);
 	if (r < 0)
 		return r;
-	if (copy_options(origin, options) < 0 || compose(origin, &url) < 0 ||
-	    compose_pool(origin, &url, options->socket_path) < 0)
+	if (copy_options(origin, options) < 0 || compose(origin, &url) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	r = choose_proxy(origin, options, &url, error);
+	if (r < 0)
+		return r;
+	if (compose_pool(origin, &url, options->socket_path) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	r = use_socket(origin, options->socket_path, error);
 	if (r < 0)
@@ -296,8 +257,7 @@ static bool is_this_machine(const struct upstream_origin *origin)
 	static const char name[] = "localhost";
 	size_t len = strlen(origin->host), end = sizeof(name) - 1;
 
-	return !origin->proxy_port && len >= end &&
-	       strcasecmp(origin->host + len - end, name) == 0 &&
+	return !origin->proxy && len >= end && strcasecmp(origin->host + len - end, name) == 0 &&
 	       (len == end || origin->host[len - end - 1] == '.');
 }
 

@@ -14,12 +14,12 @@ struct upstream_origin {
 	bool literal; /* the host is an address: `address` with its port */
 	struct address address;
 	uint16_t port;
-	uint16_t proxy_port; /* of the proxy that curl may choose; 0: none */
 	uint32_t connect_ms, connections_max;
 	char *host;        /* without brackets */
 	char *url;         /* scheme://host:port/path, no slash at the end */
 	struct slice path; /* the path in `url`, empty or from its slash */
 	char *fields;      /* header lines that every request carries: host, accept-encoding */
 	char *pool;        /* origins with equal text share connections */
-	char *ca_file, *cert_file, *key_file, *proxy;
+	char *ca_file, *cert_file, *key_file;
+	char *proxy; /* all connections go to it; NULL: none. May hold a password */
 };

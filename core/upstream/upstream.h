@@ -46,7 +46,9 @@ struct upstream_origin_options {
 	enum upstream_lane lane;
 	bool allow_private; /* loopback, link-local and private ranges may be connected to */
 	const char *ca_file, *cert_file, *key_file; /* PEM or NULL; read here to find a bad path */
-	const char *proxy; /* URL, or NULL: HTTPS_PROXY, NO_PROXY of the environment (curl lane) */
+	/* URL; it comes before the environment's. NULL: what https_proxy, http_proxy, all_proxy and
+	 * no_proxy say now, for the curl lane alone: they choose none. See upstream/proxy.h */
+	const char *proxy;
 	bool http2;
 	uint32_t connect_ms;      /* resolving included; 0: 5 s */
 	uint32_t connections_max; /* per loop; 0: no bound. Calls above it wait in order */

@@ -150,7 +150,7 @@ def foreign(tree):
             owner = next((o for pattern, o in table.FOREIGN.items() if re.fullmatch(pattern, header)), None)
             if owner is None:
                 unknown.setdefault(header, []).append((name, line))
-            elif owner != folder:
+            elif folder not in owner.split():
                 yield name, line, f"<{header}> belongs to {owner}"
     system = system_headers(unknown)
     for header, places in unknown.items():
@@ -191,7 +191,7 @@ def links(tree):
                 owner = table.FOREIGN_DEPS.get(used)
                 if owner is None and not may_use(folder, used):
                     yield name, number, f"{folder} may not link {used}"
-                elif owner not in (None, folder):
+                elif owner is not None and folder not in owner.split():
                     yield name, number, f"{used} belongs to {owner}"
 
 

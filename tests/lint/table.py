@@ -16,12 +16,13 @@ LAYERS = {
 # Folders that stand apart from the layers -> what they may use.
 APART = {"cli": {"base"}}
 
-# Foreign header (regular expression, whole name) -> the one folder that includes it.
+# Foreign header (regular expression, whole name) -> the one folder that includes it; two share OpenSSL's TLS, whose
+# names follow a blank.
 FOREIGN = {
     r"libconfig\.h": "conf",
     r"sqlite3\.h": "db",
     r"openssl/(crypto|evp)\.h": "base",
-    r"openssl/.*": "http",
+    r"openssl/.*": "http upstream",
     r"curl/.*": "upstream",
     r"dlfcn\.h": "plugin",
     r"fuse.*\.h": "fs",
@@ -36,7 +37,7 @@ PLUGIN_HEADERS = {"jansson.h"}
 
 # Dependency variable of meson.build -> the folder that links it. `threads` is everybody's.
 FOREIGN_DEPS = {
-    "libconfig": "conf", "sqlite": "db", "openssl": "http", "crypto": "base", "curl": "upstream",
+    "libconfig": "conf", "sqlite": "db", "openssl": "http upstream", "crypto": "base", "curl": "upstream",
     "dl": "plugin", "fuse": "fs", "systemd": "bus", "civetweb": "api", "jansson": "base", "glib": "base",
 }
 COMMON_DEPS = {"threads"}

@@ -113,10 +113,33 @@ static void literals(void)
 	CHECK_STR(address_text(&address, text), "2001:db8::1");
 }
 
+static bool has_prefix(const char *text, const char *prefix, uint64_t bits)
+{
+	struct address address, other;
+
+	CHECK_INT(address_parse(text, &address), 0);
+	CHECK_INT(address_parse(prefix, &other), 0);
+	return address_has_prefix(&address, &other, bits);
+}
+
+static void prefixes(void)
+{
+	CHECK(has_prefix("10.1.2.3", "10.1.2.3", 32));
+	CHECK(!has_prefix("10.1.2.3", "10.1.2.2", 32));
+	CHECK(has_prefix("10.1.2.3", "10.1.2.2", 31));
+	CHECK(has_prefix("10.1.2.3", "99.1.2.3", 0));
+	CHECK(!has_prefix("10.1.2.3", "10.1.2.3", 33));
+	CHECK(has_prefix("2001:db8::ff", "2001:db8::fe", 127));
+	CHECK(!has_prefix("2001:db8::ff", "2001:db8::fe", 128));
+	CHECK(!has_prefix("2001:db8::1", "2001:db8::1", 129));
+	CHECK(!has_prefix("::ffff:10.1.2.3", "10.1.2.3", 32));
+}
+
 int main(void)
 {
 	test_run("public addresses", public_addresses);
 	test_run("other addresses", other_addresses);
 	test_run("literals", literals);
+	test_run("prefixes", prefixes);
 	return 0;
 }

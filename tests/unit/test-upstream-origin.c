@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "test.h"
 #include "upstream/origin.h"
+#include "upstream/proxy.h"
 
 static struct upstream_origin *make(struct upstream_origin_options options)
 {
@@ -104,7 +105,7 @@ static void refused_urls(void)
 		{ { .base_url = "https://a", .key_file = "/k" }, "cert_file" },
 		{ { .base_url = "https://a", .ca_file = "/nowhere/ca.pem" }, "/nowhere/ca.pem" },
 		{ { .base_url = "https://a", .cert_file = "/nowhere/c.pem" }, "/nowhere/c.pem" },
-		{ { .base_url = "https://a", .ca_file = "/" }, "/" },
+		{ { .base_url = "https://a", .ca_file = "/" }, "ca_file: /: Is a directory" },
 		{ { .base_url = "https://a", .socket_path = "/s" }, "plain lane" },
 		{ { .base_url = "http://a", .socket_path = too_long }, "too long" },
 	};
@@ -160,28 +161,168 @@ static void lanes(void)
 	    (struct upstream_origin_options){ .base_url = "http://a", .proxy = "http://p:3128" }));
 }
 
-static void check_proxy_port(const char *proxy, uint16_t port)
+/* Sets or, with NULL, unsets what names proxies. */
+static void set_environment(const char *const pairs[][2])
 {
-	struct upstream_origin *origin =
-	    make((struct upstream_origin_options){ .base_url = "https://a", .proxy = proxy });
+	static const char *const names[] = { "http_proxy",  "HTTP_PROXY", "https_proxy",
+					     "HTTPS_PROXY", "all_proxy",  "ALL_PROXY",
+					     "no_proxy",    "NO_PROXY" };
 
-	CHECK_INT(origin->proxy_port, port);
-	upstream_origin_unref(origin);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		CHECK_INT(unsetenv(names[i]), 0);
+	for (size_t i = 0; pairs && pairs[i][0]; i++)
+		CHECK_INT(setenv(pairs[i][0], pairs[i][1], 1), 0);
 }
 
+struct proxied {
+	const char *pairs[4][2];
+	const char *base_url, *option, *proxy; /* proxy NULL: none */
+};
+
+/* The names and their order are curl's; the object's own proxy comes first, and no exception of the
+ * environment holds for it. */
 static void proxies(void)
 {
-	check_proxy_port("http://p.example:3128", 3128);
-	check_proxy_port("p.example:3128/", 3128);
-	check_proxy_port("http://user:pw@p.example:8080", 8080);
-	check_proxy_port("http://p.example", 1080);
-	check_proxy_port("https://p.example", 443);
-	check_proxy_port("socks5h://[::1]:9050", 9050);
-	check_proxy_port("http://[::1]", 1080);
-	CHECK_INT(setenv("HTTPS_PROXY", "http://e:8888", 1), 0);
-	check_proxy_port(NULL, 8888);
-	CHECK_INT(unsetenv("HTTPS_PROXY"), 0);
-	check_proxy_port(NULL, 0);
+	static const struct proxied cases[] = {
+		{ { { 0 } }, "https://a", NULL, NULL },
+		{ { { "HTTPS_PROXY", "http://e:1" } }, "https://a", NULL, "http://e:1" },
+		{ { { "https_proxy", "http://l:1" }, { "HTTPS_PROXY", "http://u:1" } },
+		  "https://a",
+		  NULL,
+		  "http://l:1" },
+		{ { { "https_proxy", "" }, { "HTTPS_PROXY", "http://u:1" } },
+		  "https://a",
+		  NULL,
+		  "http://u:1" },
+		{ { { "ALL_PROXY", "http://u:1" } }, "https://a", NULL, "http://u:1" },
+		{ { { "all_proxy", "http://l:1" }, { "ALL_PROXY", "http://u:1" } },
+		  "https://a",
+		  NULL,
+		  "http://l:1" },
+		{ { { "http_proxy", "http://l:1" } }, "https://a", NULL, NULL },
+		{ { { "http_proxy", "http://l:1" } }, "http://a", NULL, "http://l:1" },
+		{ { { "HTTP_PROXY", "http://u:1" } }, "http://a", NULL, NULL },
+		{ { { "HTTPS_PROXY", "http://u:1" } }, "https://a", "http://o:1", "http://o:1" },
+		{ { { "HTTPS_PROXY", "http://u:1" }, { "NO_PROXY", "a" } },
+		  "https://a",
+		  NULL,
+		  NULL },
+		{ { { "HTTPS_PROXY", "http://u:1" }, { "no_proxy", "b" }, { "NO_PROXY", "a" } },
+		  "https://a",
+		  NULL,
+		  "http://u:1" },
+		{ { { "HTTPS_PROXY", "http://u:1" }, { "no_proxy", "" }, { "NO_PROXY", "a" } },
+		  "https://a",
+		  NULL,
+		  NULL },
+		{ { { "NO_PROXY", "*" } }, "https://a", "http://o:1", "http://o:1" },
+		{ { { "HTTPS_PROXY", "socks5h://[::1]:9" } },
+		  "https://a",
+		  NULL,
+		  "socks5h://[::1]:9" },
+		{ { { "HTTPS_PROXY", "http://me:pw@e:1" } },
+		  "https://a",
+		  NULL,
+		  "http://me:pw@e:1" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct upstream_origin *origin;
+
+		set_environment(cases[i].pairs);
+		origin = make((struct upstream_origin_options){ .base_url = cases[i].base_url,
+								.lane = UPSTREAM_LANE_CURL,
+								.proxy = cases[i].option });
+		if (!origin->proxy || !cases[i].proxy)
+			CHECK(!origin->proxy == !cases[i].proxy);
+		else
+			CHECK_STR(origin->proxy, cases[i].proxy);
+		upstream_origin_unref(origin);
+	}
+	set_environment(NULL);
+}
+
+/* What is no URL is told when the configuration is read, and without its password. */
+static void bad_proxy(void)
+{
+	static const char *const texts[] = { "http://me:hidden@", "http://me:hidden@h:port",
+					     "http://me:hidden@h:99999" };
+	struct upstream_origin_options options = { .base_url = "https://a" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct upstream_origin *origin = NULL;
+		struct error error = { 0 };
+
+		CHECK_INT(setenv("HTTPS_PROXY", texts[i], 1), 0);
+		CHECK_INT(upstream_origin_new(&options, &origin, &error), -EINVAL);
+		CHECK(strstr(error.message, "https_proxy") && !strstr(error.message, "hidden"));
+	}
+	set_environment(NULL);
+}
+
+struct excepted {
+	const char *list, *host;
+	uint16_t port;
+	bool excepts;
+};
+
+static void exceptions(void)
+{
+	static const struct excepted cases[] = {
+		{ "", "a.example", 443, false },
+		{ "*", "a.example", 443, true },
+		{ "b, *", "10.0.0.1", 443, true },
+		{ "a.example", "a.example", 443, true },
+		{ "A.Example", "a.EXAMPLE", 443, true },
+		{ "a.example", "b.a.example", 443, true },
+		{ "a.example", "ba.example", 443, false },
+		{ "a.example", "example", 443, false },
+		{ ".a.example", "a.example", 443, true },
+		{ ".a.example", "b.a.example", 443, true },
+		{ "*.a.example", "b.a.example", 443, true },
+		{ "*.a.example", "ba.example", 443, false },
+		{ "*a.example", "ba.example", 443, false },
+		{ "a.example.", "a.example", 443, true },
+		{ "a.example", "a.example.", 443, true },
+		{ "x.example,,  y.example\ta.example", "a.example", 443, true },
+		{ "x.example y.example", "a.example", 443, false },
+		{ "a.example:443", "a.example", 443, true },
+		{ "a.example:8443", "a.example", 443, false },
+		{ "a.example:", "a.example", 443, true },
+		{ "a.example:x", "a.example", 443, false },
+		{ ".", "a.example", 443, false },
+		{ ",", "a.example", 443, false },
+		{ "10.1.2.3", "10.1.2.3", 443, true },
+		{ "10.1.2.3:80", "10.1.2.3", 443, false },
+		{ "10.1.2.3:443", "10.1.2.3", 443, true },
+		{ "1.2.3", "10.1.2.3", 443, false },
+		{ "2.3", "10.1.2.3", 443, false },
+		{ "10.0.0.0/8", "10.1.2.3", 443, true },
+		{ "10.0.0.0/8", "11.1.2.3", 443, false },
+		{ "10.1.2.0/25", "10.1.2.127", 443, true },
+		{ "10.1.2.0/25", "10.1.2.128", 443, false },
+		{ "10.1.2.3/32", "10.1.2.3", 443, true },
+		{ "10.1.2.3/33", "10.1.2.3", 443, false },
+		{ "0.0.0.0/0", "10.1.2.3", 443, true },
+		{ "10.1.2.3/", "10.1.2.3", 443, false },
+		{ "10.1.2.3/x", "10.1.2.3", 443, false },
+		{ "10.0.0.0/8", "a.example", 443, false },
+		{ "0.0.0.0/0", "2001:db8::1", 443, false },
+		{ "2001:db8::/32", "2001:db8:1::1", 443, true },
+		{ "2001:db8::/32", "2001:db9::1", 443, false },
+		{ "2001:db8::/129", "2001:db8::", 443, false },
+		{ "::/0", "10.1.2.3", 443, false },
+		{ "2001:DB8:0::1", "2001:db8::1", 443, true },
+		{ "[2001:db8::1]", "2001:db8::1", 443, true },
+		{ "[2001:db8::1]:443", "2001:db8::1", 443, true },
+		{ "[2001:db8::1]:80", "2001:db8::1", 443, false },
+		{ "[]", "2001:db8::1", 443, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		if (proxy_excepts(cases[i].list, cases[i].host, cases[i].port) != cases[i].excepts)
+			test_fail(__FILE__, __LINE__, "\"%s\" for %s:%u", cases[i].list,
+				  cases[i].host, cases[i].port);
 }
 
 /* Equal options, equal pool: a reload keeps warm connections. Any difference that matters parts
@@ -250,17 +391,15 @@ static void reach(void)
 
 int main(void)
 {
-	unsetenv("https_proxy");
-	unsetenv("HTTPS_PROXY");
-	unsetenv("http_proxy");
-	unsetenv("all_proxy");
-	unsetenv("ALL_PROXY");
+	set_environment(NULL);
 	test_run("urls", urls);
 	test_run("refused urls", refused_urls);
 	test_run("not pem", not_pem);
 	test_run("sockets", sockets);
 	test_run("lanes", lanes);
 	test_run("proxies", proxies);
+	test_run("bad proxy", bad_proxy);
+	test_run("exceptions", exceptions);
 	test_run("pools", pools);
 	test_run("reach", reach);
 	return 0;

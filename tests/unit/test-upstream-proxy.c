@@ -61,27 +61,30 @@ static void of_the_environment(void)
 	unsetenv("http_proxy");
 }
 
-/* Past the proxy the address is the origin's own, and is checked. */
+/* Past the proxy, which the environment names, the address is the origin's own, and is checked. By
+ * range too, whatever this libcurl knows of ranges. */
 static void no_proxy(void)
 {
 	struct server server, proxy_server;
 	struct client client;
 	struct told told = { 0 };
 	char proxy[64], url[64];
+	struct upstream_origin_options options = { .base_url = url, .lane = UPSTREAM_LANE_CURL };
 
 	server_listen(&proxy_server, 8);
 	server_start(&server, serve_proxy);
 	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", proxy_server.port);
 	snprintf(url, sizeof(url), "http://localhost:%u", server.port);
-	setenv("NO_PROXY", "localhost", 1);
-	client_init_options(&client,
-			    (struct upstream_origin_options){ .base_url = url, .proxy = proxy });
+	setenv("http_proxy", proxy, 1);
+	setenv("NO_PROXY", "localhost,127.0.0.0/8", 1);
+	client_init_options(&client, options);
 	call(&client, &told);
 	check_failure(&told, UPSTREAM_FAILED_REFUSED_ADDRESS);
 	told_fini(&told);
 	client_fini(&client);
-	client_init_options(&client, (struct upstream_origin_options){
-					 .base_url = url, .proxy = proxy, .allow_private = true });
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", server.port);
+	options.allow_private = true;
+	client_init_options(&client, options);
 	call(&client, &told);
 	CHECK(told.ended);
 	client_fini(&client);
@@ -90,6 +93,41 @@ static void no_proxy(void)
 	server_stop(&proxy_server);
 	CHECK(strstr(server.head, "GET /chat?x=1 HTTP/1.1\r\n") == server.head);
 	unsetenv("NO_PROXY");
+	unsetenv("http_proxy");
+	told_fini(&told);
+}
+
+/* The object's own proxy is used whatever the environment excepts. */
+static void own_before_no_proxy(void)
+{
+	setenv("NO_PROXY", "*", 1);
+	configured();
+	unsetenv("NO_PROXY");
+}
+
+/* Its password goes to the proxy alone, and into no message. */
+static void password(void)
+{
+	struct server server;
+	struct client client;
+	struct told told = { 0 };
+	char proxy[64];
+
+	server_start(&server, serve_proxy);
+	snprintf(proxy, sizeof(proxy), "http://me:hidden@127.0.0.1:%u", server.port);
+	setenv("http_proxy", proxy, 1);
+	check_proxied(&server,
+		      (struct upstream_origin_options){ .base_url = "http://backend.example/v1",
+							.lane = UPSTREAM_LANE_CURL });
+	CHECK(strcasestr(server.head, "\r\nproxy-authorization: Basic bWU6aGlkZGVu\r\n"));
+	client_init_options(
+	    &client, (struct upstream_origin_options){ .base_url = "http://backend.example/v1",
+						       .lane = UPSTREAM_LANE_CURL });
+	call(&client, &told); /* nobody listens any more */
+	check_failure(&told, UPSTREAM_FAILED_CONNECT);
+	CHECK(!strstr(told.message, "hidden"));
+	client_fini(&client);
+	unsetenv("http_proxy");
 	told_fini(&told);
 }
 
@@ -133,6 +171,8 @@ int main(void)
 	test_run("configured", configured);
 	test_run("of the environment", of_the_environment);
 	test_run("no proxy", no_proxy);
+	test_run("own before no proxy", own_before_no_proxy);
+	test_run("password", password);
 	test_run("refuses tunnel", refuses_tunnel);
 	return 0;
 }

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TLS on the curl lane against OpenSSL's own server: whom it trusts, for which name, and how it
  * shows who it is. */
+#include <limits.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <curl/curl.h>
+
 #include "test-upstream-child.h"
 
 /* An authority with a server's certificate for this address, one for another name, and a client's;
@@ -17,6 +23,8 @@ static const char make_certificates[] =
     "-extfile $1.ext ; }\n"
     "ca ca; ca stranger\n"
     "leaf server IP:127.0.0.1; leaf other DNS:other.example; leaf client DNS:client.example\n"
+    "cat client.pem client.key > both.pem; echo nothing > empty.pem\n"
+    "openssl ec -in client.key -aes128 -passout pass:hidden -out locked.key\n"
     "printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello' > models\n";
 
 static void serve(struct child *child, const char *certificate, bool asks_client)
@@ -150,6 +158,68 @@ static void no_tls(void)
 	server_stop(&server);
 }
 
+struct files {
+	const char *ca, *cert, *key, *message; /* message NULL: nothing is wrong */
+};
+
+/* What libcurl could not use is told when the origin is made. */
+static void checked_at_start(void)
+{
+	static const struct files cases[] = {
+		{ "ca.pem", "client.pem", "client.key", NULL },
+		{ NULL, "both.pem", NULL, NULL },
+		{ "gone.pem", NULL, NULL, "ca_file: gone.pem: No such file" },
+		{ ".", NULL, NULL, "ca_file: .: Is a directory" },
+		{ "empty.pem", NULL, NULL, "ca_file: empty.pem holds no certificate" },
+		{ "ca.key", NULL, NULL, "ca_file: ca.key holds no certificate" },
+		{ NULL, "gone.pem", "client.key", "cert_file: gone.pem: No such file" },
+		{ NULL, "client.key", "client.key", "cert_file: client.key holds no certificate" },
+		{ NULL, "client.pem", "gone.key", "key_file: gone.key: No such file" },
+		{ NULL, "client.pem", "empty.pem", "key_file: empty.pem holds no key" },
+		{ NULL, "client.pem", "client.pem", "key_file: client.pem holds no key" },
+		{ NULL, "client.pem", "locked.key", "key_file: locked.key holds no key" },
+		{ NULL, "client.pem", NULL, "cert_file: client.pem holds no key" },
+		{ NULL, "client.pem", "server.key",
+		  "key_file: server.key is not the key of cert_file" },
+	};
+	char folder[PATH_MAX];
+
+	CHECK(getcwd(folder, sizeof(folder)) && chdir(test_folder()) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct upstream_origin_options options = { .base_url = "https://a",
+							   .ca_file = cases[i].ca,
+							   .cert_file = cases[i].cert,
+							   .key_file = cases[i].key };
+		struct upstream_origin *origin = NULL;
+		struct error error = { 0 };
+		int r = upstream_origin_new(&options, &origin, &error);
+
+		if (!cases[i].message)
+			CHECK_INT(r, 0);
+		else if (r >= 0 || !strstr(error.message, cases[i].message))
+			test_fail(__FILE__, __LINE__, "%zu: %s", i, error.message);
+		upstream_origin_unref(origin);
+	}
+	CHECK(chdir(folder) == 0);
+}
+
+/* Without a ca_file the system's store counts: in a name space of our own the test's authority is
+ * the system's only one. */
+static void system_store(void)
+{
+	const char *store = curl_version_info(CURLVERSION_NOW)->cainfo;
+	struct child child;
+	char ca[300];
+
+	if (!store || unshare(CLONE_NEWNS) < 0)
+		test_skip("no right to change the system's store for this process");
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount(in_folder("ca.pem", ca), store, NULL, MS_BIND, NULL) == 0);
+	serve(&child, "server", false);
+	check_hello(child.port, NULL, NULL);
+	child_stop(&child);
+}
+
 int main(void)
 {
 	lane = UPSTREAM_LANE_CURL;
@@ -165,5 +235,7 @@ int main(void)
 	test_run("wrong name", wrong_name);
 	test_run("client certificate", client_certificate);
 	test_run("no TLS", no_tls);
+	test_run("checked at start", checked_at_start);
+	test_run("system store", system_store);
 	return 0;
 }
