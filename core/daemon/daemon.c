@@ -259,6 +259,7 @@ static int start(struct daemon *daemon, struct error *error)
 	r = make_surfaces(daemon, error);
 	if (r < 0)
 		return r;
+	say_what_is_missing(daemon->conf);
 	r = gateway_start(daemon->gateway, error);
 	if (r < 0)
 		return r;
@@ -266,7 +267,6 @@ static int start(struct daemon *daemon, struct error *error)
 	log_info("tidegated %s serves %s with %u loops, state %s, mount %s", TIDEGATE_VERSION,
 		 daemon->conf->api_listen[0] ? daemon->conf->api_listen[0] : "nothing", loops,
 		 daemon->conf->state, daemon->conf->mount ? daemon->conf->mount : "none");
-	say_what_is_missing(daemon->conf);
 	return 0;
 }
 

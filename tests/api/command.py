@@ -325,7 +325,8 @@ class Checks:
         """Whom the socket is for, and how to be one of them."""
         if os.geteuid():
             raise Skip("only root can be another user")
-        self.gate.dir.chmod(0o711)
+        for folder in (self.gate.dir, *([pathlib.Path(os.environ["TIDEGATE_TMP"])] if "TIDEGATE_TMP" in os.environ else [])):
+            folder.chmod(0o711)
         tidectl = shutil.copy(program("tidectl"), self.gate.dir / "tidectl")
 
         def refused(code, *words):
