@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Departures at any moment: clients and upstreams that close or reset wherever they happen to be.
+
+A client leaves before it said anything, inside its head or its body, while it waits, or after so
+many bytes of an answer; upstreams cut, stall and reset on their own. Afterwards no descriptor, no
+connection and no byte of a body is left, memory has not grown, and all is settled. Under
+valgrind and in a build with sanitizers the process also says at its end that nothing was lost.
+TIDEGATE_SEED repeats a run.
+"""
+
+import asyncio
+import collections
+import json
+import os
+import random
+import shutil
+import socket
+import struct
+import time
+
+from crash import PRICE
+from gateway import CHAT
+from tap import Skip, equal
+from tidegate import Tidegate, program, provider, simulator, wait_until
+from wire import Connection
+
+FULL = bool(os.environ.get("TIDEGATE_FULL"))
+ABORTS = 10_000 if FULL else 600
+VALGRIND_ABORTS = 400
+AT_A_TIME = 32
+GROWTH_KB = 4096
+KEPT_MAX = 2 * AT_A_TIME
+WAIT_S = 0.4  # the longest a client stays when its answer does not come
+VALGRIND = (
+    *("valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full"),
+    *("--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite"),
+)
+MODELS = {
+    "alpha": (
+        *(
+            "text",
+            "text.words-40.between-1",
+            "text.first-100",
+            "text.words-400.between-1",
+            "large",
+            "split",
+        ),
+        *("bytes", "until-close", "close", "cut", "cut-inside", "cut-early", "reset", "silent"),
+        *("stall", "error-mid", "error-first", "status-500", "status-429", "odd-page"),
+    ),
+    "sim": ("sim-text@words=20,between_ms=1", "sim-text@words=5"),
+}
+MOMENTS = ("silent", "head", "body", "asked", "answer", "answer", "answer", "whole")
+
+
+def gate_for(upstream, lane, prefix=()):
+    """Each model alone, and as the first target of a route that goes on to one that answers."""
+    models = [
+        {"name": name, "provider": of, "upstream_model": name, "price": PRICE}
+        for of, names in MODELS.items()
+        for name in names
+    ]
+    routes = [
+        {"name": f"route-{n}", "targets": [name, "text.words-40.between-1"]}
+        for n, name in enumerate(MODELS["alpha"])
+        if name != "text.words-40.between-1"
+    ]
+    return Tidegate(
+        providers=[provider("alpha", upstream.url("/v1"), lane=lane), simulator()],
+        models=models,
+        routes=routes,
+        settings={"limits": {"body_bytes": 2 << 20}},
+        args=("--loops", "2"),
+        prefix=prefix,
+    )
+
+
+class Client:
+    """Many clients, each of which leaves at a moment of its own."""
+
+    def __init__(self, gate, rng):
+        self.gate, self.rng = gate, rng
+        self.names = [m["name"] for m in gate.models] + [r["name"] for r in gate.routes]
+        self.moments = collections.Counter()
+
+    def request(self):
+        rng = self.rng
+        body = {
+            "model": rng.choice(self.names),
+            "stream": rng.randrange(4) > 0,
+            "messages": [{"role": "user", "content": "x" * rng.choice((3, 300, 70_000, 500_000))}],
+        }
+        data = json.dumps(body).encode()
+        head = (
+            f"POST {CHAT} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {self.gate.keys['app']}\r\n"
+        )
+        if rng.randrange(3):
+            return f"{head}content-length: {len(data)}\r\n\r\n".encode(), data
+        half = len(data) // 2
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (data[:half], data[half:]))
+        return f"{head}transfer-encoding: chunked\r\n\r\n".encode(), chunks + b"0\r\n\r\n"
+
+    async def one(self):
+        rng = self.rng
+        moment, reset, (head, body) = rng.choice(MOMENTS), rng.randrange(2), self.request()
+        sent = {
+            "silent": b"",
+            "head": head[: rng.randrange(1, len(head))],
+            "body": head + body[: rng.randrange(len(body))],
+        }.get(moment, head + body)
+        most = rng.choice((1, 100, 300, 1000, 10_000)) if moment == "answer" else 1 << 30
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.gate.api_port)
+        try:
+            writer.write(sent)
+            await asyncio.wait_for(writer.drain(), WAIT_S)
+            if moment in ("answer", "whole"):
+                await asyncio.wait_for(self.read(reader, most), WAIT_S)
+                self.moments[moment] += 1
+            elif rng.randrange(2):
+                await asyncio.sleep(0)
+        except TimeoutError:
+            self.moments["gave up"] += 1
+        except ConnectionError:
+            self.moments["refused"] += 1
+        finally:
+            if reset:
+                raw = writer.get_extra_info("socket")
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            await asyncio.sleep(0)
+
+    async def read(self, reader, most):
+        """So many bytes of the answer, or all of it, as far as its end can be seen."""
+        got = b""
+        while len(got) < most and (piece := await reader.read(min(most, 65536))):
+            got = (got + piece)[-64:]
+            most -= len(piece)
+            if got.endswith((b"0\r\n\r\n", b"}")):
+                break
+
+    async def many(self, count):
+        gate = asyncio.Semaphore(AT_A_TIME)
+
+        async def one():
+            async with gate:
+                await self.one()
+
+        await asyncio.gather(*(one() for _ in range(count)))
+
+
+def metric(gate, name):
+    for line in gate.admin_socket("GET", "/metrics").text.splitlines():
+        if line.startswith(f"{name} "):
+            return int(line.split()[1])
+    raise KeyError(name)
+
+
+def descriptors(gate):
+    return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
+
+
+def at_rest(gate, upstream):
+    """Nobody is connected and nothing is held; the descriptors then, but for connections that are
+    kept for the next call. Those of libcurl are seen to be closed when they would be used."""
+    gate.settled(timeout_s=60)
+
+    def idle():
+        upstream.close_idle()
+        return not any(metric(gate, f"tidegate_{n}") for n in ("connections_open", "body_bytes"))
+
+    wait_until(idle, 30, what="no client's connection and no body is left")
+    kept = metric(gate, "tidegate_upstream_connections_open")
+    assert kept <= KEPT_MAX, f"{kept} connections to upstreams are kept"
+    return descriptors(gate) - kept
+
+
+def good(gate):
+    with Connection(gate.api_port, timeout_s=60) as connection:
+        body = {"model": "text", "messages": [{"role": "user", "content": "hi"}]}
+        equal(connection.ask(gate.keys["app"], body).status, 200, "a good call")
+
+
+def run(upstream, lane, count, prefix=(), watch_memory=True):
+    seed = int(os.environ.get("TIDEGATE_SEED", time.time_ns() % 10**9))
+    print(f"# TIDEGATE_SEED={seed}", flush=True)
+    with gate_for(upstream, lane, prefix) as gate:
+        client = Client(gate, random.Random(seed))
+        asyncio.run(client.many(count // 4))  # pools, arenas and threads are made once
+        good(gate)
+        before, memory = at_rest(gate, upstream), gate.memory_kb()
+        asyncio.run(client.many(count))
+        good(gate)
+        wait_until(
+            lambda: at_rest(gate, upstream) <= before,
+            what=f"no more than {before} descriptors, as before",
+        )
+        grown = gate.memory_kb() - memory
+        status = gate.settled()
+        equal(status["reserved_usd"], "0.000000000", "reserved")
+        told = ", ".join(f"{what} {n}" for what, n in client.moments.most_common())
+        print(f"# {count} aborts ({told}); {before} descriptors; memory {grown:+} kB", flush=True)
+        assert client.moments["answer"] > count / 20, f"few answers began: {told}"
+        if watch_memory:
+            assert grown < GROWTH_KB, f"memory grew by {grown} kB"
+        upstream.reset()
+
+
+def sanitized():
+    return b"__asan_init" in program("tidegated").read_bytes()
+
+
+def under_valgrind(upstream):
+    """The daemon's exit status is 99 when valgrind has anything to say."""
+    if sanitized():
+        raise Skip("this build has sanitizers in valgrind's place")
+    if not shutil.which("valgrind"):
+        raise Skip("valgrind is not installed")
+    run(upstream, "auto", VALGRIND_ABORTS, VALGRIND, watch_memory=False)
+
+
+def register(suite, upstream):
+    # The address sanitizer keeps what was freed for a while.
+    for lane in ("plain", "curl"):
+        suite.check(f"aborts/{lane}", run, upstream, lane, ABORTS // 2, (), not sanitized())
+    if FULL:
+        suite.check("aborts/valgrind", under_valgrind, upstream)
