@@ -10,6 +10,7 @@ TIDEGATE_SEED repeats a run.
 
 import asyncio
 import collections
+import contextlib
 import json
 import os
 import random
@@ -28,7 +29,9 @@ FULL = bool(os.environ.get("TIDEGATE_FULL"))
 ABORTS = 10_000 if FULL else 600
 VALGRIND_ABORTS = 400
 AT_A_TIME = 32
-GROWTH_KB = 4096
+BATCH = 500  # then the upstream forgets what it was sent
+SIZES = (3, 300, 70_000, 500_000)  # of prompts
+GROWTH_KB = 8192
 KEPT_MAX = 2 * AT_A_TIME
 WAIT_S = 0.4  # the longest a client stays when its answer does not come
 VALGRIND = (
@@ -78,17 +81,21 @@ def gate_for(upstream, lane, prefix=()):
 class Client:
     """Many clients, each of which leaves at a moment of its own."""
 
-    def __init__(self, gate, rng):
-        self.gate, self.rng = gate, rng
+    def __init__(self, gate, upstream, rng):
+        self.gate, self.upstream, self.rng = gate, upstream, rng
         self.names = [m["name"] for m in gate.models] + [r["name"] for r in gate.routes]
+        self.slow = {"split", "bytes"}
+        self.slow |= {r["name"] for r in gate.routes if r["targets"][0] in self.slow}
         self.moments = collections.Counter()
 
     def request(self):
-        rng = self.rng
+        rng, model = self.rng, self.rng.choice(self.names)
+        # The upstream says again what it was told, and these models do so in small pieces.
+        most = 300 if model in self.slow else 500_000
         body = {
-            "model": rng.choice(self.names),
+            "model": model,
             "stream": rng.randrange(4) > 0,
-            "messages": [{"role": "user", "content": "x" * rng.choice((3, 300, 70_000, 500_000))}],
+            "messages": [{"role": "user", "content": "x" * min(most, rng.choice(SIZES))}],
         }
         data = json.dumps(body).encode()
         head = (
@@ -138,7 +145,12 @@ class Client:
             if got.endswith((b"0\r\n\r\n", b"}")):
                 break
 
-    async def many(self, count):
+    def many(self, count):
+        for done in range(0, count, BATCH):
+            asyncio.run(self.batch(min(BATCH, count - done)))
+            self.upstream.reset()
+
+    async def batch(self, count):
         gate = asyncio.Semaphore(AT_A_TIME)
 
         async def one():
@@ -155,13 +167,27 @@ def metric(gate, name):
     raise KeyError(name)
 
 
-def descriptors(gate):
-    return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
+def descriptors(gate, upstream):
+    """What the process has open, but for connections to the upstream, which are kept for the next
+    call, and for Unix sockets: this very check is at one."""
+    process = f"/proc/{gate.process.pid}"
+    others = set()
+    for table in ("tcp", "tcp6"):
+        with open(f"{process}/net/{table}") as lines:
+            for fields in map(str.split, list(lines)[1:]):
+                if int(fields[2].rpartition(":")[2], 16) != upstream.port:
+                    others.add(f"socket:[{fields[9]}]")
+    count = 0
+    for number in os.listdir(f"{process}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            name = os.readlink(f"{process}/fd/{number}")
+            count += not name.startswith("socket:") or name in others
+    return count
 
 
 def at_rest(gate, upstream):
-    """Nobody is connected and nothing is held; the descriptors then, but for connections that are
-    kept for the next call. Those of libcurl are seen to be closed when they would be used."""
+    """Nobody is connected and nothing is held; the descriptors then. That a kept connection was
+    closed, libcurl sees when it would use it."""
     gate.settled(timeout_s=60)
 
     def idle():
@@ -171,7 +197,7 @@ def at_rest(gate, upstream):
     wait_until(idle, 30, what="no client's connection and no body is left")
     kept = metric(gate, "tidegate_upstream_connections_open")
     assert kept <= KEPT_MAX, f"{kept} connections to upstreams are kept"
-    return descriptors(gate) - kept
+    return descriptors(gate, upstream)
 
 
 def good(gate):
@@ -184,25 +210,24 @@ def run(upstream, lane, count, prefix=(), watch_memory=True):
     seed = int(os.environ.get("TIDEGATE_SEED", time.time_ns() % 10**9))
     print(f"# TIDEGATE_SEED={seed}", flush=True)
     with gate_for(upstream, lane, prefix) as gate:
-        client = Client(gate, random.Random(seed))
-        asyncio.run(client.many(count // 4))  # pools, arenas and threads are made once
+        client = Client(gate, upstream, random.Random(seed))
+        client.many(count // 2)  # pools, arenas and threads are made once
         good(gate)
         before, memory = at_rest(gate, upstream), gate.memory_kb()
-        asyncio.run(client.many(count))
+        client.moments.clear()
+        client.many(count)
         good(gate)
         wait_until(
-            lambda: at_rest(gate, upstream) <= before,
-            what=f"no more than {before} descriptors, as before",
+            lambda: at_rest(gate, upstream) == before, what=f"{before} descriptors, as before"
         )
         grown = gate.memory_kb() - memory
         status = gate.settled()
         equal(status["reserved_usd"], "0.000000000", "reserved")
         told = ", ".join(f"{what} {n}" for what, n in client.moments.most_common())
         print(f"# {count} aborts ({told}); {before} descriptors; memory {grown:+} kB", flush=True)
-        assert client.moments["answer"] > count / 20, f"few answers began: {told}"
+        assert client.moments["answer"] > count / 100, f"few answers began: {told}"
         if watch_memory:
             assert grown < GROWTH_KB, f"memory grew by {grown} kB"
-        upstream.reset()
 
 
 def sanitized():
