@@ -208,6 +208,7 @@ ANSWERS = (
     (in_chunks(b"5;a=b\r\nhello\r\n0;c\r\nX: 1\r\n\r\n") + OTHER, 1, None),
     (in_chunks(b"0\r\nContent-Length: x\r\n\r\n") + OTHER, 1, None),
     (in_chunks(b"5\r\nhello\r\n"), 0, None),
+    (answer(b"Transfer-Encoding: chunked\t", body=b"5\r\nhello\r\n0\r\n\r\n") + OTHER, 1, None),
     (answer(line=b"HTTP/1.1 101 Switching") + OTHER, 0, "an interim response that nobody asked for"),
     (answer(b"Content-Length: +5", body=b"hello"), 0, "content-length is not a number"),
     (answer(b"Content-Length: 5, 5", body=b"hello"), 0, "content-length is not a number"),

@@ -3,6 +3,7 @@
 requests, the refusal that it names, then the end. h11 reads the answers, and the bodies that reach
 the upstream are those that h11 reads."""
 
+import contextlib
 import json
 
 import compare
@@ -19,8 +20,7 @@ LAST = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 class Talker(Generator):
-    """Requests that the appliance reads to their end: with a key, and bodies only where it wants
-    them."""
+    """Requests with a key, most of which the appliance reads to their end."""
 
     def __init__(self, rng, odd, key):
         super().__init__(rng, odd)
@@ -52,8 +52,7 @@ def foretold(rng, key, count):
         inputs.append((readers.REQUESTS, 0, data + LAST))
     found = []
     for (_, _, data), reading in zip(inputs, readers.ours(inputs), strict=True):
-        wanted = reading.ended in ("bad", "close") and all(map(is_read, reading.messages))
-        if wanted and len(data) < 16384:
+        if reading.ended in ("bad", "close") and len(data) < 16384:
             found.append((data, reading))
     assert len(found) >= count, f"only {len(found)} of {len(inputs)} end by themselves"
     return found[:count]
@@ -71,8 +70,10 @@ def all_answers(gate, data, rng):
                 at += size
         except ConnectionError:
             pass  # refused already; the answer is there to read
-        while piece := connection.socket.recv(65536):
-            got += piece
+        # What was sent behind the last request that is answered makes the kernel reset.
+        with contextlib.suppress(ConnectionResetError):
+            while piece := connection.socket.recv(65536):
+                got += piece
     return got
 
 
@@ -100,14 +101,21 @@ def read_answers(data, methods):
 
 
 def answered(gate, data, reading, rng):
-    whole = [m for m in reading.messages if m.complete]
-    methods = [m.line[0] for m in whole] + [b"GET"] * (reading.ended == "bad")
+    """Each message has its answer; where one's body was left unread, it may be the last."""
+    messages = reading.messages
+    methods = [m.line[0] for m in messages]
+    if reading.ended == "bad" and (not messages or messages[-1].complete):
+        methods.append(b"GET")  # a head that cannot be read
     answers = read_answers(all_answers(gate, data, rng), methods)
-    equal(len(answers), len(methods), f"answers {answers} to {data!r}")
-    for message, (status, body) in zip(whole, answers, strict=False):
+    if len(answers) != len(methods):
+        last = answers and messages[len(answers) - 1]
+        assert last and not is_read(last), f"{len(answers)} answers {answers} to {data!r}"
+    for message, (status, body) in zip(messages, answers, strict=False):
         refused = status == 400 and json.loads(body)["error"]["code"] in compare.STRICTER_REQUESTS
-        assert status < 500 and not refused, f"{status} {body} to {message.line} of {data!r}"
-    if reading.ended == "bad":
+        assert status < 500 and refused <= (not message.complete), (
+            f"{status} {body} to {message.line} of {data!r}"
+        )
+    if reading.ended == "bad" and len(answers) == len(methods) and all(map(is_read, messages)):
         equal(json.loads(answers[-1][1])["error"]["code"], reading.why, f"refusal of {data!r}")
 
 
