@@ -52,14 +52,27 @@ static EVP_MD_CTX *thread_context(void)
 	return context;
 }
 
-void hash_sha256(struct slice data, uint8_t out[static SHA256_BYTES])
+void hash_sha256_parts(const struct slice *parts, size_t count, uint8_t out[static SHA256_BYTES])
 {
 	EVP_MD_CTX *context = thread_context();
+	bool done = EVP_DigestInit_ex(context, NULL, NULL) == 1;
 
-	if (EVP_DigestInit_ex(context, NULL, NULL) != 1 ||
-	    EVP_DigestUpdate(context, data.ptr, data.len) != 1 ||
-	    EVP_DigestFinal_ex(context, out, NULL) != 1)
+	for (size_t i = 0; i < count && done; i++)
+		done = EVP_DigestUpdate(context, parts[i].ptr, parts[i].len) == 1;
+	if (!done || EVP_DigestFinal_ex(context, out, NULL) != 1)
 		abort(); /* a wrong digest would let the wrong key in */
+}
+
+void hash_sha256(struct slice data, uint8_t out[static SHA256_BYTES])
+{
+	hash_sha256_parts(&data, 1, out);
+}
+
+void hash_hmac_sha256(struct slice key, struct slice data, uint8_t out[static SHA256_BYTES])
+{
+	if (!EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key.ptr, key.len,
+		       (const unsigned char *)data.ptr, data.len, out, SHA256_BYTES, NULL))
+		abort(); /* out of memory, as everywhere in GLib */
 }
 
 static uint64_t fold(uint64_t a, uint64_t b)

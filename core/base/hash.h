@@ -11,6 +11,9 @@ enum {
 };
 
 void hash_sha256(struct slice data, uint8_t out[static SHA256_BYTES]);
+void hash_sha256_parts(const struct slice *parts, size_t count, uint8_t out[static SHA256_BYTES]);
+/* RFC 2104, of SHA-256. `out` may be the key. */
+void hash_hmac_sha256(struct slice key, struct slice data, uint8_t out[static SHA256_BYTES]);
 uint64_t hash_fast(struct slice data); /* seeded once a process: not for files */
 void hash_hex(const uint8_t *bytes, size_t len, char *out); /* 2 × len + NUL, lower case */
 int hash_unhex(struct slice text, uint8_t *out,

@@ -102,8 +102,34 @@ static const struct tide_call_info *service_info(struct tide_call *call)
 	return &call->info;
 }
 
+static struct slice slice_from(struct tide_slice bytes)
+{
+	return (struct slice){ bytes.ptr, bytes.len };
+}
+
+/* NULL where the plugin's header had no such member, or it asks for none. */
+static const struct upstream_sigv4 *signer_from(const struct tide_http_request *http,
+						struct upstream_sigv4 *signer)
+{
+	struct tide_sigv4 from = { 0 };
+	size_t size;
+
+	if (http->size < offsetof(struct tide_http_request, sigv4) + sizeof(http->sigv4) ||
+	    !http->sigv4)
+		return NULL;
+	size = http->sigv4->size < sizeof(from) ? http->sigv4->size : sizeof(from);
+	memcpy(&from, http->sigv4, size);
+	*signer = (struct upstream_sigv4){ .region = slice_from(from.region),
+					   .service = slice_from(from.service),
+					   .access_key = slice_from(from.access_key),
+					   .secret_key = slice_from(from.secret_key),
+					   .session_token = slice_from(from.session_token) };
+	return signer;
+}
+
 static int service_send(struct tide_call *call, const struct tide_http_request *http)
 {
+	struct upstream_sigv4 signer;
 	struct upstream_origin *origin = call->target->provider->origin;
 	struct upstream_request request = {
 		.method = http->method.ptr ? (struct slice){ http->method.ptr, http->method.len }
@@ -113,6 +139,7 @@ static int service_send(struct tide_call *call, const struct tide_http_request *
 		.header_count = http->header_count,
 		.body_parts = (const struct slice *)(http->body ? http->body : call->info.body),
 		.body_part_count = http->body ? http->body_count : call->info.body_count,
+		.sigv4 = signer_from(http, &signer),
 	};
 	int r;
 

@@ -8,7 +8,9 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "upstream/lane.h"
+#include "upstream/sigv4.h"
 
 enum {
 	FREE_CALLS_MAX = 1024,
@@ -151,6 +153,43 @@ static int copy_request(struct upstream_call *call, const struct upstream_reques
 	return 0;
 }
 
+/* A signed request's arrays, and the texts of its signature, in one piece of memory. */
+static int copy_signed(struct upstream_call *call, const struct upstream_request *request)
+{
+	size_t headers = request->header_count + SIGV4_FIELDS, count = 0;
+	struct {
+		struct sigv4 signature;
+		struct upstream_header headers[];
+	} *copy = malloc(sizeof(*copy) + headers * sizeof(copy->headers[0]) +
+			 request->body_part_count * sizeof(struct slice));
+	struct slice *parts;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	call->arrays = copy;
+	r = sigv4_sign(call->origin, request, clock_real_ns() / NS_PER_S, &copy->signature);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < request->header_count; i++)
+		if (!sigv4_is_ours(request->headers[i].name))
+			copy->headers[count++] = request->headers[i];
+	for (size_t i = 0; i < copy->signature.count; i++) {
+		if (header_breaks(&copy->signature.fields[i]))
+			return -EINVAL;
+		copy->headers[count++] = copy->signature.fields[i];
+	}
+	parts = (struct slice *)(copy->headers + headers);
+	if (request->body_part_count > 0)
+		memcpy(parts, request->body_parts, request->body_part_count * sizeof(*parts));
+	call->request = *request;
+	call->request.sigv4 = NULL;
+	call->request.headers = copy->headers;
+	call->request.header_count = count;
+	call->request.body_parts = parts;
+	return 0;
+}
+
 /* A literal is judged before a proxy could hide it. */
 static int call_dispatch(struct upstream_call *call)
 {
@@ -180,7 +219,7 @@ int upstream_start(struct upstream *upstream, struct upstream_origin *origin,
 	call->callbacks = *callbacks;
 	call->user = user;
 	call->lane = origin->curl ? &curl_ops : &plain_ops;
-	r = copy_request(call, request);
+	r = request->sigv4 ? copy_signed(call, request) : copy_request(call, request);
 	if (r >= 0)
 		r = call_dispatch(call);
 	if (r < 0) {

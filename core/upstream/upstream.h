@@ -64,6 +64,13 @@ struct upstream_origin *upstream_origin_unref(struct upstream_origin *origin);
  * without allow_private. Other names are judged when they are looked up. */
 int upstream_origin_check_reach(const struct upstream_origin *origin, struct error *error);
 
+/* Who signs a request by AWS Signature Version 4, and for what. */
+struct upstream_sigv4 {
+	struct slice region, service; /* "us-east-1", "bedrock" */
+	struct slice access_key, secret_key;
+	struct slice session_token; /* of temporary credentials; else empty */
+};
+
 /* The struct and its arrays are copied; the bytes that its slices point at must live until on_head,
  * on_failure or cancel: a call may be sent again on a fresh connection when a pooled one was closed
  * by the peer before any response byte. What has not been sent when the response begins never is,
@@ -76,6 +83,9 @@ struct upstream_request {
 	size_t header_count;
 	const struct slice *body_parts;
 	size_t body_part_count;
+	/* NULL, or asks for a signature, in place of the request's own authorization, x-amz-date
+	 * and x-amz-security-token. The secret key is used inside upstream_start only. */
+	const struct upstream_sigv4 *sigv4;
 };
 
 /* Exactly one on_end or on_failure ends a call, as its last callback, unless upstream_cancel did
@@ -102,7 +112,8 @@ struct upstream *upstream_free(struct upstream *upstream);
 const struct upstream_stats *upstream_stats(const struct upstream *upstream);
 
 /* Starts a call; callbacks come later, never inside. Negative errno when it could not be started
- * (no callback then): -EINVAL for a request that would break its own head, -ENOMEM. */
+ * (no callback then): -EINVAL for a request that would break its own head or, as sigv4.h says,
+ * cannot be signed; -ENOMEM. */
 int upstream_start(struct upstream *upstream, struct upstream_origin *origin,
 		   const struct upstream_request *request,
 		   const struct upstream_callbacks *callbacks, void *user,

@@ -11,7 +11,7 @@
 static void plugin_h(void)
 {
 	CHECK_INT(TIDE_ABI_MAJOR, 0);
-	CHECK_INT(TIDE_ABI_MINOR, 1);
+	CHECK_INT(TIDE_ABI_MINOR, 2);
 	SIZE(tide_slice, 16);
 	AT(tide_slice, ptr, 0);
 	AT(tide_slice, len, 8);
@@ -66,7 +66,15 @@ static void provider_h(void)
 	AT(tide_call_info, headers, 48);
 	AT(tide_call_info, header_count, 56);
 	AT(tide_call_info, request_id, 64);
-	SIZE(tide_http_request, 72);
+	SIZE(tide_sigv4, 88);
+	AT(tide_sigv4, size, 0);
+	AT(tide_sigv4, reserved, 4);
+	AT(tide_sigv4, region, 8);
+	AT(tide_sigv4, service, 24);
+	AT(tide_sigv4, access_key, 40);
+	AT(tide_sigv4, secret_key, 56);
+	AT(tide_sigv4, session_token, 72);
+	SIZE(tide_http_request, 80);
 	AT(tide_http_request, size, 0);
 	AT(tide_http_request, reserved, 4);
 	AT(tide_http_request, method, 8);
@@ -75,6 +83,7 @@ static void provider_h(void)
 	AT(tide_http_request, header_count, 48);
 	AT(tide_http_request, body, 56);
 	AT(tide_http_request, body_count, 64);
+	AT(tide_http_request, sigv4, 72);
 	SIZE(tide_call_services, 64);
 	AT(tide_call_services, size, 0);
 	AT(tide_call_services, reserved, 4);

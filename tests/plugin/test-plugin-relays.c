@@ -93,6 +93,44 @@ static void openai_options(void)
 	plugin_set_free(set);
 }
 
+static void check_bytes(struct tide_slice bytes, const char *text)
+{
+	CHECK_SLICE(((struct slice){ bytes.ptr, bytes.len }), text);
+}
+
+/* The secret is taken apart, and no header bears any of it. */
+static void openai_signed(void)
+{
+	static const char *const secrets[] = { "AKID:key/+=", "AKID:key/+=:token==" };
+	const struct conf_plugin_option options[] = { { "aws_region", "eu-central-1", CONF_TEXT } };
+	struct plugin_set *set = host_load(folder, "provider-openai");
+
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		struct conf_provider conf = { .name = "aws",
+					      .plugin = "openai",
+					      .secret_text = secrets[i],
+					      .options = options,
+					      .option_count = 1 };
+		struct plugin_provider *provider = host_provider(set, &conf);
+		const struct tide_sigv4 *with;
+		struct tide_call call;
+
+		host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", body);
+		CHECK_INT(host_start(&call), 0);
+		check_request(&call, "/chat/completions", 1);
+		with = call.request.sigv4;
+		CHECK(with && with->size == sizeof(*with));
+		check_bytes(with->region, "eu-central-1");
+		check_bytes(with->service, "bedrock");
+		check_bytes(with->access_key, "AKID");
+		check_bytes(with->secret_key, "key/+=");
+		check_bytes(with->session_token, i ? "token==" : "");
+		host_done(&call);
+		plugin_provider_unref(provider);
+	}
+	plugin_set_free(set);
+}
+
 static void check_refused(const char *stem, struct conf_provider *conf, const char *why)
 {
 	struct plugin_set *set = host_load(folder, stem);
@@ -226,6 +264,7 @@ int main(int argc, char **argv)
 	folder = argv[1];
 	test_run("openai-defaults", openai_defaults);
 	test_run("openai-options", openai_options);
+	test_run("openai-signed", openai_signed);
 	test_run("options-refused", options_refused);
 	test_run("anthropic", anthropic);
 	test_run("references", references);

@@ -33,6 +33,22 @@ static void test_sha256(void)
 	}
 }
 
+/* RFC 4231, case 2; and a digest of parts is that of the whole. */
+static void test_hmac(void)
+{
+	struct slice parts[] = { SLICE("what do ya want "), { NULL, 0 }, SLICE("for nothing?") };
+	struct slice whole = SLICE("what do ya want for nothing?");
+	uint8_t key[SHA256_BYTES] = "Jefe", digest[SHA256_BYTES], other[SHA256_BYTES];
+	char hex[SHA256_HEX_SIZE];
+
+	hash_hmac_sha256((struct slice){ (const char *)key, 4 }, whole, key);
+	hash_hex(key, sizeof(key), hex);
+	CHECK_STR(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	hash_sha256(whole, digest);
+	hash_sha256_parts(parts, 3, other);
+	CHECK(memcmp(digest, other, sizeof(digest)) == 0);
+}
+
 static void test_unhex_is_strict(void)
 {
 	uint8_t out[2] = { 9, 9 };
@@ -119,6 +135,7 @@ static void test_random_bytes(void)
 int main(void)
 {
 	test_run("sha256", test_sha256);
+	test_run("hmac", test_hmac);
 	test_run("unhex_is_strict", test_unhex_is_strict);
 	test_run("fast_tells_similar_texts_apart", test_fast_tells_similar_texts_apart);
 	test_run("fast_fills_low_bits", test_fast_fills_low_bits);

@@ -7,7 +7,7 @@
  * their end only; each table begins with its size, and whoever reads a table uses no more of it
  * than that size covers.
  *
- * Changes: 0.1 first version; providers. */
+ * Changes: 0.1 first version; providers. 0.2 tide_http_request.sigv4. */
 #pragma once
 
 #include <stddef.h>
@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 #define TIDE_ABI_MAJOR 0 /* must be equal */
-#define TIDE_ABI_MINOR 1 /* a plugin's may be at most the host's */
+#define TIDE_ABI_MINOR 2 /* a plugin's may be at most the host's */
 
 /* Borrowed bytes, not NUL-terminated. Each function says how long they live. */
 struct tide_slice {

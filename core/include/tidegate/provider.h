@@ -37,6 +37,16 @@ struct tide_call_info {
 	struct tide_slice request_id;
 };
 
+/* Who signs a request by AWS Signature Version 4. The credentials come from the object's secret or
+ * another that create() read; the host keeps no copy of the secret key. */
+struct tide_sigv4 {
+	uint32_t size;
+	uint32_t reserved;
+	struct tide_slice region, service; /* "us-east-1", "bedrock" */
+	struct tide_slice access_key, secret_key;
+	struct tide_slice session_token; /* {NULL, 0} but for temporary credentials */
+};
+
 struct tide_http_request {
 	uint32_t size;
 	uint32_t reserved;
@@ -47,6 +57,10 @@ struct tide_http_request {
 	uint64_t header_count;
 	const struct tide_slice *body; /* NULL: the call's body */
 	uint64_t body_count;
+	/* NULL, or the host signs the request: host, content-type, x-amz- headers, path and body.
+	 * Then authorization, x-amz-date and x-amz-security-token are the host's own. A path with
+	 * empty or dot segments cannot be signed: -EINVAL. Since 0.2. */
+	const struct tide_sigv4 *sigv4;
 };
 
 enum tide_failure {
