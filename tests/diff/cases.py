@@ -158,7 +158,6 @@ REQUESTS = (
     (get(HOST[:-2], line=b"GET / HTTP/1.2"), 0, "version_not_served"),
     (get(HOST[:-2], line=b"GET / http/1.1"), 0, "bad_request_line"),
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, "version_not_served"),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 0, "bad_request_line"),
     (get(), 0, "bad_host_count"),
     (get(HOST[:-2], HOST[:-2]), 0, "bad_host_count"),
     (get(HOST[:-2], b"Host: b"), 0, "bad_host_count"),
