@@ -100,8 +100,9 @@ struct conf_key {
 	const char *name;
 	struct conf_place place;
 	const struct conf_tenant *tenant;
-	const char *feature; /* where the request names none; default "-" */
-	uint8_t sha256[32];
+	const char *feature;  /* where the request names none; default "-" */
+	uint8_t sha256[32];   /* all zero: no text is this key */
+	const char *identity; /* "URI:…" and so on, of a client certificate; NULL: none is */
 	bool disabled;
 };
 
@@ -111,6 +112,16 @@ struct conf_limits {
 	uint64_t body_bytes, body_budget_bytes;
 	uint32_t features; /* distinct feature names remembered; later ones count as "other" */
 	uint32_t inflight; /* requests in flight over all loops; 503 above. Needs a restart. */
+};
+
+/* TLS of one listener; certificate_pem NULL: it speaks plain HTTP. */
+struct conf_tls {
+	const char *certificate, *certificate_pem; /* as written, and what the file held */
+	const char *key, *key_pem;                 /* never to be shown */
+	const char *client_ca, *client_ca_pem;
+	const char *client;      /* none optional required; NULL: as client_ca says */
+	const char *min_version; /* 1.2 1.3 */
+	struct conf_place certificate_place, key_place, client_ca_place;
 };
 
 struct conf {
@@ -123,6 +134,7 @@ struct conf {
 	const char *zone, *prices_file, *log_level; /* zone is R */
 	const char *plugin_folder;                  /* R */
 	const char **plugin_load;                   /* R; file stems, NULL-terminated */
+	struct conf_tls api_tls, admin_tls;
 	bool metrics_open;
 	uint32_t commit_ms;   /* ledger: rows wait at most this long for their commit; default 50 */
 	uint32_t retain_days; /* logs and ledger segments; default 400 */

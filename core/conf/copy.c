@@ -69,6 +69,11 @@ static void copy_secret(struct copy *copy, const char **secret)
 	copy->failed = copy->failed || !*secret;
 }
 
+static void copy_extra(struct copy *copy, const char **text)
+{
+	*text = copy_text(copy, *text);
+}
+
 /* `base` is a shallow copy: what it points at is replaced by copies of it. */
 static void copy_rows(struct copy *copy, const struct option_section *section, void *base)
 {
@@ -87,8 +92,13 @@ static void copy_rows(struct copy *copy, const struct option_section *section, v
 		case OPTION_FEATURE:
 		case OPTION_URL:
 		case OPTION_PATH:
+		case OPTION_IDENTITY:
+			*(const char **)at = copy_text(copy, *(const char **)at);
+			break;
 		case OPTION_FILE:
 			*(const char **)at = copy_text(copy, *(const char **)at);
+			if (option->extra)
+				copy_extra(copy, option_extra(option, base));
 			break;
 		case OPTION_TEXTS:
 		case OPTION_LISTEN:
@@ -173,6 +183,13 @@ static void copy_objects(struct copy *copy, const struct conf *now, struct objec
 	}
 }
 
+static void copy_tls_places(struct copy *copy, struct conf_tls *tls)
+{
+	copy_place(copy, &tls->certificate_place);
+	copy_place(copy, &tls->key_place);
+	copy_place(copy, &tls->client_ca_place);
+}
+
 int snapshot_copy(const struct conf *now, struct snapshot **ret, struct objects *ret_objects)
 {
 	_cleanup_(cleanup_snapshot_unref) struct snapshot *snapshot = snapshot_new();
@@ -188,6 +205,8 @@ int snapshot_copy(const struct conf *now, struct snapshot **ret, struct objects 
 	snapshot->conf.objects_folder = copy_text(&copy, now->objects_folder);
 	copy_place(&copy, &snapshot->conf.prices_place);
 	copy_place(&copy, &snapshot->conf.plugins_place);
+	copy_tls_places(&copy, &snapshot->conf.api_tls);
+	copy_tls_places(&copy, &snapshot->conf.admin_tls);
 	snapshot->folder = copy_text(&copy, snapshot_of(now)->folder);
 	copy_objects(&copy, now, &objects);
 	if (copy.failed)

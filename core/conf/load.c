@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <sys/un.h>
 
+#include "base/cleanup.h"
 #include "base/zone.h"
 #include "conf/gather.h"
 #include "conf/resolve.h"
@@ -112,6 +113,32 @@ static void check_listeners(const struct conf *conf, const struct document *docu
 	}
 }
 
+static void check_tls(struct conf_tls *tls, const char *name, const struct document *document,
+		      struct report *report)
+{
+	const config_setting_t *group = config_lookup(&document->config, name);
+	bool asks = tls->client && strcmp(tls->client, "none") != 0;
+	struct conf_place *const places[] = { &tls->certificate_place, &tls->key_place,
+					      &tls->client_ca_place };
+	static const char *const options[] = { "certificate", "key", "client_ca" };
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), "%s.%s", name, options[i]);
+		*places[i] = place_of(document, path);
+	}
+	if (!group || config_setting_length(group) == 0)
+		return;
+	struct conf_place place = document_place(document, group);
+	/* What was given and could not be read has been reported. */
+	if (places[0]->line == 0 || places[1]->line == 0)
+		report_at(report, &place, "%s needs both certificate and key", name);
+	if (asks && places[2]->line == 0)
+		report_at(report, &place,
+			  "%s.client is \"%s\", so client_ca must say whose certificates are good",
+			  name, tls->client);
+}
+
 /* What no single row can tell. */
 static void check_main(struct conf *conf, const struct document *document, struct report *report)
 {
@@ -138,6 +165,8 @@ static void check_main(struct conf *conf, const struct document *document, struc
 	}
 	zone_unref(zone);
 	check_listeners(conf, document, report);
+	check_tls(&conf->api_tls, "api.tls", document, report);
+	check_tls(&conf->admin_tls, "admin.tls", document, report);
 	if (conf->admin_socket && strlen(conf->admin_socket) >= sizeof(socket_address.sun_path)) {
 		place = place_of(document, "admin.socket");
 		report_at(

@@ -98,6 +98,7 @@ void option_describe(const struct option *option, struct buffer *out)
 		[OPTION_FLAG] = "true or false",
 		[OPTION_MONEY] = "dollars in quotes, \"0.15\"",
 		[OPTION_SHA256] = "64 hexadecimal digits in quotes",
+		[OPTION_IDENTITY] = "\"URI:NAME\", \"DNS:NAME\", \"email:NAME\" or \"CN:NAME\"",
 		[OPTION_GROUP] = "a group, { … }",
 		[OPTION_PLUGIN] = "a group, { … }",
 		[OPTION_OBJECTS] = "a list of groups, ( { … }, { … } )",
@@ -175,6 +176,7 @@ void option_write_value(const struct option *option, const void *base, struct bu
 	case OPTION_URL:
 	case OPTION_PATH:
 	case OPTION_FILE:
+	case OPTION_IDENTITY:
 		write_text(*(const char *const *)at, out);
 		return;
 	case OPTION_TEXTS:

@@ -22,10 +22,71 @@ enum {
 #define MAIN(field) .offset = offsetof(struct conf, field)
 #define OBJECT(field) .offset = offsetof(struct object, field)
 #define EXTRA(field) .extra = offsetof(struct object, field)
+#define MAIN_EXTRA(field) .extra = offsetof(struct conf, field)
+
+#define GROUP(section_name, row_name)                                         \
+	{                                                                     \
+		row_name, OPTION_GROUP, .section = &(section_name), .doc = "" \
+	}
+
+/* The same for both listeners. */
+#define TLS_CERTIFICATE(tls)                                                                       \
+	{                                                                                          \
+		"certificate", OPTION_FILE, 0, MAIN(tls.certificate),                              \
+		    MAIN_EXTRA(tls.certificate_pem),                                               \
+		    .example = "tls/chain.pem",                                                    \
+		    .doc = "The listener's certificate in PEM, and behind it those that lead to "  \
+			   "its authority. Without it the listener speaks plain HTTP. It is read " \
+			   "at each load: who connects after a reload sees the new one."           \
+	}
+#define TLS_KEY(tls)                                                                         \
+	{                                                                                    \
+		"key", OPTION_SECRET, OPTION_LINES, MAIN(tls.key), MAIN_EXTRA(tls.key_pem),  \
+		    .example = "file:tls/key.pem",                                           \
+		    .doc = "The certificate's private key in PEM, not encrypted. Group and " \
+			   "others may not write the file."                                  \
+	}
+#define TLS_CLIENT_CA(tls)                                                                       \
+	{                                                                                        \
+		"client_ca", OPTION_FILE, 0, MAIN(tls.client_ca), MAIN_EXTRA(tls.client_ca_pem), \
+		    .example = "tls/clients.pem",                                                \
+		    .doc = "Authorities in PEM: a client's certificate must be of one of them."  \
+	}
+#define TLS_CLIENT(tls)                                                                           \
+	{                                                                                         \
+		"client", OPTION_CHOICE, 0, MAIN(tls.client),                                     \
+		    .values = "none|optional|required", .example = "required",                    \
+		    .doc = "Whether clients show a certificate; one that is shown must be good. " \
+			   "Without it: required where there is a client_ca, else none."          \
+	}
+#define TLS_MIN_VERSION(tls)                                            \
+	{                                                               \
+		"min_version", OPTION_CHOICE, 0, MAIN(tls.min_version), \
+		    .values = "1.2|1.3", .fallback = "1.2",             \
+		    .doc = "The oldest version of TLS that is spoken."  \
+	}
+
+static const struct option api_tls_rows[] = {
+	TLS_CERTIFICATE(api_tls), TLS_KEY(api_tls),         TLS_CLIENT_CA(api_tls),
+	TLS_CLIENT(api_tls),      TLS_MIN_VERSION(api_tls),
+};
+SECTION(api_tls, "api.tls",
+	"TLS of the applications' listener. A client's certificate may stand for a key: see "
+	"\"identity\" of keys.");
+
+static const struct option admin_tls_rows[] = {
+	TLS_CERTIFICATE(admin_tls), TLS_KEY(admin_tls),         TLS_CLIENT_CA(admin_tls),
+	TLS_CLIENT(admin_tls),      TLS_MIN_VERSION(admin_tls),
+};
+SECTION(
+    admin_tls, "admin.tls",
+    "TLS of the operators' listener. A certificate is asked for besides the log-in, and does not "
+    "stand for it.");
 
 static const struct option api_rows[] = {
 	{ "listen", OPTION_LISTEN, OPTION_RESTART, MAIN(api_listen), .fallback = "127.0.0.1:8080",
 	  .doc = "Where applications connect: IPV4:PORT or [IPV6]:PORT. Port 0 takes a free one." },
+	GROUP(api_tls, "tls"),
 };
 SECTION(api, "api", "The listener of the applications.");
 
@@ -39,6 +100,7 @@ static const struct option admin_rows[] = {
 		 "daemon's own user." },
 	{ "metrics_open", OPTION_FLAG, 0, MAIN(metrics_open), .fallback = "false",
 	  .doc = "Serve /metrics without a session." },
+	GROUP(admin_tls, "tls"),
 };
 SECTION(admin, "admin", "The listener of the operators.");
 
@@ -111,10 +173,6 @@ static const struct option limits_rows[] = {
 };
 SECTION(limits, "limits", "What clients can make grow, and for how long.");
 
-#define GROUP(section_name, row_name)                                         \
-	{                                                                     \
-		row_name, OPTION_GROUP, .section = &(section_name), .doc = "" \
-	}
 #define OBJECTS(row_name, kind_value, kind_name)                                                   \
 	{                                                                                          \
 		row_name, OPTION_OBJECTS, .kind = kind_value,                                      \
@@ -267,9 +325,14 @@ static const struct option key_rows[] = {
 	OBJECT_NAME("acme-app"),
 	{ "tenant", OPTION_NAME, OPTION_REQUIRED, OBJECT(refers), EXTRA(refers_place),
 	  .example = "acme", .doc = "The tenant it belongs to." },
-	{ "sha256", OPTION_SHA256, OPTION_REQUIRED, OBJECT(key.sha256),
+	{ "sha256", OPTION_SHA256, 0, OBJECT(key.sha256),
 	  .example = "60c6e3d1b3a4a1b0ff1ac1b9d4ff3a2d0bfb3b0b1d2f6a3a5c1e7f8091a2b3c4",
-	  .doc = "SHA-256 of the whole text of the key, as 64 hexadecimal digits." },
+	  .doc = "SHA-256 of the whole text of the key, as 64 hexadecimal digits. A key has this, "
+		 "an identity, or both." },
+	{ "identity", OPTION_IDENTITY, 0, OBJECT(key.identity), .example = "URI:spiffe://acme/app",
+	  .doc = "A name in a client certificate that api.tls.client_ca vouches for, byte for "
+		 "byte: of its alternative names, or the common name of its subject. A request "
+		 "without a key over such a connection is this key's. One name is one key's." },
 	{ "feature", OPTION_FEATURE, 0, OBJECT(key.feature), .fallback = "-",
 	  .doc = "The feature to count under where a request names none." },
 	{ "disabled", OPTION_FLAG, 0, OBJECT(key.disabled), .fallback = "false",

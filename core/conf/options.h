@@ -12,7 +12,8 @@ enum option_type {
 	OPTION_FEATURE, /* const char *, [A-Za-z0-9._-]{1,64} */
 	OPTION_URL,     /* const char *, http(s), without trailing slashes */
 	OPTION_PATH,    /* const char *, absolute */
-	OPTION_FILE,    /* const char *, absolute, readable now */
+	OPTION_FILE,    /* const char *, absolute, readable now; `extra`: const char * of its text,
+			   or 0 */
 	OPTION_SECRET,  /* const char * as written; `extra`: const char * of what it names */
 	OPTION_TEXTS,  /* const char **, NULL-terminated; `extra`: struct conf_place * of each, or 0
 			*/
@@ -22,10 +23,11 @@ enum option_type {
 	OPTION_COUNT,  /* uint32_t */
 	OPTION_MS,     /* uint32_t */
 	OPTION_DAYS,   /* uint32_t */
-	OPTION_BYTES32, /* uint32_t */
-	OPTION_BYTES,   /* uint64_t */
-	OPTION_MONEY,   /* int64_t femto-dollars a token; -1 where not given */
-	OPTION_SHA256,  /* uint8_t[32] */
+	OPTION_BYTES32,  /* uint32_t */
+	OPTION_BYTES,    /* uint64_t */
+	OPTION_MONEY,    /* int64_t femto-dollars a token; -1 where not given */
+	OPTION_SHA256,   /* uint8_t[32] */
+	OPTION_IDENTITY, /* const char *, a name in a client certificate */
 	OPTION_GROUP,  /* rows of `section` in the same struct; `extra`: bool, whether it was given,
 			  or 0 */
 	OPTION_PLUGIN, /* a provider's lines for its plugin */
@@ -37,6 +39,7 @@ enum option_flags {
 	OPTION_RESTART = 1 << 1,   /* a reload may not change it */
 	OPTION_OR_NONE = 1 << 2,   /* "none" stands for NULL */
 	OPTION_NO_FOLDER = 1 << 3, /* texts are names of files, not paths */
+	OPTION_LINES = 1 << 4,     /* of the main file: a secret of several lines */
 };
 
 struct option_section;

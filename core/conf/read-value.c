@@ -7,9 +7,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "conf/secret.h"
 #include "conf/value.h"
+
+enum {
+	TAKEN_FILE_BYTES_MAX = 1048576,
+};
 
 static const char *type_words(const config_setting_t *setting)
 {
@@ -86,6 +91,8 @@ static const char *check(const struct option *option, struct slice text)
 		return value_check_feature(text);
 	case OPTION_URL:
 		return value_check_url(text);
+	case OPTION_IDENTITY:
+		return value_check_identity(text);
 	case OPTION_LISTEN:
 		return value_check_listen(text);
 	default:
@@ -124,16 +131,32 @@ static int check_file(const struct reader *reader, const config_setting_t *setti
 			 strerror(errno));
 }
 
+/* A file whose text belongs to the configuration: it comes into force with it, and not before. */
+static int take_file(const struct reader *reader, const config_setting_t *setting,
+		     const struct option *option, const char *path, const char **ret)
+{
+	struct conf_place place = document_value_place(reader->document, setting);
+	_cleanup_(buffer_fini) struct buffer content = { 0 };
+	struct error error = { 0 };
+
+	if (file_read(path, TAKEN_FILE_BYTES_MAX, &content, &error) < 0)
+		return report_at(reader->report, &place, "\"%s\": %s: %s", option->name, path,
+				 error.message);
+	*ret = snapshot_text(reader->snapshot, buffer_slice(&content));
+	return *ret ? 0 : report_no_memory(reader->report);
+}
+
 static int read_secret(const struct reader *reader, const config_setting_t *setting,
 		       const struct option *option, void *base)
 {
 	struct conf_place place = document_value_place(reader->document, setting);
+	bool lines = option->flags & OPTION_LINES;
 	struct error error = { 0 };
 	int r;
 
-	r = secret_read(reader->snapshot, ((const struct object *)base)->owner,
-			config_setting_get_string(setting), &place, option_extra(option, base),
-			&error);
+	r = secret_read(
+	    reader->snapshot, lines ? CONF_OWNER_FILES : ((const struct object *)base)->owner,
+	    config_setting_get_string(setting), lines, &place, option_extra(option, base), &error);
 	if (r < 0)
 		return report_error(reader->report, r, &error);
 	return store_text(reader, option, base, slice_of(config_setting_get_string(setting)));
@@ -161,6 +184,10 @@ static int read_text(const struct reader *reader, const config_setting_t *settin
 	r = store_text(reader, option, base, text);
 	if (r < 0 || option->type != OPTION_FILE)
 		return r;
+	if (option->extra)
+		return take_file(reader, setting, option,
+				 *(const char **)option_field(option, base),
+				 option_extra(option, base));
 	return check_file(reader, setting, option, *(const char **)option_field(option, base));
 }
 

@@ -190,12 +190,17 @@ static int resolve_route(struct snapshot *snapshot, struct object *object, struc
 	return 0;
 }
 
+static const uint8_t no_sha256[SHA256_BYTES];
+
 static int resolve_key(struct snapshot *snapshot, struct object *object, struct report *report)
 {
 	struct conf_key *key = &object->key;
 
 	key->name = object->name;
 	key->place = object->place;
+	if (!key->identity && !object->broken &&
+	    memcmp(key->sha256, no_sha256, sizeof(no_sha256)) == 0)
+		report_at(report, &object->place, "a key needs \"sha256\", \"identity\", or both");
 	if (!object->refers)
 		return 0;
 	key->tenant = conf_find_tenant(&snapshot->conf, slice_of(object->refers));
@@ -203,6 +208,15 @@ static int resolve_key(struct snapshot *snapshot, struct object *object, struct 
 		report_at(report, &object->refers_place, "there is no tenant \"%s\"",
 			  object->refers);
 	return 0;
+}
+
+static int compare_identities(const void *first, const void *second)
+{
+	const struct conf_key *a = *(const struct conf_key *const *)first;
+	const struct conf_key *b = *(const struct conf_key *const *)second;
+	int order = strcmp(a->identity ? a->identity : "", b->identity ? b->identity : "");
+
+	return order ? order : strcmp(a->name, b->name);
 }
 
 static int compare_keys(const void *first, const void *second)
@@ -214,10 +228,22 @@ static int compare_keys(const void *first, const void *second)
 	return order ? order : strcmp(a->name, b->name);
 }
 
+static void check_identities(const struct conf_key **keys, size_t count, struct report *report)
+{
+	qsort(keys, count, sizeof(*keys), compare_identities);
+	for (size_t i = 1; i < count; i++) {
+		const struct conf_key *a = keys[i - 1], *b = keys[i];
+		if (a->identity && b->identity && strcmp(a->identity, b->identity) == 0)
+			report_at(report, &b->place,
+				  "the identity is that of key \"%s\", at %s:%u; one name is one "
+				  "key's",
+				  a->name, a->place.file, a->place.line);
+	}
+}
+
 static int check_keys(const struct conf *conf, struct report *report)
 {
 	_cleanup_free_ const struct conf_key **keys = calloc(conf->key_count + 1, sizeof(*keys));
-	static const uint8_t none[SHA256_BYTES];
 
 	if (!keys)
 		return -ENOMEM;
@@ -226,14 +252,15 @@ static int check_keys(const struct conf *conf, struct report *report)
 	qsort(keys, conf->key_count, sizeof(*keys), compare_keys);
 	for (size_t i = 1; i < conf->key_count; i++) {
 		const struct conf_key *a = keys[i - 1], *b = keys[i];
-		if (memcmp(a->sha256, b->sha256, sizeof(none)) == 0 &&
-		    memcmp(a->sha256, none, sizeof(none)) != 0)
+		if (memcmp(a->sha256, b->sha256, sizeof(no_sha256)) == 0 &&
+		    memcmp(a->sha256, no_sha256, sizeof(no_sha256)) != 0)
 			report_at(
 			    report, &b->place,
 			    "the sha256 is that of key \"%s\", at %s:%u; each key is a secret "
 			    "of its own",
 			    a->name, a->place.file, a->place.line);
 	}
+	check_identities(keys, conf->key_count, report);
 	return 0;
 }
 

@@ -31,10 +31,12 @@ static ssize_t read_bytes(int fd, char *out, size_t size)
 	return -EFBIG;
 }
 
-static const char *check_text(struct slice text)
+static const char *check_text(struct slice text, bool lines)
 {
 	if (text.len == 0)
 		return "is empty; write the secret into it";
+	if (lines)
+		return memchr(text.ptr, '\0', text.len) ? "is no text" : NULL;
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
 		if (c < 0x20 || c == 0x7f)
@@ -44,7 +46,7 @@ static const char *check_text(struct slice text)
 	return NULL;
 }
 
-static int take(struct snapshot *snapshot, const char *path, int fd, char *bytes,
+static int take(struct snapshot *snapshot, const char *path, int fd, char *bytes, bool lines,
 		const struct conf_place *place, const char **ret, struct error *error)
 {
 	ssize_t len = read_bytes(fd, bytes, SECRET_BYTES_MAX + 2);
@@ -60,15 +62,15 @@ static int take(struct snapshot *snapshot, const char *path, int fd, char *bytes
 		text.len--;
 	if (text.len > 0 && text.ptr[text.len - 1] == '\r')
 		text.len--;
-	wrong = check_text(text);
+	wrong = check_text(text, lines);
 	if (wrong)
 		return fail(error, -EINVAL, place, path, wrong);
 	*ret = snapshot_secret(snapshot, text);
 	return *ret ? 0 : error_set(error, -ENOMEM, "out of memory");
 }
 
-static int read_file(struct snapshot *snapshot, const char *path, const struct conf_place *place,
-		     const char **ret, struct error *error)
+static int read_file(struct snapshot *snapshot, const char *path, bool lines,
+		     const struct conf_place *place, const char **ret, struct error *error)
 {
 	char bytes[SECRET_BYTES_MAX + 2];
 	_cleanup_fd_ int fd = -1;
@@ -86,7 +88,7 @@ static int read_file(struct snapshot *snapshot, const char *path, const struct c
 	if (info.st_mode & (S_IWGRP | S_IWOTH))
 		return fail(error, -EINVAL, place, path,
 			    "can be written by group or others; chmod go-w it");
-	r = take(snapshot, path, fd, bytes, place, ret, error);
+	r = take(snapshot, path, fd, bytes, lines, place, ret, error);
 	explicit_bzero(bytes, sizeof(bytes));
 	return r;
 }
@@ -130,7 +132,7 @@ static int check_place(const struct snapshot *snapshot, enum conf_owner owner, c
 			    snapshot->folder, snapshot->conf.state);
 }
 
-int secret_read(struct snapshot *snapshot, enum conf_owner owner, const char *text,
+int secret_read(struct snapshot *snapshot, enum conf_owner owner, const char *text, bool lines,
 		const struct conf_place *place, const char **ret, struct error *error)
 {
 	struct slice rest, scheme = slice_cut(slice_of(text), ':', &rest);
@@ -139,7 +141,7 @@ int secret_read(struct snapshot *snapshot, enum conf_owner owner, const char *te
 
 	if (slice_eq_str(scheme, "credential")) {
 		r = credential_path(snapshot, rest, place, &path, error);
-		return r < 0 ? r : read_file(snapshot, path, place, ret, error);
+		return r < 0 ? r : read_file(snapshot, path, lines, place, ret, error);
 	}
 	if (!slice_eq_str(scheme, "file") || rest.len == 0)
 		return error_set_at(
@@ -151,5 +153,5 @@ int secret_read(struct snapshot *snapshot, enum conf_owner owner, const char *te
 	if (!path)
 		return error_set(error, -ENOMEM, "out of memory");
 	r = check_place(snapshot, owner, path, place, error);
-	return r < 0 ? r : read_file(snapshot, path, place, ret, error);
+	return r < 0 ? r : read_file(snapshot, path, lines, place, ret, error);
 }

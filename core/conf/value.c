@@ -72,6 +72,24 @@ const char *value_check_feature(struct slice text)
 	return good ? NULL : "must be 1 to 64 of A-Z a-z 0-9 . _ -";
 }
 
+const char *value_check_identity(struct slice text)
+{
+	static const struct slice types[] = {
+		{ "URI:", 4 },
+		{ "DNS:", 4 },
+		{ "email:", 6 },
+		{ "CN:", 3 },
+	};
+	const char *wrong = value_check_text(text);
+
+	for (size_t i = 0; !wrong && i < sizeof(types) / sizeof(types[0]); i++)
+		if (slice_starts(text, types[i]) && text.len > types[i].len)
+			return NULL;
+	return wrong ? wrong
+		     : "must be a name with its type before it, as in \"URI:spiffe://acme/app\", "
+		       "\"DNS:app.acme.example\", \"email:app@acme.example\" or \"CN:app\"";
+}
+
 static bool is_port(struct slice text)
 {
 	uint64_t port;

@@ -15,6 +15,7 @@ const char *value_check_text(struct slice text);
 const char *value_check_name(struct slice text); /* of any kind; see conf_check_name */
 const char *value_check_feature(struct slice text);
 const char *value_check_url(struct slice text);
+const char *value_check_identity(struct slice text);
 const char *value_check_listen(struct slice text);
 /* Whether two checked listeners would take each other's connections: the same port of one address,
  * or of an address and the wildcard of its family. Port 0 never does. */

@@ -78,6 +78,9 @@ static void test_sample(void)
 	put("ca.pem", "");
 	put("client.pem", "");
 	put("client.key", "");
+	put("tls/chain.pem", "chain");
+	put("tls/key.pem", "key");
+	put("tls/clients.pem", "clients");
 	full = load_good();
 	CHECK_INT(full->provider_count, 1);
 	CHECK_INT(full->model_count, 1);

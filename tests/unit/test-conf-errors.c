@@ -162,6 +162,29 @@ static const struct row {
 	  "{ name = \"b\"; tenant = \"t\"; sha256 = "
 	  "\"0000000000000000000000000000000000000000000000000000000000000001\"; } );",
 	  "4:1: the sha256 is that of key \"a\", at FILE:3; each key is a secret of its own\n" },
+	{ "owners: { key = \"files\"; }; tenants = ( { name = \"t\"; } );\nkeys = (\n"
+	  "{ name = \"a\"; tenant = \"t\"; identity = \"CN:app\"; },\n"
+	  "{ name = \"b\"; tenant = \"t\"; identity = \"CN:app\"; },\n"
+	  "{ name = \"c\"; tenant = \"t\"; identity = \"CN:App\"; },\n"
+	  "{ name = \"d\"; tenant = \"t\"; identity = \"app\"; },\n"
+	  "{ name = \"e\"; tenant = \"t\"; identity = \"DNS:\"; },\n"
+	  "{ name = \"f\"; tenant = \"t\"; } );",
+	  "4:1: the identity is that of key \"a\", at FILE:3; one name is one key's\n"
+	  "6:40: \"identity\" must be a name with its type before it, as in "
+	  "\"URI:spiffe://acme/app\", \"DNS:app.acme.example\", \"email:app@acme.example\" or "
+	  "\"CN:app\"\n"
+	  "7:40: \"identity\" must be a name with its type before it, as in "
+	  "\"URI:spiffe://acme/app\", \"DNS:app.acme.example\", \"email:app@acme.example\" or "
+	  "\"CN:app\"\n"
+	  "8:1: a key needs \"sha256\", \"identity\", or both\n" },
+	{ "api: { tls: { client = \"optional\"; }; };\n"
+	  "admin: { tls: { certificate = \"state/gone.pem\"; client = \"any\"; }; };",
+	  "1:8: api.tls needs both certificate and key\n"
+	  "1:8: api.tls.client is \"optional\", so client_ca must say whose certificates are "
+	  "good\n"
+	  "2:10: admin.tls needs both certificate and key\n"
+	  "2:31: \"certificate\": STATE/gone.pem: cannot open it: No such file or directory\n"
+	  "2:58: \"client\" must be \"none\" or \"optional\" or \"required\"; this is \"any\"\n" },
 };
 
 /* The lines with the main file's name taken off their heads, FILE and STATE put for the folder's

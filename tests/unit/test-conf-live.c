@@ -152,7 +152,7 @@ static void test_refusals(void)
 	refuse(now, CONF_KEY, "k", "key: { tenant = \"no\"; sha256 = \"" SHA(01) "\"; };", -EINVAL,
 	       "there is no tenant \"no\"");
 	refuse(now, CONF_KEY, "k", "key: { tenant = \"t\"; };", -EINVAL,
-	       "\"sha256\" is missing; it must be 64 hexadecimal digits in quotes");
+	       "a key needs \"sha256\", \"identity\", or both");
 	refuse(now, CONF_KEY, "k", "key: { tenant = ", -EINVAL,
 	       "the text ends before the \"{\" of line 1 is closed");
 	refuse(now, CONF_KEY, "k", "tenant: { };", -EINVAL,

@@ -6,8 +6,11 @@
 #include "test-conf.h"
 
 static const char every_option[] =
-    "api: { listen = [ \"127.0.0.1:1\", \"[::1]:2\" ]; };\n"
-    "admin: { listen = ( \"127.0.0.1:3\" ); socket = \"run/sock\"; metrics_open = true; };\n"
+    "api: { listen = [ \"127.0.0.1:1\", \"[::1]:2\" ]; tls: { certificate = \"chain\";"
+    " key = \"file:secrets/tls\"; client_ca = \"clients\"; client = \"optional\";"
+    " min_version = \"1.3\"; }; };\n"
+    "admin: { listen = ( \"127.0.0.1:3\" ); socket = \"run/sock\"; metrics_open = true;"
+    " tls: { certificate = \"cert\"; key = \"file:secrets/tls\"; }; };\n"
     "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";\n"
     "log = \"debug\"; commit_ms = 7; retain_days = 8;\n"
     "plugins: { folder = \"/plug\"; load = [ ]; };\n"
@@ -30,6 +33,7 @@ static const char every_option[] =
     "routes = ( { name = \"r\"; targets = [ \"m\", \"p/a/b\" ]; } );\n"
     "tenants = ( { name = \"t\"; description = \"T \xc3\xa4\"; } );\n"
     "keys = ( { name = \"k\"; tenant = \"t\"; feature = \"f\"; disabled = true;\n"
+    "  identity = \"URI:spiffe://t/k\";"
     "  sha256 = \"0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F20\"; } );\n";
 
 static void check_main(const struct conf *conf)
@@ -55,6 +59,26 @@ static void check_main(const struct conf *conf)
 	CHECK_STR(conf->main_file, at("main.conf"));
 	CHECK_STR(conf->objects_folder, at("conf.d"));
 	CHECK_INT(conf->generation, 0);
+}
+
+static void check_tls(const struct conf *conf)
+{
+	const struct conf_tls *api = &conf->api_tls, *admin = &conf->admin_tls;
+
+	CHECK_STR(api->certificate, at("chain"));
+	CHECK_STR(api->certificate_pem, "chain\n...\n");
+	CHECK_STR(api->key, "file:secrets/tls");
+	CHECK_STR(api->key_pem, "line 1\nline 2");
+	CHECK_STR(api->client_ca, at("clients"));
+	CHECK_STR(api->client_ca_pem, "clients");
+	CHECK_STR(api->client, "optional");
+	CHECK_STR(api->min_version, "1.3");
+	CHECK_STR(api->key_place.file, at("main.conf"));
+	CHECK_INT(api->key_place.line, 1);
+	CHECK_INT(api->key_place.column, 83);
+	CHECK_STR(admin->certificate_pem, "cert");
+	CHECK(!admin->client_ca && !admin->client_ca_pem && !admin->client);
+	CHECK_STR(admin->min_version, "1.2");
 }
 
 static void check_limits(const struct conf_limits *limits)
@@ -146,6 +170,7 @@ static void check_others(const struct conf *conf)
 	CHECK_STR(tenant->description, "T \xc3\xa4");
 	CHECK(key->tenant == tenant && key->disabled);
 	CHECK_STR(key->feature, "f");
+	CHECK_STR(key->identity, "URI:spiffe://t/k");
 	for (int i = 0; i < 32; i++)
 		CHECK_INT(key->sha256[i], i + 1);
 }
@@ -157,6 +182,9 @@ static void put_every_option(void)
 	put("ca", "ca");
 	put("cert", "cert");
 	put("key", "key");
+	put("chain", "chain\n...\n");
+	put("secrets/tls", "line 1\nline 2\n");
+	put("clients", "clients");
 	put("main.conf", every_option);
 }
 
@@ -167,6 +195,7 @@ static void test_every_option(void)
 	put_every_option();
 	conf = load_good();
 	check_main(conf);
+	check_tls(conf);
 	check_limits(&conf->limits);
 	CHECK_INT(conf->provider_count, 1);
 	check_provider(conf->providers);
