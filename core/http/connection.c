@@ -11,6 +11,7 @@
 #include "base/clock.h"
 
 static void connection_run(struct connection *connection);
+static void on_input(struct connection *connection, uint32_t events);
 
 void connection_set_deadline(struct connection *connection, uint64_t at_ns)
 {
@@ -32,6 +33,10 @@ void connection_watch(struct connection *connection)
 	if (!connection->read_paused)
 		events |= EPOLLIN;
 	if (connection_unsent(connection) > 0)
+		events |= EPOLLOUT;
+	if (connection->tls && connection->tls->write_waits_in)
+		events |= EPOLLIN;
+	if (connection->tls && connection->tls->read_waits_out)
 		events |= EPOLLOUT;
 	if (loop_modify(connection->server->loop, &connection->io, events) < 0)
 		connection->exchange.lost = true;
@@ -73,12 +78,15 @@ void connection_close(struct connection *connection)
 	if (connection->state == CONNECTION_CLOSED)
 		return;
 	bool pinned = connection->pinned;
+	/* Who sees the goodbye takes the answer before it for whole. */
+	bool clean = !connection->exchange.lost && !connection->exchange.aborted;
 	connection->pinned = true;
 	exchange_end(connection, false);
 	connection->pinned = pinned;
 	connection->state = CONNECTION_CLOSED;
 	loop_remove(server->loop, &connection->io);
 	loop_timer_cancel(server->loop, &connection->timer);
+	connection->tls = tls_free(connection->tls, clean);
 	close(connection->io.fd);
 	list_remove(&connection->node);
 	list_remove(&connection->attention);
@@ -116,22 +124,23 @@ static bool keep_input(struct connection *connection)
 	return !input->failed;
 }
 
-static void pin(struct connection *connection)
+void connection_pin(struct connection *connection)
 {
 	connection->pinned = true;
 	connection->in = buffer_slice(&connection->input);
 	connection_flush_staged(connection);
 }
 
-static void unpin(struct connection *connection)
+void connection_unpin(struct connection *connection)
 {
 	if (connection->state != CONNECTION_CLOSED && !keep_input(connection))
 		connection_close(connection);
 	connection->pinned = false;
 	if (connection->state == CONNECTION_CLOSED)
 		free(connection);
-	else if (connection->exchange.head.len > 0)
-		connection_attend(connection); /* no body came with the head: it leaves alone */
+	else if (connection->exchange.head.len > 0 || /* no body came with it: it leaves alone */
+		 (connection->tls && connection->tls->more && !connection->read_paused))
+		connection_attend(connection);
 }
 
 /* Our side ends; the client's input is read for a while so that it can read our last answer. */
@@ -145,6 +154,8 @@ static void linger_step(struct connection *connection)
 	if (connection->shut || connection_unsent(connection) > 0)
 		return;
 	connection->shut = true;
+	if (connection->tls)
+		tls_shutdown(connection->tls);
 	shutdown(connection->io.fd, SHUT_WR);
 	connection->read_paused = false;
 	connection_watch(connection);
@@ -196,6 +207,13 @@ void connection_fail(struct connection *connection, enum http_fault fault)
 			   arena_printf(&exchange->arena, "%s\n", info->message));
 	exchange_end(connection, false);
 	linger(connection);
+}
+
+void connection_refuse(struct connection *connection, enum http_fault fault)
+{
+	exchange_reset(connection);
+	connection->exchange.request = (struct http_request){ 0 };
+	connection_fail(connection, fault);
 }
 
 /* Copies the head out of the scratch; its slices move with it. */
@@ -284,9 +302,9 @@ static bool head_step(struct connection *connection)
 		exchange_begin(connection);
 		return true;
 	case HTTP_PARSE_BAD:
-		exchange_reset(connection);
-		connection->exchange.request = (struct http_request){ 0 };
-		connection_fail(connection, server->head.fault);
+		if (server->head.fault == HTTP_FAULT_TLS_NOT_SPOKEN)
+			handshake_tell(connection, "it spoke TLS, and the port does not");
+		connection_refuse(connection, server->head.fault);
 		return false;
 	default:
 		return head_waits(connection);
@@ -352,6 +370,7 @@ static void connection_run(struct connection *connection)
 			linger_step(connection);
 			more = false;
 			break;
+		case CONNECTION_HANDSHAKE:
 		case CONNECTION_CLOSED:
 			return;
 		}
@@ -375,11 +394,13 @@ void connection_attend_all(struct loop_task *task)
 		struct connection *connection =
 		    list_entry(round.next, struct connection, attention);
 		list_remove(&connection->attention);
-		pin(connection);
+		connection_pin(connection);
 		if (!connection->exchange.aborted && !connection->exchange.lost)
 			connection_flush_head(connection);
 		connection_run(connection);
-		unpin(connection);
+		if (connection->tls && connection->tls->more && !connection->read_paused)
+			on_input(connection, 0);
+		connection_unpin(connection);
 	}
 	if (!server->task_queued)
 		server->staged = 0;
@@ -402,9 +423,15 @@ static bool takes_input(const struct connection *connection)
 static bool read_some(struct connection *connection)
 {
 	struct http_server *server = connection->server;
-	size_t kept = connection->input.len, room;
+	size_t kept = connection->in.len, room;
 	char *at;
 	ssize_t len;
+
+	/* A run before this may have used some of what was kept. */
+	if (kept < connection->input.len) {
+		buffer_consume(&connection->input, connection->input.len - kept);
+		connection->in = buffer_slice(&connection->input);
+	}
 
 	if (connection->state == CONNECTION_LINGER) {
 		len = io_receive(connection, server->scratch, HTTP_READ_BYTES);
@@ -436,6 +463,8 @@ static void on_input(struct connection *connection, uint32_t events)
 	if (takes_input(connection) || connection->state == CONNECTION_LINGER) {
 		if (read_some(connection))
 			connection_run(connection);
+	} else if (connection->tls && tls_ended(connection->tls)) {
+		events |= EPOLLRDHUP;
 	} else if (!(events & EPOLLRDHUP)) {
 		/* The next request waits in the socket until this one is answered. */
 		connection->read_paused = true;
@@ -461,11 +490,17 @@ static void on_output(struct connection *connection)
 	connection_run(connection);
 }
 
-static void on_event(struct loop_io *io, uint32_t events)
+void connection_event(struct loop_io *io, uint32_t events)
 {
 	struct connection *connection = container_of(io, struct connection, io);
 
-	pin(connection);
+	connection_pin(connection);
+	if (connection->tls) {
+		if ((events & EPOLLOUT) && connection->tls->read_waits_out)
+			events |= EPOLLIN;
+		if ((events & EPOLLIN) && connection->tls->write_waits_in)
+			events |= EPOLLOUT;
+	}
 	if (events & EPOLLRDHUP) /* the end is still to be read behind what came with it */
 		loop_rearm(connection->server->loop, io);
 	if (events & (EPOLLERR | EPOLLHUP)) {
@@ -477,25 +512,25 @@ static void on_event(struct loop_io *io, uint32_t events)
 		on_output(connection);
 	if ((events & (EPOLLIN | EPOLLRDHUP)) && connection->state != CONNECTION_CLOSED)
 		on_input(connection, events);
-	unpin(connection);
+	connection_unpin(connection);
 }
 
 static void expire(struct connection *connection)
 {
-	pin(connection);
+	connection_pin(connection);
 	connection->deadline_ns = 0;
 	if (connection->state == CONNECTION_HEAD && connection->in.len > 0) {
-		exchange_reset(connection);
-		connection->exchange.request = (struct http_request){ 0 };
-		connection_fail(connection, HTTP_FAULT_HEADER_TIMEOUT);
+		connection_refuse(connection, HTTP_FAULT_HEADER_TIMEOUT);
 	} else if (reads_body(connection) && connection_unsent(connection) == 0) {
 		connection_fail(connection, HTTP_FAULT_BODY_TIMEOUT);
 		connection_run(connection);
 	} else {
-		connection->exchange.lost = true;
+		if (connection->state == CONNECTION_HANDSHAKE)
+			handshake_tell(connection, "its TLS handshake took too long");
+		connection->exchange.lost = connection->state != CONNECTION_HEAD;
 		connection_close(connection);
 	}
-	unpin(connection);
+	connection_unpin(connection);
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -513,8 +548,18 @@ static void on_timer(struct loop_timer *timer)
 		expire(connection);
 }
 
+void connection_begin(struct connection *connection, uint32_t events)
+{
+	connection->state = CONNECTION_HEAD;
+	connection->io.fn = connection_event;
+	connection_watch(connection);
+	on_input(connection, events);
+}
+
 void connection_drain(struct connection *connection)
 {
+	if (connection->state == CONNECTION_HANDSHAKE)
+		connection_set_deadline(connection, after_ms(connection, HTTP_LINGER_MS));
 	if (connection->state != CONNECTION_HEAD || connection->input.len > 0)
 		return;
 	/* One that asked nothing yet may be a moment old, with its request on the way. */
@@ -543,14 +588,22 @@ int connection_open(struct http_listener *listener, int fd, const struct sockadd
 	if (connection->is_unix &&
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
 		connection->peer_uid = credentials.uid;
-	connection->io = (struct loop_io){ .fd = fd, .fn = on_event };
+	connection->state = listener->tls ? CONNECTION_HANDSHAKE : CONNECTION_HEAD;
+	connection->io =
+	    (struct loop_io){ .fd = fd, .fn = listener->tls ? handshake_event : connection_event };
 	connection->timer.fn = on_timer;
-	connection->deadline_ns = after_ms(connection, server->limits.idle_ms);
+	connection->deadline_ns =
+	    after_ms(connection, listener->tls ? server->limits.header_ms : server->limits.idle_ms);
+	if (listener->tls && tls_new(listener->tls, fd, &connection->tls) < 0) {
+		free(connection);
+		return -ENOMEM;
+	}
 	r = loop_timer_set(server->loop, &connection->timer, connection->deadline_ns);
 	if (r == 0)
 		r = loop_add(server->loop, &connection->io, EPOLLIN | EPOLLRDHUP | EPOLLET);
 	if (r < 0) {
 		loop_timer_cancel(server->loop, &connection->timer);
+		tls_free(connection->tls, false);
 		free(connection);
 		return r;
 	}

@@ -65,6 +65,20 @@ bool http_exchange_is_unix(const struct http_exchange *exchange, uint32_t *ret_u
 	return connection->is_unix;
 }
 
+bool http_exchange_is_tls(const struct http_exchange *exchange)
+{
+	return connection_of(exchange)->tls != NULL;
+}
+
+const char *http_exchange_names(const struct http_exchange *exchange)
+{
+	const struct tls *tls = connection_of(exchange)->tls;
+
+	if (!tls || !tls->names || tls->names_until_s < (int64_t)(clock_real_ns() / NS_PER_S))
+		return NULL;
+	return tls->names;
+}
+
 struct slice http_request_header(const struct http_request *request, struct slice name)
 {
 	for (size_t i = 0; i < request->header_count; i++)

@@ -53,6 +53,7 @@ struct http_request {
 struct http_stats {
 	_Atomic uint64_t connections_open, connections_total, requests_total, bad_requests_total;
 	_Atomic uint64_t bytes_in_total, bytes_out_total, departures_total, body_bytes_held;
+	_Atomic uint64_t tls_handshakes_total, tls_resumed_total, tls_failures_total;
 };
 
 /* A zero takes the default. */
@@ -88,6 +89,8 @@ struct http_handler {
 	 * read: the request's method_text.ptr is NULL then. The connection closes behind it. */
 	void (*on_fault)(struct http_exchange *exchange, int status, const char *code,
 			 const char *message, void *data);
+	/* A connection ended before it spoke the protocol of its port: for a log. May be NULL. */
+	void (*on_stranger)(const char *peer, const char *why, void *data);
 	bool reserved; /* its connections have places of their own, however many others there are */
 };
 
@@ -106,6 +109,48 @@ int http_listen_check(const char *address, struct error *error);
  */
 int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler,
 		       void *data);
+
+/* How a listener speaks TLS: immutable and counted. [any] */
+struct http_tls;
+/* The keys that sessions are resumed by; must outlive every http_tls made with them. [any] */
+struct http_tls_tickets;
+
+enum http_tls_client {
+	HTTP_TLS_CLIENT_NONE,
+	HTTP_TLS_CLIENT_OPTIONAL,
+	HTTP_TLS_CLIENT_REQUIRED,
+};
+
+enum http_tls_part {
+	HTTP_TLS_CERTIFICATE,
+	HTTP_TLS_KEY,
+	HTTP_TLS_CLIENT_CA,
+};
+
+struct http_tls_options {
+	const char *name; /* sessions made under one are not resumed under another */
+	const char *certificate_pem, *key_pem;
+	const char *client_ca_pem; /* unless client is NONE */
+	enum http_tls_client client;
+	bool only_1_3;
+	struct http_tls_tickets *tickets;
+};
+
+int http_tls_tickets_new(struct http_tls_tickets **ret);
+struct http_tls_tickets *http_tls_tickets_free(struct http_tls_tickets *tickets);
+/* A new reference: to `before` (may be NULL) where it was made from the same. -EINVAL, with what is
+ * to blame in ret_part, for what cannot be served: an expired certificate too. */
+int http_tls_new(const struct http_tls_options *options, struct http_tls *before,
+		 struct http_tls **ret, enum http_tls_part *ret_part, struct error *error);
+struct http_tls *http_tls_ref(struct http_tls *tls);
+struct http_tls *http_tls_unref(struct http_tls *tls);
+int64_t
+http_tls_until_s(const struct http_tls *tls); /* Unix time; the listener's own certificate */
+/* What TCP listeners of `handler` speak with those who connect from now on; NULL: plain HTTP. Takes
+ * a reference of its own. */
+void http_server_set_tls(struct http_server *server, const struct http_handler *handler,
+			 struct http_tls *tls);
+
 /* Accepts what is queued, closes the listeners and idle connections, and lets exchanges finish with
  * `connection: close`. */
 void http_server_drain(struct http_server *server);
@@ -120,6 +165,10 @@ void *http_exchange_data(const struct http_exchange *exchange); /* of http_serve
 const char *http_exchange_peer(struct http_exchange *exchange);
 bool http_exchange_is_unix(const struct http_exchange *exchange,
 			   uint32_t *ret_uid); /* SO_PEERCRED */
+bool http_exchange_is_tls(const struct http_exchange *exchange);
+/* The names of the client's verified certificate while its time lasts, "URI:…", "DNS:…", "email:…",
+ * "CN:…", each with a NUL behind it, an empty one last; NULL for none. In the connection. */
+const char *http_exchange_names(const struct http_exchange *exchange);
 /* The first header of that name, or an empty slice with ptr NULL. */
 struct slice http_request_header(const struct http_request *request, struct slice name);
 

@@ -6,9 +6,24 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+/* Reading may come to wait for room in the socket, and writing for input (a change of keys). */
+static ssize_t through_tls(struct connection *connection, ssize_t len)
+{
+	if (connection->tls->read_waits_out || connection->tls->write_waits_in)
+		connection_watch(connection);
+	return len;
+}
+
 ssize_t io_receive(struct connection *connection, char *out, size_t size)
 {
 	ssize_t len;
+
+	if (connection->tls) {
+		len = through_tls(connection, tls_receive(connection->tls, out, size));
+		if (len > 0)
+			http_count(&connection->server->stats.bytes_in_total, (uint64_t)len);
+		return len;
+	}
 
 	do
 		len = recv(connection->io.fd, out, size, 0);
@@ -27,6 +42,13 @@ ssize_t io_send(struct connection *connection, struct iovec *parts, size_t count
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
 	ssize_t len;
+
+	if (connection->tls) {
+		len = through_tls(connection, tls_send(connection->tls, parts, count));
+		if (len > 0)
+			http_count(&connection->server->stats.bytes_out_total, (uint64_t)len);
+		return len;
+	}
 
 	do /* One part is the common case, and the cheaper call. */
 		len = count == 1 ? send(connection->io.fd, parts[0].iov_base, parts[0].iov_len,

@@ -16,6 +16,10 @@ enum {
 	HEX = 16,
 };
 
+enum {
+	TLS_HANDSHAKE = 0x16, /* first byte of a TLS connection */
+};
+
 #define ALNUM (TOKEN | FIELD | TARGET | HOST)
 
 static const uint8_t classes[256] = {
@@ -223,6 +227,8 @@ static enum http_parse parse_request_line(struct http_head *head, const char **f
 
 	if (at == end)
 		return HTTP_PARSE_MORE;
+	if (at == begin && *at == TLS_HANDSHAKE)
+		return bad(head, HTTP_FAULT_TLS_NOT_SPOKEN);
 	if (at == begin || *at != ' ')
 		return bad(head, HTTP_FAULT_REQUEST_LINE);
 	request->method_text = slice_span(begin, at);

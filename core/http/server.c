@@ -89,6 +89,7 @@ static void listener_close(struct http_listener *listener)
 	loop_remove(listener->server->loop, &listener->io);
 	loop_timer_cancel(listener->server->loop, &listener->timer);
 	close(listener->io.fd);
+	http_tls_unref(listener->tls);
 	list_remove(&listener->node);
 	free(listener);
 }
@@ -257,6 +258,18 @@ int http_server_listen(struct http_server *server, int fd, const struct http_han
 	struct http_listener *taken = steal(listener);
 	list_append(&server->listeners, &taken->node);
 	return 0;
+}
+
+void http_server_set_tls(struct http_server *server, const struct http_handler *handler,
+			 struct http_tls *tls)
+{
+	list_foreach (node, &server->listeners) {
+		struct http_listener *listener = list_entry(node, struct http_listener, node);
+		if (listener->handler != handler || listener->is_unix)
+			continue;
+		http_tls_unref(listener->tls);
+		listener->tls = http_tls_ref(tls);
+	}
 }
 
 void http_server_drain(struct http_server *server)

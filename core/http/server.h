@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "http/http.h"
 #include "http/parse.h"
+#include "http/tls.h"
 
 enum {
 	HTTP_READ_BYTES = 65536, /* of one recv */
@@ -33,6 +34,7 @@ struct http_listener {
 	struct loop_timer timer; /* ends a pause after descriptors or memory ran out */
 	const struct http_handler *handler;
 	void *data;
+	struct http_tls *tls; /* NULL: plain */
 	bool is_unix, full;
 };
 
@@ -73,7 +75,8 @@ struct http_exchange {
 };
 
 enum connection_state {
-	CONNECTION_HEAD, /* idle, or a head arrives */
+	CONNECTION_HANDSHAKE, /* of TLS */
+	CONNECTION_HEAD,      /* idle, or a head arrives */
 	CONNECTION_EXCHANGE,
 	CONNECTION_LINGER, /* the last answer leaves; input is thrown away */
 	CONNECTION_CLOSED,
@@ -85,6 +88,7 @@ struct connection {
 	const struct http_handler *handler;
 	void *data;
 	struct loop_io io;
+	struct tls *tls;         /* NULL: plain */
 	struct loop_timer timer; /* always set, fires no later than the deadline */
 	uint64_t deadline_ns;    /* 0: none */
 	enum connection_state state;
@@ -126,11 +130,19 @@ void connection_close(struct connection *connection);
 /* Has connection_run called soon, unless its run is on the stack and will see the marks anyway. */
 void connection_attend(struct connection *connection);
 void connection_attend_all(struct loop_task *task);
+void connection_event(struct loop_io *io, uint32_t events); /* of one that speaks HTTP */
+/* Its events are those of HTTP from now on, and what is at hand is read. Called in its run. */
+void connection_begin(struct connection *connection, uint32_t events);
+/* The same, where all that it can be told is a fault. */
+void connection_refuse(struct connection *connection, enum http_fault fault);
 void connection_set_deadline(struct connection *connection, uint64_t at_ns);
 void connection_watch(
     struct connection *connection); /* asks the loop for the events that matter now */
 /* Answers a fault and closes; an exchange in progress ends unsent. */
 void connection_fail(struct connection *connection, enum http_fault fault);
+/* Between pin and unpin its run is on the stack, and it is not freed. */
+void connection_pin(struct connection *connection);
+void connection_unpin(struct connection *connection);
 /* The server drains: closes what is idle. */
 void connection_drain(struct connection *connection);
 
@@ -149,6 +161,11 @@ void connection_send(struct connection *connection, struct iovec *parts, size_t 
 void connection_flush(struct connection *connection); /* what is queued */
 void connection_flush_staged(struct connection *connection);
 void connection_flush_head(struct connection *connection);
+
+/* handshake.c: the connection's events until it speaks HTTP */
+void handshake_event(struct loop_io *io, uint32_t events);
+/* It will not: who watches is told why. */
+void handshake_tell(struct connection *connection, const char *why);
 
 /* server.c */
 void http_server_resume(struct http_server *server); /* a connection closed: accept again */

@@ -49,7 +49,7 @@ static const struct refusal refusals[] = {
 		"version_not_served"),
 	REFUSAL("a method with a slash", "G/T / HTTP/1.1\r\n" HOST "\r\n", 400, "bad_request_line"),
 	REFUSAL("a TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400,
-		"bad_request_line"),
+		"tls_not_spoken"),
 	REFUSAL("two empty lines before", "\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n", 400,
 		"bad_request_line"),
 	REFUSAL("a bare LF before", "\nGET / HTTP/1.1\r\n" HOST "\r\n", 400, "bad_request_line"),
