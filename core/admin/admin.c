@@ -12,7 +12,8 @@
 #include "base/log.h"
 
 enum {
-	REPUBLISH_S = 3600, /* prices have start dates and are looked up when a snapshot is made */
+	REPUBLISH_S = 3600, /* prices have start dates and are looked up when a snapshot is made;
+			       certificates end */
 };
 
 struct work {
@@ -88,6 +89,7 @@ static void *mutator_main(void *data)
 		gateway_reap(admin->options.gateway);
 		if (clock_now_ns() >= republish_ns) {
 			republish(admin);
+			gateway_certificates_tell(admin->options.gateway, false);
 			republish_ns += REPUBLISH_S * NS_PER_S;
 		}
 		pthread_mutex_lock(&admin->lock);

@@ -139,6 +139,26 @@ static void lanes(const struct gateway_counters *counters, struct buffer *out)
 	      counters->upstream_stale_retries_total);
 }
 
+static void tls(struct admin *admin, const struct gateway_counters *counters, struct buffer *out)
+{
+	static const char expires[] = "tidegate_tls_certificate_expires_seconds";
+
+	plain(out, "tidegate_tls_handshakes_total", "counter", "TLS handshakes done.",
+	      counters->tls_handshakes_total);
+	plain(out, "tidegate_tls_resumed_total", "counter",
+	      "TLS handshakes done by a session made before.", counters->tls_resumed_total);
+	plain(out, "tidegate_tls_failures_total", "counter", "TLS handshakes that failed.",
+	      counters->tls_failures_total);
+	head(out, expires, "gauge", "When a listener's certificate expires, in Unix time.");
+	for (int i = 0; i < GATEWAY_LISTENERS; i++) {
+		enum gateway_listener listener = (enum gateway_listener)i;
+		int64_t until_s = gateway_certificate_until_s(admin->options.gateway, listener);
+		if (until_s != 0)
+			buffer_printf(out, "%s{listener=\"%s\"} %lld\n", expires,
+				      gateway_listener_name(listener), (long long)until_s);
+	}
+}
+
 static void ledger(struct admin *admin, const struct ledger_state *state, struct buffer *out)
 {
 	by_group(admin, out, LEDGER_BY_TENANT, SERIES_COST, "tidegate_tenant_cost_usd_total",
@@ -180,5 +200,6 @@ void render_metrics(struct admin *admin, const struct admin_moment *moment, int 
 	plain(out, "tidegate_ready", "gauge", "1 while requests are taken.", moment->ready);
 	requests(&moment->counters, out);
 	lanes(&moment->counters, out);
+	tls(admin, &moment->counters, out);
 	ledger(admin, &moment->ledger, out);
 }

@@ -3,6 +3,8 @@
  * exact. */
 #include "admin/private.h"
 
+#include "base/clock.h"
+
 static void key(struct buffer *out, const char *name)
 {
 	buffer_append_str(out, ",\n\"");
@@ -92,6 +94,29 @@ static void unpriced(struct admin *admin, struct buffer *out)
 	buffer_append_char(out, ']');
 }
 
+/* Of each listener that speaks TLS: when its certificate ends. */
+static void certificates(struct admin *admin, const struct admin_moment *moment, struct buffer *out)
+{
+	bool first = true;
+
+	key(out, "tls");
+	buffer_append_char(out, '[');
+	for (int i = 0; i < GATEWAY_LISTENERS; i++) {
+		enum gateway_listener listener = (enum gateway_listener)i;
+		int64_t until_s = gateway_certificate_until_s(admin->options.gateway, listener);
+		int64_t left_s = until_s - (int64_t)(moment->real_ns / NS_PER_S);
+		if (until_s == 0)
+			continue;
+		buffer_printf(out, "%s\n  {\"listener\": \"%s\", \"not_after\": \"",
+			      first ? "" : ",", gateway_listener_name(listener));
+		buffer_append_time(out, (uint64_t)until_s * NS_PER_S);
+		buffer_printf(out, "\", \"days_left\": %lld}",
+			      (long long)(left_s > 0 ? left_s / 86400 : 0));
+		first = false;
+	}
+	buffer_append_char(out, ']');
+}
+
 static void traffic(const struct admin_moment *moment, struct buffer *out)
 {
 	const struct gateway_counters *counters = &moment->counters;
@@ -115,6 +140,8 @@ static void traffic(const struct admin_moment *moment, struct buffer *out)
 	number(out, "upstream_connections_open", counters->upstream_connections_open);
 	number(out, "bad_requests_total", counters->bad_requests_total);
 	number(out, "body_bytes_held", counters->body_bytes_held);
+	number(out, "tls_handshakes_total", counters->tls_handshakes_total);
+	number(out, "tls_failures_total", counters->tls_failures_total);
 }
 
 void render_status(struct admin *admin, const struct admin_moment *moment, int argument,
@@ -142,6 +169,7 @@ void render_status(struct admin *admin, const struct admin_moment *moment, int a
 	number(out, "commit_failures_total", ledger->commit_failures);
 	number(out, "prices_unknown_total", ledger->prices_unknown);
 	unpriced(admin, out);
+	certificates(admin, moment, out);
 	table(admin, out, "by_tenant", LEDGER_BY_TENANT);
 	table(admin, out, "by_feature", LEDGER_BY_FEATURE);
 	table(admin, out, "by_model", LEDGER_BY_MODEL);

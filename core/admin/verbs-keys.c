@@ -19,16 +19,19 @@ int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_ca
 		   json_t **ret, struct error *error)
 {
 	_cleanup_(cleanup_conf_unref) struct conf *conf = gateway_conf(admin->options.gateway);
+	static const uint8_t none[SHA256_BYTES];
 	json_t *rows = json_array();
 
 	for (size_t i = 0; i < conf->key_count; i++) {
 		const struct conf_key *key = &conf->keys[i];
 		char fingerprint[9];
 		hash_hex(key->sha256, 4, fingerprint);
-		json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:b, s:s}", "name",
-						      key->name, "tenant", key->tenant->name,
-						      "feature", key->feature, "disabled",
-						      key->disabled, "fingerprint", fingerprint));
+		json_array_append_new(
+		    rows, json_pack("{s:s, s:s, s:s, s:b, s:s?, s:s?}", "name", key->name, "tenant",
+				    key->tenant->name, "feature", key->feature, "disabled",
+				    key->disabled, "fingerprint",
+				    memcmp(key->sha256, none, sizeof(none)) ? fingerprint : NULL,
+				    "identity", key->identity));
 	}
 	*ret =
 	    json_pack("{s:s, s:o}", "owner", conf_owner_name(conf->owners[CONF_KEY]), "keys", rows);

@@ -80,6 +80,7 @@ int verb_reload(struct admin *admin, json_t *arguments, const struct admin_calle
 	r = admin_publish(admin, next, error);
 	if (r < 0)
 		return not_valid(r);
+	gateway_certificates_tell(admin->options.gateway, true);
 	*ret = json_pack("{s:I}", "generation", (json_int_t)admin->generation);
 	return 0;
 }

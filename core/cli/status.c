@@ -120,6 +120,21 @@ static void print_unpriced(json_t *value)
 	print_table(rows, columns, ARRAY_SIZE(columns), WIDTH);
 }
 
+static void print_certificates(json_t *value)
+{
+	size_t index;
+	json_t *row;
+
+	json_array_foreach (json_object_get(value, "tls"), index, row) {
+		char listener[PRINT_CELL_MAX], not_after[PRINT_CELL_MAX];
+
+		print_field(row, "listener", listener);
+		print_field(row, "not_after", not_after);
+		printf("%-14s certificate until %s, %lld days left\n", listener, not_after,
+		       number(row, "days_left"));
+	}
+}
+
 void print_status(json_t *value)
 {
 	print_head(value);
@@ -132,6 +147,7 @@ void print_status(json_t *value)
 	if (number(value, "prices_unknown_total") > 0)
 		printf("prices         %lld attempts without a known price count as free\n",
 		       number(value, "prices_unknown_total"));
+	print_certificates(value);
 	print_unpriced(value);
 	print_group(value, "Providers today", "by_provider");
 	print_group(value, "Tenants today", "by_tenant");

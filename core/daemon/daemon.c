@@ -267,6 +267,7 @@ static int start(struct daemon *daemon, struct error *error)
 	log_info("tidegated %s serves %s with %u loops, state %s, mount %s", TIDEGATE_VERSION,
 		 daemon->conf->api_listen[0] ? daemon->conf->api_listen[0] : "nothing", loops,
 		 daemon->conf->state, daemon->conf->mount ? daemon->conf->mount : "none");
+	gateway_certificates_tell(daemon->gateway, true);
 	return 0;
 }
 

@@ -104,6 +104,22 @@ static struct exchange *exchange_new(struct gateway_loop *loop, struct http_exch
 	return exchange;
 }
 
+/* The one key of a certificate's names: false when they are those of several. */
+static bool certified_key(const struct keys_table *keys, const char *names,
+			  const struct keys_entry **ret)
+{
+	const struct keys_entry *found = NULL;
+
+	for (; *names; names += strlen(names) + 1) {
+		const struct keys_entry *key = keys_find_identity(keys, slice_of(names));
+		if (found && key && key != found)
+			return false;
+		found = key ? key : found;
+	}
+	*ret = found && !found->disabled ? found : NULL;
+	return true;
+}
+
 /* What may be said before the body is read; NULL when the request may go on. */
 static const struct keys_entry *authenticate(struct gateway_loop *loop, struct http_exchange *http,
 					     enum wire_dialect dialect)
@@ -111,14 +127,25 @@ static const struct keys_entry *authenticate(struct gateway_loop *loop, struct h
 	const struct keys_entry *key = NULL;
 	struct slice presented;
 	struct wire_error error = { .status = 401, .code = "invalid_api_key" };
-	bool one = admit_presented_key(http_exchange_request(http), &presented);
+	bool one = admit_presented_key(http_exchange_request(http), &presented), certified = false;
 
-	if (one)
+	if (one && !presented.ptr && http_exchange_names(http)) {
+		certified = true;
+		one = certified_key(loop->current->snapshot->keys, http_exchange_names(http), &key);
+	} else if (one) {
 		key = keys_find(loop->current->snapshot->keys, presented);
+	}
 	if (key)
 		return key;
 	counter_add(&loop->counters.refused_keys, 1);
-	if (!one)
+	if (certified)
+		error.message =
+		    one ? "No key was sent, and no name in the client's certificate is a key here. "
+			  "Send a key, or ask the people who run this appliance to add the name."
+			: "No key was sent, and the client's certificate has the names of more "
+			  "than "
+			  "one key. Send the key that is meant.";
+	else if (!one)
 		error.message =
 		    "More than one key was sent: Authorization or x-api-key twice, or both "
 		    "with different keys. Send one.";
@@ -367,4 +394,5 @@ const struct http_handler gateway_api_handler = {
 	.on_drain = on_drain,
 	.on_end = on_end,
 	.on_fault = on_fault,
+	.on_stranger = strangers_log,
 };

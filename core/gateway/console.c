@@ -204,6 +204,8 @@ static bool collect(struct relay *relay)
 	relay->headers = arena_alloc(arena, CONSOLE_HEADERS_MAX * sizeof(*relay->headers));
 	if (!relay->headers)
 		return false;
+	if (http_exchange_is_tls(relay->http))
+		add_header(relay, SLICE("x-tidegate-scheme"), SLICE("https"));
 	add_header(relay, SLICE("x-tidegate-boot"), slice_of(relay->loop->gateway->console_secret));
 	add_header(relay, SLICE("x-tidegate-peer"),
 		   arena_dup(arena, slice_of(http_exchange_peer(relay->http))));
@@ -315,5 +317,6 @@ const struct http_handler gateway_console_handler = {
 	.on_drain = on_drain,
 	.on_end = on_end,
 	.on_fault = on_fault,
+	.on_stranger = strangers_log,
 	.reserved = true,
 };

@@ -70,6 +70,9 @@ static void add_lanes(const struct gateway_loop *loop, struct gateway_counters *
 	sum->bytes_out_total += load(&http->bytes_out_total);
 	sum->departures_total += load(&http->departures_total);
 	sum->body_bytes_held += load(&http->body_bytes_held);
+	sum->tls_handshakes_total += load(&http->tls_handshakes_total);
+	sum->tls_resumed_total += load(&http->tls_resumed_total);
+	sum->tls_failures_total += load(&http->tls_failures_total);
 	sum->upstream_connections_open += load(&upstream->connections_open);
 	sum->upstream_connects_total += load(&upstream->connects_total);
 	sum->upstream_reuses_total += load(&upstream->reuses_total);

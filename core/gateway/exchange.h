@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "base/map.h"
+#include "gateway/certificates.h"
 #include "gateway/gateway.h"
 #include "gateway/registry-objects.h"
 #include "gateway/routes.h"
@@ -50,6 +51,7 @@ struct gateway_snapshot {
 	struct keys_table *keys;
 	struct map providers; /* name → gateway_provider, held in the registry */
 	struct map routes;    /* a client's model → gateway_route: routes, then models */
+	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
 	struct arena arena;
 	struct buffer models_chat, models_messages; /* answers of GET /v1/models */
 };
@@ -126,6 +128,8 @@ struct gateway {
 	struct gateway_snapshot
 	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */
 	struct tide_call_services services;
+	struct certificates certificates;
+	struct strangers strangers;
 	_Atomic bool draining;
 	uint32_t connections_told; /* [admin] the limit that was last compared with what can be */
 	char console_secret[64];

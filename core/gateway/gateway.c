@@ -44,6 +44,7 @@ static void swap(struct loop_task *task)
 	}
 	loop_snapshot_drop(loop, before);
 	limits_set(loop, &next->snapshot->conf->limits);
+	certificates_serve(loop);
 }
 
 /* Until every loop works by the newest snapshot, so that whoever revoked a key may say that it is
@@ -98,6 +99,7 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 	before = gateway->newest;
 	gateway->newest = snapshot;
 	gateway->published++;
+	certificates_note(gateway, snapshot);
 	for (uint32_t i = 0; i < gateway->options.loops; i++)
 		post_swap(&gateway->loops[i]);
 	pthread_mutex_unlock(&gateway->lock);
@@ -227,6 +229,8 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret, str
 	pthread_cond_init(&gateway->swapped, &attributes);
 	pthread_condattr_destroy(&attributes);
 	services_init(&gateway->services);
+	if (http_tls_tickets_new(&gateway->certificates.tickets) < 0)
+		r = error_set(error, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < options->loops && r >= 0; i++)
 		r = loop_init(gateway, &gateway->loops[i], i, error);
 	if (r < 0) {
@@ -246,6 +250,7 @@ struct gateway *gateway_free(struct gateway *gateway)
 	gateway_snapshot_unref(gateway, gateway->newest);
 	gateway_reap(gateway);
 	registry_fini(&gateway->registry);
+	http_tls_tickets_free(gateway->certificates.tickets);
 	pthread_cond_destroy(&gateway->swapped);
 	pthread_mutex_destroy(&gateway->lock);
 	free(gateway->loops);
@@ -341,6 +346,8 @@ int gateway_listen(struct gateway *gateway, struct error *error)
 		swap(&loop->swap_task);
 		r = loop->current ? listen_all(loop, loop->current->snapshot->conf, error)
 				  : error_set(error, -ENOMEM, "out of memory");
+		if (r >= 0)
+			certificates_serve(loop);
 	}
 	return r;
 }
@@ -411,13 +418,18 @@ void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(voi
 bool gateway_ready(struct gateway *gateway, char *out, size_t size)
 {
 	struct ledger_state state;
+	char why[GATEWAY_STATE_SIZE - 16];
 
 	if (atomic_load_explicit(&gateway->draining, memory_order_relaxed)) {
 		snprintf(out, size, "draining");
 		return false;
 	}
 	ledger_state_read(gateway->options.ledger, &state);
-	snprintf(out, size, "%s%s", state.degraded ? "degraded: " : "ready",
-		 state.degraded ? state.degraded_reason : "");
+	if (state.degraded)
+		snprintf(out, size, "degraded: %s", state.degraded_reason);
+	else if (certificates_near_end(gateway, why, sizeof(why)))
+		snprintf(out, size, "degraded: %s", why);
+	else
+		snprintf(out, size, "ready");
 	return true;
 }

@@ -19,7 +19,17 @@ struct gateway;
 enum {
 	GATEWAY_HISTOGRAM_BUCKETS = 128, /* bucket i holds durations up to gateway_bucket_us(i) */
 	GATEWAY_STATE_SIZE = LEDGER_REASON_SIZE + 16,
+	GATEWAY_CERTIFICATE_WARN_DAYS = 30, /* before its end: a warning a day */
+	GATEWAY_CERTIFICATE_ERROR_DAYS = 7, /* an error a day, and the state is degraded */
 };
+
+enum gateway_listener {
+	GATEWAY_API,
+	GATEWAY_ADMIN,
+	GATEWAY_LISTENERS,
+};
+
+const char *gateway_listener_name(enum gateway_listener listener); /* "api", "admin" */
 
 /* Sums over all loops since start; a consistent moment per field only. */
 struct gateway_counters {
@@ -38,6 +48,7 @@ struct gateway_counters {
 	uint64_t connections_open, connections_total, bad_requests_total, bytes_in_total,
 	    bytes_out_total;
 	uint64_t departures_total, body_bytes_held;
+	uint64_t tls_handshakes_total, tls_resumed_total, tls_failures_total;
 	uint64_t upstream_connections_open, upstream_connects_total, upstream_reuses_total;
 	uint64_t upstream_failures_total, upstream_stale_retries_total;
 };
@@ -87,6 +98,10 @@ int gateway_start(struct gateway *gateway, struct error *error);
  * often) says so; ends the rest with an error event and stops the threads. [main] */
 void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(void *data),
 		  void *data);
+/* The end of the listener's certificate, Unix time; 0 where it speaks plain HTTP. [any] */
+int64_t gateway_certificate_until_s(struct gateway *gateway, enum gateway_listener listener);
+/* Logs which certificates end soon; not `all`: those that were last told of a day ago. [admin] */
+void gateway_certificates_tell(struct gateway *gateway, bool all);
 void gateway_counters_read(struct gateway *gateway, struct gateway_counters *ret); /* [any] */
 /* The longest durations since the last call, of what counters that were read before it hold.
  * [ticker] */

@@ -116,6 +116,7 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf, st
 		conf_report(report, &error);
 	}
 	ledger_book_unref(book);
+	certificates_check(conf, report);
 	for (size_t i = 0; i < conf->provider_count; i++) {
 		if (!conf->providers[i].broken &&
 		    provider_check(plugins, &conf->providers[i], &error) < 0)
@@ -242,6 +243,7 @@ static int add_keys(struct gateway_snapshot *snapshot, struct error *error)
 		entries[i].name = conf->keys[i].name;
 		entries[i].tenant = conf->keys[i].tenant->name;
 		entries[i].feature = conf->keys[i].feature;
+		entries[i].identity = conf->keys[i].identity;
 		entries[i].disabled = conf->keys[i].disabled;
 		memcpy(entries[i].sha256, conf->keys[i].sha256, sizeof(entries[i].sha256));
 	}
@@ -278,6 +280,8 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 	map_fini(&snapshot->routes);
 	keys_table_free(snapshot->keys);
 	free(snapshot->key_entries);
+	for (size_t i = 0; i < GATEWAY_LISTENERS; i++)
+		http_tls_unref(snapshot->tls[i]);
 	buffer_fini(&snapshot->models_chat);
 	buffer_fini(&snapshot->models_messages);
 	arena_fini(&snapshot->arena);
@@ -307,6 +311,9 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	if (r < 0)
 		return r;
 	r = add_keys(snapshot, error);
+	if (r < 0)
+		return r;
+	r = certificates_load(gateway, snapshot, error);
 	if (r < 0)
 		return r;
 	if (write_models(snapshot, WIRE_OPENAI_CHAT, &snapshot->models_chat) < 0 ||

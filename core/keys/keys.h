@@ -13,19 +13,22 @@ enum {
 };
 
 struct keys_entry {
-	const char *name, *tenant, *feature; /* borrowed: they must outlive the table */
-	uint8_t sha256[32];
+	const char *name, *tenant, *feature; /* borrowed, as the entries: they outlive the table */
+	const char *identity; /* of a client's certificate, "URI:…" and so on; NULL: none is it */
+	uint8_t sha256[32];   /* all zero: no text is it */
 	bool disabled;
 };
 
 struct keys_table; /* immutable [any] */
 
-/* -EEXIST with the two names when two entries share a hash. */
+/* -EEXIST with the two names when two entries share a hash or an identity. */
 int keys_table_new(const struct keys_entry *entries, size_t count, struct keys_table **ret,
 		   struct error *error);
 struct keys_table *keys_table_free(struct keys_table *table);
 /* NULL for an unknown or disabled key. */
 const struct keys_entry *keys_find(const struct keys_table *table, struct slice presented);
+/* The key, disabled or not, that has this identity, byte for byte; NULL for none. */
+const struct keys_entry *keys_find_identity(const struct keys_table *table, struct slice identity);
 
 void keys_generate(char text[static KEYS_TEXT_SIZE], uint8_t sha256[static 32]);
 /* The first eight hex digits of the hash: what logs may say about a key nobody knows. */

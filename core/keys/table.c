@@ -9,8 +9,10 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/map.h"
 
 struct keys_table {
+	struct map identities;     /* → keys_entry of the caller's */
 	size_t cap;                /* power of two, at least twice the keys */
 	struct keys_entry slots[]; /* name NULL: free */
 };
@@ -25,10 +27,28 @@ static size_t place_of(const struct keys_table *table, const uint8_t sha256[stat
 	return first & (table->cap - 1);
 }
 
+static int insert_identity(struct keys_table *table, const struct keys_entry *entry,
+			   struct error *error)
+{
+	void *before = NULL;
+
+	if (!entry->identity)
+		return 0;
+	if (map_put(&table->identities, slice_of(entry->identity), (void *)entry, &before) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	if (before)
+		return error_set(error, -EEXIST, "keys %s and %s have the same identity",
+				 ((const struct keys_entry *)before)->name, entry->name);
+	return 0;
+}
+
 static int insert(struct keys_table *table, const struct keys_entry *entry, struct error *error)
 {
+	static const uint8_t none[SHA256_BYTES];
 	size_t at = place_of(table, entry->sha256);
 
+	if (memcmp(entry->sha256, none, sizeof(none)) == 0)
+		return 0;
 	for (; table->slots[at].name; at = (at + 1) & (table->cap - 1))
 		if (hash_equal(table->slots[at].sha256, entry->sha256, SHA256_BYTES))
 			return error_set(error, -EEXIST, "keys %s and %s are the same key",
@@ -52,6 +72,8 @@ int keys_table_new(const struct keys_entry *entries, size_t count, struct keys_t
 	for (size_t i = 0; i < count; i++) {
 		int r = insert(table, &entries[i], error);
 
+		if (r >= 0)
+			r = insert_identity(table, &entries[i], error);
 		if (r < 0)
 			return r;
 	}
@@ -61,6 +83,8 @@ int keys_table_new(const struct keys_entry *entries, size_t count, struct keys_t
 
 struct keys_table *keys_table_free(struct keys_table *table)
 {
+	if (table)
+		map_fini(&table->identities);
 	free(table);
 	return NULL;
 }
@@ -75,6 +99,11 @@ const struct keys_entry *keys_find(const struct keys_table *table, struct slice 
 		if (hash_equal(table->slots[at].sha256, sha256, sizeof(sha256)))
 			return table->slots[at].disabled ? NULL : &table->slots[at];
 	return NULL;
+}
+
+const struct keys_entry *keys_find_identity(const struct keys_table *table, struct slice identity)
+{
+	return map_get(&table->identities, identity);
 }
 
 void keys_generate(char text[static KEYS_TEXT_SIZE], uint8_t sha256[static SHA256_BYTES])

@@ -44,6 +44,14 @@ bool session_identify(struct api_call *call)
 				  clock_now_ns());
 }
 
+/* Over TLS the cookie stays with TLS. */
+static const char *secure(const struct api_call *call)
+{
+	const char *scheme = mg_get_header(call->connection, "x-tidegate-scheme");
+
+	return scheme && strcmp(scheme, "https") == 0 ? "; Secure" : "";
+}
+
 int session_login(struct api_call *call, json_t *body, json_t **ret, struct error *error)
 {
 	json_t *secret = json_object_get(body, "secret"), *value;
@@ -68,8 +76,9 @@ int session_login(struct api_call *call, json_t *body, json_t **ret, struct erro
 		return error_set(
 		    error, r,
 		    "the secret is wrong; it is in the file console-secret of the state folder");
-	snprintf(header, sizeof(header), "Set-Cookie: %s=%s; Path=/; HttpOnly; SameSite=Strict\r\n",
-		 cookie_name, session);
+	snprintf(header, sizeof(header),
+		 "Set-Cookie: %s=%s; Path=/; HttpOnly; SameSite=Strict%s\r\n", cookie_name, session,
+		 secure(call));
 	value = json_pack("{s:b}", "ok", 1);
 	answer_json(call, 200, value, header);
 	json_decref(value);
@@ -84,7 +93,8 @@ int session_logout(struct api_call *call, json_t *body, json_t **ret, struct err
 	if (call->session[0])
 		keys_console_logout(admin_console(call->admin), slice_of(call->session));
 	snprintf(header, sizeof(header),
-		 "Set-Cookie: %s=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict\r\n", cookie_name);
+		 "Set-Cookie: %s=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict%s\r\n", cookie_name,
+		 secure(call));
 	answer_json(call, 200, value, header);
 	json_decref(value);
 	return 0;
