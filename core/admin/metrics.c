@@ -105,6 +105,9 @@ static void requests(const struct gateway_counters *counters, struct buffer *out
 	      counters->usage_anomalies_total);
 	plain(out, "tidegate_requests_inflight", "gauge", "Requests admitted and not settled.",
 	      counters->inflight);
+	plain(out, "tidegate_requests_draining", "gauge",
+	      "Of these, answers that are read to their end though their client has left.",
+	      counters->drains);
 	histogram(out, "tidegate_request_seconds", "From the request's head to its end.",
 		  counters->latency, counters->latency_us);
 	histogram(out, "tidegate_first_content_seconds",

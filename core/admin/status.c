@@ -130,6 +130,7 @@ static void traffic(const struct admin_moment *moment, struct buffer *out)
 	number(out, "failovers_total", counters->failovers_total);
 	number(out, "streams_total", counters->streams_total);
 	number(out, "inflight", counters->inflight);
+	number(out, "draining", counters->drains);
 	number(out, "tokens_in_total", counters->tokens_in_total);
 	number(out, "tokens_out_total", counters->tokens_out_total);
 	milliseconds(out, "latency_p50_ms", moment->latency_p50_us);

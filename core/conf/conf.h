@@ -54,6 +54,9 @@ struct conf_provider {
 	bool allow_private, http2;
 	uint32_t connect_ms, first_content_ms, answer_ms, between_ms, total_ms;
 	uint32_t connections_max;
+	const char *on_client_disconnect; /* cancel drain */
+	uint32_t drain_max_ms;
+	uint64_t drain_max_bytes;
 	const struct conf_plugin_option *options;
 	size_t option_count;
 	const char *digest; /* hex SHA-256 of the canonical object: unchanged objects keep their

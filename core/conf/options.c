@@ -269,6 +269,19 @@ static const struct option provider_rows[] = {
 	{ "connections_max", OPTION_COUNT, 0, OBJECT(provider.connections_max), .min = 1,
 	  .max = 1000000, .fallback = "10000",
 	  .doc = "Connections to this provider at a time, in each loop." },
+	{ "on_client_disconnect", OPTION_CHOICE, 0, OBJECT(provider.on_client_disconnect),
+	  .values = "cancel|drain", .fallback = "cancel",
+	  .doc =
+	      "What becomes of an answer whose client leaves. cancel: the call is closed at once, "
+	      "and costs what was used until then. drain: the answer is read to its end all the "
+	      "same, for providers that bill it whole, so that its cost is theirs." },
+	{ "drain_max_ms", OPTION_MS, 0, OBJECT(provider.drain_max_ms), .min = 1, .max = DAY_MS,
+	  .fallback = "60000",
+	  .doc =
+	      "How long such an answer is read on; then the call is closed. total_ms holds too." },
+	{ "drain_max_bytes", OPTION_BYTES, 0, OBJECT(provider.drain_max_bytes), .min = 0,
+	  .max = 1ull << 44, .fallback = "16777216",
+	  .doc = "How many bytes of it are read before the call is closed." },
 	{ "options", OPTION_PLUGIN, .doc = "The plugin's own options; its manual names them." },
 };
 SECTION(provider, "provider", "A provider: where calls go, and with which secret.");

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "gateway/drain.h"
 
 /* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
  * and to each program on the way, whose call it was. */
@@ -350,26 +351,32 @@ static enum ledger_outcome outcome_of_leaving(const struct tide_call *call)
 	return relay_is_whole(call) && !call->paused ? relay_outcome(call) : LEDGER_DEPARTED;
 }
 
+void exchange_fini(struct exchange *exchange)
+{
+	loop_timer_cancel(exchange->loop->loop, &exchange->deadline);
+	wire_strip_fini(&exchange->strip);
+	buffer_fini(&exchange->kept);
+	list_remove(&exchange->node);
+	loop_snapshot_drop(exchange->loop, exchange->held);
+}
+
 /* The last word about an exchange. Not settled means that the client left first. */
 static void on_end(struct http_exchange *http, bool sent)
 {
-	struct gateway_loop *loop = http_exchange_data(http);
 	struct exchange *exchange = http_exchange_user(http);
 	enum ledger_outcome outcome = LEDGER_DEPARTED;
 
 	if (!exchange)
 		return;
 	if (exchange->call.active) {
+		if (!exchange->call.watch.terminal && drain_begin(exchange))
+			return;
 		outcome = outcome_of_leaving(&exchange->call);
 		settle_attempt(&exchange->call, outcome);
 		attempt_stop(&exchange->call);
 	}
 	settle(exchange, outcome, exchange->status);
-	loop_timer_cancel(loop->loop, &exchange->deadline);
-	wire_strip_fini(&exchange->strip);
-	buffer_fini(&exchange->kept);
-	list_remove(&exchange->node);
-	loop_snapshot_drop(loop, exchange->held);
+	exchange_fini(exchange);
 }
 
 /* What the front door refuses has the dialect's own shape too, as far as the head can be read. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "gateway/drain.h"
 
 /* The first target from `from` on whose provider speaks the client's dialect; target_count when
  * there is none. */
@@ -22,7 +23,7 @@ static size_t next_target(const struct exchange *exchange, size_t from)
 
 bool attempt_may_switch(const struct exchange *exchange)
 {
-	return !exchange->committed &&
+	return !exchange->committed && exchange->http &&
 	       next_target(exchange, exchange->target + 1) < exchange->route->target_count &&
 	       exchange->attempts < LEDGER_ATTEMPTS_MAX &&
 	       loop_now_ns(exchange->loop->loop) < exchange->deadline_ns;
@@ -134,6 +135,10 @@ void attempt_deadline(struct loop_timer *timer)
 		return;
 	if (now < next_due_ns(exchange)) {
 		attempt_arm(exchange); /* takes the place it had: no memory is needed */
+		return;
+	}
+	if (!exchange->http) {
+		attempt_break(&exchange->call, &error);
 		return;
 	}
 	if (now >= exchange->deadline_ns)
@@ -259,6 +264,10 @@ void attempt_first(struct exchange *exchange)
 
 void attempt_failed(struct exchange *exchange, const struct wire_error *error)
 {
+	if (!exchange->http) {
+		drain_over(exchange);
+		return;
+	}
 	if (!attempt_may_switch(exchange)) {
 		exchange_refuse(exchange, error);
 		return;

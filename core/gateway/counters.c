@@ -47,6 +47,7 @@ static void add_loop(const struct gateway_loop *loop, struct gateway_counters *s
 	sum->failovers_total += load(&counters->failovers);
 	sum->streams_total += load(&counters->streams);
 	sum->inflight += load(&counters->inflight);
+	sum->drains += load(&counters->drains);
 	sum->tokens_in_total += load(&counters->tokens_in);
 	sum->tokens_out_total += load(&counters->tokens_out);
 	sum->usage_anomalies_total += load(&counters->usage_anomalies);

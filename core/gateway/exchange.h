@@ -24,6 +24,8 @@ struct gateway_provider {
 	struct plugin_provider *plugin;
 	struct upstream_origin *origin; /* NULL: answers in process */
 	uint64_t first_content_ns, answer_ns, between_ns, total_ns;
+	bool drains; /* answers whose client left, as far as the two limits let it */
+	uint64_t drain_ns, drain_bytes;
 	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
 };
 
@@ -79,6 +81,7 @@ struct loop_counters {
 	_Atomic uint64_t requests_by_outcome[LEDGER_CRASHED + 1];
 	_Atomic uint64_t refused_keys, attempts, failovers, streams, inflight, tokens_in,
 	    tokens_out, usage_anomalies;
+	_Atomic uint64_t drains; /* answers that are read without a client, now */
 	_Atomic uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS],
 	    first_content[GATEWAY_HISTOGRAM_BUCKETS];
 	_Atomic uint64_t latency_us, first_content_us;
@@ -110,6 +113,7 @@ struct gateway_loop {
 	struct loop_snapshot *current;
 	uint64_t swapped; /* guarded by the gateway's lock: the publication `current` is of */
 	struct list exchanges;
+	bool ending;           /* no answer is read on without a client any more */
 	uint32_t plugin_depth; /* operations of plugins on the stack */
 	struct list over;      /* calls whose end waits until that is none */
 	struct loop_task swap_task, drain_task, end_task;
@@ -181,10 +185,13 @@ struct tide_call {
 	struct wire_watch watch;
 };
 
+struct departed;
+
 struct exchange {
 	struct list node; /* of the loop's exchanges */
 	struct gateway_loop *loop;
-	struct http_exchange *http;
+	struct http_exchange *http; /* NULL: its client has left, and `departed` is set */
+	struct departed *departed;
 	struct loop_snapshot *held;
 	const struct keys_entry *key;
 	struct slice feature;
@@ -215,6 +222,8 @@ struct exchange {
 };
 
 /* admit.c */
+/* What an exchange holds besides its memory; it is settled. */
+void exchange_fini(struct exchange *exchange);
 extern const struct http_handler gateway_api_handler;
 /* Says no to a caller whose key was checked and whose body has not come. */
 void admit_refuse_unread(struct exchange *exchange, const struct wire_error *error);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/drain.h"
 
 enum {
 	CONSOLE_CONNECTIONS = 8, /* of a loop to the page's server, which has few threads */
@@ -154,6 +155,7 @@ static void end_all(struct loop_task *task)
 	};
 	struct gateway_loop *loop = container_of(task, struct gateway_loop, end_task);
 
+	loop->ending = true;
 	list_foreach (node, &loop->exchanges) {
 		struct exchange *exchange = list_entry(node, struct exchange, node);
 		exchange->deadline_ns = 0; /* no further target */
@@ -196,8 +198,22 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	return upstream_origin_new(&console, &loop->console_origin, error);
 }
 
+static void end_drains(struct gateway_loop *loop)
+{
+	loop->ending = true;
+	list_foreach (node, &loop->exchanges) {
+		struct exchange *exchange = list_entry(node, struct exchange, node);
+		if (exchange->http)
+			continue;
+		attempt_stop(&exchange->call);
+		drain_over(exchange);
+	}
+}
+
 static void loop_fini(struct gateway_loop *loop)
 {
+	if (loop->server)
+		end_drains(loop);
 	http_server_free(loop->server);
 	upstream_free(loop->upstream);
 	upstream_origin_unref(loop->console_origin);
@@ -368,7 +384,8 @@ static bool is_busy(struct gateway_loop *loop)
 	/* In this order: a loop that has drained opens no connection. */
 	return loop->started &&
 	       (!atomic_load(&loop->drained) ||
-		atomic_load_explicit(&stats->connections_open, memory_order_relaxed) > 0);
+		atomic_load_explicit(&stats->connections_open, memory_order_relaxed) > 0 ||
+		atomic_load_explicit(&loop->counters.drains, memory_order_relaxed) > 0);
 }
 
 static bool wait_idle(struct gateway *gateway, uint64_t until_ns, bool (*enough)(void *data),

@@ -39,6 +39,7 @@ struct gateway_counters {
 	uint64_t attempts_total, failovers_total;
 	uint64_t streams_total;
 	uint64_t inflight; /* admitted, not settled */
+	uint64_t drains;   /* of these, answers that are read on after their client left */
 	uint64_t tokens_in_total, tokens_out_total;
 	uint64_t usage_anomalies_total;              /* answers whose usage contradicts itself */
 	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS]; /* request duration */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "gateway/drain.h"
 #include "gateway/unfit.h"
 
 enum {
@@ -138,8 +139,8 @@ static void fail_unfit(struct tide_call *call, const struct unfit_facts *facts,
 	struct exchange *exchange = call->exchange;
 	struct slice type = { facts->type.ptr, facts->type.len < 80 ? facts->type.len : 80 };
 	struct slice why =
-	    arena_printf(http_exchange_arena(exchange->http), "%s; %s, type \"%.*s\"",
-			 error->message, http_status_text(facts->status), SLICE_ARGS(type));
+	    arena_printf(exchange_arena(exchange), "%s; %s, type \"%.*s\"", error->message,
+			 http_status_text(facts->status), SLICE_ARGS(type));
 
 	trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "no answer",
 		    why.ptr ? why.ptr : error->message);
@@ -174,6 +175,10 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 			attempt_switch(call, &error);
 			return;
 		}
+	}
+	if (!exchange->http) {
+		drain_head(call);
+		return;
 	}
 	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
 		if (relay_passes_header(headers[i].name))
@@ -237,6 +242,7 @@ enum ledger_outcome relay_outcome(const struct tide_call *call)
 static void note_progress(struct tide_call *call, bool had_content, bool had_terminal)
 {
 	struct exchange *exchange = call->exchange;
+	enum ledger_outcome outcome = exchange->http ? relay_outcome(call) : LEDGER_DEPARTED;
 
 	if (call->watch.content && !had_content) {
 		call->attempt->first_content_us = ledger_elapsed_us(exchange->entry);
@@ -248,8 +254,8 @@ static void note_progress(struct tide_call *call, bool had_content, bool had_ter
 					   : (uint32_t)call->watch.content_bytes;
 	if (!call->watch.terminal || had_terminal)
 		return;
-	settle_attempt(call, relay_outcome(call));
-	exchange->entry->outcome = (uint8_t)relay_outcome(call);
+	settle_attempt(call, outcome);
+	exchange->entry->outcome = (uint8_t)outcome;
 	exchange->entry->status = call->attempt->status;
 	exchange->entry->end_us = call->attempt->end_us;
 }
@@ -304,6 +310,10 @@ bool relay_data(struct tide_call *call, struct slice data)
 	    !call->watch.stream)
 		call->content_ns = loop_now_ns(exchange->loop->loop);
 	note_progress(call, had_content, had_terminal);
+	if (!exchange->http) {
+		drain_data(call, data.len);
+		return true;
+	}
 	if (!exchange->holding)
 		return forward(exchange, data);
 	buffer_append_slice(&exchange->kept, data);
@@ -346,6 +356,10 @@ void relay_end(struct tide_call *call)
 	};
 
 	attempt_over(call);
+	if (!call->exchange->http) {
+		drain_over(call->exchange);
+		return;
+	}
 	if (call->exchange->holding && !call->watch.stream) {
 		trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
 			    "no answer", unfit_empty.message);
@@ -387,6 +401,10 @@ void relay_broken(struct tide_call *call, const struct wire_error *error)
 {
 	struct exchange *exchange = call->exchange;
 
+	if (!exchange->http) {
+		drain_over(exchange);
+		return;
+	}
 	if (relay_is_whole(call)) {
 		complete(call);
 		return;

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "gateway/drain.h"
 
 enum {
 	SERVICES_OVERRUN_BYTES = 1 << 20, /* sent by a plugin that was told to stop */
@@ -94,7 +95,7 @@ static const struct wire_error *defect(void)
 
 void *services_alloc(struct tide_call *call, uint64_t size)
 {
-	return arena_zalloc(http_exchange_arena(call->exchange->http), size);
+	return arena_zalloc(exchange_arena(call->exchange), size);
 }
 
 static const struct tide_call_info *service_info(struct tide_call *call)
@@ -210,7 +211,7 @@ static void service_fail(struct tide_call *call, uint32_t failure, struct tide_s
 	else if (failure == TIDE_FAILURE_UNAVAILABLE)
 		error.code = "upstream_unreachable";
 	if (message.len > 0 && may_speak(call))
-		error.message = arena_dup(http_exchange_arena(call->exchange->http),
+		error.message = arena_dup(exchange_arena(call->exchange),
 					  (struct slice){ message.ptr, message.len })
 				    .ptr;
 	if (!error.message)

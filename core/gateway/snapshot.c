@@ -71,6 +71,9 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 	provider->answer_ns = conf->answer_ms * NS_PER_MS;
 	provider->between_ns = conf->between_ms * NS_PER_MS;
 	provider->total_ns = conf->total_ms * NS_PER_MS;
+	provider->drains = strcmp(conf->on_client_disconnect, "drain") == 0;
+	provider->drain_ns = conf->drain_max_ms * NS_PER_MS;
+	provider->drain_bytes = conf->drain_max_bytes;
 	if (!provider->name.ptr)
 		return error_set(error, -ENOMEM, "out of memory");
 	if (conf->base_url) {

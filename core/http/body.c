@@ -31,6 +31,33 @@ void body_release(struct connection *connection)
 	buffer_fini(&exchange->body);
 }
 
+void http_exchange_keep(struct http_exchange *exchange, struct http_remains *ret)
+{
+	struct http_server *server = connection_of(exchange)->server;
+
+	*ret =
+	    (struct http_remains){ server, exchange->arena, exchange->body, exchange->body_held };
+	arena_init(&exchange->arena, &server->pool);
+	exchange->body = (struct buffer){ 0 };
+	exchange->body_held = 0;
+}
+
+void http_remains_drop_body(struct http_remains *remains)
+{
+	if (!remains->body.data) /* it lies in the arena */
+		return;
+	http_count(&remains->server->stats.body_bytes_held, -remains->body_held);
+	remains->body_held = 0;
+	buffer_fini(&remains->body);
+}
+
+void http_remains_fini(struct http_remains *remains)
+{
+	http_count(&remains->server->stats.body_bytes_held, -remains->body_held);
+	buffer_fini(&remains->body);
+	arena_fini(&remains->arena);
+}
+
 /* Room for `more` bytes: as large as is known to be needed, but not far beyond what has come. */
 static bool grow(struct connection *connection, size_t more)
 {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/loop.h"
 #include "base/slice.h"
@@ -171,6 +172,20 @@ bool http_exchange_is_tls(const struct http_exchange *exchange);
 const char *http_exchange_names(const struct http_exchange *exchange);
 /* The first header of that name, or an empty slice with ptr NULL. */
 struct slice http_request_header(const struct http_request *request, struct slice name);
+
+/* An exchange's memory that outlives it: its arena with all that lies there, and its body. Both
+ * count as before until they are released, which must be before http_server_free. [loop] */
+struct http_remains {
+	struct http_server *server;
+	struct arena arena;
+	struct buffer body;
+	uint64_t body_held;
+};
+/* Within on_end alone: the memory is the caller's from here on, where it is. */
+void http_exchange_keep(struct http_exchange *exchange, struct http_remains *ret);
+void http_remains_drop_body(
+    struct http_remains *remains); /* of one that came in one piece: later */
+void http_remains_fini(struct http_remains *remains);
 
 /* Asks for the body (100-continue is answered then). `max_bytes` lowers limits.body_bytes where not
  * 0. Without a body, on_body comes with an empty slice. */

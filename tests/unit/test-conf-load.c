@@ -23,7 +23,8 @@ static const char every_option[] =
     "  secret = \"file:secrets/p\"; lane = \"curl\"; allow_private = true; http2 = true;\n"
     "  price_provider = \"azure\"; ca_file = \"ca\"; cert_file = \"cert\"; key_file = \"key\";\n"
     "  proxy = \"http://proxy:3128\"; connect_ms = 23; first_content_ms = 24; between_ms = 25;\n"
-    "  answer_ms = 2727; total_ms = 26; connections_max = 27;\n"
+    "  answer_ms = 2727; total_ms = 26; connections_max = 27;"
+    "  on_client_disconnect = \"drain\"; drain_max_ms = 31; drain_max_bytes = 3232;\n"
     "  options: { text = \"x\" \"y\"; hex = 0x10; big = -5000000000L; half = 0.50; on = TRUE; };\n"
     "} );\n"
     "models = ( { name = \"m\"; provider = \"p\"; upstream_model = \"u\"; max_output_tokens = 28;\n"
@@ -139,6 +140,9 @@ static void check_provider(const struct conf_provider *provider)
 	CHECK_INT(provider->between_ms, 25);
 	CHECK_INT(provider->total_ms, 26);
 	CHECK_INT(provider->connections_max, 27);
+	CHECK_STR(provider->on_client_disconnect, "drain");
+	CHECK_INT(provider->drain_max_ms, 31);
+	CHECK_INT(provider->drain_max_bytes, 3232);
 	CHECK_INT(strlen(provider->digest), 64);
 	CHECK_STR(provider->place.file, at("main.conf"));
 	CHECK_INT(provider->place.line, 11);
