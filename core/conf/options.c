@@ -165,6 +165,10 @@ static const struct option limits_rows[] = {
 	{ "output_bytes", OPTION_BYTES32, 0, LIMIT(output_bytes), .min = 4096, .max = 1u << 30,
 	  .fallback = "65536",
 	  .doc = "Unsent bytes of one answer above which reading from the provider pauses." },
+	{ "keepalive_ms", OPTION_MS, 0, LIMIT(keepalive_ms), .min = 0, .max = HOUR_MS,
+	  .fallback = "15000",
+	  .doc = "How long a stream may be silent before the client is sent a sign of life between "
+		 "two events, which SDKs pass over and balancers see; 0 for never." },
 	{ "drain_ms", OPTION_MS, 0, LIMIT(drain_ms), .min = 0, .max = DAY_MS, .fallback = "30000",
 	  .doc = "How long open requests may go on after SIGTERM; a second one ends them." },
 	{ "features", OPTION_COUNT, 0, LIMIT(features), .min = 1, .max = 1000000,

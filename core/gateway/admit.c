@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "gateway/drain.h"
+#include "gateway/keepalive.h"
 
 /* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
  * and to each program on the way, whose call it was. */
@@ -100,6 +101,7 @@ static struct exchange *exchange_new(struct gateway_loop *loop, struct http_exch
 	exchange->call.exchange = exchange;
 	exchange->held = loop_snapshot_hold(loop);
 	exchange->deadline.fn = attempt_deadline;
+	exchange->keepalive.fn = keepalive_due;
 	list_append(&loop->exchanges, &exchange->node);
 	http_exchange_set_user(http, exchange);
 	return exchange;
@@ -354,6 +356,7 @@ static enum ledger_outcome outcome_of_leaving(const struct tide_call *call)
 void exchange_fini(struct exchange *exchange)
 {
 	loop_timer_cancel(exchange->loop->loop, &exchange->deadline);
+	loop_timer_cancel(exchange->loop->loop, &exchange->keepalive);
 	wire_strip_fini(&exchange->strip);
 	buffer_fini(&exchange->kept);
 	list_remove(&exchange->node);

@@ -204,9 +204,11 @@ struct exchange {
 	struct ledger_entry *entry;
 	char id[LEDGER_ID_SIZE];
 	uint64_t deadline_ns;
-	struct loop_timer deadline;
-	bool committed; /* the head of an answer is on its way */
-	int status;     /* of that head */
+	struct loop_timer deadline, keepalive;
+	uint64_t passed_ns; /* when the stream's last bytes or sign of life went out */
+	bool head_sent;     /* of an answer; */
+	int status;         /* its status */
+	bool committed;     /* its bytes are on their way too: no other target can answer */
 	bool settled;
 	bool holding; /* bytes before the first content are kept, so that a failure can still switch
 		       */
@@ -286,6 +288,8 @@ bool relay_passes_header(struct slice name); /* of an upstream, to a client */
 enum ledger_outcome relay_outcome(const struct tide_call *call);
 /* Every event of the answer has come, its terminal one too. */
 bool relay_is_whole(const struct tide_call *call);
+bool relay_inside_event(const struct tide_call *call); /* the client has half an event */
+void relay_keepalive(struct exchange *exchange);
 /* settle.c */
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "gateway/drain.h"
+#include "gateway/keepalive.h"
 #include "gateway/unfit.h"
 
 enum {
@@ -79,12 +80,21 @@ static void own_headers(struct exchange *exchange, int status, struct http_heade
 	}
 }
 
+static void send_head(struct exchange *exchange, int status, const struct http_header *headers,
+		      size_t count, int64_t length)
+{
+	if (exchange->head_sent)
+		return;
+	exchange->head_sent = true;
+	exchange->status = status;
+	http_respond(exchange->http, status, headers, count, length);
+}
+
 static void commit(struct exchange *exchange, int status, const struct http_header *headers,
 		   size_t count, int64_t length)
 {
 	exchange->committed = true;
-	exchange->status = status;
-	http_respond(exchange->http, status, headers, count, length);
+	send_head(exchange, status, headers, count, length);
 }
 
 /* Headers of an answer that is kept back must outlive the callback that brought them. */
@@ -180,6 +190,15 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		drain_head(call);
 		return;
 	}
+	if (exchange->head_sent && (status >= 400 || !call->watch.stream)) {
+		static const struct wire_error late = {
+			502, "upstream_error", NULL,
+			"The upstream answered with no stream after another target's had begun."
+		};
+
+		attempt_switch(call, &late);
+		return;
+	}
 	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
 		if (relay_passes_header(headers[i].name))
 			out[n++] = (struct http_header){ headers[i].name, headers[i].value };
@@ -192,6 +211,8 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 	else
 		/* A stream may have to end in an event more than was promised. */
 		commit(exchange, status, out, n, call->watch.stream ? HTTP_LENGTH_UNKNOWN : length);
+	if (status < 400 && call->watch.stream)
+		keepalive_start(exchange);
 }
 
 struct forwarding {
@@ -211,6 +232,7 @@ static bool forward(struct exchange *exchange, struct slice data)
 	struct forwarding forwarding = { exchange->http, true };
 	int r;
 
+	exchange->passed_ns = loop_now_ns(exchange->loop->loop);
 	if (!exchange->strip_usage)
 		return http_write(exchange->http, data);
 	r = wire_strip_feed(&exchange->strip, data, forward_one, &forwarding);
@@ -376,8 +398,7 @@ void relay_end(struct tide_call *call)
 	relay_broken(call, call->answering ? &cut : &silent);
 }
 
-/* The client has half an event. */
-static bool inside_event(const struct tide_call *call)
+bool relay_inside_event(const struct tide_call *call)
 {
 	const struct exchange *exchange = call->exchange;
 
@@ -390,10 +411,19 @@ static void tell(struct tide_call *call, const struct wire_error *error)
 	struct exchange *exchange = call->exchange;
 	struct buffer event = { 0 };
 
-	wire_error_event(exchange->dialect, error, inside_event(call), &event);
+	wire_error_event(exchange->dialect, error, relay_inside_event(call), &event);
 	http_write(exchange->http, buffer_slice(&event));
 	buffer_fini(&event);
 	http_finish(exchange->http);
+}
+
+/* The head goes with it, if it was kept back; what came behind it is kept on. */
+void relay_keepalive(struct exchange *exchange)
+{
+	if (exchange->holding)
+		send_head(exchange, exchange->kept_status, exchange->kept_headers,
+			  exchange->kept_header_count, HTTP_LENGTH_UNKNOWN);
+	http_write(exchange->http, wire_keepalive(exchange->dialect));
 }
 
 /* The attempt is over before its end. An answer whose terminal event came is whole all the same. */

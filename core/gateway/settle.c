@@ -150,6 +150,19 @@ void reply_error(struct http_exchange *http, enum wire_dialect dialect,
 	buffer_fini(&body);
 }
 
+/* To a client who has had the head of a stream, and nothing of it but signs of life. */
+static void refuse_in_stream(struct exchange *exchange, const struct wire_error *error)
+{
+	struct buffer event = { 0 };
+
+	settle(exchange, LEDGER_ERROR, exchange->status);
+	exchange->committed = true;
+	wire_error_event(exchange->dialect, error, false, &event);
+	http_write(exchange->http, buffer_slice(&event));
+	buffer_fini(&event);
+	http_finish(exchange->http);
+}
+
 /* Says no to an admitted caller; the exchange is not to be touched afterwards. */
 void exchange_refuse(struct exchange *exchange, const struct wire_error *error)
 {
@@ -157,8 +170,12 @@ void exchange_refuse(struct exchange *exchange, const struct wire_error *error)
 	struct http_header more[3];
 	size_t count = 0;
 
+	if (exchange->head_sent) {
+		refuse_in_stream(exchange, error);
+		return;
+	}
 	settle(exchange, outcome, error->status);
-	exchange->committed = true;
+	exchange->head_sent = exchange->committed = true;
 	exchange->status = error->status;
 	if (exchange->id[0])
 		more[count++] =

@@ -82,3 +82,9 @@ void wire_error_event(enum wire_dialect dialect, const struct wire_error *error,
 	wire_error_body(dialect, error, out);
 	buffer_append_str(out, "\n\n");
 }
+
+struct slice wire_keepalive(enum wire_dialect dialect)
+{
+	return dialect == WIRE_OPENAI_CHAT ? SLICE(": ping\n")
+					   : SLICE("event: ping\ndata: {\"type\": \"ping\"}\n\n");
+}

@@ -166,6 +166,10 @@ void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, 
 void wire_error_event(enum wire_dialect dialect, const struct wire_error *error, bool inside_event,
 		      struct buffer *out);
 
+/* What a stream may carry between two events while its upstream is silent: a comment without an
+ * empty line, which some SDKs would take for an event, or the dialect's own ping. */
+struct slice wire_keepalive(enum wire_dialect dialect);
+
 /* ---- models ---- */
 
 /* One entry of GET /v1/models in the dialect's shape; the list's frame is written by begin and end.

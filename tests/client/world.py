@@ -40,6 +40,7 @@ ODD_ANSWERS = (
     "type-application-problem+json",
     "type-application-octet-stream",
 )
+QUIET = "text.words-4.between-150"  # pauses, to be filled with signs of life
 CHAT_MODELS = [
     "text",
     "tools",
@@ -66,6 +67,7 @@ CHAT_MODELS = [
     "error-mid",
     "text.words-30.between-5",
     "text.words-2000.between-10",
+    QUIET,
     "text.first-20000",
     *(f"status-{status}" for status in STATUSES),
     *(f"odd-{what}" for what in (*NO_ANSWERS, *ODD_ANSWERS)),
@@ -88,6 +90,7 @@ MESSAGES_MODELS = [
     "odd-empty-chunked",
     "text.words-30.between-5",
     "text.words-2000.between-10",
+    QUIET,
     *(f"status-{status}" for status in STATUSES),
 ]
 SIM_MODELS = {
@@ -123,7 +126,7 @@ def models():
     ]
     hasty = [
         {"name": f"hasty-{m}", "provider": "hasty", "upstream_model": m, "price": CHAT_PRICE}
-        for m in ("stall", "silent", "text", "text.first-1000")
+        for m in ("stall", "silent", "text", "text.first-1000", "text.between-1500")
     ]
     return (
         chat
@@ -154,6 +157,8 @@ FALLS = {  # route: its first target; the second is one that works
     "fall-cut": "cut",
     "fall-silent": "hasty-silent",
 }
+# After the head of a target that is given up then: what is left to answer.
+QUIET_FALLS = {"": "text", "-500": "status-500", "-400": "status-400", "-document": "odd-untyped"}
 MESSAGES_FALLS = {
     "a-fall-500": "a-status-500",
     "a-fall-529": "a-status-529",
@@ -168,6 +173,10 @@ def routes():
         {"name": route, "targets": [first, "a-text"]} for route, first in MESSAGES_FALLS.items()
     ]
     made += [{"name": f"fall-odd-{w}", "targets": [f"odd-{w}", "text"]} for w in NO_ANSWERS]
+    made += [
+        {"name": f"fall-quiet{name}", "targets": ["hasty-text.between-1500", second]}
+        for name, second in QUIET_FALLS.items()
+    ]
     return made + [{"name": "fall-never", "targets": ["status-500", "gone", "status-503"]}]
 
 
