@@ -20,7 +20,7 @@ import struct
 import time
 
 from crash import PRICE
-from gateway import CHAT
+from gateway import CHAT, CONTENT, DONE, EVENTS, ROLE, RawUpstream, chunked, head
 from tap import Skip, equal
 from tidegate import Tidegate, program, provider, simulator, wait_until
 from wire import Connection
@@ -52,24 +52,44 @@ MODELS = {
         *("stall", "error-mid", "error-first", "status-500", "status-429", "odd-page"),
     ),
     "sim": ("sim-text@words=20,between_ms=1", "sim-text@words=5"),
+    "raw": ("ragged",),
 }
+SECOND = "text.words-40.between-1"
 MOMENTS = ("silent", "head", "body", "asked", "answer", "answer", "answer", "whole")
 
 
-def gate_for(upstream, lane, prefix=()):
+def reset_on_close(raw):
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def ragged(rng):
+    """An upstream that ends anywhere in a good answer, by a close or a reset."""
+    wire = head(200, EVENTS + b"transfer-encoding: chunked\r\n") + chunked(ROLE)
+    wire += chunked(CONTENT) * 10 + chunked(DONE) + b"0\r\n\r\n"
+
+    def send(peer, request):
+        peer.sendall(wire[: rng.randrange(len(wire) + 1)])
+        if rng.randrange(2):
+            reset_on_close(peer)
+
+    return send
+
+
+def gate_for(upstream, raw, lane, prefix=()):
     """Each model alone, and as the first target of a route that goes on to one that answers."""
     models = [
         {"name": name, "provider": of, "upstream_model": name, "price": PRICE}
         for of, names in MODELS.items()
         for name in names
     ]
-    routes = [
-        {"name": f"route-{n}", "targets": [name, "text.words-40.between-1"]}
-        for n, name in enumerate(MODELS["alpha"])
-        if name != "text.words-40.between-1"
-    ]
+    first = [m["name"] for m in models if m["provider"] != "sim" and m["name"] != SECOND]
+    routes = [{"name": f"route-{n}", "targets": [name, SECOND]} for n, name in enumerate(first)]
     return Tidegate(
-        providers=[provider("alpha", upstream.url("/v1"), lane=lane), simulator()],
+        providers=[
+            provider("alpha", upstream.url("/v1"), lane=lane),
+            provider("raw", raw.url(), lane=lane),
+            simulator(),
+        ],
         models=models,
         routes=routes,
         settings={"limits": {"body_bytes": 2 << 20}},
@@ -131,8 +151,7 @@ class Client:
             self.moments["refused"] += 1
         finally:
             if reset:
-                raw = writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                reset_on_close(writer.get_extra_info("socket"))
             writer.transport.abort()
             await asyncio.sleep(0)
 
@@ -167,15 +186,15 @@ def metric(gate, name):
     raise KeyError(name)
 
 
-def descriptors(gate, upstream):
-    """What the process has open, but for connections to the upstream, which are kept for the next
-    call, and for Unix sockets: this very check is at one."""
+def descriptors(gate, ports):
+    """What the process has open, but for connections to upstreams at `ports`, which are kept for
+    the next call, and for Unix sockets: this very check is at one."""
     process = f"/proc/{gate.process.pid}"
     others = set()
     for table in ("tcp", "tcp6"):
         with open(f"{process}/net/{table}") as lines:
             for fields in map(str.split, list(lines)[1:]):
-                if int(fields[2].rpartition(":")[2], 16) != upstream.port:
+                if int(fields[2].rpartition(":")[2], 16) not in ports:
                     others.add(f"socket:[{fields[9]}]")
     count = 0
     for number in os.listdir(f"{process}/fd"):
@@ -185,7 +204,7 @@ def descriptors(gate, upstream):
     return count
 
 
-def at_rest(gate, upstream):
+def at_rest(gate, upstream, raw):
     """Nobody is connected and nothing is held; the descriptors then. That a kept connection was
     closed, libcurl sees when it would use it."""
     gate.settled(timeout_s=60)
@@ -197,7 +216,7 @@ def at_rest(gate, upstream):
     wait_until(idle, 30, what="no client's connection and no body is left")
     kept = metric(gate, "tidegate_upstream_connections_open")
     assert kept <= KEPT_MAX, f"{kept} connections to upstreams are kept"
-    return descriptors(gate, upstream)
+    return descriptors(gate, (upstream.port, raw.port))
 
 
 def good(gate):
@@ -209,22 +228,26 @@ def good(gate):
 def run(upstream, lane, count, prefix=(), watch_memory=True):
     seed = int(os.environ.get("TIDEGATE_SEED", time.time_ns() % 10**9))
     print(f"# TIDEGATE_SEED={seed}", flush=True)
-    with gate_for(upstream, lane, prefix) as gate:
+    with (
+        RawUpstream({"ragged": ragged(random.Random(seed + 1))}) as raw,
+        gate_for(upstream, raw, lane, prefix) as gate,
+    ):
         client = Client(gate, upstream, random.Random(seed))
         client.many(count // 2)  # pools, arenas and threads are made once
         good(gate)
-        before, memory = at_rest(gate, upstream), gate.memory_kb()
+        before, memory = at_rest(gate, upstream, raw), gate.memory_kb()
         client.moments.clear()
         client.many(count)
         good(gate)
         wait_until(
-            lambda: at_rest(gate, upstream) == before, what=f"{before} descriptors, as before"
+            lambda: at_rest(gate, upstream, raw) == before, what=f"{before} descriptors, as before"
         )
         grown = gate.memory_kb() - memory
         status = gate.settled()
         equal(status["reserved_usd"], "0.000000000", "reserved")
         told = ", ".join(f"{what} {n}" for what, n in client.moments.most_common())
         print(f"# {count} aborts ({told}); {before} descriptors; memory {grown:+} kB", flush=True)
+        assert raw.asked, "no answer was cut by its upstream at any byte"
         assert client.moments["answer"] > count / 100, f"few answers began: {told}"
         if watch_memory:
             assert grown < GROWTH_KB, f"memory grew by {grown} kB"
