@@ -13,6 +13,7 @@
 enum {
 	ADDRESS_MAX = 8, /* of one name */
 	ADDRESS_TEXT_SIZE = INET6_ADDRSTRLEN,
+	ADDRESS_KEEP_S = 30, /* what a name has led to, on both lanes */
 };
 
 struct address {
@@ -45,8 +46,8 @@ bool address_is_public(const struct address *address);
 /* The first `bits` are equal. False for two families, and for more bits than an address has. */
 bool address_has_prefix(const struct address *address, const struct address *prefix, uint64_t bits);
 
-/* Names to addresses, by a short-lived thread for each lookup, kept 30 s. One resolver belongs to
- * one loop. */
+/* Names to addresses, by a short-lived thread for each lookup, kept ADDRESS_KEEP_S. One resolver
+ * belongs to one loop. */
 struct resolver;
 
 struct resolver_wait {

@@ -14,7 +14,6 @@ enum {
 	SENDS_MAX = 2,
 };
 
-#define DNS_KEEP_S 30L
 #define CA_KEEP_S 60L
 
 static unsigned parser_flags(const struct curl_handle *handle)
@@ -174,6 +173,7 @@ static int set_newer(struct curl_handle *handle)
 #if LIBCURL_VERSION_NUM >= 0x075000
 	SET(handle->easy, CURLOPT_PREREQFUNCTION, on_send);
 	SET(handle->easy, CURLOPT_PREREQDATA, handle);
+	SET(handle->easy, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_S);
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(handle->easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -216,7 +216,8 @@ static int set_origin(struct curl_handle *handle, const struct upstream_origin *
 	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	SET(easy, CURLOPT_PATH_AS_IS, 1L);
 	SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_KEEP_S);
+	SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, (long)ADDRESS_KEEP_S);
+	SET(easy, CURLOPT_MAXAGE_CONN, (long)CONNECTION_IDLE_S);
 	SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
 	SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)origin->connect_ms);

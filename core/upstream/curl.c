@@ -15,7 +15,6 @@ enum {
 };
 
 #define IDLE_CONNECTIONS_MAX 512L
-#define IDLE_S 60L
 #define SWEEP_NS (15 * NS_PER_S)
 
 static void serve_waiting(struct curl_lane *lane, struct curl_pool *pool);
@@ -274,7 +273,7 @@ static bool remove_unused_pool(struct curl_lane *lane, uint64_t now)
 	map_foreach (entry, &lane->pools) {
 		const struct curl_pool *pool = entry->value;
 
-		if (pool->active > 0 || now - pool->idle_since_ns < (uint64_t)IDLE_S * NS_PER_S)
+		if (pool->active > 0 || now - pool->idle_since_ns < CONNECTION_IDLE_S * NS_PER_S)
 			continue;
 		pool_free(lane, entry);
 		return true;

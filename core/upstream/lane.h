@@ -29,6 +29,13 @@ enum call_phase {
 	CALL_ENDED,     /* inside its last callback */
 };
 
+/* A connection that is never idle leads on where its name does not any more, with a certificate
+ * that has been replaced: it is not used again when it is old. */
+enum {
+	CONNECTION_IDLE_S = 60,
+	CONNECTION_LIFE_S = 600,
+};
+
 enum {
 	CALL_HEADERS_INLINE = 12,
 	CALL_PARTS_INLINE = 4,

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "upstream/plain.h"
 
-#define IDLE_NS (60 * NS_PER_S)
 #define SWEEP_NS (15 * NS_PER_S)
 
 void plain_sweep_later(struct plain *plain)
@@ -78,7 +77,7 @@ static void sweep(struct loop_timer *timer)
 			struct plain_connection *connection =
 			    list_entry(node, struct plain_connection, node);
 
-			if (now - connection->idle_since_ns < IDLE_NS)
+			if (now - connection->idle_since_ns < CONNECTION_IDLE_S * NS_PER_S)
 				break;
 			plain_connection_drop(connection);
 		}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 enum {
 	FREE_CONNECTIONS_MAX = 256,
@@ -367,6 +368,7 @@ static void serve_waiting(struct plain *plain, struct plain_pool *pool)
 
 void plain_dialed(struct plain_connection *connection)
 {
+	connection->connected_ns = loop_now_ns(connection->plain->loop);
 	stat_add(&connection->plain->upstream->stats.connects_total, 1);
 	connection_send(connection);
 }
@@ -459,6 +461,12 @@ static bool begin_body(struct plain_connection *connection, const struct respons
 	return call_tell_head(call, head);
 }
 
+static bool is_old(const struct plain_connection *connection)
+{
+	return loop_now_ns(connection->plain->loop) - connection->connected_ns >=
+	       CONNECTION_LIFE_S * NS_PER_S;
+}
+
 static void feed_body(struct plain_connection *connection, char *data, size_t len)
 {
 	struct upstream_call *call = connection->call;
@@ -475,7 +483,7 @@ static void feed_body(struct plain_connection *connection, char *data, size_t le
 	}
 	if (r == 0)
 		return;
-	if (call->plain.keep_alive && used == len)
+	if (call->plain.keep_alive && used == len && !is_old(connection))
 		connection_idle(connection);
 	else
 		connection_close(connection);

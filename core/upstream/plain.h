@@ -23,7 +23,7 @@ struct plain_connection {
 	struct plain_pool *pool;
 	struct upstream_call *call; /* NULL: idle */
 	struct dial *dial;          /* NULL: connected */
-	uint64_t idle_since_ns;
+	uint64_t connected_ns, idle_since_ns;
 	bool used;          /* has carried a whole response before */
 	bool unwatched;     /* not in epoll: closed by the peer while its call is paused */
 	struct buffer head; /* what has come of a head that came in pieces */

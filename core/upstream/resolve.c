@@ -21,8 +21,6 @@ enum {
 	THREAD_STACK_BYTES = 256 * 1024,
 };
 
-#define KEEP_NS (30 * NS_PER_S)
-
 /* What the resolver and its threads share. */
 struct shared {
 	pthread_mutex_t lock;
@@ -189,7 +187,8 @@ static void resolver_event(struct loop_io *io, uint32_t events)
 			return;
 		lookup->name->pending = false;
 		lookup->name->list = lookup->list;
-		lookup->name->until_ns = lookup->error == 0 ? clock_now_ns() + KEEP_NS : 0;
+		lookup->name->until_ns =
+		    lookup->error == 0 ? clock_now_ns() + ADDRESS_KEEP_S * NS_PER_S : 0;
 		name_tell(lookup->name, &lookup->list, lookup->error);
 	}
 }

@@ -163,10 +163,9 @@ static inline void *server_thread(void *data)
 	return NULL;
 }
 
-static inline void server_listen(struct server *server, int backlog)
+static inline void server_listen_at(struct server *server, in_addr_t at, int backlog)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(at) };
 	socklen_t size = sizeof(address);
 
 	memset(server, 0, sizeof(*server));
@@ -178,6 +177,11 @@ static inline void server_listen(struct server *server, int backlog)
 	server->port = ntohs(address.sin_port);
 	sem_init(&server->go, 0, 0);
 	sem_init(&server->reached, 0, 0);
+}
+
+static inline void server_listen(struct server *server, int backlog)
+{
+	server_listen_at(server, INADDR_LOOPBACK, backlog);
 }
 
 static inline void server_start(struct server *server, void (*script)(struct server *server))
