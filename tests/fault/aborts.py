@@ -35,25 +35,22 @@ GROWTH_KB = 8192
 KEPT_MAX = 2 * AT_A_TIME
 WAIT_S = 0.4  # the longest a client stays when its answer does not come
 VALGRIND = (
-    *("valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full"),
-    *("--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite"),
+    "valgrind",
+    "--quiet",
+    "--error-exitcode=99",
+    "--leak-check=full",
+    "--show-leak-kinds=definite,indirect",
+    "--errors-for-leak-kinds=definite",
 )
 MODELS = {
     "alpha": (
-        *(
-            "text",
-            "text.words-40.between-1",
-            "text.first-100",
-            "text.words-400.between-1",
-            "large",
-            "split",
-        ),
-        *("bytes", "until-close", "close", "cut", "cut-inside", "cut-early", "reset", "silent"),
-        *("stall", "error-mid", "error-first", "status-500", "status-429", "odd-page"),
+        "text", "text.words-40.between-1", "text.first-100", "text.words-400.between-1", "large",
+        "split", "bytes", "until-close", "close", "cut", "cut-inside", "cut-early", "reset", "silent",
+        "stall", "error-mid", "error-first", "status-500", "status-429", "odd-page",
     ),
     "sim": ("sim-text@words=20,between_ms=1", "sim-text@words=5"),
     "raw": ("ragged",),
-}
+}  # fmt: skip
 SECOND = "text.words-40.between-1"
 MOMENTS = ("silent", "head", "body", "asked", "answer", "answer", "answer", "whole")
 
