@@ -162,7 +162,7 @@ static void linger_step(struct connection *connection)
 	connection_set_deadline(connection, after_ms(connection, HTTP_LINGER_MS));
 }
 
-static void linger(struct connection *connection)
+void connection_linger(struct connection *connection)
 {
 	connection->state = CONNECTION_LINGER;
 	connection->read_paused = true;
@@ -206,7 +206,7 @@ void connection_fail(struct connection *connection, enum http_fault fault)
 		http_reply(exchange, info->status, &type, 1,
 			   arena_printf(&exchange->arena, "%s\n", info->message));
 	exchange_end(connection, false);
-	linger(connection);
+	connection_linger(connection);
 }
 
 void connection_refuse(struct connection *connection, enum http_fault fault)
@@ -330,7 +330,7 @@ static bool exchange_answered(struct connection *connection)
 	/* Closing on unread input would reset the connection under the answer. */
 	if (connection->server->draining || !settled || connection->in.len > 0 ||
 	    connection->read_paused)
-		linger(connection);
+		connection_linger(connection);
 	else
 		connection_close(connection);
 	return false;

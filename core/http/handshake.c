@@ -36,12 +36,19 @@ static void plain(struct connection *connection)
 	connection_refuse(connection, HTTP_FAULT_TLS_REQUIRED);
 }
 
-static void failed(struct connection *connection)
+static void failed(struct connection *connection, bool left)
 {
 	http_count(&connection->server->stats.tls_failures_total, 1);
 	handshake_tell(connection, tls_failure(connection->tls));
-	connection->exchange.lost = true;
-	connection_close(connection);
+	connection->tls = tls_free(connection->tls, false);
+	if (left) {
+		connection->exchange.lost = true;
+		connection_close(connection);
+		return;
+	}
+	/* With TLS 1.3 its request may be on the way, and a reset would take the alert with it. */
+	connection->io.fn = connection_event;
+	connection_linger(connection);
 }
 
 void handshake_event(struct loop_io *io, uint32_t events)
@@ -62,7 +69,10 @@ void handshake_event(struct loop_io *io, uint32_t events)
 		plain(connection);
 		break;
 	case TLS_FAILED:
-		failed(connection);
+		failed(connection, false);
+		break;
+	case TLS_LEFT:
+		failed(connection, true);
 		break;
 	}
 	connection_unpin(connection);

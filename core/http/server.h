@@ -135,6 +135,8 @@ void connection_event(struct loop_io *io, uint32_t events); /* of one that speak
 void connection_begin(struct connection *connection, uint32_t events);
 /* The same, where all that it can be told is a fault. */
 void connection_refuse(struct connection *connection, enum http_fault fault);
+/* Our side ends; what still comes is thrown away for a while. */
+void connection_linger(struct connection *connection);
 void connection_set_deadline(struct connection *connection, uint64_t at_ns);
 void connection_watch(
     struct connection *connection); /* asks the loop for the events that matter now */

@@ -94,7 +94,9 @@ enum tls_step tls_handshake(struct tls *tls)
 	if (outcome(tls, result, &tls->read_waits_out, SSL_ERROR_WANT_WRITE) == -EAGAIN)
 		return TLS_WAITS;
 	tls->broken = true;
-	return tls->first >= 'A' && tls->first <= 'Z' ? TLS_PLAIN : TLS_FAILED;
+	if (tls->first >= 'A' && tls->first <= 'Z')
+		return TLS_PLAIN;
+	return ERR_peek_error() ? TLS_FAILED : TLS_LEFT;
 }
 
 bool tls_resumed(const struct tls *tls)

@@ -27,9 +27,10 @@ struct tls {
 
 enum tls_step {
 	TLS_DONE,
-	TLS_WAITS, /* for the socket: the flags say for what */
-	TLS_PLAIN, /* the peer spoke HTTP without TLS; nothing was sent */
-	TLS_FAILED,
+	TLS_WAITS,  /* for the socket: the flags say for what */
+	TLS_PLAIN,  /* the peer spoke HTTP without TLS; nothing was sent */
+	TLS_FAILED, /* and the peer was told why */
+	TLS_LEFT,   /* the peer ended the connection */
 };
 
 /* tls.c. The descriptor stays the caller's. */
