@@ -15,7 +15,7 @@ import time
 from tap import Skip, equal
 from tidegate import Tidegate, wait_until
 from wire import Connection, Response, Truncated
-from world import CHAT, SLOW, TlsGate, authority, chat, clients, context, openssl, refused, server_leaf
+from world import CHAT, SLOW, TlsGate, authority, chat, clients, context, refused, reloaded
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -75,12 +75,6 @@ def healthy(gate, client, session=None):
 
 def resumes(gate, client, session):
     return healthy(gate, client, session)[1]
-
-
-def reloaded(gate):
-    before = gate.status()["generation"]
-    gate.reload()
-    wait_until(lambda: gate.status()["generation"] > before, what="the reload")
 
 
 def resumption(upstream):

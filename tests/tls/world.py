@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import tempfile
 
-from tidegate import Tidegate, exchange, price, provider
+from tidegate import Tidegate, exchange, price, provider, wait_until
 from wire import Connection
 
 CHAT = {"model": "text", "messages": [{"role": "user", "content": "hi"}]}
@@ -45,7 +45,7 @@ class Authority:
         self.serial += 1
         stem, request = f"{name}-{self.serial}", f"{name}-{self.serial}.csr"
         openssl(
-            *"req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes".split(),
+            *"req -utf8 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes".split(),
             *("-keyout", f"{stem}.key", "-out", request, "-subj", subject or f"/CN={name}"),
             folder=self.folder,
         )
@@ -174,6 +174,12 @@ def context(leaf=None, ca=None, version=None, alpn=None):
     if alpn:
         made.set_alpn_protocols(alpn)
     return made
+
+
+def reloaded(gate):
+    before = gate.status()["generation"]
+    gate.reload()
+    wait_until(lambda: gate.status()["generation"] > before, what="the reload")
 
 
 def chat(model="text", stream=False, content="hi"):
