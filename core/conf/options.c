@@ -155,7 +155,12 @@ static const struct option limits_rows[] = {
 	  .fallback = "33554432", .doc = "Size of a request's body; status 413 above." },
 	{ "body_budget_bytes", OPTION_BYTES, 0, LIMIT(body_budget_bytes), .min = 1024,
 	  .max = 1ull << 44, .fallback = "268435456",
-	  .doc = "Memory for all bodies at a time; status 503 above. At least body_bytes." },
+	  .doc = "Memory for all bodies at a time; status 503 above. A tenant may take more while "
+		 "it then "
+		 "holds no more than is left for others, so that none keeps others out: one takes "
+		 "half, "
+		 "two a third each; a tenant's only body up to all that is free. Several times "
+		 "body_bytes, and at least that." },
 	{ "body_ms", OPTION_MS, 0, LIMIT(body_ms), .min = 1, .max = DAY_MS, .fallback = "60000",
 	  .doc = "Time for a whole body; status 408 after it." },
 	{ "idle_ms", OPTION_MS, 0, LIMIT(idle_ms), .min = 1, .max = DAY_MS, .fallback = "75000",

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "gateway/drain.h"
 #include "gateway/keepalive.h"
+#include "gateway/refuse.h"
+#include "gateway/tenants.h"
 
 /* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
  * and to each program on the way, whose call it was. */
@@ -248,6 +250,7 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 	exchange->key = key;
 	exchange->dialect = row->dialect;
 	exchange->feature = feature.ptr ? feature : slice_of(key->feature);
+	http_exchange_set_share(http, ((const struct gateway_tenant *)key->data)->share);
 	http_want_body(http, 0);
 }
 
@@ -360,7 +363,6 @@ void exchange_fini(struct exchange *exchange)
 	wire_strip_fini(&exchange->strip);
 	buffer_fini(&exchange->kept);
 	list_remove(&exchange->node);
-	loop_snapshot_drop(exchange->loop, exchange->held);
 }
 
 /* The last word about an exchange. Not settled means that the client left first. */
@@ -380,6 +382,8 @@ static void on_end(struct http_exchange *http, bool sent)
 	}
 	settle(exchange, outcome, exchange->status);
 	exchange_fini(exchange);
+	http_drop_body(http); /* its share is the snapshot's */
+	loop_snapshot_drop(exchange->loop, exchange->held);
 }
 
 /* What the front door refuses has the dialect's own shape too, as far as the head can be read. */

@@ -61,10 +61,13 @@ void drain_data(struct tide_call *call, size_t len)
 void drain_over(struct exchange *exchange)
 {
 	struct http_remains memory = exchange->departed->memory;
+	struct gateway_loop *loop = exchange->loop;
+	struct loop_snapshot *held = exchange->held;
 
 	settle_attempt(&exchange->call, LEDGER_DEPARTED);
 	settle(exchange, LEDGER_DEPARTED, exchange->status);
-	counter_add(&exchange->loop->counters.drains, (uint64_t)-1);
+	counter_add(&loop->counters.drains, (uint64_t)-1);
 	exchange_fini(exchange);
 	http_remains_fini(&memory);
+	loop_snapshot_drop(loop, held);
 }

@@ -52,6 +52,7 @@ struct gateway_snapshot {
 	struct keys_entry *key_entries;
 	struct keys_table *keys;
 	struct map providers; /* name → gateway_provider, held in the registry */
+	struct map tenants;   /* name → gateway_tenant, likewise */
 	struct map routes;    /* a client's model → gateway_route: routes, then models */
 	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
 	struct arena arena;
@@ -122,7 +123,9 @@ struct gateway_loop {
 };
 
 struct gateway {
-	struct registry registry; /* [admin] */
+	struct registry registry;   /* [admin] */
+	struct http_budget *budget; /* of the memory for bodies, over all loops */
+	struct http_share *common;  /* what is no tenant's */
 	struct gateway_options options;
 	struct gateway_loop *loops;
 	pthread_mutex_t lock;   /* guards newest, published, graveyard, and each loop's swapped */
@@ -142,11 +145,6 @@ struct gateway {
 void gateway_snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot);
 struct loop_snapshot *loop_snapshot_hold(struct gateway_loop *loop);
 void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held);
-
-/* limits.c */
-void limits_set(struct gateway_loop *loop, const struct conf_limits *conf);
-/* [admin] Says in the log, once a value, that limits.connections cannot be kept. */
-void limits_tell(struct gateway *gateway, const struct conf_limits *conf);
 
 /* ---- one request ---- */
 
@@ -224,7 +222,7 @@ struct exchange {
 };
 
 /* admit.c */
-/* What an exchange holds besides its memory; it is settled. */
+/* What an exchange holds besides its memory and its snapshot; it is settled. */
 void exchange_fini(struct exchange *exchange);
 extern const struct http_handler gateway_api_handler;
 /* Says no to a caller whose key was checked and whose body has not come. */
@@ -232,9 +230,6 @@ void admit_refuse_unread(struct exchange *exchange, const struct wire_error *err
 bool admit_passes_header(struct slice name); /* of a client, to an upstream */
 /* False when it bears more than one; ptr NULL for none. */
 bool admit_presented_key(const struct http_request *request, struct slice *ret);
-/* refuse.c: what is said of what is not here; texts live in the exchange's arena */
-void refuse_path(struct http_exchange *http, const struct endpoint_row *other);
-struct wire_error refuse_model(struct http_exchange *http, struct slice model);
 /* console.c */
 extern const struct http_handler gateway_console_handler;
 /* health.c */

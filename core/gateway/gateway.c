@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/drain.h"
+#include "gateway/limits.h"
 
 enum {
 	CONSOLE_CONNECTIONS = 8, /* of a loop to the page's server, which has few threads */
@@ -190,6 +191,8 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	if (r >= 0)
 		r = http_server_new(loop->loop, &unlimited_until_swap, &loop->server);
 	if (r >= 0)
+		http_server_set_budget(loop->server, gateway->common, index);
+	if (r >= 0)
 		r = upstream_new(loop->loop, &loop->upstream);
 	if (r < 0)
 		return error_set(error, r, "loop %u could not be made: %s", index, strerror(-r));
@@ -245,7 +248,9 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret, str
 	pthread_cond_init(&gateway->swapped, &attributes);
 	pthread_condattr_destroy(&attributes);
 	services_init(&gateway->services);
-	if (http_tls_tickets_new(&gateway->certificates.tickets) < 0)
+	if (http_tls_tickets_new(&gateway->certificates.tickets) < 0 ||
+	    http_budget_new(options->loops, &gateway->budget) < 0 ||
+	    http_share_new(gateway->budget, &gateway->common) < 0)
 		r = error_set(error, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < options->loops && r >= 0; i++)
 		r = loop_init(gateway, &gateway->loops[i], i, error);
@@ -266,6 +271,8 @@ struct gateway *gateway_free(struct gateway *gateway)
 	gateway_snapshot_unref(gateway, gateway->newest);
 	gateway_reap(gateway);
 	registry_fini(&gateway->registry);
+	http_share_free(gateway->common);
+	http_budget_free(gateway->budget);
 	http_tls_tickets_free(gateway->certificates.tickets);
 	pthread_cond_destroy(&gateway->swapped);
 	pthread_mutex_destroy(&gateway->lock);

@@ -2,7 +2,7 @@
 /* The limits of a loop's front door: its share of the configuration's, and no more connections than
  * the process has descriptors for. Those of the console are set aside: whoever wants to see why
  * nothing goes must get in. */
-#include "gateway/exchange.h"
+#include "gateway/limits.h"
 
 #include "base/log.h"
 
@@ -46,7 +46,7 @@ void limits_set(struct gateway_loop *loop, const struct conf_limits *conf)
 	struct http_limits limits = {
 		.header_bytes = conf->header_bytes,
 		.body_bytes = conf->body_bytes,
-		.body_budget_bytes = conf->body_budget_bytes / loops,
+		.body_budget_bytes = conf->body_budget_bytes,
 		.connections =
 		    share(conf->connections < possible ? conf->connections : possible, loops),
 		.reserved = share(CONSOLE_CONNECTIONS, loops),
@@ -61,9 +61,6 @@ void limits_set(struct gateway_loop *loop, const struct conf_limits *conf)
 	if (gateway->options.descriptors > 0)
 		limits.descriptors =
 		    gateway->options.descriptors - CONSOLE_CONNECTIONS * DESCRIPTORS_OF_CONSOLE;
-	/* Each loop takes the largest body, however many loops there are. */
-	if (limits.body_budget_bytes < limits.body_bytes)
-		limits.body_budget_bytes = limits.body_bytes;
 	http_server_set_limits(loop->server, &limits);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a client is told that asked for what is not here: its own words, quoted up to a bound, and
  * what there is in their place. Escaping is left to the dialect's error body. */
-#include "gateway/exchange.h"
+#include "gateway/refuse.h"
 
 enum {
 	REFUSE_QUOTE_BYTES = 80,

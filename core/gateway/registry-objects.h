@@ -8,6 +8,7 @@
 
 enum registry_kind {
 	REGISTRY_PROVIDER,
+	REGISTRY_TENANT,
 };
 
 struct registry {

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "gateway/tenants.h"
 
 static void provider_free(struct gateway_provider *provider)
 {
@@ -245,6 +246,7 @@ static int add_keys(struct gateway_snapshot *snapshot, struct error *error)
 	for (size_t i = 0; i < conf->key_count; i++) {
 		entries[i].name = conf->keys[i].name;
 		entries[i].tenant = conf->keys[i].tenant->name;
+		entries[i].data = map_get(&snapshot->tenants, slice_of(entries[i].tenant));
 		entries[i].feature = conf->keys[i].feature;
 		entries[i].identity = conf->keys[i].identity;
 		entries[i].disabled = conf->keys[i].disabled;
@@ -279,6 +281,7 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 		struct gateway_provider *provider = entry->value;
 		registry_release(&provider->object);
 	}
+	tenants_release(snapshot);
 	map_fini(&snapshot->providers);
 	map_fini(&snapshot->routes);
 	keys_table_free(snapshot->keys);
@@ -311,6 +314,9 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	if (r < 0)
 		return r;
 	r = add_routes(snapshot, error);
+	if (r < 0)
+		return r;
+	r = tenants_add(gateway, snapshot, error);
 	if (r < 0)
 		return r;
 	r = add_keys(snapshot, error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Request bodies, whole. Memory follows the bytes that came, never a number a client wrote, and all
- * of it counts against the server's budget until the exchange ends. */
+ * of it counts against the budget until the exchange ends. */
+#include "http/budget.h"
 #include "http/server.h"
 
 enum {
@@ -13,48 +14,66 @@ enum {
 static bool hold(struct connection *connection, uint64_t bytes)
 {
 	struct http_server *server = connection->server;
-	uint64_t held = atomic_load_explicit(&server->stats.body_bytes_held, memory_order_relaxed);
+	struct http_exchange *exchange = &connection->exchange;
 
-	if (held + bytes > server->limits.body_budget_bytes)
+	if (!share_take(exchange->share, server->slot, bytes, exchange->body_held)) {
+		connection_fail(connection, HTTP_FAULT_BODY_BUDGET);
 		return false;
+	}
 	http_count(&server->stats.body_bytes_held, bytes);
-	connection->exchange.body_held += bytes;
+	exchange->body_held += bytes;
 	return true;
+}
+
+static void let_go(struct http_server *server, struct http_share *share, uint64_t *held,
+		   uint64_t bytes)
+{
+	if (bytes == 0)
+		return;
+	http_count(&server->stats.body_bytes_held, -bytes);
+	share_give(share, server->slot, bytes);
+	*held -= bytes;
 }
 
 void body_release(struct connection *connection)
 {
 	struct http_exchange *exchange = &connection->exchange;
 
-	http_count(&connection->server->stats.body_bytes_held, -exchange->body_held);
-	exchange->body_held = 0;
+	let_go(connection->server, exchange->share, &exchange->body_held, exchange->body_held);
 	buffer_fini(&exchange->body);
+}
+
+void http_drop_body(struct http_exchange *exchange)
+{
+	body_release(connection_of(exchange));
 }
 
 void http_exchange_keep(struct http_exchange *exchange, struct http_remains *ret)
 {
 	struct http_server *server = connection_of(exchange)->server;
 
-	*ret =
-	    (struct http_remains){ server, exchange->arena, exchange->body, exchange->body_held };
+	*ret = (struct http_remains){ server, exchange->share, exchange->arena, exchange->body,
+				      exchange->body_held };
 	arena_init(&exchange->arena, &server->pool);
 	exchange->body = (struct buffer){ 0 };
 	exchange->body_held = 0;
 }
 
+static void let_go_remains(struct http_remains *remains)
+{
+	let_go(remains->server, remains->share, &remains->body_held, remains->body_held);
+	buffer_fini(&remains->body);
+}
+
 void http_remains_drop_body(struct http_remains *remains)
 {
-	if (!remains->body.data) /* it lies in the arena */
-		return;
-	http_count(&remains->server->stats.body_bytes_held, -remains->body_held);
-	remains->body_held = 0;
-	buffer_fini(&remains->body);
+	if (remains->body.data) /* else it lies in the arena */
+		let_go_remains(remains);
 }
 
 void http_remains_fini(struct http_remains *remains)
 {
-	http_count(&remains->server->stats.body_bytes_held, -remains->body_held);
-	buffer_fini(&remains->body);
+	let_go_remains(remains);
 	arena_fini(&remains->arena);
 }
 
@@ -69,16 +88,16 @@ static bool grow(struct connection *connection, size_t more)
 		return true;
 	if (exchange->request.chunked) {
 		room = need > BODY_CHUNKED_MIN ? need * 2 : BODY_CHUNKED_MIN;
+		if (room > exchange->body_max && need <= exchange->body_max)
+			room = (size_t)exchange->body_max;
 	} else {
 		room = need * BODY_GROW_FACTOR > BODY_GROW_MIN ? need * BODY_GROW_FACTOR
 							       : BODY_GROW_MIN;
 		if (room > exchange->request.content_length)
 			room = (size_t)exchange->request.content_length;
 	}
-	if (!hold(connection, room - body->cap)) {
-		connection_fail(connection, HTTP_FAULT_BODY_BUDGET);
+	if (!hold(connection, room - body->cap))
 		return false;
-	}
 	char *data = realloc(body->data, room);
 	if (!data) {
 		connection_fail(connection, HTTP_FAULT_MEMORY);
@@ -110,6 +129,21 @@ static bool give(struct connection *connection, struct slice body)
 	return true;
 }
 
+/* A chunked body is whole: what was taken beyond it is given back. */
+static void trim(struct connection *connection)
+{
+	struct http_exchange *exchange = &connection->exchange;
+	struct buffer *body = &exchange->body;
+	size_t room = body->len > 0 ? body->len : 1;
+	char *data = room < body->cap ? realloc(body->data, room) : NULL;
+
+	if (!data)
+		return;
+	let_go(connection->server, exchange->share, &exchange->body_held, body->cap - room);
+	body->data = data;
+	body->cap = room;
+}
+
 static bool step_chunked(struct connection *connection)
 {
 	struct http_exchange *exchange = &connection->exchange;
@@ -119,6 +153,7 @@ static bool step_chunked(struct connection *connection)
 
 		switch (http_chunked_next(&exchange->chunked, &connection->in, &piece)) {
 		case HTTP_PARSE_DONE:
+			trim(connection);
 			return give(connection, buffer_slice(&exchange->body));
 		case HTTP_PARSE_BAD:
 			connection_fail(connection, exchange->chunked.fault);
@@ -154,10 +189,8 @@ static bool step_length(struct connection *connection)
 
 	connection->in = slice_skip(connection->in, len);
 	if (len == missing && exchange->body.len == 0) {
-		if (!hold(connection, len)) {
-			connection_fail(connection, HTTP_FAULT_BODY_BUDGET);
+		if (!hold(connection, len))
 			return true;
-		}
 		piece = arena_dup(&exchange->arena, piece);
 		if (piece.ptr)
 			return give(connection, piece);

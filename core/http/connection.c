@@ -176,6 +176,7 @@ static void exchange_reset(struct connection *connection)
 
 	arena_init(&exchange->arena, &connection->server->pool);
 	exchange->user = NULL;
+	exchange->share = connection->server->common;
 	exchange->head = (struct slice){ NULL, 0 };
 	exchange->answer_left = HTTP_LENGTH_UNKNOWN;
 	exchange->chunked = (struct http_chunked){ 0 };

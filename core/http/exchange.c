@@ -87,6 +87,11 @@ struct slice http_request_header(const struct http_request *request, struct slic
 	return (struct slice){ NULL, 0 };
 }
 
+void http_exchange_set_share(struct http_exchange *exchange, struct http_share *share)
+{
+	exchange->share = share;
+}
+
 void http_want_body(struct http_exchange *exchange, uint64_t max_bytes)
 {
 	struct connection *connection = connection_of(exchange);

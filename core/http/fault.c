@@ -56,6 +56,7 @@ const struct http_fault_info http_fault_infos[HTTP_FAULT_COUNT] = {
 				      "The request's body did not arrive in time." },
 	[HTTP_FAULT_BODY_LARGE] = { 413, "body_too_large", "The request's body is too large." },
 	[HTTP_FAULT_BODY_BUDGET] = { 503, "body_memory_exhausted",
-				     "Too many request bodies are in memory; try again later." },
+				     "There is no memory left for this request's body "
+				     "(limits.body_budget_bytes); try again in a few seconds." },
 	[HTTP_FAULT_MEMORY] = { 503, "out_of_memory", "Out of memory; try again later." },
 };

@@ -61,7 +61,7 @@ struct http_stats {
 struct http_limits {
 	uint32_t header_bytes;      /* default 32768, at most 65536; 431 above */
 	uint64_t body_bytes;        /* default 33554432; 413 above */
-	uint64_t body_budget_bytes; /* over all exchanges of the server; 503 above */
+	uint64_t body_budget_bytes; /* over all exchanges of the server's budget; 503 above */
 	uint32_t connections;       /* per server, without reserved ones; accepting pauses above */
 	uint32_t reserved;          /* of handlers that are so; default 16 */
 	uint32_t descriptors;       /* accepting, but for reserved ones, pauses while the lowest
@@ -173,10 +173,28 @@ const char *http_exchange_names(const struct http_exchange *exchange);
 /* The first header of that name, or an empty slice with ptr NULL. */
 struct slice http_request_header(const struct http_request *request, struct slice name);
 
+/* Memory for bodies, over servers that may be on different loops, and fair among shares: one may
+ * grow while it then holds no more than is left free, so that none keeps others out; and the only
+ * body of a share up to all that is free. A server has a budget of its own until it is given one.
+ * Shares are freed before their budget, and both hold nothing then. [main, admin] */
+struct http_budget;
+struct http_share;
+int http_budget_new(uint32_t slots, struct http_budget **ret); /* one slot a server */
+struct http_budget *http_budget_free(struct http_budget *budget);
+int http_share_new(struct http_budget *budget, struct http_share **ret);
+struct http_share *http_share_free(struct http_share *share);
+/* Before it serves. `common` is the share of exchanges that are given none. */
+void http_server_set_budget(struct http_server *server, struct http_share *common, uint32_t slot);
+/* Before http_want_body: whose the body's memory is. The share outlives that memory, which lasts
+ * until the exchange is gone, or, within on_end, until http_drop_body. */
+void http_exchange_set_share(struct http_exchange *exchange, struct http_share *share);
+void http_drop_body(struct http_exchange *exchange);
+
 /* An exchange's memory that outlives it: its arena with all that lies there, and its body. Both
  * count as before until they are released, which must be before http_server_free. [loop] */
 struct http_remains {
 	struct http_server *server;
+	struct http_share *share;
 	struct arena arena;
 	struct buffer body;
 	uint64_t body_held;

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/budget.h"
 
 enum {
 	ACCEPT_BATCH = 64,
@@ -52,6 +53,7 @@ void http_server_set_limits(struct http_server *server, const struct http_limits
 #undef DEFAULT
 	if (own->header_bytes > HTTP_HEADER_BYTES_MAX)
 		own->header_bytes = HTTP_HEADER_BYTES_MAX;
+	budget_set(share_budget(server->common), own->body_budget_bytes);
 	http_server_resume(server);
 }
 
@@ -61,6 +63,12 @@ int http_server_new(struct loop *loop, const struct http_limits *limits, struct 
 
 	if (!server)
 		return -ENOMEM;
+	if (http_budget_new(1, &server->own_budget) < 0 ||
+	    http_share_new(server->own_budget, &server->common) < 0) {
+		http_budget_free(server->own_budget);
+		free(server);
+		return -ENOMEM;
+	}
 	server->loop = loop;
 	list_init(&server->listeners);
 	list_init(&server->connections);
@@ -69,6 +77,21 @@ int http_server_new(struct loop *loop, const struct http_limits *limits, struct 
 	http_server_set_limits(server, limits);
 	*ret = server;
 	return 0;
+}
+
+static void free_budget(struct http_server *server)
+{
+	if (!server->own_budget)
+		return;
+	http_share_free(server->common);
+	server->own_budget = http_budget_free(server->own_budget);
+}
+
+void http_server_set_budget(struct http_server *server, struct http_share *common, uint32_t slot)
+{
+	free_budget(server);
+	server->common = common;
+	server->slot = slot;
 }
 
 /* While it still listens nobody else can have taken the path over. */
@@ -106,6 +129,7 @@ struct http_server *http_server_free(struct http_server *server)
 	if (server->task_queued)
 		loop_undefer(server->loop, &server->task);
 	arena_pool_fini(&server->pool);
+	free_budget(server);
 	free(server);
 	return NULL;
 }

@@ -42,6 +42,9 @@ struct http_server {
 	struct loop *loop;
 	struct http_limits limits;
 	struct http_stats stats;
+	struct http_budget *own_budget; /* NULL: it was given one */
+	struct http_share *common;
+	uint32_t slot;
 	struct arena_pool pool;
 	struct list listeners, connections;
 	struct list attention;            /* connections marked from outside their own run */
@@ -64,6 +67,7 @@ struct http_exchange {
 	struct slice head;   /* of the answer, until sent */
 	int64_t answer_left; /* of a promised length */
 	struct buffer body;  /* what has arrived of it, unless it came at once */
+	struct http_share *share;
 	uint64_t body_max, body_held, body_deadline_ns;
 	struct http_chunked chunked;
 	bool active; /* between on_request and on_end */

@@ -112,7 +112,8 @@ static void body_budget(void)
 	await(&fixture.drains, 1);
 	CHECK_INT(http_server_stats(fixture.server)->body_bytes_held, 100000);
 	check_status(buffer_slice(&request), 503,
-		     "Too many request bodies are in memory; try again later.\n");
+		     "There is no memory left for this request's body "
+		     "(limits.body_budget_bytes); try again in a few seconds.\n");
 	/* A body that comes with its head counts like any other. */
 	buffer_clear(&small);
 	buffer_append_str(&small, "POST / HTTP/1.1\r\n" HOST "Content-Length: 50001\r\n\r\n");

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is said of what is not here; texts live in the exchange's arena. */
+#pragma once
+
+#include "gateway/exchange.h"
+
+void refuse_path(struct http_exchange *http, const struct endpoint_row *other);
+struct wire_error refuse_model(struct http_exchange *http, struct slice model);
