@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "ledger/entry.h"
 
 enum {
@@ -26,6 +27,7 @@ enum {
 	PAGE_BYTES = 4096,
 	ID_MS_SHIFT = 20,
 	ID_LOOP_SHIFT = 14,
+	ID_TURN_SHIFT = 11,
 };
 
 static const char magic[8] = "TGINFLT";
@@ -37,9 +39,11 @@ struct inflight_header {
 	_Atomic uint32_t
 	    used; /* entries from here on have not been touched since the file was last empty */
 	_Atomic uint64_t last_id[INFLIGHT_LOOPS_MAX];
+	_Atomic uint32_t turn;
 };
 
 _Static_assert(sizeof(struct inflight_header) <= HEADER_BYTES, "the header is one page");
+_Static_assert(INFLIGHT_TURNS == 1 << (ID_LOOP_SHIFT - ID_TURN_SHIFT), "turns are part of ids");
 _Static_assert(LEDGER_ATTEMPTS_MAX <= 1 << INFLIGHT_ATTEMPT_BITS, "attempts are numbered in ids");
 _Static_assert(sizeof(struct ledger_entry) + sizeof(struct ledger_far) <= 6272,
 	       "tidegate.conf(5) and tidegated(8) tell it");
@@ -357,6 +361,56 @@ int inflight_open(struct inflight *inflight, const char *path, uint32_t entries,
 	return r;
 }
 
+int inflight_open_left(struct inflight *inflight, const char *path,
+		       struct inflight_found *ret_found, struct error *error)
+{
+	int r;
+
+	*inflight = (struct inflight){ .fd = -1 };
+	*ret_found = (struct inflight_found){ 0 };
+	r = map(inflight, path, error);
+	if (r == 0)
+		r = find_left_over(inflight, path, ret_found, error);
+	if (r == -EUCLEAN) {
+		aside_name(path, "foreign", ret_found->aside, sizeof(ret_found->aside));
+		r = rename(path, ret_found->aside) < 0
+			? error_set_at(error, -errno, path, 0, 0, "cannot be moved aside: %s",
+				       strerror(errno))
+			: -ESTALE;
+	}
+	if (r < 0) {
+		free(ret_found->slots);
+		ret_found->slots = NULL;
+		inflight_close(inflight);
+	}
+	return r;
+}
+
+void inflight_forget(struct inflight *inflight, uint32_t slot)
+{
+	atomic_store_explicit(&inflight_entry(inflight, slot)->state, INFLIGHT_FREE,
+			      memory_order_release);
+}
+
+bool inflight_is_held(const char *path, uint32_t *ret_turn)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct inflight_header header = { 0 };
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return false;
+	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header))
+		header.turn = 0;
+	*ret_turn = header.turn % INFLIGHT_TURNS;
+	return true;
+}
+
+void inflight_set_turn(struct inflight *inflight, uint32_t turn)
+{
+	inflight->turn = turn;
+	atomic_store_explicit(&inflight->header->turn, turn, memory_order_relaxed);
+}
+
 void inflight_close(struct inflight *inflight)
 {
 	for (uint32_t i = 0; inflight->loop && i < inflight->loops; i++) {
@@ -369,6 +423,23 @@ void inflight_close(struct inflight *inflight)
 	unmap(inflight);
 }
 
+void inflight_tell_found(const char *path, const struct inflight_found *found)
+{
+	if (found->aside[0] && found->damaged == 0)
+		log_warning("%s was not written by this release or was cut short; it was kept as "
+			    "%s: requests in it "
+			    "are not in the ledger",
+			    path, found->aside);
+	if (found->damaged > 0)
+		log_warning("%s held %u entries that make no sense, as after a loss of power; a "
+			    "copy was kept as %s",
+			    path, found->damaged, found->aside);
+	if (found->count > 0)
+		log_info(
+		    "%zu requests of the last run are taken over from %s; %u of them had not ended",
+		    found->count, path, found->crashed);
+}
+
 void inflight_raise_ids(struct inflight *inflight, uint64_t id)
 {
 	for (uint32_t i = 0; i < inflight->loops; i++)
@@ -379,18 +450,20 @@ void inflight_raise_ids(struct inflight *inflight, uint64_t id)
 /* The clock's, or behind the last one where the clock stands still or went back. */
 uint64_t inflight_next_id(struct inflight *inflight, uint32_t loop, uint64_t real_ns)
 {
-	const uint64_t mask = (UINT64_C(1) << ID_LOOP_SHIFT) - 1, step = UINT64_C(1)
+	const uint64_t mask = (UINT64_C(1) << ID_TURN_SHIFT) - 1, step = UINT64_C(1)
 									 << INFLIGHT_ATTEMPT_BITS;
-	uint64_t id = real_ns / NS_PER_MS << ID_MS_SHIFT | (uint64_t)loop << ID_LOOP_SHIFT;
+	const uint64_t own = (uint64_t)loop << ID_LOOP_SHIFT | (uint64_t)inflight->turn
+								   << ID_TURN_SHIFT;
+	uint64_t id = real_ns / NS_PER_MS << ID_MS_SHIFT | own;
 	uint64_t *last = &inflight->loop[loop].last_id;
 
 	if (id <= *last) {
 		uint64_t ms = *last >> ID_MS_SHIFT, sequence = (*last & mask) + step;
 
-		id = ms << ID_MS_SHIFT | (uint64_t)loop << ID_LOOP_SHIFT;
+		id = ms << ID_MS_SHIFT | own;
 		id |= id > *last ? 0 : sequence & mask;
-		if (id <= *last) /* another loop's, or this millisecond's last */
-			id = (ms + 1) << ID_MS_SHIFT | (uint64_t)loop << ID_LOOP_SHIFT;
+		if (id <= *last) /* another loop's or turn's, or this millisecond's last */
+			id = (ms + 1) << ID_MS_SHIFT | own;
 	}
 	*last = id;
 	atomic_store_explicit(&inflight->header->last_id[loop], id, memory_order_relaxed);

@@ -10,6 +10,7 @@
 
 enum {
 	INFLIGHT_LOOPS_MAX = 64, /* six bits of an id */
+	INFLIGHT_TURNS = 8,      /* of daemons that write one ledger at a time; three bits */
 	INFLIGHT_ATTEMPT_BITS =
 	    3, /* an attempt's id is its request's with its number in the lowest bits */
 };
@@ -36,6 +37,7 @@ struct inflight {
 	struct inflight_header *header;
 	size_t size;
 	uint32_t entries, loops;
+	uint32_t turn; /* a part of all its ids */
 	struct inflight_loop *loop;
 	bool may_rest;        /* the kernel has the barrier it takes */
 	_Atomic bool resting; /* the writer waits to be woken */
@@ -56,7 +58,20 @@ struct inflight_found {
 int inflight_open(struct inflight *inflight, const char *path, uint32_t entries, uint32_t loops,
 		  struct inflight_found *ret_found, struct error *error);
 void inflight_close(struct inflight *inflight);
+/* Maps what a dead daemon left and finds what lies in it, for a writer alone: no loop is served.
+ * -EBUSY while its daemon lives; -ESTALE where it was of another layout, and renamed aside. */
+int inflight_open_left(struct inflight *inflight, const char *path,
+		       struct inflight_found *ret_found, struct error *error);
+/* An entry of such a file is in the ledger. */
+void inflight_forget(struct inflight *inflight, uint32_t slot);
+/* Whether a living daemon has the file, and the turn of its ids then. */
+bool inflight_is_held(const char *path, uint32_t *ret_turn);
+/* So that no other daemon that writes the ledger gives the same ids. Before loops run. */
+void inflight_set_turn(struct inflight *inflight, uint32_t turn);
 
+/* Said by who opened the file, as nobody above sees it: what was put aside must not be overlooked.
+ */
+void inflight_tell_found(const char *path, const struct inflight_found *found);
 /* Ids are never below `id` from now on. Before loops run. */
 void inflight_raise_ids(struct inflight *inflight, uint64_t id);
 struct ledger_entry *inflight_entry(const struct inflight *inflight, uint32_t slot);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -33,40 +34,32 @@ static int check_options(const struct ledger_options *options, struct error *err
 	return 0;
 }
 
-/* Said here, as nobody above sees the files: what was put aside must not be overlooked. */
-static void tell_found(const char *path, const struct inflight_found *found)
-{
-	if (found->aside[0] && found->damaged == 0)
-		log_warning("%s was not written by this release or was cut short; it was kept as "
-			    "%s: requests in it "
-			    "are not in the ledger",
-			    path, found->aside);
-	if (found->damaged > 0)
-		log_warning("%s held %u entries that make no sense, as after a loss of power; a "
-			    "copy was kept as %s",
-			    path, found->damaged, found->aside);
-	if (found->count > 0)
-		log_info(
-		    "%zu requests of the last run are taken over from %s; %u of them had not ended",
-		    found->count, path, found->crashed);
-}
-
 static int open_inflight(struct ledger *ledger, const struct ledger_options *options,
 			 struct error *error)
 {
 	struct inflight_found found;
-	uint32_t entries = options->entries > 0 ? options->entries : ENTRIES_DEFAULT;
-	int r;
+	uint32_t entries = options->entries > 0 ? options->entries : ENTRIES_DEFAULT, turn;
+	const char *path = options->inflight_path;
+	int r = 0;
 
-	ledger->inflight_path = strdup(options->inflight_path);
-	if (!ledger->inflight_path)
+	ledger->inflight_path = strdup(path);
+	if (options->shares)
+		r = beside_next_path(path, &ledger->own_path);
+	if (!ledger->inflight_path || r < 0)
 		return error_set(error, -ENOMEM, "out of memory");
-	r = inflight_open(&ledger->inflight, options->inflight_path, entries, options->loops,
-			  &found, error);
-
+	r = beside_free_turn(path, &turn);
+	if (r < 0)
+		return error_set_at(error, r, path, 0, 0, "%s",
+				    r == -EBUSY ? "too many daemons that were taken over still "
+						  "drain; wait for one of them, or end it"
+						: strerror(-r));
+	if (ledger->own_path)
+		path = ledger->own_path;
+	r = inflight_open(&ledger->inflight, path, entries, options->loops, &found, error);
 	if (r < 0)
 		return r;
-	tell_found(options->inflight_path, &found);
+	inflight_set_turn(&ledger->inflight, turn);
+	inflight_tell_found(path, &found);
 	if (found.count > 0)
 		writer_replay_take(&ledger->writer, found.slots, found.count);
 	else
@@ -94,7 +87,9 @@ static int open_rows(struct ledger *ledger, const struct ledger_options *options
 	r = rows_open(ledger->rows_path, &ledger->totals, &ledger->rows, error);
 	if (r < 0)
 		return r;
-	r = rows_restore(ledger->rows, &newest);
+	r = rows_newest_id(ledger->rows, &newest);
+	if (r == 0)
+		r = rows_restore(ledger->rows);
 	if (r < 0)
 		return error_set_at(error, r, ledger->rows_path, 0, 0, "cannot read the ledger: %s",
 				    rows_message(ledger->rows));
@@ -108,6 +103,7 @@ static void prepare_writer(struct ledger *ledger, const struct ledger_options *o
 	ledger->writer.rows = ledger->rows;
 	ledger->writer.rows_path = ledger->rows_path;
 	ledger->writer.inflight_path = ledger->inflight_path;
+	ledger->writer.own_path = ledger->own_path;
 	ledger->writer.log = &ledger->log;
 	ledger->writer.totals = &ledger->totals;
 	ledger->writer.commit_ms = options->commit_ms > 0 ? options->commit_ms : COMMIT_MS_DEFAULT;
@@ -123,7 +119,7 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 	ledger = calloc(1, sizeof(*ledger));
 	if (!ledger)
 		return error_set(error, -ENOMEM, "out of memory");
-	ledger->inflight.fd = ledger->log.fd = -1;
+	ledger->inflight.fd = ledger->log.fd = ledger->log.folder_fd = -1;
 	pthread_mutex_init(&ledger->reader_lock, NULL);
 	r = writer_init(&ledger->writer);
 	if (r < 0)
@@ -138,13 +134,43 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 	prepare_writer(ledger, options);
 	/* Before the first request, so that totals are right from the start; a full disk is no
 	 * reason not to serve. */
-	while (ledger->writer.left_over && writer_work(&ledger->writer) >= 0)
-		;
+	do {
+		while (ledger->writer.left_over && writer_work(&ledger->writer) >= 0)
+			;
+	} while (writer_adopt(&ledger->writer) == 1);
+	atomic_store(&ledger->writer.shared, ledger->writer.left_over || ledger->writer.held > 0);
 	r = writer_start(&ledger->writer);
 	if (r < 0)
 		return error_set(error, r, "cannot start the writer thread: %s", strerror(-r));
 	*ret = steal(ledger);
 	return 0;
+}
+
+int ledger_take_place(struct ledger *ledger, struct error *error)
+{
+	int r = beside_take_place(ledger->inflight_path, ledger->own_path);
+
+	if (r < 0)
+		return error_set_at(error, r, ledger->inflight_path, 0, 0,
+				    "cannot be made of %s: %s", ledger->own_path, strerror(-r));
+	ledger->in_place = true;
+	ledger_look_beside(ledger, true);
+	return 0;
+}
+
+void ledger_give_place(struct ledger *ledger)
+{
+	int r = beside_give_place(ledger->inflight_path);
+
+	if (r < 0)
+		log_error("%s cannot make room: %s", ledger->inflight_path, strerror(-r));
+}
+
+void ledger_look_beside(struct ledger *ledger, bool look)
+{
+	atomic_store(&ledger->writer.shared, look);
+	if (look)
+		writer_kick(&ledger->writer);
 }
 
 uint64_t ledger_stop(struct ledger *ledger)
@@ -176,6 +202,17 @@ static void put_aside(const struct ledger *ledger)
 		    ledger->rows_path, ledger->rows_path, now);
 }
 
+/* Of a takeover that failed nothing stays, unless it holds rows that could not be written. */
+static void remove_next(const struct ledger *ledger)
+{
+	uint64_t left;
+	int64_t reserved_nano;
+
+	inflight_count(&ledger->inflight, &left, &reserved_nano);
+	if (left == 0)
+		unlink(ledger->own_path);
+}
+
 struct ledger *ledger_free(struct ledger *ledger)
 {
 	bool overwritten;
@@ -191,10 +228,13 @@ struct ledger *ledger_free(struct ledger *ledger)
 		put_aside(ledger);
 	request_log_close(&ledger->log);
 	totals_fini(&ledger->totals);
+	if (ledger->own_path && !ledger->in_place && ledger->inflight.loop)
+		remove_next(ledger);
 	inflight_close(&ledger->inflight);
 	pthread_mutex_destroy(&ledger->reader_lock);
 	free(ledger->rows_path);
 	free(ledger->inflight_path);
+	free(ledger->own_path);
 	free(ledger);
 	return NULL;
 }

@@ -134,6 +134,7 @@ static inline struct ledger_attempt *ledger_attempt_of(const struct ledger_entry
 struct ledger_options {
 	const char *folder; /* STATE/ledger, made if missing */
 	const char *inflight_path, *log_folder;
+	bool shares; /* another daemon serves; until ledger_take_place() the main file is its own */
 	struct zone *zone;
 	uint32_t loops;   /* entries are divided among them */
 	uint32_t entries; /* in all; default 16384 */
@@ -145,6 +146,14 @@ struct ledger;
 
 /* Opens, replays what a crash left, restores totals, starts the writer thread (named "writer"). */
 int ledger_new(const struct ledger_options *options, struct ledger **ret, struct error *error);
+/* The daemon that shared the ledger with us drains, or died: ours is the main in-flight file now,
+ * and what that one still writes, or leaves, is looked after until there is nothing more. [main] */
+int ledger_take_place(struct ledger *ledger, struct error *error);
+/* Another daemon, that shares the ledger with us, makes its in-flight file the main one. [main] */
+void ledger_give_place(struct ledger *ledger);
+/* Whether daemons beside us are looked after: not while another one opens the ledger, nor when it
+ * has taken our place. [main] */
+void ledger_look_beside(struct ledger *ledger, bool look);
 /* Commits everything closed, if it can, and ends the writer: how many requests are left in the
  * in-flight file for the next start. Nothing may be opened or closed afterwards. */
 uint64_t ledger_stop(struct ledger *ledger);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -142,6 +143,21 @@ void request_log_format(struct buffer *out, const struct log_line *line)
 
 /* ---- the file ---- */
 
+static int lock(const struct request_log *log)
+{
+	int r;
+
+	do
+		r = flock(log->folder_fd, LOCK_EX);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+static void unlock(const struct request_log *log)
+{
+	flock(log->folder_fd, LOCK_UN);
+}
+
 /* A line that a crash cut off is dropped: its row is there, and its entry still waits to write it.
  */
 static int drop_torn_line(struct request_log *log)
@@ -178,6 +194,7 @@ static int open_live(struct request_log *log)
 		return -errno;
 	log->size = (uint64_t)info.st_size;
 	log->hour = info.st_mtim.tv_sec / HOUR_S;
+	log->torn = false;
 	return drop_torn_line(log);
 }
 
@@ -188,11 +205,26 @@ static void close_live(struct request_log *log)
 	log->fd = -1;
 }
 
+static int open_locked(struct request_log *log)
+{
+	int r;
+
+	log->folder_fd = open(log->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (log->folder_fd < 0)
+		return -errno;
+	r = lock(log);
+	if (r < 0)
+		return r;
+	r = open_live(log);
+	unlock(log);
+	return r;
+}
+
 int request_log_open(struct request_log *log, const char *folder, struct error *error)
 {
 	int r;
 
-	*log = (struct request_log){ .fd = -1 };
+	*log = (struct request_log){ .fd = -1, .folder_fd = -1 };
 	r = file_make_folders(folder, 0750, error);
 	if (r < 0)
 		return r;
@@ -202,7 +234,7 @@ int request_log_open(struct request_log *log, const char *folder, struct error *
 		request_log_close(log);
 		return error_set(error, -ENOMEM, "out of memory");
 	}
-	r = open_live(log);
+	r = open_locked(log);
 	if (r < 0) {
 		error_set_at(error, r, log->path, 0, 0, "cannot open the request log: %s",
 			     strerror(-r));
@@ -214,9 +246,11 @@ int request_log_open(struct request_log *log, const char *folder, struct error *
 void request_log_close(struct request_log *log)
 {
 	close_live(log);
+	if (log->folder_fd >= 0)
+		close(log->folder_fd);
 	free(log->folder);
 	free(log->path);
-	*log = (struct request_log){ .fd = -1 };
+	*log = (struct request_log){ .fd = -1, .folder_fd = -1 };
 }
 
 /* requests-20261124T13Z.jsonl, and with -1, -2 … where the hour is sealed already (the clock went
@@ -234,7 +268,7 @@ static int sealed_path(const struct request_log *log, int attempt, char **ret)
 	return asprintf(ret, "%s/%s%s.jsonl", log->folder, hour, suffix) < 0 ? -ENOMEM : 0;
 }
 
-/* Nobody else writes in this folder, so what is free stays free. */
+/* With the lock, what is free stays free. */
 static int seal(struct request_log *log)
 {
 	int r = -EEXIST;
@@ -251,45 +285,66 @@ static int seal(struct request_log *log)
 	return r;
 }
 
-/* Another hour, a file that somebody has taken away, or what a failed append left behind. */
-static int make_current(struct request_log *log, int64_t hour)
+/* False for a file that another daemon has sealed, or that somebody has taken away. */
+static bool is_live(const struct request_log *log, const struct stat *open)
+{
+	struct stat there;
+
+	return stat(log->path, &there) == 0 && there.st_dev == open->st_dev &&
+	       there.st_ino == open->st_ino;
+}
+
+/* What lies behind our last line: another daemon's lines, and what a failed append of ours or a
+ * crash inside one of its has cut off. */
+static int catch_up(struct request_log *log)
 {
 	struct stat info;
-	int r = 0;
 
-	if (log->fd >= 0 && fstat(log->fd, &info) < 0)
+	if (fstat(log->fd, &info) < 0)
 		return -errno;
-	if (log->fd >= 0 && info.st_nlink == 0)
+	if (!is_live(log, &info)) {
 		close_live(log);
-	else if (log->fd >= 0 && (uint64_t)info.st_size > log->size &&
-		 ftruncate(log->fd, (off_t)log->size) < 0)
+		return open_live(log);
+	}
+	if (log->torn && (uint64_t)info.st_size > log->size &&
+	    ftruncate(log->fd, (off_t)log->size) < 0)
 		return -errno;
-	if (log->fd >= 0 && hour != log->hour && log->size > 0) {
+	if (!log->torn)
+		log->size = (uint64_t)info.st_size;
+	log->torn = false;
+	return drop_torn_line(log);
+}
+
+static int make_current(struct request_log *log, int64_t hour)
+{
+	int r = log->fd >= 0 ? catch_up(log) : open_live(log);
+
+	if (r == 0 && hour != log->hour && log->size > 0) {
 		r = seal(log);
 		if (r < 0)
 			return r;
 		close_live(log);
-	}
-	if (log->fd < 0)
 		r = open_live(log);
-	log->hour = hour;
+	}
+	if (r == 0)
+		log->hour = hour;
 	return r;
 }
 
 int request_log_turn(struct request_log *log, int64_t now_s)
 {
 	int64_t hour = now_s / HOUR_S;
+	int r = hour == log->hour ? 0 : lock(log);
 
-	return hour == log->hour ? 0 : make_current(log, hour);
+	if (r < 0 || hour == log->hour)
+		return r;
+	r = make_current(log, hour);
+	unlock(log);
+	return r;
 }
 
-int request_log_append(struct request_log *log, struct slice lines, int64_t now_s)
+static int write_all(struct request_log *log, struct slice lines)
 {
-	size_t len = lines.len;
-	int r = make_current(log, now_s / HOUR_S);
-
-	if (r < 0)
-		return r;
 	while (lines.len > 0) {
 		ssize_t written = write(log->fd, lines.ptr, lines.len);
 
@@ -299,8 +354,25 @@ int request_log_append(struct request_log *log, struct slice lines, int64_t now_
 			return written < 0 ? -errno : -EIO;
 		lines = slice_skip(lines, (size_t)written);
 	}
-	log->size += len;
 	return 0;
+}
+
+int request_log_append(struct request_log *log, struct slice lines, int64_t now_s)
+{
+	int r = lock(log);
+
+	if (r < 0)
+		return r;
+	r = make_current(log, now_s / HOUR_S);
+	if (r == 0) {
+		r = write_all(log, lines);
+		if (r == 0)
+			log->size += lines.len;
+		else
+			log->torn = ftruncate(log->fd, (off_t)log->size) < 0;
+	}
+	unlock(log);
+	return r;
 }
 
 /* ---- what was written before a crash ---- */

@@ -11,9 +11,11 @@
 struct request_log {
 	char *path; /* of the live file */
 	char *folder;
+	int folder_fd; /* locked while the log is written: for a while a second daemon may too */
 	int fd;
-	int64_t hour; /* since the epoch, of what the live file holds */
-	uint64_t size;
+	int64_t hour;  /* since the epoch, of what the live file holds */
+	uint64_t size; /* without what a failed append has left */
+	bool torn;     /* it has, and that could not be taken away */
 };
 
 /* What a line says; names are JSON texts with their quotes. */

@@ -451,10 +451,11 @@ static const char restore_sql[] =
     "ORDER BY period DESC"; /* names of today first, where there are more than are totalled */
 
 /* Groups by attempt have no row for requests that made none. */
-static int restore_row(struct rows *rows, struct db_statement *statement)
+static int read_change(struct rows *rows, struct db_statement *statement, struct totals_change *ret)
 {
 	int64_t attempts = db_column_i64(statement, 9);
-	struct totals_change change = {
+
+	*ret = (struct totals_change){
 		.start_s = db_column_i64(statement, 0),
 		.request = {
 			.requests = (uint64_t)db_column_i64(statement, 7),
@@ -467,47 +468,68 @@ static int restore_row(struct rows *rows, struct db_statement *statement)
 		.attempts = (uint64_t)attempts,
 		.attempt_errors = (uint64_t)db_column_i64(statement, 10),
 	};
-
 	for (int group = 0; group < LEDGER_GROUPS; group++) {
 		bool by_attempt = group == LEDGER_BY_MODEL || group == LEDGER_BY_PROVIDER;
 
 		if (by_attempt && attempts == 0)
 			continue;
-		change.rows[group] = totals_row(rows->totals, (enum ledger_group)group,
-						db_column_text(statement, 1 + group));
-		if (!change.rows[group])
+		ret->rows[group] = totals_row(rows->totals, (enum ledger_group)group,
+					      db_column_text(statement, 1 + group));
+		if (!ret->rows[group])
 			return -ENOMEM;
 	}
-	totals_apply(rows->totals, &change, 1, (int64_t)(clock_real_ns() / NS_PER_S));
 	return 0;
 }
 
-static int newest_id(struct rows *rows, uint64_t *ret)
+int rows_restore(struct rows *rows)
+{
+	_cleanup_(buffer_fini) struct buffer changes = { 0 };
+	struct totals_change change;
+	struct db_statement *statement;
+	int64_t day, month;
+	int r = db_prepare(rows->db, restore_sql, &statement);
+
+	if (r < 0)
+		return r;
+	totals_starts(rows->totals, &day, &month);
+	db_bind_i64(statement, 1, day);
+	db_bind_i64(statement, 2, month);
+	while ((r = db_step(statement)) == 1 && (r = read_change(rows, statement, &change)) == 0)
+		buffer_append(&changes, &change, sizeof(change));
+	db_statement_free(statement);
+	if (r == 0 && changes.failed)
+		r = -ENOMEM;
+	if (r == 0)
+		totals_replace(rows->totals, (const struct totals_change *)changes.data,
+			       changes.len / sizeof(change), (int64_t)(clock_real_ns() / NS_PER_S));
+	return r;
+}
+
+static int ask_number(struct rows *rows, const char *sql, int64_t *ret)
 {
 	struct db_statement *statement;
-	int r =
-	    db_prepare(rows->db, "SELECT id FROM request_row ORDER BY id DESC LIMIT 1", &statement);
+	int r = db_prepare(rows->db, sql, &statement);
 
 	if (r < 0)
 		return r;
 	r = db_step(statement);
 	if (r >= 0)
-		*ret = r == 1 ? (uint64_t)db_column_i64(statement, 0) : 0;
+		*ret = r == 1 ? db_column_i64(statement, 0) : 0;
 	db_statement_free(statement);
 	return r < 0 ? r : 0;
 }
 
-int rows_restore(struct rows *rows, uint64_t *ret_newest_id)
+int rows_newest_id(struct rows *rows, uint64_t *ret)
 {
-	struct db_statement *statement;
-	int r = db_prepare(rows->db, restore_sql, &statement);
+	int64_t id;
+	int r = ask_number(rows, "SELECT id FROM request_row ORDER BY id DESC LIMIT 1", &id);
 
-	if (r < 0)
-		return r;
-	db_bind_i64(statement, 1, rows->totals->day_start);
-	db_bind_i64(statement, 2, rows->totals->month_start);
-	while ((r = db_step(statement)) == 1 && (r = restore_row(rows, statement)) == 0)
-		;
-	db_statement_free(statement);
-	return r < 0 ? r : newest_id(rows, ret_newest_id);
+	if (r == 0)
+		*ret = (uint64_t)id;
+	return r;
+}
+
+int rows_version(struct rows *rows, int64_t *ret)
+{
+	return ask_number(rows, "PRAGMA data_version", ret);
 }

@@ -20,8 +20,11 @@ int rows_open(const char *path, struct totals *totals, struct rows **ret, struct
 struct rows *rows_close(struct rows *rows);
 const char *rows_message(const struct rows *rows);
 bool rows_overwritten(struct rows *rows); /* as db_overwritten() */
-/* The newest request's id, 0 when there is none; fills the totals from the rollups. */
-int rows_restore(struct rows *rows, uint64_t *ret_newest_id);
+/* Makes the totals what the rollups say. */
+int rows_restore(struct rows *rows);
+int rows_newest_id(struct rows *rows, uint64_t *ret); /* 0 when there is none */
+/* Another number once another process has committed something. */
+int rows_version(struct rows *rows, int64_t *ret);
 /* All entries (ascending ids, ROWS_BATCH_MAX at most) in one transaction, then the totals; a log
  * line of each in `lines` but of those in `logged` (may be NULL). On failure nothing is changed but
  * `lines`. */

@@ -151,11 +151,8 @@ void totals_tick(struct totals *totals, int64_t now_s)
 	pthread_mutex_unlock(&totals->lock);
 }
 
-void totals_apply(struct totals *totals, const struct totals_change *changes, size_t count,
-		  int64_t now_s)
+static void apply(struct totals *totals, const struct totals_change *changes, size_t count)
 {
-	pthread_mutex_lock(&totals->lock);
-	tick(totals, now_s);
 	for (size_t i = 0; i < count; i++) {
 		const struct totals_change *change = &changes[i];
 
@@ -171,7 +168,35 @@ void totals_apply(struct totals *totals, const struct totals_change *changes, si
 		add_to_row(totals, &totals->sum, change, change->request.requests,
 			   change->request.errors);
 	}
+}
+
+void totals_apply(struct totals *totals, const struct totals_change *changes, size_t count,
+		  int64_t now_s)
+{
+	pthread_mutex_lock(&totals->lock);
+	tick(totals, now_s);
+	apply(totals, changes, count);
 	totals->generation += count > 0;
+	pthread_mutex_unlock(&totals->lock);
+}
+
+void totals_replace(struct totals *totals, const struct totals_change *changes, size_t count,
+		    int64_t now_s)
+{
+	pthread_mutex_lock(&totals->lock);
+	tick(totals, now_s);
+	for (int period = 0; period < LEDGER_PERIODS; period++)
+		clear_period(totals, (enum ledger_period)period);
+	apply(totals, changes, count);
+	totals->generation++;
+	pthread_mutex_unlock(&totals->lock);
+}
+
+void totals_starts(struct totals *totals, int64_t *ret_day, int64_t *ret_month)
+{
+	pthread_mutex_lock(&totals->lock);
+	*ret_day = totals->day_start;
+	*ret_month = totals->month_start;
 	pthread_mutex_unlock(&totals->lock);
 }
 

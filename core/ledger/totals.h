@@ -45,6 +45,11 @@ struct totals_row *totals_row(struct totals *totals, enum ledger_group group, st
 /* All changes at once, as one moment to readers. [writer] */
 void totals_apply(struct totals *totals, const struct totals_change *changes, size_t count,
 		  int64_t now_s);
+/* The same in the place of all that was summed before. [writer] */
+void totals_replace(struct totals *totals, const struct totals_change *changes, size_t count,
+		    int64_t now_s);
 /* Starts a new day or month when the clock has reached it. [any] */
 void totals_tick(struct totals *totals, int64_t now_s);
+/* Where today and this month begin. [any] */
+void totals_starts(struct totals *totals, int64_t *ret_day, int64_t *ret_month);
 uint64_t totals_generation(struct totals *totals); /* [any] */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -17,6 +18,8 @@ enum {
 	RETRY_MS_MAX = 5000,
 	LOOKS_BEFORE_REST = 20, /* that found nothing: traffic that is only thin wakes nobody */
 	LINES_KEPT_BYTES = 64 << 10,
+	LOOK_BESIDE_MS = 100,
+	RESTORE_SHARE = 50, /* of the time, at most one part in so many, goes into totals */
 };
 
 int writer_init(struct writer *writer)
@@ -40,12 +43,48 @@ void writer_fini(struct writer *writer)
 	buffer_fini(&writer->lines);
 	free(writer->left_over);
 	writer->left_over = NULL;
+	if (writer->left_path)
+		inflight_close(&writer->left);
+	free(writer->left_path);
+	writer->left_path = NULL;
 }
 
 void writer_replay_take(struct writer *writer, uint32_t *slots, size_t count)
 {
 	writer->left_over = slots;
 	writer->left_count = count;
+}
+
+/* A file in which nothing is left is gone at once. */
+static void left_remove(struct writer *writer)
+{
+	if (unlink(writer->left_path) < 0)
+		log_warning("%s cannot be removed: %s", writer->left_path, strerror(errno));
+	inflight_close(&writer->left);
+	free(writer->left_path);
+	writer->left_path = NULL;
+	writer->outdated = true;
+}
+
+int writer_adopt(struct writer *writer)
+{
+	const char *own = writer->own_path ? writer->own_path : writer->inflight_path;
+	struct inflight_found found;
+	int r;
+
+	if (writer->left_over)
+		return 0;
+	while ((r = beside_find(writer->inflight_path, own, &writer->left, &found,
+				&writer->left_path, &writer->held)) == 1) {
+		inflight_tell_found(writer->left_path, &found);
+		if (found.count > 0) {
+			writer_replay_take(writer, found.slots, found.count);
+			return 1;
+		}
+		free(found.slots);
+		left_remove(writer);
+	}
+	return r;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -70,7 +109,8 @@ static void collect(struct writer *writer)
 		writer->count = inflight_collect(writer->inflight, writer->slots, ROWS_BATCH_MAX);
 	}
 	for (size_t i = 0; i < writer->count; i++)
-		writer->entries[i] = inflight_entry(writer->inflight, writer->slots[i]);
+		writer->entries[i] = inflight_entry(
+		    writer->left_path ? &writer->left : writer->inflight, writer->slots[i]);
 	/* Ascending ids are appends to SQLite. */
 	qsort(writer->entries, writer->count, sizeof(writer->entries[0]), compare_entries);
 	writer->committed = false;
@@ -116,12 +156,18 @@ static int commit(struct writer *writer)
 
 static void release(struct writer *writer)
 {
-	for (size_t i = 0; i < writer->count; i++)
-		inflight_release(writer->inflight, writer->entries[i]->slot);
+	for (size_t i = 0; i < writer->count; i++) {
+		if (writer->left_path)
+			inflight_forget(&writer->left, writer->slots[i]);
+		else
+			inflight_release(writer->inflight, writer->entries[i]->slot);
+	}
 	writer->count = 0;
-	if (writer->left_count == 0) {
+	if (writer->left_over && writer->left_count == 0) {
 		free(writer->left_over);
 		writer->left_over = NULL;
+		if (writer->left_path)
+			left_remove(writer);
 	}
 	if (writer->lines.cap > LINES_KEPT_BYTES)
 		buffer_fini(&writer->lines);
@@ -250,6 +296,45 @@ static uint32_t retry_ms(const struct writer *writer)
 	return ms < RETRY_MS_MAX ? (uint32_t)ms : RETRY_MS_MAX;
 }
 
+/* Totals take what the others commit; all of it is summed anew, which a large ledger makes seldom.
+ */
+static void restore(struct writer *writer, uint64_t now_ns)
+{
+	int64_t version;
+	int r = rows_version(writer->rows, &version);
+
+	if (r == 0 && version == writer->version && !writer->outdated)
+		return;
+	if (r == 0)
+		r = rows_restore(writer->rows);
+	if (r < 0) {
+		log_debug("totals cannot be summed anew: %s", rows_message(writer->rows));
+		return;
+	}
+	writer->version = version;
+	writer->outdated = false;
+	writer->restore_next_ns =
+	    clock_now_ns() + (clock_now_ns() - now_ns) * RESTORE_SHARE + LOOK_BESIDE_MS * NS_PER_MS;
+}
+
+/* Until nobody shares the ledger any more, and what they left is in it and in the totals. */
+static void look_beside(struct writer *writer)
+{
+	uint64_t now_ns = clock_now_ns();
+	uint32_t held = writer->held;
+
+	if (!atomic_load(&writer->shared) || writer->left_over || now_ns < writer->look_next_ns)
+		return;
+	writer->look_next_ns = now_ns + LOOK_BESIDE_MS * NS_PER_MS;
+	if (writer_adopt(writer) != 0)
+		return;
+	writer->outdated = writer->outdated || writer->held != held;
+	if (writer->outdated || now_ns >= writer->restore_next_ns)
+		restore(writer, now_ns);
+	if (writer->held == 0 && !writer->outdated)
+		atomic_store(&writer->shared, false);
+}
+
 static void *run(void *data)
 {
 	struct writer *writer = data;
@@ -259,7 +344,10 @@ static void *run(void *data)
 
 	while (go) {
 		uint64_t before = atomic_load(&writer->rows_committed);
-		int r = writer_work(writer);
+		int r;
+
+		look_beside(writer);
+		r = writer_work(writer);
 
 		empty_looks =
 		    r < 0 || atomic_load(&writer->rows_committed) != before ? 0 : empty_looks + 1;
@@ -268,7 +356,8 @@ static void *run(void *data)
 		request_log_turn(writer->log, now_s); /* the next append says what hinders it */
 		if (r > 0)
 			continue;
-		if (empty_looks >= LOOKS_BEFORE_REST && inflight_rest(writer->inflight))
+		if (empty_looks >= LOOKS_BEFORE_REST && !atomic_load(&writer->shared) &&
+		    inflight_rest(writer->inflight))
 			go = rest(writer);
 		else
 			go = sleep_ms(writer, r < 0 ? retry_ms(writer) : writer->commit_ms);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "ledger/beside.h"
 #include "ledger/inflight.h"
 #include "ledger/log.h"
 #include "ledger/rows.h"
@@ -16,7 +17,8 @@ struct writer {
 	struct rows *rows;
 	struct request_log *log;
 	struct totals *totals;
-	const char *rows_path, *inflight_path; /* for people */
+	const char *rows_path, *inflight_path; /* of the main file */
+	const char *own_path; /* of ours, where another has that place; else NULL */
 	uint32_t commit_ms;
 
 	/* [writer] the batch: collected, committed, logged, freed */
@@ -26,8 +28,17 @@ struct writer {
 	bool committed;
 	struct buffer lines;
 	uint32_t failures;   /* in a row */
-	uint32_t *left_over; /* of the last process: before anything else, and not logged twice */
+	uint32_t *left_over; /* of a process that ended: before anything else, not logged twice */
 	size_t left_count;
+	char *left_path;      /* it lies in a file of its own, which is removed then; else NULL */
+	struct inflight left; /* that one */
+
+	/* What other daemons write, who share the ledger with us for a while. */
+	_Atomic bool shared;                    /* looked after */
+	uint32_t held;                          /* [writer] their files, when last looked at */
+	int64_t version;                        /* [writer] of the database, when last summed */
+	bool outdated;                          /* [writer] totals lack what another wrote */
+	uint64_t look_next_ns, restore_next_ns; /* [writer] */
 
 	_Atomic uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown;
 	_Atomic bool degraded;
@@ -43,6 +54,9 @@ struct writer {
 int writer_init(struct writer *writer);
 /* What the last process left, by the array it takes; goes before all that loops close. [main] */
 void writer_replay_take(struct writer *writer, uint32_t *slots, size_t count);
+/* Takes over the next file that nobody holds, to be replayed: 1, or 0 when there is none. [main]
+ * before the start, then [writer] */
+int writer_adopt(struct writer *writer);
 /* One look: 0 when there is nothing left to do, 1 when there is more, or a negative errno after a
  * failure. [writer] */
 int writer_work(struct writer *writer);
