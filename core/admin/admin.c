@@ -28,12 +28,21 @@ struct work {
 	bool detached; /* nobody waits; freed by the admin thread */
 };
 
-static void run(struct admin *admin, struct work *work)
+static int refuse(struct error *error)
+{
+	return error_set(error, -ESHUTDOWN,
+			 "the appliance is starting or stopping; try again in a second");
+}
+
+static void run(struct admin *admin, struct work *work, bool held)
 {
 	struct error error = { 0 };
 
-	work->r = verb_run(admin, work->verb, work->arguments, work->caller, &work->result,
-			   work->error ? work->error : &error);
+	if (held)
+		work->r = refuse(work->error);
+	else
+		work->r = verb_run(admin, work->verb, work->arguments, work->caller, &work->result,
+				   work->error ? work->error : &error);
 	gateway_reap(admin->options.gateway);
 }
 
@@ -41,18 +50,21 @@ static void run(struct admin *admin, struct work *work)
 static void take_one(struct admin *admin)
 {
 	struct work *work = list_entry(admin->work.next, struct work, node);
+	bool held = admin->held;
 
 	list_remove(&work->node);
+	admin->busy = true;
 	pthread_mutex_unlock(&admin->lock);
-	run(admin, work);
+	run(admin, work, held);
 	pthread_mutex_lock(&admin->lock);
+	admin->busy = false;
+	pthread_cond_broadcast(&admin->wake);
 	if (work->detached) {
 		json_decref(work->result);
 		free(work);
 		return;
 	}
 	work->done = true;
-	pthread_cond_broadcast(&admin->wake);
 }
 
 static void republish(struct admin *admin)
@@ -76,7 +88,7 @@ static void *mutator_main(void *data)
 	pthread_mutex_lock(&admin->lock);
 	for (;;) {
 		struct timespec until;
-		if (!list_empty(&admin->work)) {
+		if (!list_empty(&admin->work) && (!admin->held || admin->stopping)) {
 			take_one(admin);
 			continue;
 		}
@@ -108,8 +120,7 @@ int admin_act(struct admin *admin, const char *verb, json_t *arguments,
 	pthread_mutex_lock(&admin->lock);
 	if (admin->stopping || !admin->started) {
 		pthread_mutex_unlock(&admin->lock);
-		return error_set(error, -ESHUTDOWN,
-				 "the appliance is starting or stopping; try again in a second");
+		return refuse(error);
 	}
 	list_append(&admin->work, &work.node);
 	pthread_cond_broadcast(&admin->wake);
@@ -211,6 +222,16 @@ int admin_start(struct admin *admin, struct error *error)
 	admin->started = true;
 	pthread_mutex_unlock(&admin->lock);
 	return 0;
+}
+
+void admin_hold(struct admin *admin, bool hold)
+{
+	pthread_mutex_lock(&admin->lock);
+	admin->held = hold;
+	while (hold && admin->busy)
+		pthread_cond_wait(&admin->wake, &admin->lock);
+	pthread_cond_broadcast(&admin->wake);
+	pthread_mutex_unlock(&admin->lock);
 }
 
 void admin_stop(struct admin *admin)

@@ -40,10 +40,10 @@ struct admin {
 	/* the single mutator */
 	pthread_t mutator, ticker;
 	bool started;
-	pthread_mutex_t lock; /* guards work, stopping */
+	pthread_mutex_t lock; /* guards work, busy, held, stopping */
 	pthread_cond_t wake;
 	struct list work;
-	bool stopping;
+	bool busy, held, stopping;
 	uint64_t generation; /* [admin thread] of the configuration in force */
 
 	/* rendered values */

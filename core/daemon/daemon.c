@@ -6,28 +6,43 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include "admin/admin.h"
 #include "api/api.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/zone.h"
+#include "daemon/activation.h"
+#include "daemon/takeover.h"
 #include "fs/fs.h"
 #include "gateway/gateway.h"
+
+enum {
+	BOOT_SECRET_LEN = 43,
+};
 
 struct daemon {
 	const struct daemon_options *options;
 	struct conf *conf; /* of the start: what needs a restart never changes */
-	int lock_fd;
+	struct takeover_goods
+	    goods; /* what a running daemon gave us; the lock is ours in any case */
+	struct takeover_peer before, after; /* whom we take over from, and who does so from us */
+	int takeover_fd;                    /* where that one asks */
+	int signal_fd;
+	bool serving;  /* requests are accepted */
+	bool replaced; /* another daemon has taken over */
 	struct zone *zone;
 	struct plugin_set *plugins;
 	struct ledger *ledger;
@@ -36,7 +51,6 @@ struct daemon {
 	struct gateway *gateway;
 	struct admin *admin;
 	struct fs *fs;
-	char boot_secret[44];
 };
 
 static int say(const struct error *error, int r)
@@ -82,25 +96,65 @@ static unsigned cpu_count(void)
 	return (unsigned)CPU_COUNT(&set);
 }
 
-/* Two daemons on one state would each overwrite what the other keeps. */
+/* Everything is read anew: until the other one had said that it changes nothing any more, keys may
+ * have been made or revoked. */
+static int load(struct daemon *daemon, struct error *error)
+{
+	struct conf *conf;
+	enum log_level level;
+	int r = conf_load(daemon->options->config, &daemon->options->overrides, &conf, error, NULL);
+
+	if (r < 0)
+		return r;
+	if (daemon->conf && strcmp(daemon->conf->state, conf->state) != 0) {
+		conf_unref(conf);
+		return error_set(error, -EAGAIN, "`state` was changed just now; start again");
+	}
+	conf_unref(daemon->conf);
+	daemon->conf = conf;
+	if (log_level_parse(conf->log_level, &level) == 0)
+		log_set_level(level);
+	return 0;
+}
+
+static int take_over(struct daemon *daemon, struct error *error)
+{
+	struct error why = { 0 };
+	int r = takeover_begin(daemon->conf->state, &daemon->before, &daemon->goods, &why);
+
+	if (r < 0)
+		return error_set(
+		    error, -EBUSY,
+		    "another tidegated runs on the state folder %s, and this one cannot "
+		    "take over from it (%s); stop it first, or use --state",
+		    daemon->conf->state, why.message);
+	log_info("taking over from the tidegated with pid %d", daemon->before.pid);
+	return load(daemon, error);
+}
+
+/* Two daemons on one state would each overwrite what the other keeps, unless they agree. */
 static int lock_state(struct daemon *daemon, struct error *error)
 {
 	char path[4096];
-	int r = file_make_folders(daemon->conf->state, 0750, error);
+	int fd, r = file_make_folders(daemon->conf->state, 0750, error);
 
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "%s/lock", daemon->conf->state);
-	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (daemon->lock_fd < 0)
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
 		return error_set(error, -errno, "%s: cannot be opened: %s", path, strerror(errno));
-	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(
-		    error, -EBUSY,
-		    "another tidegated runs on the state folder %s; stop it first, or use "
-		    "--state",
-		    daemon->conf->state);
-	return 0;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		daemon->goods.lock_fd = fd;
+		return 0;
+	}
+	close(fd);
+	if (!daemon->options->no_takeover)
+		return take_over(daemon, error);
+	return error_set(error, -EBUSY,
+			 "another tidegated runs on the state folder %s; stop it first, or use "
+			 "--state",
+			 daemon->conf->state);
 }
 
 static int open_ledger(struct daemon *daemon, unsigned loops, struct error *error)
@@ -111,6 +165,7 @@ static int open_ledger(struct daemon *daemon, unsigned loops, struct error *erro
 		.folder = folder,
 		.inflight_path = inflight,
 		.log_folder = logs,
+		.shares = daemon->before.fd >= 0,
 		.zone = daemon->zone,
 		.loops = loops,
 		.entries = conf->limits.inflight,
@@ -134,13 +189,13 @@ static void metrics(void *data, struct buffer *out)
 
 static int make_gateway(struct daemon *daemon, unsigned loops, struct error *error)
 {
-	struct api_options api = { daemon->boot_secret, daemon->conf->state };
+	struct api_options api = { daemon->goods.secret, daemon->conf->state };
 	struct gateway_options options = {
 		.ledger = daemon->ledger,
 		.plugins = daemon->plugins,
 		.loops = loops,
 		.descriptors = descriptors_max(),
-		.console_secret = daemon->boot_secret,
+		.console_secret = daemon->goods.secret,
 		.metrics = metrics,
 		.metrics_data = daemon,
 	};
@@ -152,7 +207,9 @@ static int make_gateway(struct daemon *daemon, unsigned loops, struct error *err
 	if (r < 0)
 		return r;
 	options.console = daemon->console;
-	random_text(daemon->boot_secret, sizeof(daemon->boot_secret) - 1);
+	/* The other one's page requests go on to us, once we have taken over. */
+	if (!daemon->goods.secret[0])
+		random_text(daemon->goods.secret, BOOT_SECRET_LEN);
 	r = api_new(&api, &daemon->api, error);
 	if (r < 0)
 		return r;
@@ -160,12 +217,23 @@ static int make_gateway(struct daemon *daemon, unsigned loops, struct error *err
 	r = gateway_new(&options, &daemon->gateway, error);
 	if (r < 0)
 		return r;
-	r = gateway_publish(daemon->gateway, daemon->conf, error);
-	/* Before anything is mounted: a second daemon by mistake ends here, and disturbs nobody. */
-	return r < 0 ? r : gateway_listen(daemon->gateway, error);
+	return gateway_publish(daemon->gateway, daemon->conf, error);
 }
 
-static int make_surfaces(struct daemon *daemon, struct error *error)
+/* Before anything is mounted: a second daemon by mistake ends here, and disturbs nobody. */
+static int open_doors(struct daemon *daemon, struct error *error)
+{
+	struct buffer *sockets = &daemon->goods.sockets;
+	int r = activation_sockets(daemon->conf, sockets, error);
+
+	if (r < 0)
+		return r;
+	return gateway_listen(daemon->gateway, (struct gateway_socket *)sockets->data,
+			      sockets->len / sizeof(struct gateway_socket), daemon->before.fd >= 0,
+			      error);
+}
+
+static int make_admin(struct daemon *daemon, struct error *error)
 {
 	struct admin_options admin = {
 		.main_file = daemon->options->config,
@@ -176,23 +244,32 @@ static int make_surfaces(struct daemon *daemon, struct error *error)
 		.console = daemon->console,
 		.zone = daemon->zone,
 	};
-	char logs[4096];
-	int r = admin_new(&admin, &daemon->admin, error);
 
-	if (r < 0)
-		return r;
-	if (daemon->conf->mount) {
-		struct fs_options fs = { daemon->conf->mount, daemon->admin, logs };
-		snprintf(logs, sizeof(logs), "%s/logs", daemon->conf->state);
-		r = fs_new(&fs, &daemon->fs, error);
-		if (r < 0)
-			return r;
-	}
-	r = admin_start(daemon->admin, error);
+	return admin_new(&admin, &daemon->admin, error);
+}
+
+static int mount_files(struct daemon *daemon, struct error *error)
+{
+	char logs[4096];
+	struct fs_options fs = { daemon->conf->mount, daemon->admin, logs };
+
+	if (!daemon->conf->mount)
+		return 0;
+	snprintf(logs, sizeof(logs), "%s/logs", daemon->conf->state);
+	return fs_new(&fs, &daemon->fs, error);
+}
+
+/* Watchers of admin are there when it starts. */
+static int open_surfaces(struct daemon *daemon, struct error *error)
+{
+	int r = admin_start(daemon->admin, error);
+
+	if (r >= 0)
+		r = api_listen(daemon->api, error);
 	if (r < 0)
 		return r;
 	api_attach(daemon->api, daemon->admin);
-	return 0;
+	return takeover_listen(daemon->conf->state, &daemon->takeover_fd, error);
 }
 
 /* A start without these is no mistake, but nobody gets an answer. */
@@ -224,19 +301,71 @@ static void say_what_is_missing(const struct conf *conf)
 			    tenant, conf->main_file, conf->objects_folder);
 }
 
-static int start(struct daemon *daemon, struct error *error)
+static int serve(struct daemon *daemon, struct error *error)
 {
-	unsigned loops = daemon->options->loops ? daemon->options->loops : cpu_count();
-	enum log_level level;
 	int r;
 
-	r = conf_load(daemon->options->config, &daemon->options->overrides, &daemon->conf, error,
-		      NULL);
+	say_what_is_missing(daemon->conf);
+	r = gateway_start(daemon->gateway, error);
+	daemon->serving = r >= 0;
+	return r;
+}
+
+/* From here on nothing may hinder us but what would hinder any daemon. */
+static int replace(struct daemon *daemon, struct error *error)
+{
+	struct error mounting = { 0 };
+	char text[1024];
+	int r;
+
+	if (daemon->conf->mount && (r = fs_check(daemon->conf->mount, error)) < 0)
+		return r;
+	r = serve(daemon, error);
 	if (r < 0)
 		return r;
-	if (log_level_parse(daemon->conf->log_level, &level) == 0)
-		log_set_level(level);
-	r = lock_state(daemon, error);
+	r = takeover_ready(&daemon->before);
+	if (r < 0)
+		return error_set(error, r, "the tidegated that runs is being stopped");
+	if (r > 0)
+		log_warning("the tidegated with pid %d died while this one took over from it",
+			    daemon->before.pid);
+	if (mount_files(daemon, &mounting) < 0)
+		log_error("%s; it comes back with a restart",
+			  error_text(&mounting, text, sizeof(text)));
+	r = open_surfaces(daemon, error);
+	if (r < 0)
+		return r;
+	gateway_open_console(daemon->gateway);
+	return ledger_take_place(daemon->ledger, error);
+}
+
+/* What was handed to us and is not wanted: the configuration names another address now. */
+static void close_sockets(struct daemon *daemon)
+{
+	struct gateway_socket *sockets = (struct gateway_socket *)daemon->goods.sockets.data;
+	size_t count = daemon->goods.sockets.len / sizeof(*sockets);
+
+	for (size_t i = 0; i < count; i++)
+		if (sockets[i].fd >= 0)
+			close(sockets[i].fd);
+	buffer_fini(&daemon->goods.sockets);
+}
+
+static int start_fresh(struct daemon *daemon, struct error *error)
+{
+	int r = mount_files(daemon, error);
+
+	if (r >= 0)
+		r = open_surfaces(daemon, error);
+	return r < 0 ? r : serve(daemon, error);
+}
+
+static int prepare(struct daemon *daemon, unsigned loops, struct error *error)
+{
+	int r = load(daemon, error);
+
+	if (r >= 0)
+		r = lock_state(daemon, error);
 	if (r < 0)
 		return r;
 	file_sweep_temporaries(daemon->conf->state);
@@ -248,31 +377,94 @@ static int start(struct daemon *daemon, struct error *error)
 		    daemon->conf->zone);
 	r = plugin_set_load(daemon->conf->plugin_folder, daemon->conf->plugin_load, true,
 			    &daemon->plugins, error);
+	if (r >= 0)
+		r = open_ledger(daemon, loops, error);
+	if (r >= 0)
+		r = make_gateway(daemon, loops, error);
+	if (r >= 0)
+		r = open_doors(daemon, error);
+	return r < 0 ? r : make_admin(daemon, error);
+}
+
+static int start(struct daemon *daemon, struct error *error)
+{
+	unsigned loops = daemon->options->loops ? daemon->options->loops : cpu_count();
+	int r = prepare(daemon, loops, error);
+
+	if (r >= 0)
+		r = daemon->before.fd >= 0 ? replace(daemon, error) : start_fresh(daemon, error);
 	if (r < 0)
 		return r;
-	r = open_ledger(daemon, loops, error);
-	if (r < 0)
-		return r;
-	r = make_gateway(daemon, loops, error);
-	if (r < 0)
-		return r;
-	r = make_surfaces(daemon, error);
-	if (r < 0)
-		return r;
-	say_what_is_missing(daemon->conf);
-	r = gateway_start(daemon->gateway, error);
-	if (r < 0)
-		return r;
+	close_sockets(daemon);
 	malloc_trim(0);
 	log_info("tidegated %s serves %s with %u loops, state %s, mount %s", TIDEGATE_VERSION,
 		 daemon->conf->api_listen[0] ? daemon->conf->api_listen[0] : "nothing", loops,
-		 daemon->conf->state, daemon->conf->mount ? daemon->conf->mount : "none");
+		 daemon->conf->state, daemon->fs ? daemon->conf->mount : "none");
 	gateway_certificates_tell(daemon->gateway, true);
+	activation_ready();
 	return 0;
 }
 
-/* Whoever signals again does not want to wait. */
-static bool signalled_again(void *data)
+/* ---- being taken over ---- */
+
+/* Nobody is disturbed: it is as if it had not been tried. */
+static void take_back(struct daemon *daemon)
+{
+	log_warning("the tidegated with pid %d did not take over; this one goes on",
+		    daemon->after.pid);
+	takeover_end(&daemon->after);
+	ledger_look_beside(daemon->ledger, true);
+	admin_hold(daemon->admin, false);
+}
+
+/* A word of the one that starts, or of its end, which `after` is rid of then. */
+static void hear(struct daemon *daemon)
+{
+	if (!takeover_is_ready(&daemon->after)) {
+		take_back(daemon);
+		return;
+	}
+	gateway_release(daemon->gateway);
+	admin_stop(daemon->admin);
+	api_leave(daemon->api);
+	if (daemon->fs)
+		fs_detach(daemon->fs);
+	ledger_give_place(daemon->ledger);
+	close(daemon->takeover_fd);
+	close(daemon->goods.lock_fd);
+	daemon->takeover_fd = daemon->goods.lock_fd = -1;
+	takeover_say(&daemon->after, "released");
+	takeover_end(&daemon->after);
+	daemon->replaced = true;
+}
+
+/* Nothing is changed by us from here on, for the other reads how things are. */
+static void hand_over(struct daemon *daemon)
+{
+	struct takeover_goods goods = { .lock_fd = daemon->goods.lock_fd };
+	size_t count;
+	const struct gateway_socket *sockets = gateway_sockets(daemon->gateway, &count);
+
+	memcpy(goods.secret, daemon->goods.secret, sizeof(goods.secret));
+	goods.sockets.data = (char *)sockets;
+	goods.sockets.len = count * sizeof(*sockets);
+	admin_hold(daemon->admin, true);
+	ledger_look_beside(daemon->ledger, false);
+	if (takeover_accept(daemon->takeover_fd, &goods, &daemon->after) == 0) {
+		log_info("the tidegated with pid %d, version %s, begins to take over",
+			 daemon->after.pid, daemon->after.version);
+		return;
+	}
+	ledger_look_beside(daemon->ledger, true);
+	admin_hold(daemon->admin, false);
+}
+
+struct patience {
+	struct daemon *daemon;
+	uint64_t until_ns; /* 0: as long as was said */
+};
+
+static bool signalled(void)
 {
 	static const struct timespec at_once = { 0 };
 	sigset_t signals;
@@ -282,24 +474,68 @@ static bool signalled_again(void *data)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	number = sigtimedwait(&signals, NULL, &at_once);
-	if (number < 0)
+	if (number >= 0)
+		log_info("%s", strsignal(number));
+	return number >= 0;
+}
+
+/* Whoever signals again does not want to wait. */
+static bool signalled_again(void *data)
+{
+	if (!signalled())
 		return false;
-	log_info("%s again: open requests end now", strsignal(number));
+	log_info("again: open requests end now");
 	return true;
+}
+
+static uint32_t drain_limit_ms(const struct daemon *daemon, bool takeover)
+{
+	struct conf *conf = gateway_conf(daemon->gateway);
+	uint32_t most_ms = takeover ? conf->limits.takeover_drain_ms : conf->limits.drain_ms;
+
+	conf_unref(conf);
+	return most_ms;
 }
 
 static void drain(struct daemon *daemon, const char *why)
 {
-	struct conf *conf = gateway_conf(daemon->gateway);
-	uint32_t most_ms = conf->limits.drain_ms;
+	uint32_t most_ms = drain_limit_ms(daemon, false);
 	struct gateway_counters counters;
 
-	conf_unref(conf);
 	gateway_counters_read(daemon->gateway, &counters);
 	log_info("%s: draining: %llu open requests may go on for %g s at most; a second "
 		 "signal ends them at once",
 		 why, (unsigned long long)counters.inflight, most_ms / 1000.0);
 	gateway_stop(daemon->gateway, most_ms, signalled_again, NULL);
+}
+
+/* The first signal leaves what a stop has, the second one nothing. */
+static bool outlived(void *data)
+{
+	struct patience *patience = data;
+
+	if (signalled()) {
+		if (patience->until_ns > 0)
+			return true;
+		patience->until_ns =
+		    clock_now_ns() + drain_limit_ms(patience->daemon, false) * NS_PER_MS;
+	}
+	return patience->until_ns > 0 && clock_now_ns() >= patience->until_ns;
+}
+
+static void outlive(struct daemon *daemon)
+{
+	uint32_t most_ms = drain_limit_ms(daemon, true);
+	struct patience patience = { .daemon = daemon };
+	struct gateway_counters counters;
+
+	gateway_counters_read(daemon->gateway, &counters);
+	log_info("the tidegated with pid %d has taken over: %llu open requests and %llu "
+		 "connections may go on for %g s at most",
+		 daemon->after.pid, (unsigned long long)counters.inflight,
+		 (unsigned long long)counters.connections_open, most_ms / 1000.0);
+	gateway_outlive(daemon->gateway, most_ms, outlived, &patience);
+	gateway_stop(daemon->gateway, 0, NULL, NULL);
 }
 
 /* Says what is left to the next start; -EIO then, so that who stopped us knows. */
@@ -312,22 +548,30 @@ static int stop_ledger(struct daemon *daemon)
 		return 0;
 	ledger_state_read(daemon->ledger, &state);
 	log_error("stopped with %llu requests that are not in the ledger (%s); they stay in "
-		  "%s/inflight and are written at the next start: keep that file",
+		  "%s/inflight* and are written at the next start: keep those files",
 		  (unsigned long long)left,
 		  state.degraded ? state.degraded_reason : "they had not ended",
 		  daemon->conf->state);
 	return -EIO;
 }
 
-/* Nothing was served yet where the start failed (`why` NULL), so nothing is waited for. */
+static void stop_gateway(struct daemon *daemon, const char *why)
+{
+	if (daemon->replaced)
+		outlive(daemon);
+	else if (daemon->serving)
+		drain(daemon, why);
+	else
+		gateway_stop(daemon->gateway, 0, NULL, NULL);
+}
+
 static int stop(struct daemon *daemon, const char *why)
 {
 	int r;
 
-	if (daemon->gateway && why)
-		drain(daemon, why);
-	else if (daemon->gateway)
-		gateway_stop(daemon->gateway, 0, NULL, NULL);
+	takeover_unlisten(daemon->conf ? daemon->conf->state : "", daemon->takeover_fd);
+	if (daemon->gateway)
+		stop_gateway(daemon, why);
 	api_free(daemon->api);
 	if (daemon->admin)
 		admin_stop(daemon->admin);
@@ -339,30 +583,65 @@ static int stop(struct daemon *daemon, const char *why)
 	ledger_free(daemon->ledger);
 	plugin_set_free(daemon->plugins);
 	zone_unref(daemon->zone);
-	if (daemon->lock_fd >= 0)
-		close(daemon->lock_fd);
+	takeover_end(&daemon->before);
+	close_sockets(daemon);
+	if (daemon->goods.lock_fd >= 0)
+		close(daemon->goods.lock_fd);
 	conf_unref(daemon->conf);
 	return r;
 }
 
-/* The name of the one that stops us. */
-static const char *wait_for_signals(struct daemon *daemon, const sigset_t *signals)
+/* The name of the signal that stops us, or NULL. */
+static const char *read_signal(struct daemon *daemon)
 {
-	for (;;) {
-		int number;
-		if (sigwait(signals, &number) != 0)
+	struct signalfd_siginfo info;
+
+	if (read(daemon->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return NULL;
+	if (info.ssi_signo != SIGHUP)
+		return strsignal((int)info.ssi_signo);
+	admin_reload_soon(daemon->admin);
+	return NULL;
+}
+
+/* Why we stop: a signal's name, or that another has taken over. */
+static const char *wait_for_end(struct daemon *daemon)
+{
+	const char *why = NULL;
+
+	while (!why && !daemon->replaced) {
+		bool asked = daemon->after.fd >= 0;
+		struct pollfd wait[2] = {
+			{ .fd = daemon->signal_fd, .events = POLLIN },
+			{ .fd = asked ? daemon->after.fd : daemon->takeover_fd, .events = POLLIN },
+		};
+		if (poll(wait, 2, -1) < 0)
 			continue;
-		if (number != SIGHUP)
-			return strsignal(number);
-		admin_reload_soon(daemon->admin);
+		if (wait[0].revents)
+			why = read_signal(daemon);
+		else if (wait[1].revents && asked)
+			hear(daemon);
+		else if (wait[1].revents)
+			hand_over(daemon);
 	}
+	if (daemon->after.fd < 0)
+		return why;
+	takeover_say(&daemon->after, "stopping");
+	takeover_end(&daemon->after);
+	return why;
 }
 
 int daemon_run(const struct daemon_options *options)
 {
-	struct daemon daemon = { .options = options, .lock_fd = -1 };
+	struct daemon daemon = {
+		.options = options,
+		.goods = { .lock_fd = -1 },
+		.before = { .fd = -1 },
+		.after = { .fd = -1 },
+		.takeover_fd = -1,
+	};
 	struct error error = { 0 };
-	const char *why = NULL;
+	const char *why = "the start failed";
 	sigset_t signals;
 	int r, left;
 
@@ -373,12 +652,16 @@ int daemon_run(const struct daemon_options *options)
 	sigaddset(&signals, SIGINT);
 	/* Before any thread is made, so that none of them is interrupted. */
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	r = start(&daemon, &error);
+	daemon.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	r = daemon.signal_fd < 0 ? error_set(&error, -errno, "no signalfd: %s", strerror(errno))
+				 : start(&daemon, &error);
 	if (r < 0)
 		say(&error, r);
 	else
-		why = wait_for_signals(&daemon, &signals);
+		why = wait_for_end(&daemon);
 	left = stop(&daemon, why);
+	if (daemon.signal_fd >= 0)
+		close(daemon.signal_fd);
 	if (r >= 0 && left >= 0)
 		log_info("stopped");
 	return r < 0 ? r : left;

@@ -9,7 +9,7 @@ struct daemon_options {
 	const char *inspect; /* a plugin's path, or NULL */
 	struct conf_overrides overrides;
 	unsigned loops; /* 0: as many as CPUs this process may run on */
-	bool check, foreground;
+	bool check, foreground, no_takeover;
 };
 
 /* Runs until SIGTERM or SIGINT; 0, or a negative errno after having logged why. */

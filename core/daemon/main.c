@@ -18,6 +18,7 @@ enum {
 	OPTION_MOUNT,
 	OPTION_INSPECT,
 	OPTION_LOOPS,
+	OPTION_NO_TAKEOVER,
 	OPTION_VERSION,
 	OPTION_HELP,
 };
@@ -30,6 +31,7 @@ static const struct option long_options[] = {
 	{ "mount", required_argument, NULL, OPTION_MOUNT },
 	{ "inspect", required_argument, NULL, OPTION_INSPECT },
 	{ "loops", required_argument, NULL, OPTION_LOOPS },
+	{ "no-takeover", no_argument, NULL, OPTION_NO_TAKEOVER },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ 0 },
@@ -37,7 +39,7 @@ static const struct option long_options[] = {
 
 static const char usage[] =
     "Usage: tidegated --config FILE [--check] [--foreground] [--state DIR] [--mount DIR|none]\n"
-    "                 [--loops N]\n"
+    "                 [--loops N] [--no-takeover]\n"
     "       tidegated --inspect PLUGIN\n"
     "       tidegated --version\n"
     "\n"
@@ -47,6 +49,7 @@ static const char usage[] =
     "  --state DIR       ledger, logs and live objects (overrides `state`)\n"
     "  --mount DIR|none  where the file system is mounted (overrides `mount`)\n"
     "  --loops N         event loops (default: one for each CPU this process may use)\n"
+    "  --no-takeover     fail where a daemon serves this state, instead of taking over from it\n"
     "  --inspect PLUGIN  describe a plugin file without trusting it\n";
 
 static int parse_loops(const char *text, unsigned *ret)
@@ -91,6 +94,9 @@ static int parse(int argc, char **argv, struct daemon_options *options)
 		case OPTION_LOOPS:
 			if (parse_loops(optarg, &options->loops) < 0)
 				return -1;
+			break;
+		case OPTION_NO_TAKEOVER:
+			options->no_takeover = true;
 			break;
 		case OPTION_VERSION:
 			puts("tidegated " TIDEGATE_VERSION);

@@ -98,15 +98,31 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *erro
 	return 0;
 }
 
+int fs_check(const char *mount, struct error *error)
+{
+	char real[PATH_MAX];
+	int r = mount_check_path(mount, error);
+
+	if (r < 0 || !realpath(mount, real) || mount_is_ours(real))
+		return r;
+	return mount_check_empty(real, error);
+}
+
+void fs_detach(struct fs *fs)
+{
+	atomic_store(&fs->stopping, true);
+	if (fs->tree.mount_id)
+		mount_detach(fs->tree.mount, fs->tree.mount_id);
+	fs->tree.mount_id = 0;
+}
+
 struct fs *fs_free(struct fs *fs)
 {
 	if (!fs)
 		return NULL;
 	notify_stop(fs);
 	/* Takes now/ with it, while both threads still serve. */
-	atomic_store(&fs->stopping, true);
-	if (fs->tree.mount_id)
-		mount_detach(fs->tree.mount, fs->tree.mount_id);
+	fs_detach(fs);
 	session_stop(&fs->now);
 	session_stop(&fs->tree);
 	logs_close_all(fs);

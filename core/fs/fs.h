@@ -8,6 +8,9 @@
 
 struct fs;
 
+/* What fs_new would refuse of a mount point, but for a mount of Tidegate's upon it. */
+int fs_check(const char *mount, struct error *error);
+
 struct fs_options {
 	const char *mount; /* made if missing, with parents of mode 0755; a stale mount there is
 			      detached first. No link, and empty. */
@@ -19,5 +22,7 @@ struct fs_options {
  * "fs-now", and "fs-notify", which tells the kernel of changes: only that one waits for users of
  * the mount. */
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *error);
+/* Unmounts, so that another daemon can mount; open files are served on. */
+void fs_detach(struct fs *fs);
 /* After admin_stop. Unmounts and ends the threads. */
 struct fs *fs_free(struct fs *fs);

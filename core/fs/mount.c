@@ -131,6 +131,11 @@ int mount_check_empty(const char *path, struct error *error)
 	return r;
 }
 
+bool mount_is_ours(const char *path)
+{
+	return top_mount(path) != 0;
+}
+
 int mount_clear(const char *path, struct error *error)
 {
 	for (int i = 0; i < STALE_LAYERS_MAX && top_mount(path); i++) {

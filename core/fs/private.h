@@ -135,6 +135,7 @@ int logs_list(struct fs *fs, off_t after, struct fs_log_name **ret, size_t *ret_
 /* mount.c */
 /* Whether a person meant this very folder: -ELOOP where its last component is a symbolic link. */
 int mount_check_path(const char *path, struct error *error);
+bool mount_is_ours(const char *path); /* a Tidegate's, dead or alive */
 /* -ENOTEMPTY where a mount would cover files. */
 int mount_check_empty(const char *path, struct error *error);
 /* Detaches what a dead tidegated left on `path`; -EBUSY where a living one serves it. */

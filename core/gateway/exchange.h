@@ -107,7 +107,7 @@ struct gateway_loop {
 	pthread_t thread;
 	bool started;         /* guarded by the gateway's lock */
 	bool swap_posted;     /* guarded by the gateway's lock: a task may be posted once */
-	_Atomic bool drained; /* its listeners are closed, idle connections too */
+	_Atomic bool drained; /* it accepts no connection any more */
 	struct loop *loop;
 	struct http_server *server;
 	struct upstream *upstream;
@@ -117,7 +117,7 @@ struct gateway_loop {
 	bool ending;           /* no answer is read on without a client any more */
 	uint32_t plugin_depth; /* operations of plugins on the stack */
 	struct list over;      /* calls whose end waits until that is none */
-	struct loop_task swap_task, drain_task, end_task;
+	struct loop_task swap_task, drain_task, release_task, open_task, end_task;
 	struct upstream_origin *console_origin;
 	struct loop_counters counters;
 };
@@ -140,6 +140,7 @@ struct gateway {
 	_Atomic bool draining;
 	uint32_t connections_told; /* [admin] the limit that was last compared with what can be */
 	char console_secret[64];
+	struct buffer sockets; /* [main] gateway_socket of each listener */
 };
 
 void gateway_snapshot_unref(struct gateway *gateway, struct gateway_snapshot *snapshot);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/listen.h"
 #include "gateway/drain.h"
 #include "gateway/limits.h"
 
@@ -16,6 +17,8 @@ enum {
 	CONSOLE_CONNECTIONS = 8, /* of a loop to the page's server, which has few threads */
 	LOOP_STACK_BYTES = 256 * 1024,
 	SWAP_WAIT_S = 2,
+	LOOK_MS = 5,
+	OUTLIVE_LOOK_MS = 50, /* which may go on for hours */
 };
 
 /* ---- snapshots ---- */
@@ -184,6 +187,8 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	loop->index = index;
 	loop->swap_task.fn = swap;
 	loop->drain_task.fn = drain;
+	loop->release_task.fn = listen_release;
+	loop->open_task.fn = listen_open_console;
 	loop->end_task.fn = end_all;
 	list_init(&loop->exchanges);
 	list_init(&loop->over);
@@ -276,57 +281,10 @@ struct gateway *gateway_free(struct gateway *gateway)
 	http_tls_tickets_free(gateway->certificates.tickets);
 	pthread_cond_destroy(&gateway->swapped);
 	pthread_mutex_destroy(&gateway->lock);
+	buffer_fini(&gateway->sockets);
 	free(gateway->loops);
 	free(gateway);
 	return NULL;
-}
-
-static int listen_one(struct gateway_loop *loop, const char *address,
-		      const struct http_handler *handler, struct error *error)
-{
-	int fd, r = http_listen_open(address, &fd, error);
-
-	if (r < 0)
-		return r;
-	r = http_server_listen(loop->server, fd, handler, loop);
-	if (r < 0) {
-		close(fd);
-		return error_set(error, r, "%s: cannot listen: %s", address, strerror(-r));
-	}
-	return 0;
-}
-
-/* Sockets of ours share a port among the loops, and would with any other daemon. */
-static int check_free(const struct conf *conf, struct error *error)
-{
-	int r = 0;
-
-	for (size_t i = 0; conf->api_listen[i] && r >= 0; i++)
-		r = http_listen_check(conf->api_listen[i], error);
-	for (size_t i = 0; conf->admin_listen[i] && r >= 0; i++)
-		r = http_listen_check(conf->admin_listen[i], error);
-	return r;
-}
-
-static int listen_all(struct gateway_loop *loop, const struct conf *conf, struct error *error)
-{
-	char socket_address[512];
-	int r;
-
-	for (size_t i = 0; conf->api_listen[i]; i++) {
-		r = listen_one(loop, conf->api_listen[i], &gateway_api_handler, error);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; conf->admin_listen[i]; i++) {
-		r = listen_one(loop, conf->admin_listen[i], &gateway_console_handler, error);
-		if (r < 0)
-			return r;
-	}
-	if (!conf->admin_socket || loop->index > 0)
-		return 0;
-	snprintf(socket_address, sizeof(socket_address), "unix:%s", conf->admin_socket);
-	return listen_one(loop, socket_address, &gateway_console_handler, error);
 }
 
 static void *loop_main(void *data)
@@ -360,18 +318,21 @@ static int start_thread(struct gateway_loop *loop, struct error *error)
 	return 0;
 }
 
-int gateway_listen(struct gateway *gateway, struct error *error)
+int gateway_listen(struct gateway *gateway, struct gateway_socket *inherited, size_t count,
+		   bool console_later, struct error *error)
 {
-	int r = check_free(gateway->newest->conf, error);
+	int r = 0;
 
 	for (uint32_t i = 0; i < gateway->options.loops && r >= 0; i++) {
 		struct gateway_loop *loop = &gateway->loops[i];
 		swap(&loop->swap_task);
-		r = loop->current ? listen_all(loop, loop->current->snapshot->conf, error)
-				  : error_set(error, -ENOMEM, "out of memory");
-		if (r >= 0)
-			certificates_serve(loop);
+		if (!loop->current)
+			r = error_set(error, -ENOMEM, "out of memory");
 	}
+	if (r >= 0)
+		r = listen_doors(gateway, inherited, count, console_later, error);
+	for (uint32_t i = 0; i < gateway->options.loops && r >= 0; i++)
+		certificates_serve(&gateway->loops[i]);
 	return r;
 }
 
@@ -395,10 +356,10 @@ static bool is_busy(struct gateway_loop *loop)
 		atomic_load_explicit(&loop->counters.drains, memory_order_relaxed) > 0);
 }
 
-static bool wait_idle(struct gateway *gateway, uint64_t until_ns, bool (*enough)(void *data),
-		      void *data)
+static bool wait_idle(struct gateway *gateway, uint64_t until_ns, uint32_t look_ms,
+		      bool (*enough)(void *data), void *data)
 {
-	static const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = look_ms * 1000 * 1000 };
 
 	for (;;) {
 		bool busy = false;
@@ -430,13 +391,20 @@ void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(voi
 	atomic_store(&gateway->draining, true);
 	for (uint32_t i = 0; i < gateway->options.loops; i++)
 		loop_post(gateway->loops[i].loop, &gateway->loops[i].drain_task);
-	if (!wait_idle(gateway, clock_now_ns() + drain_ms * NS_PER_MS, enough, data)) {
+	if (!wait_idle(gateway, clock_now_ns() + drain_ms * NS_PER_MS, LOOK_MS, enough, data)) {
 		for (uint32_t i = 0; i < gateway->options.loops; i++)
 			loop_post(gateway->loops[i].loop, &gateway->loops[i].end_task);
-		wait_idle(gateway, clock_now_ns() + NS_PER_S, enough, data);
+		wait_idle(gateway, clock_now_ns() + NS_PER_S, LOOK_MS, enough, data);
 	}
 	for (uint32_t i = 0; i < gateway->options.loops; i++)
 		stop_thread(&gateway->loops[i]);
+}
+
+bool gateway_outlive(struct gateway *gateway, uint32_t most_ms, bool (*enough)(void *data),
+		     void *data)
+{
+	return wait_idle(gateway, clock_now_ns() + most_ms * NS_PER_MS, OUTLIVE_LOOK_MS, enough,
+			 data);
 }
 
 bool gateway_ready(struct gateway *gateway, char *out, size_t size)

@@ -19,6 +19,7 @@ struct gateway;
 enum {
 	GATEWAY_HISTOGRAM_BUCKETS = 128, /* bucket i holds durations up to gateway_bucket_us(i) */
 	GATEWAY_STATE_SIZE = LEDGER_REASON_SIZE + 16,
+	GATEWAY_ADDRESS_SIZE = 128,
 	GATEWAY_CERTIFICATE_WARN_DAYS = 30, /* before its end: a warning a day */
 	GATEWAY_CERTIFICATE_ERROR_DAYS = 7, /* an error a day, and the state is degraded */
 };
@@ -91,8 +92,37 @@ struct conf *gateway_conf(struct gateway *gateway);
  * then] */
 void gateway_reap(struct gateway *gateway);
 
-/* Opens all listeners of the published configuration for all loops; nobody is served yet. [main] */
-int gateway_listen(struct gateway *gateway, struct error *error);
+enum gateway_door {
+	GATEWAY_DOOR_API,
+	GATEWAY_DOOR_ADMIN,
+	GATEWAY_DOOR_SOCKET, /* the admin listener's Unix socket */
+	GATEWAY_DOOR_COUNT,
+};
+
+/* A listening socket, and what it listens on as the configuration says it. */
+struct gateway_socket {
+	enum gateway_door door;
+	int fd; /* of those inherited -1 once it is taken */
+	char address[GATEWAY_ADDRESS_SIZE];
+};
+
+/* Opens all listeners of the published configuration for all loops; nobody is served yet. Takes
+ * from `inherited` what another process opened for the same door and address; the rest is left
+ * there. With `console_later` the doors of the console open in gateway_open_console. [main] */
+int gateway_listen(struct gateway *gateway, struct gateway_socket *inherited, size_t count,
+		   bool console_later, struct error *error);
+/* Those doors, while the loops run. [main] */
+void gateway_open_console(struct gateway *gateway);
+/* The sockets of all loops, to be handed to another process; valid until gateway_release or
+ * gateway_stop. [main] */
+const struct gateway_socket *gateway_sockets(const struct gateway *gateway, size_t *ret_count);
+/* Another process accepts on all of them: closes ours, and returns when no loop accepts any more.
+ * Connections live on, see http_server_release. [main] */
+void gateway_release(struct gateway *gateway);
+/* After that: waits until the last connection is gone: true, or for most_ms, or for `enough`.
+ * [main] */
+bool gateway_outlive(struct gateway *gateway, uint32_t most_ms, bool (*enough)(void *data),
+		     void *data);
 /* Starts the loop threads, named "loop-N". [main] */
 int gateway_start(struct gateway *gateway, struct error *error);
 /* Stops accepting and waits up to drain_ms for connections, or until `enough` (may be NULL; asked

@@ -329,8 +329,8 @@ static bool exchange_answered(struct connection *connection)
 		return true;
 	}
 	/* Closing on unread input would reset the connection under the answer. */
-	if (connection->server->draining || !settled || connection->in.len > 0 ||
-	    connection->read_paused)
+	if (connection->server->draining || connection->server->released || !settled ||
+	    connection->in.len > 0 || connection->read_paused)
 		connection_linger(connection);
 	else
 		connection_close(connection);

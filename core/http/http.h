@@ -110,6 +110,9 @@ int http_listen_check(const char *address, struct error *error);
  */
 int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler,
 		       void *data);
+/* Whether `fd`, which another process opened, listens at this address (port 0: at any port), and
+ * shares it with others; makes it non-blocking and close-on-exec. -EINVAL where it does not. */
+int http_listen_inherit(const char *address, int fd, bool *ret_shares, struct error *error);
 
 /* How a listener speaks TLS: immutable and counted. [any] */
 struct http_tls;
@@ -155,6 +158,13 @@ void http_server_set_tls(struct http_server *server, const struct http_handler *
 /* Accepts what is queued, closes the listeners and idle connections, and lets exchanges finish with
  * `connection: close`. */
 void http_server_drain(struct http_server *server);
+/* While they are held, listeners of this handler accept nothing, and their sockets' files are
+ * another's: they stay. */
+void http_server_hold(struct http_server *server, const struct http_handler *handler, bool hold);
+/* Another process accepts on the same sockets: closes ours, but neither what is queued in them nor
+ * a socket's file, and no connection. Each is served until it is idle for too long, or asks for
+ * something more: that is answered, with `connection: close`. */
+void http_server_release(struct http_server *server);
 size_t http_server_exchange_count(const struct http_server *server);
 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);

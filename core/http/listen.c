@@ -4,7 +4,9 @@
 #include "http/http.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -89,22 +91,30 @@ static bool split_address(const char *text, char *host, size_t host_size, char *
 	       slice_copy(slice_of(colon + 1), port, port_size);
 }
 
-/* A bound socket; `shares` its port with others that do. */
-static int bind_internet(const char *text, bool shares, int *ret_fd, struct error *error)
+static int find_internet(const char *text, struct addrinfo **ret, struct error *error)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-				  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE },
-			*found;
-	_cleanup_fd_ int fd = -1;
+				  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
 	char host[64], port[8];
-	int one = 1, r;
 
 	if (!split_address(text, host, sizeof(host), port, sizeof(port)) ||
-	    getaddrinfo(host, port, &hints, &found) != 0)
+	    getaddrinfo(host, port, &hints, ret) != 0)
 		return error_set(error, -EINVAL,
 				 "cannot listen on %s: not ADDRESS:PORT with a numeric address, "
 				 "[IPV6]:PORT or unix:/PATH",
 				 text);
+	return 0;
+}
+
+/* A bound socket; `shares` its port with others that do. */
+static int bind_internet(const char *text, bool shares, int *ret_fd, struct error *error)
+{
+	_cleanup_fd_ int fd = -1;
+	struct addrinfo *found;
+	int one = 1, r = find_internet(text, &found, error);
+
+	if (r < 0)
+		return r;
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	r = fd < 0 ? -1 : 0;
 	if (r == 0 && found->ai_family == AF_INET6)
@@ -150,4 +160,67 @@ int http_listen_check(const char *address, struct error *error)
 	if (strncmp(address, "unix:", 5) == 0)
 		return 0;
 	return bind_internet(address, false, &fd, error);
+}
+
+static bool same_internet(const struct sockaddr *a, const struct sockaddr *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+
+	if (a->sa_family != b->sa_family)
+		return false;
+	if (a->sa_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr &&
+		       (b4->sin_port == 0 || a4->sin_port == b4->sin_port);
+	return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0 &&
+	       (b6->sin6_port == 0 || a6->sin6_port == b6->sin6_port);
+}
+
+/* Whether `bound` is what would be bound for the text. */
+static int is_at(const struct sockaddr_storage *bound, const char *text, bool *ret,
+		 struct error *error)
+{
+	struct addrinfo *found;
+	int r;
+
+	if (strncmp(text, "unix:", 5) == 0) {
+		*ret = bound->ss_family == AF_UNIX &&
+		       strcmp(((const struct sockaddr_un *)bound)->sun_path, text + 5) == 0;
+		return 0;
+	}
+	r = find_internet(text, &found, error);
+	if (r < 0)
+		return r;
+	*ret = same_internet((const struct sockaddr *)bound, found->ai_addr);
+	freeaddrinfo(found);
+	return 0;
+}
+
+int http_listen_inherit(const char *address, int fd, bool *ret_shares, struct error *error)
+{
+	struct sockaddr_storage bound = { 0 };
+	socklen_t size = sizeof(bound), word = sizeof(int);
+	int listens = 0, type = 0, shares = 0, r;
+	bool same;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &word) < 0 || !listens ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &word) < 0 || type != SOCK_STREAM)
+		return error_set(error, -EINVAL, "descriptor %d is no listening stream socket", fd);
+	/* One byte stays, so that a path always ends. */
+	size--;
+	if (getsockname(fd, (struct sockaddr *)&bound, &size) < 0)
+		return error_set(error, -errno, "descriptor %d: %s", fd, strerror(errno));
+	r = is_at(&bound, address, &same, error);
+	if (r < 0)
+		return r;
+	if (!same)
+		return error_set(error, -EINVAL, "descriptor %d does not listen on %s", fd,
+				 address);
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return error_set(error, -errno, "descriptor %d: %s", fd, strerror(errno));
+	word = sizeof(shares);
+	*ret_shares = bound.ss_family != AF_UNIX &&
+		      getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares, &word) == 0 && shares;
+	return 0;
 }

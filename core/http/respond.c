@@ -230,8 +230,8 @@ static char *put_framing(char *at, struct http_exchange *exchange, int status,
 	    exchange->request.method == HTTP_HEAD || status == 204 || status == 304 || status < 200;
 	exchange->answer_left = content_length;
 	exchange->chunk_answer = false;
-	exchange->keep_alive =
-	    exchange->keep_alive && !connection->server->draining && body_settled(connection);
+	exchange->keep_alive = exchange->keep_alive && !connection->server->draining &&
+			       !connection->server->released && body_settled(connection);
 	if (content_length >= 0 && status != 204 && status >= 200) {
 		at = slice_put(at, SLICE("content-length: "));
 		at = put_decimal(at, (uint64_t)content_length);

@@ -100,7 +100,7 @@ static void remove_socket_file(const struct http_listener *listener)
 	struct sockaddr_un address;
 	socklen_t size = sizeof(address);
 
-	if (listener->is_unix &&
+	if (listener->is_unix && !listener->held &&
 	    getsockname(listener->io.fd, (struct sockaddr *)&address, &size) == 0 &&
 	    size > offsetof(struct sockaddr_un, sun_path))
 		unlink(address.sun_path);
@@ -108,7 +108,6 @@ static void remove_socket_file(const struct http_listener *listener)
 
 static void listener_close(struct http_listener *listener)
 {
-	remove_socket_file(listener);
 	loop_remove(listener->server->loop, &listener->io);
 	loop_timer_cancel(listener->server->loop, &listener->timer);
 	close(listener->io.fd);
@@ -124,8 +123,11 @@ struct http_server *http_server_free(struct http_server *server)
 	server->draining = true;
 	list_foreach (node, &server->connections)
 		connection_close(list_entry(node, struct connection, node));
-	list_foreach (node, &server->listeners)
-		listener_close(list_entry(node, struct http_listener, node));
+	list_foreach (node, &server->listeners) {
+		struct http_listener *listener = list_entry(node, struct http_listener, node);
+		remove_socket_file(listener);
+		listener_close(listener);
+	}
 	if (server->task_queued)
 		loop_undefer(server->loop, &server->task);
 	arena_pool_fini(&server->pool);
@@ -149,6 +151,8 @@ static bool is_full(const struct http_listener *listener)
 	const struct http_server *server = listener->server;
 	uint64_t open = atomic_load_explicit(&server->stats.connections_open, memory_order_relaxed);
 
+	if (listener->held)
+		return true;
 	if (listener->handler->reserved)
 		return server->reserved_open >= server->limits.reserved;
 	return open - server->reserved_open >= server->limits.connections;
@@ -305,9 +309,32 @@ void http_server_drain(struct http_server *server)
 		/* Closing a listener resets what waits in its queue. */
 		while (accept_one(listener) > 0)
 			;
+		remove_socket_file(listener);
 		listener_close(listener);
 	}
 	server->draining = true;
 	list_foreach (node, &server->connections)
 		connection_drain(list_entry(node, struct connection, node));
+}
+
+void http_server_hold(struct http_server *server, const struct http_handler *handler, bool hold)
+{
+	list_foreach (node, &server->listeners) {
+		struct http_listener *listener = list_entry(node, struct http_listener, node);
+		if (listener->handler != handler)
+			continue;
+		listener->held = hold;
+		if (hold)
+			server->full = listener->full = true;
+		if (hold)
+			loop_modify(server->loop, &listener->io, 0);
+	}
+	http_server_resume(server);
+}
+
+void http_server_release(struct http_server *server)
+{
+	list_foreach (node, &server->listeners)
+		listener_close(list_entry(node, struct http_listener, node));
+	server->released = true;
 }

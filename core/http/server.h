@@ -35,7 +35,7 @@ struct http_listener {
 	const struct http_handler *handler;
 	void *data;
 	struct http_tls *tls; /* NULL: plain */
-	bool is_unix, full;
+	bool is_unix, full, held;
 };
 
 struct http_server {
@@ -50,6 +50,7 @@ struct http_server {
 	struct list attention;            /* connections marked from outside their own run */
 	struct loop_task task;            /* runs them */
 	bool task_queued, draining, full; /* full: one of the listeners is */
+	bool released;                    /* its listeners are another process's */
 	uint32_t reserved_open;
 	size_t exchange_count;
 	uint64_t date_until_ns;

@@ -97,11 +97,12 @@ def port_taken(shared):
 
 
 def second_daemon():
-    """A second one on the first's state, or on its ports and mount, ends; the first goes on."""
+    """A second one on the first's state that may not take over, or one on its ports and mount,
+    ends; the first goes on."""
     with Tidegate(providers=[simulator()], mount=can_mount()) as gate:
         command = gate.command("--foreground")
         for more, told in (
-            ((), "another tidegated"),
+            (("--no-takeover",), "another tidegated"),
             (("--state", gate.dir / "other"), "in use"),
         ):
             done = subprocess.run(

@@ -360,6 +360,29 @@ class Tidegate:
             self.wait_ready()
         return self
 
+    def take_over(self, *more, wait=True):
+        """Starts a second daemon, which takes over from the one that runs; returns that one's
+        process, to drain and to be waited for. With `wait`, once the new one serves."""
+        old, served = self.process, self.log().count(" serves ")
+        self.process = subprocess.Popen(
+            self.command("--foreground", *more),
+            stdin=subprocess.DEVNULL,
+            cwd=self.dir,
+            stdout=self.log_file,
+            stderr=self.log_file,
+            env={**os.environ, **self.env},
+        )
+        new = self.process
+
+        def serves():
+            if new.poll() is not None:
+                raise RuntimeError(f"tidegated ended with {new.returncode}\n{self.log()}")
+            return self.log().count(" serves ") > served
+
+        if wait:
+            wait_until(serves, START_S, what="the new one serves")
+        return old
+
     def wait_ready(self):
         def ready():
             if self.process.poll() is not None:

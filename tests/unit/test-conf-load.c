@@ -18,7 +18,8 @@ static const char every_option[] =
     "          key = \"files\"; };\n"
     "limits: { connections = 11; inflight = 12; header_bytes = 1313; header_ms = 14;\n"
     "  body_bytes = 15015; body_budget_bytes = 5000000000L; body_ms = 17; idle_ms = 18;\n"
-    "  write_ms = 19; output_bytes = 20020; drain_ms = 0; features = 22; keepalive_ms = 23; };\n"
+    "  write_ms = 19; output_bytes = 20020; drain_ms = 0; takeover_drain_ms = 21;\n"
+    "  features = 22; keepalive_ms = 23; };\n"
     "providers = ( { name = \"p\"; plugin = \"openai\"; base_url = \"https://h:1/v1//\";\n"
     "  secret = \"file:secrets/p\"; lane = \"curl\"; allow_private = true; http2 = true;\n"
     "  price_provider = \"azure\"; ca_file = \"ca\"; cert_file = \"cert\"; key_file = \"key\";\n"
@@ -95,6 +96,7 @@ static void check_limits(const struct conf_limits *limits)
 	CHECK_INT(limits->write_ms, 19);
 	CHECK_INT(limits->output_bytes, 20020);
 	CHECK_INT(limits->drain_ms, 0);
+	CHECK_INT(limits->takeover_drain_ms, 21);
 	CHECK_INT(limits->keepalive_ms, 23);
 	CHECK_INT(limits->features, 22);
 }
@@ -117,7 +119,7 @@ static void check_plugin_options(const struct conf_provider *provider)
 		CHECK_INT(provider->options[i].type, want[i].type);
 	}
 	CHECK_STR(provider->options[1].place.file, at("main.conf"));
-	CHECK_INT(provider->options[1].place.line, 16);
+	CHECK_INT(provider->options[1].place.line, 17);
 	CHECK_INT(provider->options[1].place.column, 36);
 }
 
@@ -146,7 +148,7 @@ static void check_provider(const struct conf_provider *provider)
 	CHECK_INT(provider->drain_max_bytes, 3232);
 	CHECK_INT(strlen(provider->digest), 64);
 	CHECK_STR(provider->place.file, at("main.conf"));
-	CHECK_INT(provider->place.line, 11);
+	CHECK_INT(provider->place.line, 12);
 	CHECK_INT(provider->place.column, 15);
 	check_plugin_options(provider);
 }

@@ -259,18 +259,24 @@ int api_new(const struct api_options *options, struct api **ret, struct error *e
 		return error_set(error, -ENOMEM, "out of memory");
 	mg_init_library(0);
 	snprintf(api->boot_secret, sizeof(api->boot_secret), "%s", options->boot_secret);
-	r = socket_listen(&api->socket, options->folder, error);
+	r = socket_open(&api->socket, options->folder, error);
+	if (r < 0)
+		return r;
+	*ret = steal(api);
+	return 0;
+}
+
+int api_listen(struct api *api, struct error *error)
+{
+	int r = socket_listen(&api->socket, error);
+
 	if (r < 0)
 		return r;
 	api->server = start_server(api);
 	if (!api->server)
 		return error_set(error, -EADDRNOTAVAIL, "the page's server cannot start");
 	mg_set_request_handler(api->server, "/", handle, api);
-	r = socket_take_over(&api->socket, api->server, error);
-	if (r < 0)
-		return r;
-	*ret = steal(api);
-	return 0;
+	return socket_take_over(&api->socket, api->server, error);
 }
 
 const char *api_socket(const struct api *api)
@@ -315,12 +321,19 @@ static void stop_server(struct api *api)
 	pthread_join(thread, NULL);
 }
 
+void api_leave(struct api *api)
+{
+	if (api->server)
+		stop_server(api);
+	api->server = NULL;
+	socket_leave(&api->socket);
+}
+
 struct api *api_free(struct api *api)
 {
 	if (!api)
 		return NULL;
-	if (api->server)
-		stop_server(api);
+	api_leave(api);
 	mg_exit_library();
 	socket_fini(&api->socket);
 	free(api);

@@ -13,8 +13,12 @@ struct api_options {
 	const char *folder;      /* of the socket, which is the daemon's user's alone */
 };
 
-/* Listens; requests before api_attach are a 503. */
+/* Nobody listens before api_listen; requests before api_attach are a 503. */
 int api_new(const struct api_options *options, struct api **ret, struct error *error);
+int api_listen(struct api *api, struct error *error);
+/* Ends the server, so that another daemon listens in its place: who then connects by api_socket
+ * reaches that one. After admin_stop. */
+void api_leave(struct api *api);
 /* Path of the socket, which no other process can use; lives as long as `api`. */
 const char *api_socket(const struct api *api);
 void api_attach(struct api *api, struct admin *admin);

@@ -17,6 +17,7 @@ enum {
 
 struct api_socket {
 	int folder_fd, fd; /* fd: -1 once the server has it */
+	bool there;        /* the socket in the folder is ours */
 	char path[48];     /* good within this process alone */
 };
 
@@ -63,11 +64,14 @@ void api_route_list(char ret[static API_LIST_SIZE]);
 /* -EINVAL for a parameter that the route does not have, or has twice. */
 int api_route_check_query(const struct api_route *route, const char *query, struct error *error);
 
-/* socket.c: listens in `folder`, mode 0600; then in place of the port of `server`. fini also what
- * failed half-way. wake makes the server look whether it shall stop. */
-int socket_listen(struct api_socket *listener, const char *folder, struct error *error);
+/* socket.c: opens the folder; listens in it, mode 0600; then in place of the port of `server`.
+ * leave removes the socket; fini also what failed half-way. wake makes the server look whether it
+ * shall stop. */
+int socket_open(struct api_socket *listener, const char *folder, struct error *error);
+int socket_listen(struct api_socket *listener, struct error *error);
 int socket_take_over(struct api_socket *listener, struct mg_context *server, struct error *error);
 void socket_wake(const struct api_socket *listener);
+void socket_leave(struct api_socket *listener);
 void socket_fini(struct api_socket *listener);
 
 /* answer.c */

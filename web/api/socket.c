@@ -29,26 +29,34 @@ static int try_connect(const char *path)
 	return 0;
 }
 
-int socket_listen(struct api_socket *listener, const char *folder, struct error *error)
+int socket_open(struct api_socket *listener, const char *folder, struct error *error)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
+	listener->fd = -1;
 	listener->folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (listener->folder_fd < 0)
+		return error_set(error, -errno, "%s cannot be opened: %s", folder, strerror(errno));
 	/* By way of the folder's descriptor, as the path of a socket is 107 bytes at most. */
 	snprintf(listener->path, sizeof(listener->path), "/proc/self/fd/%d/%s", listener->folder_fd,
 		 socket_name);
+	return 0;
+}
+
+int socket_listen(struct api_socket *listener, struct error *error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", listener->path);
-	if (listener->folder_fd >= 0)
-		unlinkat(listener->folder_fd, socket_name, 0);
+	unlinkat(listener->folder_fd, socket_name, 0);
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* The mode of the unbound socket is the file's from its first moment. */
-	if (listener->folder_fd < 0 || listener->fd < 0 || fchmod(listener->fd, 0600) < 0 ||
+	if (listener->fd < 0 || fchmod(listener->fd, 0600) < 0 ||
 	    bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(listener->fd, SOMAXCONN) < 0)
 		return error_set(error, -errno,
-				 "the page's server cannot listen at %s/%s: %s; is the folder "
-				 "writable, and /proc mounted?",
-				 folder, socket_name, strerror(errno));
+				 "the page's server cannot listen at %s in the state folder: %s; "
+				 "is the folder writable, and /proc mounted?",
+				 socket_name, strerror(errno));
+	listener->there = true;
 	return 0;
 }
 
@@ -106,12 +114,18 @@ void socket_wake(const struct api_socket *listener)
 	(void)try_connect(listener->path);
 }
 
+void socket_leave(struct api_socket *listener)
+{
+	if (listener->there)
+		unlinkat(listener->folder_fd, socket_name, 0);
+	listener->there = false;
+}
+
 void socket_fini(struct api_socket *listener)
 {
-	if (listener->folder_fd >= 0) {
-		unlinkat(listener->folder_fd, socket_name, 0);
+	socket_leave(listener);
+	if (listener->folder_fd >= 0)
 		close(listener->folder_fd);
-	}
 	if (listener->fd >= 0)
 		close(listener->fd);
 }

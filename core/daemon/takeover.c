@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The talk of two daemons, of which one takes over from the other. */
+#include "daemon/takeover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+enum {
+	PROTOCOL = 1,
+	PACKET_SIZE = 512,
+	GONE_MS = 10000,
+	ANSWER_S = 10,
+};
+
+static const char socket_name[] = "takeover.sock";
+static const char new_name[] = "takeover.sock.new";
+
+static const char *const door_names[GATEWAY_DOOR_COUNT] = {
+	[GATEWAY_DOOR_API] = "api",
+	[GATEWAY_DOOR_ADMIN] = "admin",
+	[GATEWAY_DOOR_SOCKET] = "socket",
+};
+
+/* ---- packets ---- */
+
+/* `fd` goes with it unless it is -1. */
+static int send_packet(int to, int fd, const char *text)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct iovec part = { (void *)text, strlen(text) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *head;
+
+	if (fd >= 0) {
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		head = CMSG_FIRSTHDR(&message);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	}
+	return sendmsg(to, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* -ECONNRESET when the other has ended. */
+static int receive_packet(int from, char text[static PACKET_SIZE], int *ret_fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec part = { text, PACKET_SIZE - 1 };
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	const struct cmsghdr *head;
+	ssize_t len;
+
+	do
+		len = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+	while (len < 0 && errno == EINTR);
+	if (len <= 0)
+		return len < 0 ? -errno : -ECONNRESET;
+	text[len] = '\0';
+	*ret_fd = -1;
+	head = CMSG_FIRSTHDR(&message);
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+	    head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(head), sizeof(*ret_fd));
+	return 0;
+}
+
+/* What follows the word and a blank; NULL when the text is another. */
+static const char *after(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (strncmp(text, word, len) != 0 || (text[len] && text[len] != ' '))
+		return NULL;
+	return text[len] ? text + len + 1 : text + len;
+}
+
+static void set_patience(int fd)
+{
+	const struct timeval patience = { .tv_sec = ANSWER_S };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+static bool is_of_our_user(int fd, int *ret_pid)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != geteuid())
+		return false;
+	*ret_pid = (int)peer.pid;
+	return true;
+}
+
+/* By way of the folder's descriptor, as the path of a socket is 107 bytes at most. */
+static int address_in(const char *folder, const char *name, struct sockaddr_un *ret)
+{
+	int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (fd >= 0)
+		snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", fd, name);
+	return fd < 0 ? -errno : fd;
+}
+
+void takeover_end(struct takeover_peer *peer)
+{
+	if (peer->fd >= 0)
+		close(peer->fd);
+	peer->fd = -1;
+}
+
+/* ---- the new one ---- */
+
+static int dial(const char *state, int *ret)
+{
+	struct sockaddr_un address;
+	_cleanup_fd_ int folder = address_in(state, socket_name, &address);
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (folder < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	set_patience(fd);
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+/* "DOOR ADDRESS", with its descriptor. */
+static int take_socket(const char *text, int fd, struct takeover_goods *goods)
+{
+	for (int door = 0; door < GATEWAY_DOOR_COUNT; door++) {
+		const char *address = after(text, door_names[door]);
+		struct gateway_socket socket = { .door = (enum gateway_door)door, .fd = fd };
+		if (!address ||
+		    !slice_copy(slice_of(address), socket.address, sizeof(socket.address)))
+			continue;
+		buffer_append(&goods->sockets, &socket, sizeof(socket));
+		return goods->sockets.failed ? -ENOMEM : 0;
+	}
+	return -EPROTO;
+}
+
+/* 1: that was all. */
+static int take_packet(const char *text, int *fd, struct takeover_goods *goods, struct error *error)
+{
+	const char *rest;
+	int r;
+
+	rest = after(text, "refused");
+	if (rest)
+		return error_set(error, -ECONNREFUSED, "the tidegated that runs refuses: %s", rest);
+	rest = after(text, "socket");
+	if (rest && *fd >= 0) {
+		r = take_socket(rest, *fd, goods);
+		if (r == 0)
+			*fd = -1;
+		return r;
+	}
+	rest = after(text, "secret");
+	if (rest)
+		return slice_copy(slice_of(rest), goods->secret, sizeof(goods->secret)) ? 0
+											: -EPROTO;
+	if (after(text, "lock") && *fd >= 0) {
+		goods->lock_fd = steal_fd(fd);
+		return 0;
+	}
+	return after(text, "go") && goods->lock_fd >= 0 ? 1 : -EPROTO;
+}
+
+static int take_goods(int from, struct takeover_goods *goods, struct error *error)
+{
+	char text[PACKET_SIZE];
+	int r = 0;
+
+	while (r == 0) {
+		_cleanup_fd_ int fd = -1;
+
+		r = receive_packet(from, text, &fd);
+		if (r < 0)
+			return error_set(error, r, "the tidegated that runs does not hand over: %s",
+					 r == -EAGAIN ? "no answer" : strerror(-r));
+		r = take_packet(text, &fd, goods, error);
+		if (r < 0 && r != -ECONNREFUSED)
+			error_set(error, r,
+				  "the tidegated that runs hands over what is not "
+				  "understood: \"%s\"",
+				  text);
+	}
+	return r < 0 ? r : 0;
+}
+
+int takeover_begin(const char *state, struct takeover_peer *peer, struct takeover_goods *goods,
+		   struct error *error)
+{
+	char text[PACKET_SIZE];
+	int r = dial(state, &peer->fd);
+
+	if (r < 0)
+		return error_set(error, -ECONNREFUSED, "%s/%s: %s", state, socket_name,
+				 strerror(-r));
+	if (!is_of_our_user(peer->fd, &peer->pid))
+		return error_set(error, -EPERM, "the tidegated that runs is another user's");
+	snprintf(text, sizeof(text), "hello %d %d %s", PROTOCOL, (int)getpid(), TIDEGATE_VERSION);
+	r = send_packet(peer->fd, -1, text);
+	if (r < 0)
+		return error_set(error, r, "the tidegated that runs does not hand over: %s",
+				 strerror(-r));
+	return take_goods(peer->fd, goods, error);
+}
+
+/* One that dies has closed our socket before it has closed its mount. */
+static void wait_gone(int pid)
+{
+	struct pollfd wait = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+
+	if (wait.fd < 0)
+		return;
+	poll(&wait, 1, GONE_MS);
+	close(wait.fd);
+}
+
+/* The other has to end a request of its page at most; it is waited for as long as it lives. */
+int takeover_ready(struct takeover_peer *peer)
+{
+	char text[PACKET_SIZE];
+	int fd = -1, r = send_packet(peer->fd, -1, "ready");
+
+	do
+		r = receive_packet(peer->fd, text, &fd);
+	while (r == -EAGAIN);
+	if (fd >= 0)
+		close(fd);
+	takeover_end(peer);
+	if (r < 0) {
+		wait_gone(peer->pid);
+		return 1;
+	}
+	return after(text, "released") ? 0 : -ECANCELED;
+}
+
+/* ---- the old one ---- */
+
+int takeover_listen(const char *state, int *ret_fd, struct error *error)
+{
+	struct sockaddr_un address;
+	_cleanup_fd_ int folder = address_in(state, new_name, &address);
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (folder >= 0)
+		unlinkat(folder, new_name, 0);
+	/* The mode of the unbound socket is the file's from its first moment. */
+	if (folder < 0 || fd < 0 || fchmod(fd, 0600) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 8) < 0 ||
+	    renameat(folder, new_name, folder, socket_name) < 0)
+		return error_set(error, -errno, "cannot listen at %s/%s: %s", state, socket_name,
+				 strerror(errno));
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+void takeover_unlisten(const char *state, int fd)
+{
+	char path[4096];
+
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", state, socket_name);
+	unlink(path);
+	close(fd);
+}
+
+static int give_goods(int to, const struct takeover_goods *goods)
+{
+	const struct gateway_socket *sockets = (const void *)goods->sockets.data;
+	size_t count = goods->sockets.len / sizeof(*sockets);
+	char text[PACKET_SIZE];
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		snprintf(text, sizeof(text), "socket %s %s", door_names[sockets[i].door],
+			 sockets[i].address);
+		r = send_packet(to, sockets[i].fd, text);
+	}
+	snprintf(text, sizeof(text), "secret %s", goods->secret);
+	if (r == 0)
+		r = send_packet(to, goods->lock_fd, "lock");
+	if (r == 0)
+		r = send_packet(to, -1, text);
+	return r == 0 ? send_packet(to, -1, "go") : r;
+}
+
+/* "PROTOCOL PID VERSION" */
+static int hear_hello(struct takeover_peer *peer)
+{
+	char text[PACKET_SIZE];
+	const char *rest;
+	int fd = -1, protocol, at = 0, r = receive_packet(peer->fd, text, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		return r;
+	rest = after(text, "hello");
+	if (!rest || sscanf(rest, "%d %d %n", &protocol, &peer->pid, &at) != 2 || at == 0)
+		return -EPROTO;
+	snprintf(peer->version, sizeof(peer->version), "%.*s", (int)sizeof(peer->version) - 1,
+		 rest + at);
+	if (protocol == PROTOCOL)
+		return 0;
+	send_packet(peer->fd, -1, "refused it speaks another protocol; stop it, and start anew");
+	return -EPROTO;
+}
+
+int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct takeover_peer *peer)
+{
+	int r = 0;
+
+	peer->fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (peer->fd < 0)
+		return -EAGAIN;
+	set_patience(peer->fd);
+	if (!is_of_our_user(peer->fd, &peer->pid))
+		r = -EPERM;
+	if (r == 0)
+		r = hear_hello(peer);
+	if (r == 0)
+		r = give_goods(peer->fd, goods);
+	if (r == 0)
+		return 0;
+	log_warning("somebody at %s did not take over: %s", socket_name, strerror(-r));
+	takeover_end(peer);
+	return -EAGAIN;
+}
+
+bool takeover_is_ready(struct takeover_peer *peer)
+{
+	char text[PACKET_SIZE];
+	int fd = -1, r = receive_packet(peer->fd, text, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	return r == 0 && after(text, "ready");
+}
+
+void takeover_say(struct takeover_peer *peer, const char *word)
+{
+	send_packet(peer->fd, -1, word);
+}

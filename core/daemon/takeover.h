@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a daemon that starts takes over from one that serves the same state folder. They talk by
+ * STATE/takeover.sock, whole packets of text, with a descriptor each where one is handed over:
+ *
+ *	new: hello PROTOCOL PID VERSION
+ *	old: socket DOOR ADDRESS (with it) …, lock (with it), secret TEXT, go; or refused WHY
+ *	new: ready		it accepts on all of them
+ *	old: released		it does not any more, and has let go of mount and page
+ *
+ * Until `ready` either may end, and the other goes on as if nothing had been. When the old one dies
+ * after `go` the new one is alone, and goes on. `stopping` in place of `released` says that it was
+ * told to end, and so shall the new one. [main] */
+#pragma once
+
+#include "base/error.h"
+#include "gateway/gateway.h"
+
+enum {
+	TAKEOVER_SECRET_SIZE = 64,
+	TAKEOVER_VERSION_SIZE = 64,
+};
+
+/* The other daemon, as either of the two sees it. */
+struct takeover_peer {
+	int fd; /* -1: none */
+	int pid;
+	char version[TAKEOVER_VERSION_SIZE];
+};
+
+/* What goes from one to the other; of who receives it, all descriptors are his to close. */
+struct takeover_goods {
+	struct buffer sockets; /* gateway_socket each */
+	int lock_fd;           /* of STATE/lock, with its lock; -1: none */
+	char secret[TAKEOVER_SECRET_SIZE];
+};
+
+/* The new one. Asks the daemon of this state folder; -ECONNREFUSED when it does not answer. */
+int takeover_begin(const char *state, struct takeover_peer *peer, struct takeover_goods *goods,
+		   struct error *error);
+/* 0: the other has released all; 1: it died; -ECANCELED: it is being stopped. Ends the talk. */
+int takeover_ready(struct takeover_peer *peer);
+
+/* The old one. Its socket, 0600, in the place of any that lies there. */
+int takeover_listen(const char *state, int *ret_fd, struct error *error);
+void takeover_unlisten(const char *state, int fd);
+/* Accepts one that asks, and gives it all; -EAGAIN when it is none of us, or gave up. */
+int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct takeover_peer *peer);
+/* After its descriptor has become readable: whether it is ready, or has given up. */
+bool takeover_is_ready(struct takeover_peer *peer);
+void takeover_say(struct takeover_peer *peer, const char *word);
+void takeover_end(struct takeover_peer *peer);
