@@ -203,6 +203,8 @@ ANSWERS = (
     (answer(line=b"HTTP/1.1 100 Continue") + OTHER, 2, None),
     (answer(line=b"HTTP/1.1 103 Early") * 2 + in_chunks(b"0\r\n\r\n"), 3, None),
     (in_chunks(b"5\r\nhello\r\n0\r\n\r\n") + OTHER, 1, None),
+    (in_chunks(b"0B\r\nhello there\r\na\r\n0123456789\r\n0\r\n\r\n") + OTHER, 1, None),
+    (answer(b"Content-Length: 5", b"Connection: x, Close", body=b"hello") + OTHER, 1, None),
     (in_chunks(b"5 \t\r\nhello\r\n0 \r\n\r\n") + OTHER, 1, None),
     (in_chunks(b"5;a=b\r\nhello\r\n0;c\r\nX: 1\r\n\r\n") + OTHER, 1, None),
     (in_chunks(b"0\r\nContent-Length: x\r\n\r\n") + OTHER, 1, None),
