@@ -3,6 +3,7 @@
 of its own, everything else runs on another, and each process started here is ended here."""
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -155,6 +157,7 @@ class Proxy:
     """What stands between load and upstream; subclasses start it and set port, process and name."""
 
     name = port = process = None
+    tls = False
     requests = 0
 
     def pids(self):
@@ -186,10 +189,11 @@ class Nginx(Proxy):
 
     def __init__(self, bench, name='nginx'):
         self.name = name
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         folder = bench.folder(name)
         text = (HERE / 'nginx.conf').read_text()
         for mark, value in (('@LISTEN@', f'127.0.0.1:{self.port}'), ('@DIR@', str(folder)),
+                            ('@TLS_LISTEN@', f'127.0.0.1:{self.tls_port}'), ('@TLS@', str(bench.certificate())),
                             ('@UPSTREAM@', f'127.0.0.1:{bench.upstream_port}')):
             text = text.replace(mark, value)
         if os.getuid() == 0:  # the scratch folder is closed to the account that root's workers take
@@ -204,13 +208,21 @@ class Nginx(Proxy):
         self.stderr = folder / 'stderr'
         wait_until('listening of nginx', self.ready)
 
+    def over_tls(self):
+        """The same process, at its port that speaks TLS."""
+        other = copy.copy(self)
+        other.port, other.tls = self.tls_port, True
+        return other
+
     def ready(self):
         self.process.check_alive(self.stderr)
         return accepts(self.port)
 
 
+TLS = 'tls: {{ certificate = "{folder}/certificate.pem"; key = "file:{folder}/key.pem"; }};'
+
 TIDEGATE_CONF = '''
-api: {{ listen = [ "127.0.0.1:{port}" ]; }};
+api: {{ listen = [ "127.0.0.1:{port}" ]; {tls} }};
 admin: {{ listen = [ "127.0.0.1:{admin}" ]; socket = "{folder}/admin.sock"; }};
 state = "{folder}/state";
 prices = "{prices}";
@@ -241,8 +253,8 @@ class Tidegate(Proxy):
 
     name = 'tidegate'
 
-    def __init__(self, bench, pinned=True, mount=False):
-        self.port = free_port()
+    def __init__(self, bench, pinned=True, mount=False, tls=False):
+        self.port, self.tls = free_port(), tls
         self.folder = bench.folder('tidegate')
         self.mount = self.folder / 'mnt'
         self.mount.mkdir()
@@ -251,9 +263,11 @@ class Tidegate(Proxy):
         (self.folder / 'secret').chmod(0o600)
         config = self.folder / 'tidegate.conf'
         config.write_text(TIDEGATE_CONF.format(
-            port=self.port, admin=free_port(), folder=self.folder, mount=self.mount if mount else 'none',
+            port=self.port, tls=TLS.format(folder=bench.certificate()) if tls else '', admin=free_port(), folder=self.folder, mount=self.mount if mount else 'none',
             prices=PRICES, plugins=bench.build / 'plugins', header_ms=HEADER_MS, upstream=bench.upstream_port,
             small=SMALL, large=LARGE, curl=CURL, price=PRICE, sha256=hashlib.sha256(KEY.encode()).hexdigest()))
+        self.trusting = ssl.create_default_context(cafile=bench.certificate() / 'certificate.pem')
+        self.trusting.check_hostname = False
         binary = bench.build / 'core/daemon/tidegated'
         for needed, remedy in ((binary, 'build it'), (PRICES, 'run packaging/fetch')):
             if not needed.exists():
@@ -267,7 +281,8 @@ class Tidegate(Proxy):
     def ready(self):
         self.process.check_alive(self.folder / 'stderr')
         try:
-            with urllib.request.urlopen(f'http://127.0.0.1:{self.port}/readyz', timeout=5) as answer:
+            url = f'http{"s" if self.tls else ""}://127.0.0.1:{self.port}/readyz'
+            with urllib.request.urlopen(url, timeout=5, context=self.trusting) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -318,13 +333,23 @@ class Bench:
                 return path
             number += 1
 
+    def certificate(self):
+        """The folder of a certificate and its key, as all contenders show them."""
+        path = self.scratch / 'certificate'
+        if not path.exists():
+            path.mkdir(mode=0o700)
+            subprocess.run('openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 '
+                           '-subj /CN=bench -keyout key.pem -out certificate.pem'.split(), cwd=path, check=True,
+                           stderr=subprocess.DEVNULL)
+        return path
+
     def direct_closed(self, **options):
         with Load(self, 'closed', self.upstream_port, **options) as load:
             return load.finish()
 
     def closed(self, proxy, **options):
         """A closed loop through the proxy; every answer must be a 200."""
-        with Load(self, 'closed', proxy.port, **options) as load:
+        with Load(self, 'closed', proxy.port, tls=int(proxy.tls), **options) as load:
             result = load.finish()
         proxy.requests += result['requests']
         if result['errors']:

@@ -13,10 +13,11 @@
 
 enum { EVENTS = 256, READ_BYTES = 256 * 1024 };
 
-enum conn_state { CONN_CONNECTING, CONN_FREE, CONN_BUSY };
+enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_FREE, CONN_BUSY };
 
 struct conn {
 	int fd;
+	struct ssl_st *tls; /* NULL: plain */
 	enum conn_state state;
 	uint64_t due_ns;
 	struct response response;
@@ -62,6 +63,9 @@ static void conn_unfree(const struct conn *c)
 static void conn_fail(struct conn *c)
 {
 	close(c->fd);
+	if (c->tls)
+		secure_close(c->tls);
+	c->tls = NULL;
 	if (c->state == CONN_BUSY) {
 		lc.errors++;
 		lc.done++;
@@ -79,7 +83,7 @@ static void conn_request(struct conn *c, uint64_t due_ns)
 	c->due_ns = due_ns;
 	c->response = (struct response){ 0 };
 	lc.started++;
-	if (!request_send(c->fd, &lc.request))
+	if (!(c->tls ? secure_send(c->tls, &lc.request) : request_send(c->fd, &lc.request)))
 		conn_fail(c);
 }
 
@@ -108,18 +112,35 @@ static void requests_start(void)
 	}
 }
 
+static void conn_handshake(struct conn *c)
+{
+	int r = secure_handshake(c->tls);
+
+	if (r < 0)
+		conn_fail(c);
+	else if (r > 0)
+		conn_free(c);
+}
+
 static void conn_connected(struct conn *c)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
 
 	if (epoll_ctl(lc.epoll, EPOLL_CTL_MOD, c->fd, &event) < 0)
 		die("epoll_ctl");
-	conn_free(c);
+	if (!lc.options->tls) {
+		conn_free(c);
+		return;
+	}
+	c->state = CONN_HANDSHAKE;
+	c->tls = secure_open(c->fd);
+	conn_handshake(c);
 }
 
 static void conn_read(struct conn *c)
 {
-	ssize_t n = recv(c->fd, lc.buffer, sizeof(lc.buffer), 0);
+	ssize_t n = c->tls ? secure_receive(c->tls, lc.buffer, sizeof(lc.buffer))
+			   : recv(c->fd, lc.buffer, sizeof(lc.buffer), 0);
 
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -145,6 +166,8 @@ static void event_handle(const struct epoll_event *event)
 	if (!c) {
 		if (read(lc.timer, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 			die("timerfd");
+	} else if (c->state == CONN_HANDSHAKE) {
+		conn_handshake(c);
 	} else if (c->state != CONN_CONNECTING) {
 		conn_read(c);
 	} else if (event->events & (EPOLLERR | EPOLLHUP)) {

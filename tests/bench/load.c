@@ -68,7 +68,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: load closed|streams|idle --target HOST:PORT [--key KEY] [--model "
 			"NAME] [--connections N]\n"
-			"  closed:  [--requests N] [--rate N]\n"
+			"  closed:  [--requests N] [--rate N] [--tls 0|1]\n"
 			"  streams: [--rate N] [--chunks N] [--chunk-ms N]\n"
 			"  idle:    [--rate N] [--slow N] [--slow-ms N]   ends when stdin does\n");
 	return 2;
@@ -82,7 +82,7 @@ static bool option_apply(struct load_options *o, const char *name, const char *v
 	} numbers[] = { { "--connections", &o->connections }, { "--requests", &o->requests },
 			{ "--rate", &o->rate_per_s },         { "--chunks", &o->chunks },
 			{ "--chunk-ms", &o->chunk_ms },       { "--slow", &o->slow },
-			{ "--slow-ms", &o->slow_ms } };
+			{ "--slow-ms", &o->slow_ms },         { "--tls", &o->tls } };
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		if (strcmp(name, numbers[i].name) == 0) {

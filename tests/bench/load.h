@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/types.h>
 
 #include "common.h"
 
@@ -20,6 +21,7 @@ struct load_options {
 	uint64_t chunk_ms; /* streams: their interval */
 	uint64_t slow;     /* idle: clients whose request head never ends */
 	uint64_t slow_ms;  /* idle: give up on slow clients that are still open after this */
+	uint64_t tls;      /* closed: whether to speak TLS */
 };
 
 struct request {
@@ -37,5 +39,14 @@ void request_make(struct request *request, const struct load_options *options, b
 
 /* Sends all of it (it fits an empty socket buffer); false when the peer is gone. */
 bool request_send(int fd, const struct request *request);
+
+/* load-tls.c: as the functions on plain sockets; a handshake returns 1 when it is done, 0 while it
+ * waits for the socket, or a negative errno. */
+struct ssl_st;
+struct ssl_st *secure_open(int fd);
+void secure_close(struct ssl_st *ssl);
+int secure_handshake(struct ssl_st *ssl);
+ssize_t secure_receive(struct ssl_st *ssl, char *out, size_t size);
+bool secure_send(struct ssl_st *ssl, const struct request *request);
 
 void epoll_add(int epoll, int fd, uint32_t events, void *data);

@@ -28,7 +28,8 @@ class Figure:
 
 FIGURES = {
     'proxy': [Figure('cpu_us_per_request_plain', 'us', 1.0), Figure('cpu_us_per_request_curl', 'us'),
-              Figure('cpu_us_per_request_plain_100k', 'us'), Figure('added_p50_us', 'us')],
+              Figure('cpu_us_per_request_plain_100k', 'us'), Figure('cpu_us_per_request_tls', 'us', 1.1),
+              Figure('added_p50_us', 'us')],
     'streams': [Figure(f'streams_{STREAMS}_cpu', '% of a core'), Figure(f'streams_{STREAMS}_rss_mb', 'MB'),
                 Figure(f'streams_{STREAMS}_late_p99_ms', 'ms'), Figure(f'streams_{STREAMS}_lost', 'chunks')],
     'idle': [Figure('idle_anonymous_mb', 'MB', 8.0, 'value'), Figure(f'idle_{IDLE}_rss_mb', 'MB'),
@@ -53,7 +54,10 @@ class Plan:
             yield Bench(self.build, self.scratch, stack, **options)
 
     def subject(self, bench, **options):
-        return Nginx(bench, 'nginx-self') if self.self_check else Tidegate(bench, **options)
+        if not self.self_check:
+            return Tidegate(bench, **options)
+        nginx = Nginx(bench, 'nginx-self')
+        return nginx.over_tls() if options.get('tls') else nginx
 
     def figures(self, part):
         """Bars are the appliance's; the self-check of the harness has none."""
@@ -115,9 +119,9 @@ def p50_us(bench, proxy_):
 
 
 def proxy(plan):
-    plain, curl, large, added = plan.figures('proxy')
+    plain, curl, large, tls, added = plan.figures('proxy')
     with plan.bench() as bench:
-        nginx, subject = Nginx(bench), plan.subject(bench)
+        nginx, subject, secure = Nginx(bench), plan.subject(bench), plan.subject(bench, tls=True)
 
         def cpu(name, proxy_, requests, model):
             warm = []
@@ -134,15 +138,19 @@ def proxy(plan):
             cpu('curl', subject, 60000, CURL),
             cpu('nginx_100k', nginx, 10000, LARGE),
             cpu('plain_100k', subject, 10000, LARGE),
+            cpu('nginx_tls', nginx.over_tls(), 60000, SMALL),
+            cpu('tls', secure, 60000, SMALL),
             ('p50_direct', lambda: p50_us(bench, None)),
             ('p50_nginx', lambda: p50_us(bench, nginx)),
             ('p50_plain', lambda: p50_us(bench, subject)),
         ])
         subject.settled_check()
+        secure.settled_check()
     return [
         rounds.row(plain, 'plain', 'nginx'),
         rounds.row(curl, 'curl', 'nginx'),
         rounds.row(large, 'plain_100k', 'nginx_100k', 'nginx'),
+        rounds.row(tls, 'tls', 'nginx_tls', 'nginx'),
         rounds.row(added, 'p50_plain', 'p50_nginx', 'nginx', less='p50_direct',
                    note='p50 through the proxy minus p50 straight to the upstream, 2,000 requests/s'),
     ]
