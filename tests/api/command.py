@@ -325,8 +325,9 @@ class Checks:
         """Whom the socket is for, and how to be one of them."""
         if os.geteuid():
             raise Skip("only root can be another user")
-        for folder in (self.gate.dir, *([pathlib.Path(os.environ["TIDEGATE_TMP"])] if "TIDEGATE_TMP" in os.environ else [])):
-            folder.chmod(0o711)
+        for folder in (self.gate.dir, *self.gate.dir.parents):
+            if not folder.stat().st_mode & 0o001:
+                folder.chmod(folder.stat().st_mode & 0o7777 | 0o011)
         tidectl = shutil.copy(program("tidectl"), self.gate.dir / "tidectl")
 
         def refused(code, *words):
