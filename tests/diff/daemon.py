@@ -39,8 +39,9 @@ class Talker(Generator):
 
 def is_read(message):
     """Whether the appliance reads this request's body to its end, if it has one."""
-    framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in message.headers)
-    return not framed or message.line == (b"POST", CHAT)
+    names = [name for name, _ in message.headers]
+    framed = b"content-length" in names or b"transfer-encoding" in names
+    return not framed or (message.line == (b"POST", CHAT) and b"authorization" in names)
 
 
 def foretold(rng, key, count):
