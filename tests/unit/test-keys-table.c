@@ -139,6 +139,29 @@ static void test_collisions(void)
 	keys_table_free(table);
 }
 
+static const struct keys_entry named[] = {
+	{ .name = "a", .tenant = "t", .feature = "-", .identity = "URI:spiffe://t/a" },
+	{ .name = "b", .tenant = "t", .feature = "-", .identity = "CN:b", .disabled = true },
+	{ .name = "c", .tenant = "t", .feature = "-", .identity = "CN:b" },
+};
+
+static void test_identity(void)
+{
+	struct keys_table *table;
+	struct error error = { 0 };
+
+	CHECK_INT(keys_table_new(named, 2, &table, &error), 0);
+	CHECK_STR(keys_find_identity(table, SLICE("URI:spiffe://t/a"))->name, "a");
+	CHECK(keys_find_identity(table, SLICE("CN:b"))->disabled);
+	CHECK(!keys_find_identity(table, SLICE("URI:spiffe://t/A")));
+	CHECK(!keys_find_identity(table, SLICE("URI:spiffe://t/")));
+	CHECK(!keys_find_identity(table, SLICE("")));
+	CHECK(!keys_find(table, SLICE("URI:spiffe://t/a")));
+	keys_table_free(table);
+	CHECK_INT(keys_table_new(named, 3, &table, &error), -EEXIST);
+	CHECK_STR(error.message, "keys b and c have the same identity");
+}
+
 static void test_fingerprint(void)
 {
 	char text[9];
@@ -156,6 +179,7 @@ int main(void)
 	test_run("hostile keys", test_hostile);
 	test_run("the same key twice", test_same_key);
 	test_run("collisions", test_collisions);
+	test_run("identities", test_identity);
 	test_run("fingerprint", test_fingerprint);
 	return 0;
 }
