@@ -246,26 +246,39 @@ static const struct option provider_rows[] = {
 	  .doc = "Where the provider's API begins. Required by plugins that make calls." },
 	{ "secret", OPTION_SECRET, 0, OBJECT(provider.secret), EXTRA(provider.secret_text),
 	  .example = "file:secrets/openai",
-	  .doc = "The provider's API key: \"file:PATH\", or \"credential:NAME\" for a file in "
-		 "$CREDENTIALS_DIRECTORY. It is read at each load; a final line break is "
-		 "dropped. Group and others may not write the file." },
+	  .doc =
+	      "The provider's API key: \"file:PATH\", or \"credential:NAME\" for a file in "
+	      "$CREDENTIALS_DIRECTORY. It is read at each load; a final line break is "
+	      "dropped. Group and others may not write the file. It is sent to this object's "
+	      "base_url and nowhere else, no redirect is followed; when a reload changes "
+	      "base_url, it goes there: who may write the object decides where its secret goes." },
 	{ "lane", OPTION_CHOICE, 0, OBJECT(provider.lane), .values = "auto|plain|curl",
 	  .fallback = "auto",
-	  .doc = "How calls are made. auto: plain for http:// without a proxy, else curl." },
+	  .doc =
+	      "How calls are made. auto: curl for https:// and with proxy, else plain, which "
+	      "knows no proxies: a proxy that the environment names for http:// asks for curl." },
 	{ "allow_private", OPTION_FLAG, 0, OBJECT(provider.allow_private), .fallback = "false",
-	  .doc = "Allow loopback and private addresses; without it such a base_url is refused." },
+	  .doc = "Allow loopback and private addresses; without it such a base_url is refused, and "
+		 "so is a connection where a name leads to one. With a proxy the proxy connects." },
 	{ "http2", OPTION_FLAG, 0, OBJECT(provider.http2), .fallback = "false",
 	  .doc = "Use HTTP/2 where the provider offers it." },
 	{ "price_provider", OPTION_TEXT, 0, OBJECT(provider.price_provider), .example = "openai",
 	  .doc = "The provider's id in the price book; the plugin's name if absent." },
 	{ "ca_file", OPTION_FILE, 0, OBJECT(provider.ca_file), .example = "ca.pem",
-	  .doc = "Certificates to trust for this provider instead of the system's." },
+	  .doc = "Certificates to trust for this provider instead of the system's, in PEM. What "
+		 "cannot be used of these three files refuses the configuration." },
 	{ "cert_file", OPTION_FILE, 0, OBJECT(provider.cert_file), .example = "client.pem",
-	  .doc = "Client certificate; needs key_file." },
+	  .doc = "Client certificate and what leads to its authority, in PEM; needs key_file." },
 	{ "key_file", OPTION_FILE, 0, OBJECT(provider.key_file), .example = "client.key",
-	  .doc = "Key of the client certificate." },
+	  .doc = "Key of the client certificate, in PEM and not encrypted." },
 	{ "proxy", OPTION_URL, 0, OBJECT(provider.proxy), .example = "http://proxy.example:3128",
-	  .doc = "HTTP proxy for this provider." },
+	  .doc =
+	      "HTTP proxy for this provider. It comes before the environment's, of which "
+	      "https_proxy, HTTPS_PROXY, http_proxy, all_proxy and ALL_PROXY count for lane curl, "
+	      "and excepts nothing. The environment's may name a user; no_proxy or NO_PROXY "
+	      "lists what needs none, parted by commas or blanks: a name, for itself and all "
+	      "below it; an address; a range, as in 10.0.0.0/8; each but a range with :PORT if "
+	      "so wanted; * for all. Names are compared as base_url writes them." },
 	{ "connect_ms", OPTION_MS, 0, OBJECT(provider.connect_ms), .min = 1, .max = HOUR_MS,
 	  .fallback = "5000", .doc = "Time to connect, TLS included." },
 	{ "first_content_ms", OPTION_MS, 0, OBJECT(provider.first_content_ms), .min = 1,

@@ -366,12 +366,22 @@ static int link_lines(struct curl_handle *handle, size_t count)
 	return 0;
 }
 
+static size_t body_bytes(const struct upstream_request *request)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < request->body_part_count; i++)
+		bytes += request->body_parts[i].len;
+	return bytes;
+}
+
+/* curl looks through all lines for each name it knows: none is there without need. */
 static int set_headers(struct curl_handle *handle, const struct upstream_request *request)
 {
-	static const char own[] = "accept-encoding: identity\0expect:";
+	static const char own[] = "accept-encoding: identity";
 	struct buffer *lines = &handle->lines;
-	bool has_accept = false, has_type = false;
-	size_t count = 2;
+	bool has_accept = false, has_type = false, large = body_bytes(request) > WHOLE_BODY_MAX;
+	size_t count = 1;
 
 	buffer_append(lines, own, sizeof(own));
 	for (size_t i = 0; i < request->header_count; i++) {
@@ -388,7 +398,9 @@ static int set_headers(struct curl_handle *handle, const struct upstream_request
 		buffer_append(lines, "accept:", sizeof("accept:"));
 	if (!has_type)
 		buffer_append(lines, "content-type:", sizeof("content-type:"));
-	count += !has_accept + !has_type;
+	if (large) /* curl asks for leave to send bodies from 1 MB on */
+		buffer_append(lines, "expect:", sizeof("expect:"));
+	count += !has_accept + !has_type + large;
 	if (link_lines(handle, count) < 0)
 		return -ENOMEM;
 	SET(handle->easy, CURLOPT_HTTPHEADER, handle->nodes);
@@ -411,10 +423,8 @@ static const char *whole_body(struct curl_handle *handle, const struct upstream_
 static int set_body(struct curl_handle *handle, const struct upstream_request *request)
 {
 	const char *whole = NULL;
-	size_t bytes = 0;
+	size_t bytes = body_bytes(request);
 
-	for (size_t i = 0; i < request->body_part_count; i++)
-		bytes += request->body_parts[i].len;
 	if (bytes <= WHOLE_BODY_MAX)
 		whole = whole_body(handle, request, bytes);
 	if (handle->body.failed)

@@ -27,7 +27,7 @@ class Figure:
 
 
 FIGURES = {
-    'proxy': [Figure('cpu_us_per_request_plain', 'us', 1.0), Figure('cpu_us_per_request_curl', 'us'),
+    'proxy': [Figure('cpu_us_per_request_plain', 'us', 1.0), Figure('cpu_us_per_request_curl', 'us', 1.6),
               Figure('cpu_us_per_request_plain_100k', 'us'), Figure('cpu_us_per_request_tls', 'us', 1.1),
               Figure('added_p50_us', 'us')],
     'streams': [Figure(f'streams_{STREAMS}_cpu', '% of a core'), Figure(f'streams_{STREAMS}_rss_mb', 'MB'),

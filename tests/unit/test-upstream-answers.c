@@ -294,6 +294,7 @@ static void large_request(void)
 	client_fini(&client);
 	server_stop(&server);
 	CHECK(strstr(server.head, "POST /v1 HTTP/1.1\r\n") == server.head);
+	CHECK_INT(count_of(server.head, "\r\nexpect:"), 0);
 	CHECK_INT(server.body_bytes, LARGE_BYTES);
 	CHECK(server.body_sum == sum);
 	told_fini(&told);
