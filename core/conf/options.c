@@ -174,6 +174,9 @@ static const struct option limits_rows[] = {
 	  .fallback = "15000",
 	  .doc = "How long a stream may be silent before the client is sent a sign of life between "
 		 "two events, which SDKs pass over and balancers see; 0 for never." },
+	{ "line_bytes", OPTION_BYTES32, 0, LIMIT(line_bytes), .min = 65536, .max = 1u << 30,
+	  .fallback = "16777216",
+	  .doc = "The longest line of a provider's stream; the answer ends in an error above." },
 	{ "drain_ms", OPTION_MS, 0, LIMIT(drain_ms), .min = 0, .max = DAY_MS, .fallback = "30000",
 	  .doc = "How long open requests may go on after SIGTERM; a second one ends them." },
 	{ "takeover_drain_ms", OPTION_MS, 0, LIMIT(takeover_drain_ms), .min = 0, .max = DAY_MS,

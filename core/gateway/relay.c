@@ -14,6 +14,7 @@
 enum {
 	RELAY_KEEP_BYTES = 65536, /* before first content; more is committed as it is */
 	RELAY_HEADERS_MAX = 40,
+	RELAY_LINE_BYTES = 65536, /* the least of limits.line_bytes: shorter ones need no look */
 };
 
 /* Of an upstream's answer: what a client's SDK reads. */
@@ -315,6 +316,23 @@ static bool switch_on_event(struct tide_call *call)
 	return true;
 }
 
+/* No reader could take such a line, and most would keep it whole. */
+static bool break_long_line(struct tide_call *call)
+{
+	static const struct wire_error error = {
+		502, "upstream_incomplete", NULL,
+		"The upstream sent a line that is longer than limits.line_bytes."
+	};
+	struct exchange *exchange = call->exchange;
+
+	if (call->watch.line_bytes <= exchange->held->snapshot->conf->limits.line_bytes)
+		return false;
+	trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "line too long",
+		    error.message);
+	attempt_break(call, &error);
+	return true;
+}
+
 /* False: the reader is behind; stop until it drains. */
 bool relay_data(struct tide_call *call, struct slice data)
 {
@@ -325,6 +343,8 @@ bool relay_data(struct tide_call *call, struct slice data)
 	if (exchange->holding && !call->watch.stream)
 		release_kept(exchange);
 	wire_watch_feed(&call->watch, data);
+	if (call->watch.line_bytes > RELAY_LINE_BYTES && break_long_line(call))
+		return true;
 	if (switch_on_event(call))
 		return true;
 	/* Of a stream, pings and the like do not count. */

@@ -223,6 +223,7 @@ static void take_line(struct wire_watch *watch, const char *at, const char *stop
 
 	if (at == stop)
 		return;
+	watch->line_bytes += (uint64_t)(stop - at);
 	if (lines->state == LINE_START) {
 		lines->state = LINE_FIELD;
 		lines->field_len = 0;
@@ -253,6 +254,7 @@ static void end_line(struct wire_watch *watch)
 		walk_reset(&watch->walk);
 	}
 	lines->state = LINE_START;
+	watch->line_bytes = 0;
 }
 
 static void feed_lines(struct wire_watch *watch, const char *at, const char *end)

@@ -111,6 +111,7 @@ struct wire_watch {
 	enum wire_error_class error; /* an error event, or an error body */
 	uint64_t content_bytes;      /* of text and arguments as they are written, for estimates */
 	uint64_t events;
+	uint64_t line_bytes; /* of the stream's line that is not over yet */
 	/* [private] */
 	const struct walk_grammar *grammar;
 	struct wire_walk walk;

@@ -19,7 +19,7 @@ static const char every_option[] =
     "limits: { connections = 11; inflight = 12; header_bytes = 1313; header_ms = 14;\n"
     "  body_bytes = 15015; body_budget_bytes = 5000000000L; body_ms = 17; idle_ms = 18;\n"
     "  write_ms = 19; output_bytes = 20020; drain_ms = 0; takeover_drain_ms = 21;\n"
-    "  features = 22; keepalive_ms = 23; };\n"
+    "  features = 22; keepalive_ms = 23; line_bytes = 70000; };\n"
     "providers = ( { name = \"p\"; plugin = \"openai\"; base_url = \"https://h:1/v1//\";\n"
     "  secret = \"file:secrets/p\"; lane = \"curl\"; allow_private = true; http2 = true;\n"
     "  price_provider = \"azure\"; ca_file = \"ca\"; cert_file = \"cert\"; key_file = \"key\";\n"
@@ -95,6 +95,7 @@ static void check_limits(const struct conf_limits *limits)
 	CHECK_INT(limits->idle_ms, 18);
 	CHECK_INT(limits->write_ms, 19);
 	CHECK_INT(limits->output_bytes, 20020);
+	CHECK_INT(limits->line_bytes, 70000);
 	CHECK_INT(limits->drain_ms, 0);
 	CHECK_INT(limits->takeover_drain_ms, 21);
 	CHECK_INT(limits->keepalive_ms, 23);
