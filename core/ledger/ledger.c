@@ -168,9 +168,7 @@ void ledger_give_place(struct ledger *ledger)
 
 void ledger_look_beside(struct ledger *ledger, bool look)
 {
-	atomic_store(&ledger->writer.shared, look);
-	if (look)
-		writer_kick(&ledger->writer);
+	writer_look_beside(&ledger->writer, look);
 }
 
 uint64_t ledger_stop(struct ledger *ledger)

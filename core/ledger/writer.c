@@ -33,6 +33,7 @@ int writer_init(struct writer *writer)
 	pthread_cond_init(&writer->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_init(&writer->lock, NULL);
+	pthread_mutex_init(&writer->beside_lock, NULL);
 	return 0;
 }
 
@@ -40,6 +41,7 @@ void writer_fini(struct writer *writer)
 {
 	pthread_cond_destroy(&writer->wake);
 	pthread_mutex_destroy(&writer->lock);
+	pthread_mutex_destroy(&writer->beside_lock);
 	buffer_fini(&writer->lines);
 	free(writer->left_over);
 	writer->left_over = NULL;
@@ -317,22 +319,37 @@ static void restore(struct writer *writer, uint64_t now_ns)
 	    clock_now_ns() + (clock_now_ns() - now_ns) * RESTORE_SHARE + LOOK_BESIDE_MS * NS_PER_MS;
 }
 
+static bool looks_beside(const struct writer *writer)
+{
+	return atomic_load(&writer->shared) || writer->outdated;
+}
+
+/* False while there is something to replay, or nothing could be read. */
+static bool look(struct writer *writer)
+{
+	uint32_t held = writer->held;
+	int r = 0;
+
+	pthread_mutex_lock(&writer->beside_lock);
+	if (atomic_load(&writer->shared))
+		r = writer_adopt(writer);
+	if (r == 0 && writer->held == 0)
+		atomic_store(&writer->shared, false);
+	pthread_mutex_unlock(&writer->beside_lock);
+	writer->outdated = writer->outdated || writer->held != held;
+	return r == 0;
+}
+
 /* Until nobody shares the ledger any more, and what they left is in it and in the totals. */
 static void look_beside(struct writer *writer)
 {
 	uint64_t now_ns = clock_now_ns();
-	uint32_t held = writer->held;
 
-	if (!atomic_load(&writer->shared) || writer->left_over || now_ns < writer->look_next_ns)
+	if (!looks_beside(writer) || writer->left_over || now_ns < writer->look_next_ns)
 		return;
 	writer->look_next_ns = now_ns + LOOK_BESIDE_MS * NS_PER_MS;
-	if (writer_adopt(writer) != 0)
-		return;
-	writer->outdated = writer->outdated || writer->held != held;
-	if (writer->outdated || now_ns >= writer->restore_next_ns)
+	if (look(writer) && (writer->outdated || now_ns >= writer->restore_next_ns))
 		restore(writer, now_ns);
-	if (writer->held == 0 && !writer->outdated)
-		atomic_store(&writer->shared, false);
 }
 
 static void *run(void *data)
@@ -356,7 +373,7 @@ static void *run(void *data)
 		request_log_turn(writer->log, now_s); /* the next append says what hinders it */
 		if (r > 0)
 			continue;
-		if (empty_looks >= LOOKS_BEFORE_REST && !atomic_load(&writer->shared) &&
+		if (empty_looks >= LOOKS_BEFORE_REST && !looks_beside(writer) &&
 		    inflight_rest(writer->inflight))
 			go = rest(writer);
 		else
@@ -393,6 +410,15 @@ void writer_stop(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 	pthread_join(writer->thread, NULL);
 	writer->running = false;
+}
+
+void writer_look_beside(struct writer *writer, bool look)
+{
+	pthread_mutex_lock(&writer->beside_lock);
+	atomic_store(&writer->shared, look);
+	pthread_mutex_unlock(&writer->beside_lock);
+	if (look)
+		writer_kick(writer);
 }
 
 void writer_kick(struct writer *writer)

@@ -34,7 +34,8 @@ struct writer {
 	struct inflight left; /* that one */
 
 	/* What other daemons write, who share the ledger with us for a while. */
-	_Atomic bool shared;                    /* looked after */
+	pthread_mutex_t beside_lock;            /* held by a look */
+	_Atomic bool shared;                    /* looked after; under beside_lock */
 	uint32_t held;                          /* [writer] their files, when last looked at */
 	int64_t version;                        /* [writer] of the database, when last summed */
 	bool outdated;                          /* [writer] totals lack what another wrote */
@@ -64,5 +65,8 @@ int writer_start(struct writer *writer);
 /* Commits everything closed, if it can, and ends the thread. */
 void writer_stop(struct writer *writer);
 void writer_fini(struct writer *writer);
+/* Whether other daemons' files are looked after; with false, returns when no look goes on. [main]
+ */
+void writer_look_beside(struct writer *writer, bool look);
 /* [any] Looks at once: entries have run out, or it rested. */
 void writer_kick(struct writer *writer);

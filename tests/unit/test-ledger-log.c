@@ -97,6 +97,35 @@ static void test_torn(void)
 	request_log_close(&log);
 }
 
+/* Of two daemons: the hour is sealed once, and a line that one has cut off is not the other's. */
+static void test_two_writers(void)
+{
+	struct request_log one, two;
+	char folder[400], path[500];
+	FILE *file;
+
+	snprintf(folder, sizeof(folder), "%s/two", test_folder());
+	CHECK_INT(request_log_open(&one, folder, NULL), 0);
+	CHECK_INT(request_log_append(&one, SLICE("a\n"), NOON_S), 0);
+	set_time(folder, NOON_S);
+	CHECK_INT(request_log_open(&two, folder, NULL), 0);
+	CHECK_INT(request_log_append(&two, SLICE("b\n"), NOON_S), 0);
+	CHECK_INT(request_log_append(&one, SLICE("c\n"), NOON_S), 0);
+	check_content(folder, "requests.jsonl", "a\nb\nc\n");
+	CHECK_INT(request_log_append(&two, SLICE("d\n"), NOON_S + HOUR_S), 0);
+	set_time(folder, NOON_S + HOUR_S);
+	CHECK_INT(request_log_append(&one, SLICE("e\n"), NOON_S + HOUR_S), 0);
+	check_content(folder, "requests-20261124T12Z.jsonl", "a\nb\nc\n");
+	check_content(folder, "requests.jsonl", "d\ne\n");
+	snprintf(path, sizeof(path), "%s/requests.jsonl", folder);
+	file = fopen(path, "a");
+	CHECK(file && fputs("torn", file) >= 0 && fclose(file) == 0);
+	CHECK_INT(request_log_append(&two, SLICE("f\n"), NOON_S + HOUR_S), 0);
+	check_content(folder, "requests.jsonl", "d\ne\nf\n");
+	request_log_close(&one);
+	request_log_close(&two);
+}
+
 /* Found in the live file and the newest sealed one. */
 static void test_find(void)
 {
@@ -210,6 +239,7 @@ int main(void)
 {
 	test_run("hours", test_hours);
 	test_run("torn lines", test_torn);
+	test_run("two writers", test_two_writers);
 	test_run("finding ids", test_find);
 	test_run("lines", test_lines);
 	return 0;
