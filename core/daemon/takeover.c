@@ -355,11 +355,13 @@ int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct ta
 bool takeover_is_ready(struct takeover_peer *peer)
 {
 	char text[PACKET_SIZE];
+	struct pollfd gone = { .fd = peer->fd, .events = POLLRDHUP };
 	int fd = -1, r = receive_packet(peer->fd, text, &fd);
 
 	if (fd >= 0)
 		close(fd);
-	return r == 0 && after(text, "ready");
+	/* It may have died since: nobody would serve. */
+	return r == 0 && after(text, "ready") && poll(&gone, 1, 0) == 0;
 }
 
 void takeover_say(struct takeover_peer *peer, const char *word)

@@ -9,9 +9,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "gateway/listen.h"
 #include "gateway/drain.h"
 #include "gateway/limits.h"
+#include "gateway/listen.h"
 
 enum {
 	CONSOLE_CONNECTIONS = 8, /* of a loop to the page's server, which has few threads */

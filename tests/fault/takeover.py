@@ -478,6 +478,7 @@ class Halves(Crashes):
         self.gate.wait_for(
             lambda: complete() > before + 40, timeout_s=30, what=f"the load runs before {number}"
         )
+        served = self.gate.log().count(" serves ")
         old = self.gate.take_over(wait=False)
         new = self.gate.process
         time.sleep(self.chance.uniform(0, 0.15))
@@ -486,40 +487,29 @@ class Halves(Crashes):
         victim.wait()
         told = [call.id for call in list(self.load.calls) if call.complete]
         self.gate.process = other
-        self.serve_again(other)
+        self.serve_again(victim is old, new.pid, other, served)
         self.suite.check(f"takeover/kill-{number}", self.told_are_kept, told)
 
-    def serve_again(self, other):
+    def serve_again(self, killed_old, new_pid, other, served):
         """The other one serves, or it has handed over to the one that was killed, or ended with
         it: then a start does."""
 
         def known():
+            log = self.gate.log()
             if other.poll() is not None:
                 return "ended"
-            log = self.gate.log()
-            if f"pid {other.pid}) has" in log or self.is_replaced(other):
+            if killed_old:
+                return log.count(" serves ") > served and "serves"
+            if f"pid {new_pid} has taken over" in log:
                 return "drains"
-            try:
-                ready = self.gate.api("GET", "/readyz", timeout=2).status == 200
-            except OSError:
-                return False
-            return ready and "serves"
+            begun = f"pid {new_pid}, version" in log
+            return (not begun or f"pid {new_pid} did not take over" in log) and "serves"
 
         if wait_until(known, 20, what="the other one is settled") != "serves":
             self.others.append(other)
             self.gate.process = None
             self.gate.log_file.close()
             self.gate.start()
-
-    @staticmethod
-    def is_replaced(process):
-        """Whether a daemon has let go of the lock of its state folder."""
-        folder = f"/proc/{process.pid}/fd"
-        try:
-            links = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
-        except OSError:
-            return False
-        return not any(link.endswith("/state/lock") for link in links)
 
     def told_are_kept(self, told):
         """At once, or where the other one has to replay them, soon."""

@@ -231,9 +231,10 @@ def on_a_file(upstream):
 
 
 def one_state(upstream):
-    """A second daemon on one state folder says what is wrong, and leaves the first alone."""
+    """A second daemon on one state folder that may not take over says so, and leaves the first
+    alone."""
     with world.gate(upstream) as gate:
-        said = refused(gate)
+        said = refused(gate, "--no-takeover")
         assert str(gate.state) in said and "another tidegated" in said, said
         works(gate)
 
