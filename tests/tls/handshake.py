@@ -241,6 +241,22 @@ def at_hand(gate):
             for _ in range(2):
                 answer = connection.ask(gate.keys["app"], chat(content="x" * size))
                 equal(answer.status, 200, f"status of {size} bytes")
+    with gate.connect() as connection:
+        sizes = (10, 30000, 20, 40000, 30, 50000)
+        send, sent = connection.send, b""
+
+        def keep(data):
+            nonlocal sent
+            sent += data
+
+        connection.send = keep
+        for size in sizes:
+            connection.chat(gate.keys["app"], chat(content=f"{size}" + "x" * size))
+        send(sent)
+        for size in sizes:
+            answer = connection.response()
+            equal(answer.status, 200, f"status of the one with {size} bytes, of several at once")
+            assert f'"{size}xxx'.encode() in answer.body, f"{size}: {answer.body[:200]}"
 
 
 def large_answers(gate):
