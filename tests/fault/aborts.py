@@ -72,7 +72,7 @@ def ragged(rng):
     return send
 
 
-def gate_for(upstream, raw, lane, prefix=()):
+def gate_for(upstream, raw, lane, prefix, leaving):
     """Each model alone, and as the first target of a route that goes on to one that answers."""
     models = [
         {"name": name, "provider": of, "upstream_model": name, "price": PRICE}
@@ -83,9 +83,9 @@ def gate_for(upstream, raw, lane, prefix=()):
     routes = [{"name": f"route-{n}", "targets": [name, SECOND]} for n, name in enumerate(first)]
     return Tidegate(
         providers=[
-            provider("alpha", upstream.url("/v1"), lane=lane),
-            provider("raw", raw.url(), lane=lane),
-            simulator(),
+            provider("alpha", upstream.url("/v1"), lane=lane, **leaving),
+            provider("raw", raw.url(), lane=lane, **leaving),
+            simulator(**leaving),
         ],
         models=models,
         routes=routes,
@@ -222,12 +222,12 @@ def good(gate):
         equal(connection.ask(gate.keys["app"], body).status, 200, "a good call")
 
 
-def run(upstream, lane, count, prefix=(), watch_memory=True):
+def run(upstream, lane, count, prefix=(), watch_memory=True, **leaving):
     seed = int(os.environ.get("TIDEGATE_SEED", time.time_ns() % 10**9))
     print(f"# TIDEGATE_SEED={seed}", flush=True)
     with (
         RawUpstream({"ragged": ragged(random.Random(seed + 1))}) as raw,
-        gate_for(upstream, raw, lane, prefix) as gate,
+        gate_for(upstream, raw, lane, prefix, leaving) as gate,
     ):
         client = Client(gate, upstream, random.Random(seed))
         client.many(count // 2)  # pools, arenas and threads are made once
@@ -267,5 +267,16 @@ def register(suite, upstream):
     # The address sanitizer keeps what was freed for a while.
     for lane in ("plain", "curl"):
         suite.check(f"aborts/{lane}", run, upstream, lane, ABORTS // 2, (), not sanitized())
+        suite.check(
+            f"aborts/{lane}-drain",
+            run,
+            upstream,
+            lane,
+            ABORTS // 4,
+            (),
+            not sanitized(),
+            on_client_disconnect="drain",
+            drain_max_ms=200,
+        )
     if FULL:
         suite.check("aborts/valgrind", under_valgrind, upstream)
