@@ -261,6 +261,7 @@ class Tidegate:
         self.settings, self.args = dict(settings or {}), list(args)
         self.env, self.prefix, self.owners_key = dict(env or {}), list(prefix), owners_key
         self.process = None
+        self.taken_over = []
         self.state.mkdir(mode=0o700)
         if self.mount:
             self.mount.mkdir()
@@ -364,6 +365,7 @@ class Tidegate:
         """Starts a second daemon, which takes over from the one that runs; returns that one's
         process, to drain and to be waited for. With `wait`, once the new one serves."""
         old, served = self.process, self.log().count(" serves ")
+        self.taken_over.append(old)
         self.process = subprocess.Popen(
             self.command("--foreground", *more),
             stdin=subprocess.DEVNULL,
@@ -447,6 +449,9 @@ class Tidegate:
         """Ends whatever still runs, without judging it, and removes the folder."""
         if self.process is not None:
             self.kill()
+        for process in self.taken_over:
+            process.kill()
+            process.wait()
         self._unmount()
         if not os.environ.get("TIDEGATE_KEEP"):
             shutil.rmtree(self.dir)
