@@ -100,7 +100,7 @@ class Checks:
         assert re.fullmatch(r"tg-[0-9A-Za-z]{43}\n", made.stdout), made.stdout
         assert "only time" in made.stderr, made.stderr
         lines = self.run("keys", "list").stdout.splitlines()
-        equal(columns(lines[0]), ["NAME", "TENANT", "FEATURE", "SHA-256 BEGINS", "DISABLED"], "columns")
+        equal(columns(lines[0]), ["NAME", "TENANT", "FEATURE", "SHA-256 BEGINS", "DISABLED", "IDENTITY"], "columns")
         assert any(columns(line)[:3] == ["by-hand", "acme", "chat"] for line in lines), lines
         equal(self.json("keys", "list"), self.rest.json("GET", "/api/v1/keys"), "--json")
         self.gate.keys["by-hand"] = made.stdout.strip()
