@@ -27,18 +27,26 @@ void keepalive_start(struct exchange *exchange)
 	arm(exchange);
 }
 
+/* One whose head went out, or is kept and can go with the sign; a target that follows one which
+ * failed early may have neither yet. */
+static bool may_sign(const struct exchange *exchange)
+{
+	if (exchange->call.paused)
+		return false;
+	return exchange->holding || (exchange->head_sent && !relay_inside_event(&exchange->call));
+}
+
 /* The timer is set once an interval: what passes meanwhile moves the time, not the timer. */
 void keepalive_due(struct loop_timer *timer)
 {
 	struct exchange *exchange = container_of(timer, struct exchange, keepalive);
-	struct tide_call *call = &exchange->call;
 	uint64_t now_ns = loop_now_ns(exchange->loop->loop);
 
 	if (exchange->settled || !exchange->http) /* nobody waits any more */
 		return;
 	if (now_ns - exchange->passed_ns >= interval_ns(exchange)) {
 		exchange->passed_ns = now_ns;
-		if (!call->paused && (exchange->holding || !relay_inside_event(call)))
+		if (may_sign(exchange))
 			relay_keepalive(exchange);
 	}
 	arm(exchange);

@@ -62,6 +62,16 @@ class Checks:
         row = self.gate.wait_rows(since + 1)[-1]
         equal((row["outcome"], row["attempts"], row["model"]), ("ok", 2, "text"), "row")
 
+    def before_any_head(self):
+        """The first target is given up before a sign was due, the second is yet to begin: there is
+        no head that a sign could stand behind."""
+        self.gate.settled()
+        since = len(self.gate.rows("request"))
+        answer = self.ask("fall-cut-early-slow")
+        equal((answer.status, chat_text(answer)), (200, "hi w1 w2 w3 w4"), "answer")
+        row = self.gate.wait_rows(since + 1)[-1]
+        equal((row["outcome"], row["attempts"], row["model"]), ("ok", 2, "slow"), "row")
+
     def no_target(self, second):
         """When no target answers, the stream that has begun ends in the dialect's error event."""
         answer = self.ask(f"fall-quiet-{second}")
@@ -108,6 +118,7 @@ def register(suite):
             suite.check(f"keepalive/{name}", lambda c=call, m=more: checks.between_events(*c, **m))
         suite.check("keepalive/usage-stripped", checks.stripped)
         suite.check("keepalive/another-target", checks.another_target)
+        suite.check("keepalive/before-any-head", checks.before_any_head)
         for second in ("500", "400", "document"):
             suite.check(f"keepalive/no-target/{second}", checks.no_target, second)
         for script in ("sdk-keepalive.mjs", "sdk-keepalive.py"):

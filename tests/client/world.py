@@ -177,6 +177,7 @@ def routes():
         {"name": f"fall-quiet{name}", "targets": ["hasty-text.between-1500", second]}
         for name, second in QUIET_FALLS.items()
     ]
+    made += [{"name": "fall-cut-early-slow", "targets": ["cut-early", "slow"]}]
     return made + [{"name": "fall-never", "targets": ["status-500", "gone", "status-503"]}]
 
 
