@@ -30,7 +30,14 @@ static const char *follow(struct fixture *fixture, char *cursor, uint32_t limit)
 	return ids.data;
 }
 
-/* The writer sleeps while nothing is settled, so the test may write its file. */
+/* With a writer that has ended: one that is awake turns the log back to the hour of the clock. */
+static void open_unwritten(struct fixture *fixture, const char *name)
+{
+	fixture_prepare(fixture, name);
+	fixture_open(fixture);
+	CHECK_INT(ledger_stop(fixture->ledger), 0);
+}
+
 static void append(struct fixture *fixture, const char *lines, int64_t utc_s)
 {
 	CHECK_INT(request_log_append(&fixture->ledger->log, slice_of(lines), utc_s), 0);
@@ -42,8 +49,7 @@ static void test_in_pieces(void)
 	struct fixture fixture;
 	int64_t now_s;
 
-	fixture_prepare(&fixture, "pieces");
-	fixture_open(&fixture);
+	open_unwritten(&fixture, "pieces");
 	now_s = (int64_t)(clock_real_ns() / NS_PER_S);
 	CHECK_STR(follow(&fixture, cursor, 5), "");
 	append(&fixture, "a\nb\nc\n", now_s);
@@ -63,8 +69,7 @@ static void test_through_hours(void)
 	struct fixture fixture;
 	int64_t hour_s;
 
-	fixture_prepare(&fixture, "hours");
-	fixture_open(&fixture);
+	open_unwritten(&fixture, "hours");
 	hour_s = (int64_t)(clock_real_ns() / NS_PER_S) / HOUR_S * HOUR_S;
 	append(&fixture, "a\nb\n", hour_s);
 	CHECK_STR(follow(&fixture, cursor, 1), "b ");
@@ -85,8 +90,7 @@ static void test_bad_cursors(void)
 	struct buffer lines = { 0 };
 	struct fixture fixture;
 
-	fixture_prepare(&fixture, "bad");
-	fixture_open(&fixture);
+	open_unwritten(&fixture, "bad");
 	append(&fixture, "a\n", (int64_t)(clock_real_ns() / NS_PER_S));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK_INT(ledger_log_follow(fixture.ledger, bad[i], 5, &lines, cursor), -EINVAL);
