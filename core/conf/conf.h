@@ -132,7 +132,9 @@ struct conf {
 	/* main file; fields marked R need a restart: a reload that changes them is refused with a
 	 * message */
 	const char *main_file, *objects_folder;
-	const char **api_listen, **admin_listen;    /* R; NULL-terminated */
+	const char **api_listen, **admin_listen; /* R; NULL-terminated */
+	const char **api_trusted; /* addresses and networks, NULL-terminated; NULL: none */
+	bool api_proxy_protocol;
 	const char *admin_socket;                   /* R; NULL: none */
 	const char *state, *mount;                  /* R; mount NULL: none */
 	const char *zone, *prices_file, *log_level; /* zone is R */

@@ -37,6 +37,8 @@ static const char **copy_texts(struct copy *copy, const char *const *texts)
 	const char **copied;
 	size_t count = 0;
 
+	if (!texts)
+		return NULL;
 	while (texts[count])
 		count++;
 	copied = snapshot_zalloc(copy->to, count + 1, sizeof(*copied));
@@ -102,6 +104,7 @@ static void copy_rows(struct copy *copy, const struct option_section *section, v
 			break;
 		case OPTION_TEXTS:
 		case OPTION_LISTEN:
+		case OPTION_NETWORKS:
 			*(const char ***)at = copy_texts(copy, *(const char ***)at);
 			break;
 		case OPTION_GROUP:

@@ -146,6 +146,7 @@ static void sample_value(const struct option *option, struct buffer *out)
 		break;
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
+	case OPTION_NETWORKS:
 		sample_texts(text, out);
 		break;
 	case OPTION_PLUGIN:

@@ -165,6 +165,12 @@ static void check_main(struct conf *conf, const struct document *document, struc
 	}
 	zone_unref(zone);
 	check_listeners(conf, document, report);
+	if (conf->api_proxy_protocol && (!conf->api_trusted || !conf->api_trusted[0])) {
+		place = place_of(document, "api.proxy_protocol");
+		report_at(report, &place,
+			  "\"proxy_protocol\" is taken from those in api.trusted alone, and there "
+			  "are none");
+	}
 	check_tls(&conf->api_tls, "api.tls", document, report);
 	check_tls(&conf->admin_tls, "admin.tls", document, report);
 	if (conf->admin_socket && strlen(conf->admin_socket) >= sizeof(socket_address.sun_path)) {

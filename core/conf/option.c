@@ -95,6 +95,7 @@ void option_describe(const struct option *option, struct buffer *out)
 		[OPTION_SECRET] = "\"file:PATH\" or \"credential:NAME\"",
 		[OPTION_TEXTS] = "a list of texts, [ \"a\", \"b\" ]",
 		[OPTION_LISTEN] = "a list of addresses, [ \"127.0.0.1:8080\" ]",
+		[OPTION_NETWORKS] = "a list of addresses and networks, [ \"10.0.0.0/8\" ]",
 		[OPTION_FLAG] = "true or false",
 		[OPTION_MONEY] = "dollars in quotes, \"0.15\"",
 		[OPTION_SHA256] = "64 hexadecimal digits in quotes",
@@ -181,7 +182,9 @@ void option_write_value(const struct option *option, const void *base, struct bu
 		return;
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
-		for (const char *const *text = *(const char *const *const *)at; *text; text++)
+	case OPTION_NETWORKS:
+		for (const char *const *text = *(const char *const *const *)at; text && *text;
+		     text++)
 			write_text(*text, out);
 		return;
 	case OPTION_OWNER:

@@ -18,11 +18,12 @@ enum option_type {
 	OPTION_TEXTS,  /* const char **, NULL-terminated; `extra`: struct conf_place * of each, or 0
 			*/
 	OPTION_LISTEN, /* the same, each HOST:PORT */
-	OPTION_OWNER,  /* enum conf_owner */
-	OPTION_FLAG,   /* bool */
-	OPTION_COUNT,  /* uint32_t */
-	OPTION_MS,     /* uint32_t */
-	OPTION_DAYS,   /* uint32_t */
+	OPTION_NETWORKS, /* the same, each ADDRESS or ADDRESS/BITS; NULL where not given */
+	OPTION_OWNER,    /* enum conf_owner */
+	OPTION_FLAG,     /* bool */
+	OPTION_COUNT,    /* uint32_t */
+	OPTION_MS,       /* uint32_t */
+	OPTION_DAYS,     /* uint32_t */
 	OPTION_BYTES32,  /* uint32_t */
 	OPTION_BYTES,    /* uint64_t */
 	OPTION_MONEY,    /* int64_t femto-dollars a token; -1 where not given */

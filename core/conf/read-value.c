@@ -95,6 +95,8 @@ static const char *check(const struct option *option, struct slice text)
 		return value_check_identity(text);
 	case OPTION_LISTEN:
 		return value_check_listen(text);
+	case OPTION_NETWORKS:
+		return value_check_network(text);
 	default:
 		return value_check_text(text);
 	}
@@ -378,6 +380,7 @@ int read_value(const struct reader *reader, const config_setting_t *setting,
 		return read_sha256(reader, setting, option, base);
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
+	case OPTION_NETWORKS:
 		return read_texts(reader, setting, option, base);
 	case OPTION_OWNER:
 		return read_owner(reader, setting, option, base);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
+#include "base/network.h"
 #include "base/utf8.h"
 
 enum {
@@ -172,6 +173,16 @@ const char *value_check_listen(struct slice text)
 	if (slice_eq_str(host, "localhost"))
 		return "must begin with an address: for localhost write 127.0.0.1 or [::1]";
 	return "must begin with an address of this machine, as in 127.0.0.1 or 0.0.0.0";
+}
+
+const char *value_check_network(struct slice text)
+{
+	struct network network;
+
+	if (network_parse(text, &network) < 0)
+		return "must hold addresses, as in \"192.0.2.7\", and networks, as in "
+		       "\"10.0.0.0/8\" or \"fd00::/8\", with no bits set behind the prefix";
+	return NULL;
 }
 
 struct listen_address {

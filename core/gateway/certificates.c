@@ -112,6 +112,8 @@ void certificates_serve(struct gateway_loop *loop)
 
 	http_server_set_tls(loop->server, &gateway_api_handler, snapshot->tls[GATEWAY_API]);
 	http_server_set_tls(loop->server, &gateway_console_handler, snapshot->tls[GATEWAY_ADMIN]);
+	http_server_set_proxies(loop->server, &gateway_api_handler, snapshot->trusted,
+				snapshot->conf->api_proxy_protocol ? snapshot->trusted_count : 0);
 }
 
 int64_t gateway_certificate_until_s(struct gateway *gateway, enum gateway_listener listener)

@@ -22,7 +22,8 @@ int certificates_load(struct gateway *gateway, struct gateway_snapshot *snapshot
 void certificates_check(const struct conf *conf, struct report *report);
 /* They are what is told of from now on. */
 void certificates_note(struct gateway *gateway, const struct gateway_snapshot *snapshot);
-/* The loop's listeners serve its snapshot's to who connects from now on. [loop] */
+/* The loop's listeners serve its snapshot's to who connects from now on, and take headers of its
+ * proxies. [loop] */
 void certificates_serve(struct gateway_loop *loop);
 /* False while all are good for a while; else what is to be said of the one that ends first. */
 bool certificates_near_end(const struct gateway *gateway, char *out, size_t size);

@@ -55,6 +55,8 @@ struct gateway_snapshot {
 	struct map tenants;   /* name → gateway_tenant, likewise */
 	struct map routes;    /* a client's model → gateway_route: routes, then models */
 	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
+	struct network *trusted;                 /* before the applications' listener */
+	size_t trusted_count;
 	struct arena arena;
 	struct buffer models_chat, models_messages; /* answers of GET /v1/models */
 };

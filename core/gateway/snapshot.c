@@ -255,6 +255,25 @@ static int add_keys(struct gateway_snapshot *snapshot, struct error *error)
 	return keys_table_new(entries, conf->key_count, &snapshot->keys, error);
 }
 
+static int add_trusted(struct gateway_snapshot *snapshot, struct error *error)
+{
+	const char **texts = snapshot->conf->api_trusted;
+	size_t count = 0;
+
+	while (texts && texts[count])
+		count++;
+	if (count == 0)
+		return 0;
+	snapshot->trusted = arena_alloc(&snapshot->arena, count * sizeof(*snapshot->trusted));
+	if (!snapshot->trusted)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		if (network_parse(slice_of(texts[i]), &snapshot->trusted[i]) < 0)
+			return error_set(error, -EINVAL, "%s is no network", texts[i]);
+	snapshot->trusted_count = count;
+	return 0;
+}
+
 /* Lists are the same for every key, so they are written once. */
 static int write_models(struct gateway_snapshot *snapshot, enum wire_dialect dialect,
 			struct buffer *out)
@@ -320,6 +339,9 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	if (r < 0)
 		return r;
 	r = add_keys(snapshot, error);
+	if (r < 0)
+		return r;
+	r = add_trusted(snapshot, error);
 	if (r < 0)
 		return r;
 	r = certificates_load(gateway, snapshot, error);

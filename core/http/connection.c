@@ -87,6 +87,7 @@ void connection_close(struct connection *connection)
 	loop_remove(server->loop, &connection->io);
 	loop_timer_cancel(server->loop, &connection->timer);
 	connection->tls = tls_free(connection->tls, clean);
+	free(connection->proxied);
 	close(connection->io.fd);
 	list_remove(&connection->node);
 	list_remove(&connection->attention);
@@ -527,7 +528,9 @@ static void expire(struct connection *connection)
 		connection_run(connection);
 	} else {
 		if (connection->state == CONNECTION_HANDSHAKE)
-			handshake_tell(connection, "its TLS handshake took too long");
+			handshake_tell(connection, connection->proxied
+						       ? "its PROXY protocol header took too long"
+						       : "its TLS handshake took too long");
 		connection->exchange.lost = connection->state != CONNECTION_HEAD;
 		connection_close(connection);
 	}
@@ -570,6 +573,29 @@ void connection_drain(struct connection *connection)
 		connection_set_deadline(connection, after_ms(connection, HTTP_LINGER_MS));
 }
 
+/* What it speaks first, and for how long it may. */
+static int open_speech(struct connection *connection, const struct http_listener *listener)
+{
+	struct network_address peer;
+	bool plain = !listener->tls;
+
+	connection->io.fn = plain ? connection_event : handshake_event;
+	if (listener->proxy_count > 0) {
+		peer = network_address_of((const struct sockaddr *)&connection->peer_address);
+		if (network_any_holds(listener->proxies, listener->proxy_count, &peer)) {
+			connection->proxied = calloc(1, sizeof(*connection->proxied));
+			if (!connection->proxied)
+				return -ENOMEM;
+			connection->io.fn = proxied_event;
+			plain = false;
+		}
+	}
+	connection->state = plain ? CONNECTION_HEAD : CONNECTION_HANDSHAKE;
+	connection->deadline_ns = after_ms(connection, plain ? listener->server->limits.idle_ms
+							     : listener->server->limits.header_ms);
+	return listener->tls ? tls_new(listener->tls, connection->io.fd, &connection->tls) : 0;
+}
+
 int connection_open(struct http_listener *listener, int fd, const struct sockaddr_in6 *peer)
 {
 	struct http_server *server = listener->server;
@@ -589,22 +615,17 @@ int connection_open(struct http_listener *listener, int fd, const struct sockadd
 	if (connection->is_unix &&
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
 		connection->peer_uid = credentials.uid;
-	connection->state = listener->tls ? CONNECTION_HANDSHAKE : CONNECTION_HEAD;
-	connection->io =
-	    (struct loop_io){ .fd = fd, .fn = listener->tls ? handshake_event : connection_event };
+	connection->io.fd = fd;
 	connection->timer.fn = on_timer;
-	connection->deadline_ns =
-	    after_ms(connection, listener->tls ? server->limits.header_ms : server->limits.idle_ms);
-	if (listener->tls && tls_new(listener->tls, fd, &connection->tls) < 0) {
-		free(connection);
-		return -ENOMEM;
-	}
-	r = loop_timer_set(server->loop, &connection->timer, connection->deadline_ns);
+	r = open_speech(connection, listener);
+	if (r == 0)
+		r = loop_timer_set(server->loop, &connection->timer, connection->deadline_ns);
 	if (r == 0)
 		r = loop_add(server->loop, &connection->io, EPOLLIN | EPOLLRDHUP | EPOLLET);
 	if (r < 0) {
 		loop_timer_cancel(server->loop, &connection->timer);
 		tls_free(connection->tls, false);
+		free(connection->proxied);
 		free(connection);
 		return r;
 	}

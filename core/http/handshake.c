@@ -51,13 +51,8 @@ static void failed(struct connection *connection, bool left)
 	connection_linger(connection);
 }
 
-void handshake_event(struct loop_io *io, uint32_t events)
+void handshake_step(struct connection *connection, uint32_t events)
 {
-	struct connection *connection = container_of(io, struct connection, io);
-
-	connection_pin(connection);
-	if (events & EPOLLRDHUP) /* the end is still to be read behind what came with it */
-		loop_rearm(connection->server->loop, io);
 	switch (tls_handshake(connection->tls)) {
 	case TLS_DONE:
 		done(connection, events);
@@ -75,5 +70,15 @@ void handshake_event(struct loop_io *io, uint32_t events)
 		failed(connection, true);
 		break;
 	}
+}
+
+void handshake_event(struct loop_io *io, uint32_t events)
+{
+	struct connection *connection = container_of(io, struct connection, io);
+
+	connection_pin(connection);
+	if (events & EPOLLRDHUP) /* the end is still to be read behind what came with it */
+		loop_rearm(connection->server->loop, io);
+	handshake_step(connection, events);
 	connection_unpin(connection);
 }

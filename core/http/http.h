@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/loop.h"
+#include "base/network.h"
 #include "base/slice.h"
 
 struct http_server;
@@ -154,6 +155,11 @@ http_tls_until_s(const struct http_tls *tls); /* Unix time; the listener's own c
  * a reference of its own. */
 void http_server_set_tls(struct http_server *server, const struct http_handler *handler,
 			 struct http_tls *tls);
+
+/* Whose connections to TCP listeners of `handler` must begin with a PROXY protocol header from now
+ * on, before TLS: its client is the peer then. Borrowed until the next call; 0: nobody's. */
+void http_server_set_proxies(struct http_server *server, const struct http_handler *handler,
+			     const struct network *proxies, size_t count);
 
 /* Accepts what is queued, closes the listeners and idle connections, and lets exchanges finish with
  * `connection: close`. */

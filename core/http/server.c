@@ -300,6 +300,18 @@ void http_server_set_tls(struct http_server *server, const struct http_handler *
 	}
 }
 
+void http_server_set_proxies(struct http_server *server, const struct http_handler *handler,
+			     const struct network *proxies, size_t count)
+{
+	list_foreach (node, &server->listeners) {
+		struct http_listener *listener = list_entry(node, struct http_listener, node);
+		if (listener->handler != handler || listener->is_unix)
+			continue;
+		listener->proxies = proxies;
+		listener->proxy_count = count;
+	}
+}
+
 void http_server_drain(struct http_server *server)
 {
 	if (server->draining)

@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "http/http.h"
 #include "http/parse.h"
+#include "http/proxied.h"
 #include "http/tls.h"
 
 enum {
@@ -35,6 +36,8 @@ struct http_listener {
 	const struct http_handler *handler;
 	void *data;
 	struct http_tls *tls; /* NULL: plain */
+	const struct network *proxies;
+	size_t proxy_count;
 	bool is_unix, full, held;
 };
 
@@ -80,7 +83,7 @@ struct http_exchange {
 };
 
 enum connection_state {
-	CONNECTION_HANDSHAKE, /* of TLS */
+	CONNECTION_HANDSHAKE, /* of the PROXY protocol, of TLS */
 	CONNECTION_HEAD,      /* idle, or a head arrives */
 	CONNECTION_EXCHANGE,
 	CONNECTION_LINGER, /* the last answer leaves; input is thrown away */
@@ -94,6 +97,7 @@ struct connection {
 	void *data;
 	struct loop_io io;
 	struct tls *tls;         /* NULL: plain */
+	struct proxied *proxied; /* NULL: no header of a proxy is awaited, any more */
 	struct loop_timer timer; /* always set, fires no later than the deadline */
 	uint64_t deadline_ns;    /* 0: none */
 	enum connection_state state;
@@ -171,8 +175,12 @@ void connection_flush_head(struct connection *connection);
 
 /* handshake.c: the connection's events until it speaks HTTP */
 void handshake_event(struct loop_io *io, uint32_t events);
+void handshake_step(struct connection *connection, uint32_t events); /* in its run */
 /* It will not: who watches is told why. */
 void handshake_tell(struct connection *connection, const char *why);
+
+/* proxied.c: the connection's events until its header is read */
+void proxied_event(struct loop_io *io, uint32_t events);
 
 /* server.c */
 void http_server_resume(struct http_server *server); /* a connection closed: accept again */

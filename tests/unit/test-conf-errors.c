@@ -50,6 +50,17 @@ static const struct row {
 	{ "api: { listen = [ 1 ]; };",
 	  "1:19: \"listen\" must be a list of addresses, [ \"127.0.0.1:8080\" ]; this is an "
 	  "integer\n" },
+	{ "api: { proxy_protocol = true; };", "1:25: \"proxy_protocol\" is taken from those in "
+					      "api.trusted alone, and there are none\n" },
+	{ "api: { proxy_protocol = true; trusted = [ ]; };",
+	  "1:25: \"proxy_protocol\" is taken from those in api.trusted alone, and there are "
+	  "none\n" },
+	{ "api: { trusted = \"10.0.0.0/8\"; };",
+	  "1:18: \"trusted\" must be a list of addresses and networks, [ \"10.0.0.0/8\" ]; this is "
+	  "text\n" },
+	{ "api: { trusted = [ \"::1\", \"10.0.0.1/8\" ]; };",
+	  "1:27: \"trusted\" must hold addresses, as in \"192.0.2.7\", and networks, as in "
+	  "\"10.0.0.0/8\" or \"fd00::/8\", with no bits set behind the prefix\n" },
 	{ "admin: { metrics_open = 1; };",
 	  "1:25: \"metrics_open\" must be true or false; this is an integer\n" },
 	{ "limits: { idle_ms = 0; };",

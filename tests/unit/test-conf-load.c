@@ -8,7 +8,8 @@
 static const char every_option[] =
     "api: { listen = [ \"127.0.0.1:1\", \"[::1]:2\" ]; tls: { certificate = \"chain\";"
     " key = \"file:secrets/tls\"; client_ca = \"clients\"; client = \"optional\";"
-    " min_version = \"1.3\"; }; };\n"
+    " min_version = \"1.3\"; }; trusted = [ \"10.0.0.0/8\", \"::1\" ];"
+    " proxy_protocol = true; };\n"
     "admin: { listen = ( \"127.0.0.1:3\" ); socket = \"run/sock\"; metrics_open = true;"
     " tls: { certificate = \"cert\"; key = \"file:secrets/tls\"; }; };\n"
     "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";\n"
@@ -43,6 +44,10 @@ static void check_main(const struct conf *conf)
 	CHECK_STR(conf->api_listen[0], "127.0.0.1:1");
 	CHECK_STR(conf->api_listen[1], "[::1]:2");
 	CHECK(!conf->api_listen[2]);
+	CHECK_STR(conf->api_trusted[0], "10.0.0.0/8");
+	CHECK_STR(conf->api_trusted[1], "::1");
+	CHECK(!conf->api_trusted[2]);
+	CHECK(conf->api_proxy_protocol);
 	CHECK_STR(conf->admin_listen[0], "127.0.0.1:3");
 	CHECK(!conf->admin_listen[1]);
 	CHECK_STR(conf->admin_socket, at("run/sock"));
@@ -253,6 +258,7 @@ static void field_text(const struct option *option, const void *base, char *out,
 		return;
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
+	case OPTION_NETWORKS:
 		*out = '\0';
 		for (texts = *(const char *const *const *)field; *texts; texts++)
 			snprintf(out + strlen(out), size - strlen(out), "%s%s", *out ? " " : "",
