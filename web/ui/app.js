@@ -332,14 +332,14 @@ async function loadKeys() {
   const live = owner === "live";
   byId("keys-owner").textContent = live ? "Made and revoked here or by tidectl; a revoked key is refused from its next request on." : "Owned by files: they are changed in the configuration folder, followed by a reload.";
   byId("key-form").hidden = !live;
-  const names = [["Name", "name"], ["Tenant", "name"], ["Feature", "name"], ["SHA-256 begins, or identity"], ["State"], ...(live ? [["Action", "number"]] : [])];
+  const names = [["Name", "name"], ["Tenant", "name"], ["Feature", "name"], ["Known by", "name"], ["State"], ...(live ? [["Action", "number"]] : [])];
   const body = begin(byId("keys-table"), names, keys.length ? "" : "no keys yet");
   for (const key of keys) {
     const row = line(body);
     nameCell(row, key.name, "lead");
     nameCell(row, key.tenant, "", "Tenant");
     nameCell(row, key.feature, "", "Feature");
-    cell(row, [key.fingerprint, key.identity].filter(Boolean).join(", "), "", "SHA-256 begins, or identity");
+    nameCell(row, [key.fingerprint && `SHA-256 ${key.fingerprint}…`, key.identity].filter(Boolean).join(", "), "", "Known by");
     cell(row, key.disabled ? "disabled" : "active", key.disabled ? "bad-outcome" : "", "State");
     if (live) cell(row, "", "number spend").append(revokeButton(key.name));
   }
