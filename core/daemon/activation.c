@@ -20,7 +20,7 @@ enum {
 static int add(const char *address, enum gateway_door door, int fd, struct buffer *sockets,
 	       struct error *error)
 {
-	struct gateway_socket socket = { .door = door, .fd = fd };
+	struct gateway_socket socket = { .door = door, .fd = fd, .lent = true };
 	bool shares;
 
 	if (!slice_copy(slice_of(address), socket.address, sizeof(socket.address)) ||

@@ -146,11 +146,15 @@ static int dial(const char *state, int *ret)
 }
 
 /* "DOOR ADDRESS", with its descriptor. */
-static int take_socket(const char *text, int fd, struct takeover_goods *goods)
+static int take_socket(const char *text, int fd, bool lent, struct takeover_goods *goods)
 {
 	for (int door = 0; door < GATEWAY_DOOR_COUNT; door++) {
 		const char *address = after(text, door_names[door]);
-		struct gateway_socket socket = { .door = (enum gateway_door)door, .fd = fd };
+		struct gateway_socket socket = {
+			.door = (enum gateway_door)door,
+			.fd = fd,
+			.lent = lent,
+		};
 		if (!address ||
 		    !slice_copy(slice_of(address), socket.address, sizeof(socket.address)))
 			continue;
@@ -163,15 +167,16 @@ static int take_socket(const char *text, int fd, struct takeover_goods *goods)
 /* 1: that was all. */
 static int take_packet(const char *text, int *fd, struct takeover_goods *goods, struct error *error)
 {
-	const char *rest;
+	const char *rest, *lent;
 	int r;
 
 	rest = after(text, "refused");
 	if (rest)
 		return error_set(error, -ECONNREFUSED, "the tidegated that runs refuses: %s", rest);
-	rest = after(text, "socket");
+	lent = after(text, "lent");
+	rest = lent ? lent : after(text, "socket");
 	if (rest && *fd >= 0) {
-		r = take_socket(rest, *fd, goods);
+		r = take_socket(rest, *fd, lent != NULL, goods);
 		if (r == 0)
 			*fd = -1;
 		return r;
@@ -297,8 +302,8 @@ static int give_goods(int to, const struct takeover_goods *goods)
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++) {
-		snprintf(text, sizeof(text), "socket %s %s", door_names[sockets[i].door],
-			 sockets[i].address);
+		snprintf(text, sizeof(text), "%s %s %s", sockets[i].lent ? "lent" : "socket",
+			 door_names[sockets[i].door], sockets[i].address);
 		r = send_packet(to, sockets[i].fd, text);
 	}
 	snprintf(text, sizeof(text), "secret %s", goods->secret);

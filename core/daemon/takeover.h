@@ -3,7 +3,8 @@
  * STATE/takeover.sock, whole packets of text, with a descriptor each where one is handed over:
  *
  *	new: hello PROTOCOL PID VERSION
- *	old: socket DOOR ADDRESS (with it) …, lock (with it), secret TEXT, go; or refused WHY
+ *	old: socket DOOR ADDRESS (with it), or lent DOOR ADDRESS (with it) where a service manager
+ *	     keeps it, …, lock (with it), secret TEXT, go; or refused WHY
  *	new: ready		it accepts on all of them
  *	old: released		it does not any more, and has let go of mount and page
  *

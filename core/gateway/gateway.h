@@ -102,7 +102,8 @@ enum gateway_door {
 /* A listening socket, and what it listens on as the configuration says it. */
 struct gateway_socket {
 	enum gateway_door door;
-	int fd; /* of those inherited -1 once it is taken */
+	int fd;    /* of those inherited -1 once it is taken */
+	bool lent; /* a service manager keeps it: no daemon removes its file */
 	char address[GATEWAY_ADDRESS_SIZE];
 };
 

@@ -33,10 +33,11 @@ static bool is_of(const struct place *place, const struct gateway_socket *socket
 }
 
 /* Takes `fd`, on failure too. */
-static int serve(const struct place *place, struct gateway_loop *loop, int fd, struct error *error)
+static int serve(const struct place *place, struct gateway_loop *loop, int fd, bool lent,
+		 struct error *error)
 {
-	struct gateway_socket socket = { .door = place->door, .fd = fd };
-	int r = http_server_listen(loop->server, fd, handler_of(place->door), loop);
+	struct gateway_socket socket = { .door = place->door, .fd = fd, .lent = lent };
+	int r = http_server_listen(loop->server, fd, lent, handler_of(place->door), loop);
 
 	memcpy(socket.address, place->address, sizeof(socket.address));
 	if (r < 0) {
@@ -65,7 +66,8 @@ static int take_inherited(const struct place *place, bool *ret_shares, int *ret_
 		if (r < 0)
 			return r;
 		socket->fd = -1;
-		r = serve(place, &place->gateway->loops[(uint32_t)taken % loops], fd, error);
+		r = serve(place, &place->gateway->loops[(uint32_t)taken % loops], fd, socket->lent,
+			  error);
 		if (r < 0)
 			return r;
 		*ret_any_fd = fd;
@@ -109,7 +111,7 @@ static int listen_at(const struct place *place, struct error *error)
 	for (uint32_t i = (uint32_t)taken; i < loops && r >= 0; i++) {
 		r = open_more(place, shares, any_fd, &fd, error);
 		if (r >= 0)
-			r = serve(place, &place->gateway->loops[i], fd, error);
+			r = serve(place, &place->gateway->loops[i], fd, false, error);
 	}
 	return r;
 }

@@ -108,9 +108,9 @@ int http_listen_open(const char *address, int *ret_fd, struct error *error);
  */
 int http_listen_check(const char *address, struct error *error);
 /* Serves connections of `fd` (taken; not closed on failure) by `handler`; `data` is passed to it.
- */
-int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler,
-		       void *data);
+ * One that is `lent` stays whoever's who opened it: its file is left when we stop. */
+int http_server_listen(struct http_server *server, int fd, bool lent,
+		       const struct http_handler *handler, void *data);
 /* Whether `fd`, which another process opened, listens at this address (port 0: at any port), and
  * shares it with others; makes it non-blocking and close-on-exec. -EINVAL where it does not. */
 int http_listen_inherit(const char *address, int fd, bool *ret_shares, struct error *error);

@@ -100,7 +100,7 @@ static void remove_socket_file(const struct http_listener *listener)
 	struct sockaddr_un address;
 	socklen_t size = sizeof(address);
 
-	if (listener->is_unix && !listener->held &&
+	if (listener->is_unix && !listener->held && !listener->lent &&
 	    getsockname(listener->io.fd, (struct sockaddr *)&address, &size) == 0 &&
 	    size > offsetof(struct sockaddr_un, sun_path))
 		unlink(address.sun_path);
@@ -262,8 +262,8 @@ static void on_accept(struct loop_io *io, uint32_t events)
 	}
 }
 
-int http_server_listen(struct http_server *server, int fd, const struct http_handler *handler,
-		       void *data)
+int http_server_listen(struct http_server *server, int fd, bool lent,
+		       const struct http_handler *handler, void *data)
 {
 	_cleanup_free_ struct http_listener *listener = calloc(1, sizeof(*listener));
 	struct sockaddr_storage address;
@@ -278,6 +278,7 @@ int http_server_listen(struct http_server *server, int fd, const struct http_han
 	listener->handler = handler;
 	listener->data = data;
 	listener->is_unix = address.ss_family == AF_UNIX;
+	listener->lent = lent;
 	listener->io = (struct loop_io){ .fd = fd, .fn = on_accept };
 	listener->timer.fn = on_pause_over;
 	r = loop_add(server->loop, &listener->io, EPOLLIN);

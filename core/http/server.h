@@ -38,7 +38,7 @@ struct http_listener {
 	struct http_tls *tls; /* NULL: plain */
 	const struct network *proxies;
 	size_t proxy_count;
-	bool is_unix, full, held;
+	bool is_unix, lent, full, held;
 };
 
 struct http_server {

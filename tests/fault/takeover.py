@@ -579,7 +579,8 @@ def launch(gate, *words):
 
 
 def socket_activation(upstream):
-    """LISTEN_FDS: every loop serves the sockets that were opened before; they go over too."""
+    """LISTEN_FDS: every loop serves the sockets that were opened before; they go over too. The
+    file of one that a service manager keeps is there for the next start."""
     gate, sockets = activated(args=["--loops", "2"])
     launch(gate, *(f"{name}={address}" for name, address in sockets.items()))
     with gate:
@@ -597,6 +598,8 @@ def socket_activation(upstream):
         for _ in range(8):
             equal(gate.api("GET", "/v1/models", key="app").status, 200, "api of the new one")
         equal(listening(), 1, "sockets that listen for applications")
+        gate.stop()
+        assert gate.socket.exists(), "the socket's file is gone"
 
 
 def wrong_sockets(upstream):

@@ -450,7 +450,7 @@ static int unix_fd;
 
 static void listen_unix(struct loop_task *task)
 {
-	CHECK_INT(http_server_listen(fixture.server, unix_fd, &handler, &fixture), 0);
+	CHECK_INT(http_server_listen(fixture.server, unix_fd, false, &handler, &fixture), 0);
 	note(&fixture.checks);
 }
 

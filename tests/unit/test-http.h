@@ -96,7 +96,7 @@ __attribute__((unused)) static void fixture_start(const struct http_limits *limi
 	CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	fixture.port = ntohs(address.sin_port);
 	fixture.listener = fd;
-	CHECK_INT(http_server_listen(fixture.server, fd, handler, &fixture), 0);
+	CHECK_INT(http_server_listen(fixture.server, fd, false, handler, &fixture), 0);
 	CHECK_INT(pthread_create(&fixture.thread, NULL, fixture_thread, fixture.loop), 0);
 }
 
