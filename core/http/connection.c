@@ -556,6 +556,8 @@ void connection_begin(struct connection *connection, uint32_t events)
 {
 	connection->state = CONNECTION_HEAD;
 	connection->io.fn = connection_event;
+	connection_set_deadline(connection,
+				after_ms(connection, connection->server->limits.idle_ms));
 	connection_watch(connection);
 	on_input(connection, events);
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "http/server.h"
 
 enum {
@@ -111,8 +110,6 @@ static void done(struct connection *connection, uint32_t events)
 		handshake_step(connection, events);
 		return;
 	}
-	connection_set_deadline(connection,
-				loop_now_ns(server->loop) + server->limits.idle_ms * NS_PER_MS);
 	connection_begin(connection, events);
 	if (server->draining)
 		connection_drain(connection);

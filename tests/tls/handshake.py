@@ -152,6 +152,16 @@ def slow(upstream):
         wait_until(lambda: "its TLS handshake took too long" in gate.log(), what="the log")
 
 
+def idle(upstream):
+    """What came before a first request does not count: a connection opened ahead is idle, and no
+    head is late on it."""
+    with TlsGate(upstream, settings={"limits": {"header_ms": 400}}) as gate:
+        with gate.connect() as connection:
+            time.sleep(1)
+            connection.request("GET", "/healthz")
+            equal(connection.response().status, 200, "status")
+
+
 def renegotiation(gate):
     code, text = s_client(gate, "-tls1_2", text="R\n")
     assert "no renegotiation" in text, text
@@ -318,5 +328,5 @@ def register(suite, upstream):
         for check in (versions, protocols, curl, renegotiation, at_hand, large_answers,
                       goodbye, departure, in_pieces):
             suite.check(f"handshake/{check.__name__}", check, gate)
-    for check in (only_1_3, resumption, plain, slow, tls_to_plain, console):
+    for check in (only_1_3, resumption, plain, slow, idle, tls_to_plain, console):
         suite.check(f"handshake/{check.__name__}", check, upstream)
