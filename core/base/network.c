@@ -97,6 +97,35 @@ struct network_address network_address_of(const struct sockaddr *from)
 	return (struct network_address){ 0 };
 }
 
+static char *put_byte(char *at, uint8_t byte)
+{
+	if (byte >= 100)
+		*at++ = (char)('0' + byte / 100);
+	if (byte >= 10)
+		*at++ = (char)('0' + byte / 10 % 10);
+	*at++ = (char)('0' + byte % 10);
+	return at;
+}
+
+size_t network_address_text(const struct network_address *address,
+			    char out[static NETWORK_TEXT_SIZE])
+{
+	char *at = out;
+
+	*at = '\0';
+	if (address->len == V6_BYTES && inet_ntop(AF_INET6, address->bytes, out, NETWORK_TEXT_SIZE))
+		return strlen(out);
+	if (address->len != V4_BYTES)
+		return 0;
+	/* By hand, since each row of the ledger has one. */
+	for (int i = 0; i < V4_BYTES; i++) {
+		at = put_byte(at, address->bytes[i]);
+		*at++ = '.';
+	}
+	*--at = '\0';
+	return (size_t)(at - out);
+}
+
 bool network_any_holds(const struct network *networks, size_t count,
 		       const struct network_address *address)
 {

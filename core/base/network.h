@@ -25,5 +25,11 @@ int network_parse_address(struct slice text, struct network_address *ret);
 int network_parse(struct slice text, struct network *ret);
 /* len is 0 for other families. */
 struct network_address network_address_of(const struct sockaddr *from);
+enum {
+	NETWORK_TEXT_SIZE = 46,
+};
+/* Its usual text (RFC 5952), "" for none; returns its length. */
+size_t network_address_text(const struct network_address *address,
+			    char out[static NETWORK_TEXT_SIZE]);
 bool network_any_holds(const struct network *networks, size_t count,
 		       const struct network_address *address);

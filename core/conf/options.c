@@ -87,9 +87,9 @@ static const struct option api_rows[] = {
 	{ "listen", OPTION_LISTEN, OPTION_RESTART, MAIN(api_listen), .fallback = "127.0.0.1:8080",
 	  .doc = "Where applications connect: IPV4:PORT or [IPV6]:PORT. Port 0 takes a free one." },
 	{ "trusted", OPTION_NETWORKS, 0, MAIN(api_trusted), .example = "10.0.0.0/8 fd00::/8",
-	  .doc =
-	      "Addresses and networks of the balancers before the listener. What they say of who "
-	      "a client is, is believed; nobody else is asked." },
+	  .doc = "Addresses and networks of the balancers before the listener. Of a request that "
+		 "comes from one of them the client is the right-most address in X-Forwarded-For "
+		 "that is not theirs; of others it is who connects." },
 	{ "proxy_protocol", OPTION_FLAG, 0, MAIN(api_proxy_protocol), .fallback = "false",
 	  .doc = "Whether each connection of those trusted must begin with a header of the PROXY "
 		 "protocol, version 2, before TLS too. From others none is taken." },

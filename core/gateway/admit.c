@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "gateway/drain.h"
+#include "gateway/forwarded.h"
 #include "gateway/keepalive.h"
 #include "gateway/refuse.h"
 #include "gateway/tenants.h"
@@ -288,6 +289,7 @@ static bool open_entry(struct exchange *exchange)
 		.feature = exchange->feature,
 		.key = slice_of(exchange->key->name),
 		.route = exchange->request.model.ptr ? exchange->request.model : SLICE("-"),
+		.client = forwarded_client(exchange->held->snapshot, exchange->http),
 	};
 
 	exchange->entry = ledger_open(loop->gateway->options.ledger, loop->index, &names,

@@ -56,6 +56,13 @@ const char *http_exchange_peer(struct http_exchange *exchange)
 	return connection->peer;
 }
 
+struct network_address http_exchange_address(const struct http_exchange *exchange)
+{
+	const struct connection *connection = connection_of(exchange);
+
+	return network_address_of((const struct sockaddr *)&connection->peer_address);
+}
+
 bool http_exchange_is_unix(const struct http_exchange *exchange, uint32_t *ret_uid)
 {
 	const struct connection *connection = connection_of(exchange);

@@ -180,6 +180,8 @@ void http_exchange_set_user(struct http_exchange *exchange, void *user);
 void *http_exchange_data(const struct http_exchange *exchange); /* of http_server_listen */
 /* Peer as text "127.0.0.1:5000" or "unix:UID", in the connection. */
 const char *http_exchange_peer(struct http_exchange *exchange);
+/* The same as an address; none for a Unix socket. */
+struct network_address http_exchange_address(const struct http_exchange *exchange);
 bool http_exchange_is_unix(const struct http_exchange *exchange,
 			   uint32_t *ret_uid); /* SO_PEERCRED */
 bool http_exchange_is_tls(const struct http_exchange *exchange);

@@ -8,6 +8,7 @@ int batch_init(struct batch *batch, struct db *db)
 
 	batch->requests = (struct db_source){
 		.cells = batch->request_cells[0],
+		.texts = batch->request_texts,
 		.columns = BATCH_REQUEST_COLUMNS,
 	};
 	batch->attempts = (struct db_source){
@@ -38,8 +39,12 @@ void batch_clear(struct batch *batch)
 	batch->requests.count = batch->attempts.count = 0;
 }
 
-int64_t *batch_request(struct batch *batch)
+int64_t *batch_request(struct batch *batch, struct slice client)
 {
+	char *text = batch->clients[batch->requests.count];
+
+	slice_copy(client, text, sizeof(batch->clients[0]));
+	batch->request_texts[batch->requests.count] = (struct slice){ text, client.len };
 	return batch->request_cells[batch->requests.count++];
 }
 

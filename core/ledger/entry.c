@@ -62,7 +62,8 @@ bool entry_valid(const struct ledger_entry *entry)
 	if (entry->id == 0 || entry->id > INT64_MAX || entry->outcome > LEDGER_CRASHED ||
 	    entry->attempt_count > LEDGER_ATTEMPTS_MAX || entry->near_used == 0 ||
 	    entry->near_used > sizeof(entry->near) || entry->near[0] != '\0' ||
-	    entry->far_used > sizeof(entry->far->text))
+	    entry->far_used > sizeof(entry->far->text) ||
+	    entry->client.len > sizeof(entry->client.bytes))
 		return false;
 	if (!text_valid(entry, entry->tenant) || !text_valid(entry, entry->feature) ||
 	    !text_valid(entry, entry->key) || !text_valid(entry, entry->route))

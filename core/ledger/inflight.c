@@ -69,6 +69,7 @@ static uint32_t layout_digest(void)
 		offsetof(struct ledger_entry, id),
 		offsetof(struct ledger_entry, tenant),
 		offsetof(struct ledger_entry, outcome),
+		offsetof(struct ledger_entry, client),
 		offsetof(struct ledger_entry, first),
 		offsetof(struct ledger_entry, near),
 		sizeof(struct ledger_far),

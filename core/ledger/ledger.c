@@ -267,6 +267,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->attempt_count = 0;
 	entry->attempts_failed_over = 0;
 	entry->first_content_us = entry->end_us = 0;
+	entry->client = names->client;
 	entry->near[0] = '\0';
 	entry->near_used = 1;
 	entry->far_used = 0;

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/network.h"
 #include "base/zone.h"
 
 /* ---- money: femto-dollars a unit, summed in 128 bits, rounded once per attempt, half to even, to
@@ -33,7 +34,7 @@ enum {
 	LEDGER_TIERS_MAX = 4,
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
-	LEDGER_NEAR_TEXT = 560, /* an entry is a kilobyte, four to a page */
+	LEDGER_NEAR_TEXT = 544, /* an entry is a kilobyte, four to a page */
 	LEDGER_FAR_TEXT =
 	    (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1), /* every name fits */
 };
@@ -113,6 +114,7 @@ struct ledger_entry {
 	uint8_t stream, attempt_count, attempts_failed_over;
 	uint32_t first_content_us, end_us;
 	uint16_t near_used, far_used;
+	struct network_address client;
 	struct ledger_far *far; /* the ledger's */
 	struct ledger_attempt first;
 	char near[LEDGER_NEAR_TEXT]; /* offset 0 is the empty name */
@@ -162,6 +164,7 @@ struct ledger *ledger_free(struct ledger *ledger);
 
 struct ledger_names {
 	struct slice tenant, feature, key, route; /* cut at LEDGER_NAME_MAX */
+	struct network_address client;            /* whose request it is */
 };
 
 /* [loop] NULL when all entries of this loop are in use. The entry is this loop's until

@@ -125,14 +125,16 @@ static char *put_tail(char *at, const struct log_line *line)
 	at = line->first_content_us > 0 ? put_ms(at, line->first_content_us) : PUT(at, "null");
 	at = PUT(at, ",\"usage_source\":\"");
 	at = put_slice(at, slice_of(line->usage_source));
+	at = PUT(at, "\",\"client\":\"");
+	at = put_slice(at, line->client);
 	return PUT(at, "\"}\n");
 }
 
 void request_log_format(struct buffer *out, const struct log_line *line)
 {
-	const size_t fixed = 640; /* keys, numbers at their longest, outcome and source */
+	const size_t fixed = 656; /* keys, numbers at their longest, outcome and source */
 	size_t names = line->tenant.len + line->feature.len + line->key.len + line->route.len +
-		       line->model.len + line->provider.len;
+		       line->model.len + line->provider.len + line->client.len;
 	char *at;
 
 	if (!buffer_reserve(out, fixed + names))

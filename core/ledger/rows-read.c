@@ -45,7 +45,8 @@ int rows_open_reader(const char *path, struct db **ret, struct error *error)
 	"r.outcome, "                                                                         \
 	"r.stream, r.attempts, r.usage_source, r.tokens_in, r.tokens_cached, r.tokens_out, "  \
 	"r.cost_nano, "                                                                       \
-	"r.first_content_us, r.end_us FROM request_row r JOIN name t ON t.id = r.tenant "     \
+	"r.first_content_us, r.end_us, r.client FROM request_row r JOIN name t ON t.id = "    \
+	"r.tenant "                                                                           \
 	"JOIN name f ON f.id = r.feature JOIN name k ON k.id = r.key JOIN name o ON o.id = "  \
 	"r.route "                                                                            \
 	"JOIN name m ON m.id = r.model JOIN name p ON p.id = r.provider WHERE r.id > ?1 "
@@ -72,6 +73,7 @@ static void read_line(struct db_statement *row, struct buffer *names, struct buf
 		.cost_nano = db_column_i64(row, 16),
 		.first_content_us = (uint32_t)db_column_i64(row, 17),
 		.end_us = (uint32_t)db_column_i64(row, 18),
+		.client = db_column_text(row, 19),
 	};
 
 	buffer_clear(names);

@@ -117,6 +117,8 @@ struct summary {
 	struct rollup_cell *cell; /* where the request is counted */
 	struct totals_sum sum;
 	uint8_t usage_source;
+	char client_text[NETWORK_TEXT_SIZE];
+	struct slice client;
 };
 
 static bool is_error(uint8_t outcome)
@@ -156,6 +158,8 @@ static int summarize(struct rows *rows, const struct ledger_entry *entry, struct
 		if (r == 0)
 			r = get_name(rows, entry, LEDGER_BY_MODEL, last->model, &ret->model);
 	}
+	ret->client.ptr = ret->client_text;
+	ret->client.len = network_address_text(&entry->client, ret->client_text);
 	ret->sum.requests = 1;
 	ret->sum.errors = is_error(entry->outcome);
 	for (int i = 0; i < entry->attempt_count; i++) {
@@ -204,7 +208,7 @@ static void add_request(struct rows *rows, const struct ledger_entry *entry,
 		entry->end_us,
 	};
 
-	memcpy(batch_request(&rows->batch), cells, sizeof(cells));
+	memcpy(batch_request(&rows->batch, summary->client), cells, sizeof(cells));
 }
 
 static void add_attempt(struct rows *rows, const struct ledger_entry *entry, int n,
@@ -339,6 +343,7 @@ static void write_line(struct buffer *lines, const struct ledger_entry *entry,
 		.cost_nano = summary->sum.cost_nano,
 		.end_us = entry->end_us,
 		.first_content_us = entry->first_content_us,
+		.client = summary->client,
 	};
 
 	request_log_format(lines, &line);

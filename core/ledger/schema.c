@@ -14,6 +14,21 @@
 	"CASE r.usage_source WHEN 0 THEN 'none' WHEN 1 THEN 'provider' WHEN 2 THEN 'partial' " \
 	"ELSE 'estimated' END"
 
+/* `more`: columns that came later. */
+#define REQUEST_VIEW(more)                                                                         \
+	"CREATE VIEW request AS SELECT r.id AS id, printf('%016x', r.id) AS request_id,"           \
+	" strftime('%Y-%m-%dT%H:%M:%fZ', r.start_ms / 1000.0, 'unixepoch') AS ts, r.start_ms AS "  \
+	"start_ms,"                                                                                \
+	" t.text AS tenant, f.text AS feature, k.text AS key, o.text AS route, m.text AS model,"   \
+	" p.text AS provider, r.status AS status, " OUTCOME_TEXT                                   \
+	" AS outcome, r.stream AS stream,"                                                         \
+	" r.attempts AS attempts, r.tokens_in AS tokens_in, r.tokens_cached AS tokens_cached,"     \
+	" r.tokens_out AS tokens_out, r.cost_nano AS cost_nano, r.end_us / 1000.0 AS ms,"          \
+	" nullif(r.first_content_us, 0) / 1000.0 AS ttft_ms, " USAGE_TEXT " AS usage_source" more  \
+	" FROM request_row r JOIN name t ON t.id = r.tenant JOIN name f ON f.id = r.feature"       \
+	" JOIN name k ON k.id = r.key JOIN name o ON o.id = r.route JOIN name m ON m.id = r.model" \
+	" JOIN name p ON p.id = r.provider;"
+
 static const char first_schema[] =
     "CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
     "INSERT INTO name VALUES (0, '');"
@@ -45,41 +60,41 @@ static const char first_schema[] =
     " tokens_out INTEGER NOT NULL, cost_nano INTEGER NOT NULL,"
     " PRIMARY KEY (start_s, tenant, feature, key, route, model, provider)) WITHOUT ROWID;"
 
-    "CREATE VIEW request AS SELECT r.id AS id, printf('%016x', r.id) AS request_id,"
-    " strftime('%Y-%m-%dT%H:%M:%fZ', r.start_ms / 1000.0, 'unixepoch') AS ts, r.start_ms AS "
-    "start_ms,"
-    " t.text AS tenant, f.text AS feature, k.text AS key, o.text AS route, m.text AS model,"
-    " p.text AS provider, r.status AS status, " OUTCOME_TEXT " AS outcome, r.stream AS stream,"
-    " r.attempts AS attempts, r.tokens_in AS tokens_in, r.tokens_cached AS tokens_cached,"
-    " r.tokens_out AS tokens_out, r.cost_nano AS cost_nano, r.end_us / 1000.0 AS ms,"
-    " nullif(r.first_content_us, 0) / 1000.0 AS ttft_ms, " USAGE_TEXT " AS usage_source"
-    " FROM request_row r JOIN name t ON t.id = r.tenant JOIN name f ON f.id = r.feature"
-    " JOIN name k ON k.id = r.key JOIN name o ON o.id = r.route JOIN name m ON m.id = r.model"
-    " JOIN name p ON p.id = r.provider;"
+    REQUEST_VIEW("")
 
-    "CREATE VIEW attempt AS SELECT r.id & ~7 AS id, printf('%016x', r.id & ~7) AS request_id, r.id "
-    "& 7 AS n, r.id AS attempt_id,"
-    " p.text AS provider, m.text AS model, r.status AS status, " OUTCOME_TEXT
-    " AS outcome, " USAGE_TEXT
-    " AS usage_source, r.price_known AS price_known, r.start_us / 1000.0 AS start_ms,"
-    " nullif(r.first_content_us, 0) / 1000.0 AS ttft_ms, r.end_us / 1000.0 AS end_ms, r.input AS "
-    "input,"
-    " r.cache_read AS cache_read, r.cache_write AS cache_write, r.cache_write_1h AS cache_write_1h,"
-    " r.output AS output, r.reasoning AS reasoning, r.cost_nano AS cost_nano,"
-    " r.provider_request_id AS provider_request_id"
-    " FROM attempt_row r JOIN name m ON m.id = r.model JOIN name p ON p.id = r.provider;"
+	"CREATE VIEW attempt AS SELECT r.id & ~7 AS id, printf('%016x', r.id & ~7) AS request_id, "
+	"r.id "
+	"& 7 AS n, r.id AS attempt_id,"
+	" p.text AS provider, m.text AS model, r.status AS status, " OUTCOME_TEXT
+	" AS outcome, " USAGE_TEXT
+	" AS usage_source, r.price_known AS price_known, r.start_us / 1000.0 AS start_ms,"
+	" nullif(r.first_content_us, 0) / 1000.0 AS ttft_ms, r.end_us / 1000.0 AS end_ms, r.input "
+	"AS "
+	"input,"
+	" r.cache_read AS cache_read, r.cache_write AS cache_write, r.cache_write_1h AS "
+	"cache_write_1h,"
+	" r.output AS output, r.reasoning AS reasoning, r.cost_nano AS cost_nano,"
+	" r.provider_request_id AS provider_request_id"
+	" FROM attempt_row r JOIN name m ON m.id = r.model JOIN name p ON p.id = r.provider;"
 
-    "CREATE VIEW rollup AS SELECT r.start_s AS start_s, t.text AS tenant, f.text AS feature, "
-    "k.text AS key,"
-    " o.text AS route, m.text AS model, p.text AS provider, r.requests AS requests, r.errors AS "
-    "errors,"
-    " r.attempts AS attempts, r.attempt_errors AS attempt_errors, r.tokens_in AS tokens_in,"
-    " r.tokens_cached AS tokens_cached, r.tokens_out AS tokens_out, r.cost_nano AS cost_nano"
-    " FROM rollup_row r JOIN name t ON t.id = r.tenant JOIN name f ON f.id = r.feature"
-    " JOIN name k ON k.id = r.key JOIN name o ON o.id = r.route JOIN name m ON m.id = r.model"
-    " JOIN name p ON p.id = r.provider;";
+	"CREATE VIEW rollup AS SELECT r.start_s AS start_s, t.text AS tenant, f.text AS feature, "
+	"k.text AS key,"
+	" o.text AS route, m.text AS model, p.text AS provider, r.requests AS requests, r.errors "
+	"AS "
+	"errors,"
+	" r.attempts AS attempts, r.attempt_errors AS attempt_errors, r.tokens_in AS tokens_in,"
+	" r.tokens_cached AS tokens_cached, r.tokens_out AS tokens_out, r.cost_nano AS cost_nano"
+	" FROM rollup_row r JOIN name t ON t.id = r.tenant JOIN name f ON f.id = r.feature"
+	" JOIN name k ON k.id = r.key JOIN name o ON o.id = r.route JOIN name m ON m.id = r.model"
+	" JOIN name p ON p.id = r.provider;";
+
+/* Rows from before have no client. */
+static const char client_schema[] =
+    "ALTER TABLE request_row ADD COLUMN client TEXT NOT NULL DEFAULT '';"
+    "DROP VIEW request;" REQUEST_VIEW(", r.client AS client");
 
 const struct db_migration schema_steps[] = {
 	{ 1, first_schema },
+	{ 2, client_schema },
 };
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Behind a balancer: the PROXY protocol before plain HTTP and before TLS."""
+"""Behind a balancer: the PROXY protocol before plain HTTP and before TLS, X-Forwarded-For, and the
+client that rows and log name."""
 
 import contextlib
+import json
 import re
 import socket
 import struct
@@ -69,12 +71,22 @@ def ended(gate, lead):
             pass
 
 
+def asked(gate, connection, client, *forwarded):
+    """A call whose row and line of the log name this client."""
+    headers = [("x-forwarded-for", text) for text in forwarded]
+    answer = connection.ask(gate.keys["app"], chat(), headers)
+    equal(answer.status, 200, client)
+    equal(gate.wait_request(answer.id)["client"], client, "client of the row")
+    lines = gate.tidectl("--json", "logs", "-n", "1").stdout.splitlines()
+    equal(json.loads(lines[0])["client"], client, "client of the line")
+
+
 def plain(upstream):
     with behind(PlainGate(upstream)) as gate:
         for client in ("203.0.113.7", "2001:db8::7"):
             with Proxied(gate.api_port, header(client)) as connection:
                 for _ in range(2):
-                    equal(connection.ask(gate.keys["app"], chat()).status, 200, client)
+                    asked(gate, connection, client)
         ended(gate, b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n")
         told(gate, r"127\.0\.0\.1:\d+ ended: it is trusted and sent version 1 of the PROXY")
 
@@ -84,7 +96,7 @@ def before_tls(upstream):
         for client in ("203.0.113.7", "2001:db8::7"):
             with Proxied(gate.api_port, header(client), context()) as connection:
                 for _ in range(2):
-                    equal(connection.ask(gate.keys["app"], chat()).status, 200, client)
+                    asked(gate, connection, client)
         with Connection(gate.api_port) as connection:
             connection.send(header("203.0.113.9"))
             connection.request("GET", "/healthz")
@@ -119,6 +131,30 @@ def from_others(upstream):
             equal(connection.response().status, 400, "a header from one who is not trusted")
 
 
+def forwarded(upstream):
+    """X-Forwarded-For, of a balancer that speaks HTTP and of one behind another."""
+    with PlainGate(upstream, settings={"api": {"trusted": ["127.0.0.1"]}}) as gate:
+        with Connection(gate.api_port) as connection:
+            asked(gate, connection, "127.0.0.1")
+            asked(gate, connection, "203.0.113.7", "203.0.113.7")
+            asked(gate, connection, "203.0.113.8", "198.51.100.1, 203.0.113.8")
+            asked(gate, connection, "2001:db8::7", "198.51.100.1", "2001:db8::7, 127.0.0.1")
+            asked(gate, connection, "127.0.0.1", "203.0.113.7, nobody")
+    with behind(PlainGate(upstream)) as gate:
+        with Proxied(gate.api_port, header("fd00::9")) as connection:
+            asked(gate, connection, "203.0.113.7", "203.0.113.7, fd00::8")
+        with Proxied(gate.api_port, header("203.0.113.9")) as connection:
+            asked(gate, connection, "203.0.113.9", "198.51.100.1")
+
+
+def forwarded_by_others(upstream):
+    with PlainGate(upstream, settings={"api": {"trusted": ["10.0.0.0/8"]}}) as gate:
+        with Connection(gate.api_port) as connection:
+            asked(gate, connection, "127.0.0.1", "203.0.113.7")
+    with PlainGate(upstream) as gate, Connection(gate.api_port) as connection:
+        asked(gate, connection, "127.0.0.1", "203.0.113.7")
+
+
 def nobody_trusted(upstream):
     with PlainGate(upstream) as gate:
         gate.settings["api"] = {"proxy_protocol": True}
@@ -129,5 +165,6 @@ def nobody_trusted(upstream):
 
 
 def register(suite, upstream):
-    for check in (plain, before_tls, in_pieces, needed, from_others, nobody_trusted):
+    for check in (plain, before_tls, in_pieces, needed, from_others, forwarded,
+                  forwarded_by_others, nobody_trusted):
         suite.check(f"proxied/{check.__name__.replace('_', '-')}", check, upstream)

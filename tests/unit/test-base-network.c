@@ -101,8 +101,31 @@ static void of_sockets(void)
 	CHECK(!network_any_holds(&(struct network){ 0 }, 0, &address));
 }
 
+static void texts(void)
+{
+	static const char *const same[] = { "0.0.0.0",   "9.10.99.100", "255.1.200.254",
+					    "127.0.0.1", "::1",         "2001:db8::7" };
+	char longest[] = "2001:db8:1111:2222:3333:4444:5555:6666", text[NETWORK_TEXT_SIZE];
+	struct network_address address = { 0 };
+
+	CHECK_INT(network_address_text(&address, text), 0);
+	CHECK_STR(text, "");
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+		CHECK_INT(network_parse_address(slice_of(same[i]), &address), 0);
+		CHECK_INT(network_address_text(&address, text), strlen(same[i]));
+		CHECK_STR(text, same[i]);
+	}
+	CHECK_INT(network_parse_address(slice_of(longest), &address), 0);
+	network_address_text(&address, text);
+	CHECK_STR(text, longest);
+	CHECK_INT(network_parse_address(SLICE("::ffff:192.0.2.7"), &address), 0);
+	network_address_text(&address, text);
+	CHECK_STR(text, "192.0.2.7");
+}
+
 int main(void)
 {
+	texts();
 	edges();
 	not_networks();
 	of_sockets();

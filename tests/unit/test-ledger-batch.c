@@ -81,13 +81,45 @@ static void insert_row(const struct fixture *fixture, uint64_t id)
 	CHECK_INT(db_open(fixture->rows, false, schema_steps, schema_step_count, &db, NULL), 0);
 	CHECK_INT(db_prepare(db,
 			     "INSERT INTO request_row VALUES (?1,0,0,0,0,0,0,0,200,0,0,0,0,0,0,0,"
-			     "0,0,0)",
+			     "0,0,0,'')",
 			     &statement),
 		  0);
 	db_bind_i64(statement, 1, (int64_t)id);
 	CHECK_INT(db_run(statement), 0);
 	db_statement_free(statement);
 	db_close(db);
+}
+
+/* Rows that were written before there were clients stay, and say nothing of one. */
+static void test_before_clients(void)
+{
+	struct db_statement *statement;
+	struct fixture fixture;
+	struct db *db;
+
+	fixture_prepare(&fixture, "older");
+	fixture_open(&fixture);
+	fixture_close(&fixture);
+	CHECK_INT(unlink(fixture.rows), 0);
+	CHECK_INT(db_open(fixture.rows, false, schema_steps, 1, &db, NULL), 0);
+	CHECK_INT(db_prepare(db,
+			     "INSERT INTO request_row VALUES (8,1000,0,0,0,0,0,0,200,0,0,0,0,0,0,0,"
+			     "0,0,0)",
+			     &statement),
+		  0);
+	CHECK_INT(db_run(statement), 0);
+	db_statement_free(statement);
+	db_close(db);
+	fixture_open(&fixture);
+	fixture_settle(&fixture, 0, "acme", 100, 10);
+	fixture_wait(&fixture, 0);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE client = '' AND id = 8 "
+					"AND status = 200"),
+		  1);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE client = "
+					"'2001:db8::7' AND id > 8"),
+		  1);
+	fixture_fini(&fixture);
 }
 
 /* It is left as it is and counted no second time; the others of its batch are written. */
@@ -121,5 +153,6 @@ int main(void)
 {
 	test_run("large", test_large);
 	test_run("there already", test_there_already);
+	test_run("before clients", test_before_clients);
 	return 0;
 }

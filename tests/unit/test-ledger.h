@@ -74,13 +74,16 @@ __attribute__((unused)) static void fixture_fini(struct fixture *fixture)
 	fixture->zone = zone_unref(fixture->zone);
 }
 
+/* 2001:db8::7 */
+static const struct network_address fixture_client = { 16, { 0x20, 1, 0x0d, 0xb8, [15] = 7 } };
+
 /* Opens a request with one attempt that answered; closing it is the caller's. */
 __attribute__((unused)) static struct ledger_entry *
 fixture_begin(struct fixture *fixture, uint32_t loop, const char *tenant, const char *model,
 	      int64_t tokens_in, int64_t tokens_out)
 {
-	struct ledger_names names = { slice_of(tenant), SLICE("chat"), SLICE("key"),
-				      SLICE("route") };
+	struct ledger_names names = { slice_of(tenant), SLICE("chat"), SLICE("key"), SLICE("route"),
+				      .client = fixture_client };
 	struct ledger_entry *entry = ledger_open(fixture->ledger, loop, &names, true, 7, 5000);
 	struct ledger_attempt *attempt;
 
