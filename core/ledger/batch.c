@@ -2,6 +2,16 @@
 /* Ids ascend in a batch, so that SQLite finds the place of each row beside that of the last. */
 #include "ledger/batch.h"
 
+/* Columns are named: a release that takes over from us may add some while we still write. */
+static const char add_requests_sql[] =
+    "INSERT INTO request_row (id, start_ms, tenant, feature, key, route, provider, model, status, "
+    "outcome, stream, attempts, usage_source, tokens_in, tokens_cached, tokens_out, cost_nano, "
+    "first_content_us, end_us, client) SELECT * FROM batch_request";
+static const char add_attempts_sql[] =
+    "INSERT INTO attempt_row (id, provider, model, status, outcome, usage_source, price_known, "
+    "start_us, first_content_us, end_us, input, cache_read, cache_write, cache_write_1h, output, "
+    "reasoning, cost_nano, provider_request_id) SELECT * FROM batch_attempt";
+
 int batch_init(struct batch *batch, struct db *db)
 {
 	int r;
@@ -20,11 +30,9 @@ int batch_init(struct batch *batch, struct db *db)
 	if (r == 0)
 		r = db_add_source(db, "batch_attempt", &batch->attempts);
 	if (r == 0)
-		r = db_prepare(db, "INSERT INTO request_row SELECT * FROM batch_request",
-			       &batch->add_requests);
+		r = db_prepare(db, add_requests_sql, &batch->add_requests);
 	if (r == 0)
-		r = db_prepare(db, "INSERT INTO attempt_row SELECT * FROM batch_attempt",
-			       &batch->add_attempts);
+		r = db_prepare(db, add_attempts_sql, &batch->add_attempts);
 	return r;
 }
 

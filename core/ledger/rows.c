@@ -37,7 +37,9 @@ static int prepare(struct rows *rows)
 	if (r == 0)
 		r = db_prepare(
 		    rows->db,
-		    "INSERT INTO rollup_row VALUES "
+		    "INSERT INTO rollup_row (start_s, tenant, feature, key, route, model, "
+		    "provider, requests, errors, attempts, attempt_errors, tokens_in, "
+		    "tokens_cached, tokens_out, cost_nano) VALUES "
 		    "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) "
 		    "ON CONFLICT (start_s, tenant, feature, key, route, model, provider) DO UPDATE "
 		    "SET "

@@ -149,10 +149,44 @@ static void test_there_already(void)
 	fixture_fini(&fixture);
 }
 
+static void execute(struct db *db, const char *sql)
+{
+	struct db_statement *statement;
+
+	CHECK_INT(db_prepare(db, sql, &statement), 0);
+	CHECK_INT(db_run(statement), 0);
+	db_statement_free(statement);
+}
+
+/* A release that takes over may add columns while we still write what drains. */
+static void test_later_columns(void)
+{
+	struct error error = { 0 };
+	struct fixture fixture;
+	struct db *db;
+
+	fixture_prepare(&fixture, "later");
+	fixture_open(&fixture);
+	fixture_settle(&fixture, 0, "acme", 100, 10);
+	fixture_wait(&fixture, 0);
+	CHECK_INT(db_open(fixture.rows, false, schema_steps, schema_step_count, &db, &error), 0);
+	execute(db, "ALTER TABLE request_row ADD COLUMN later TEXT NOT NULL DEFAULT ''");
+	execute(db, "ALTER TABLE attempt_row ADD COLUMN later TEXT NOT NULL DEFAULT ''");
+	execute(db, "ALTER TABLE rollup_row ADD COLUMN later TEXT NOT NULL DEFAULT ''");
+	db_close(db);
+	fixture_settle(&fixture, 0, "acme", 100, 10);
+	fixture_wait(&fixture, 0);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request"), 2);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM attempt"), 2);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(requests) FROM rollup"), 2);
+	fixture_fini(&fixture);
+}
+
 int main(void)
 {
 	test_run("large", test_large);
 	test_run("there already", test_there_already);
 	test_run("before clients", test_before_clients);
+	test_run("later columns", test_later_columns);
 	return 0;
 }
