@@ -41,6 +41,7 @@ static uint32_t connections_possible(const struct gateway *gateway)
 
 void limits_set(struct gateway_loop *loop, const struct conf_limits *conf)
 {
+	const uint32_t kept = CONSOLE_CONNECTIONS * DESCRIPTORS_OF_CONSOLE;
 	const struct gateway *gateway = loop->gateway;
 	uint32_t loops = gateway->options.loops, possible = connections_possible(gateway);
 	struct http_limits limits = {
@@ -58,9 +59,10 @@ void limits_set(struct gateway_loop *loop, const struct conf_limits *conf)
 	};
 
 	/* Connections to providers that wait for their next call are not counted above. */
-	if (gateway->options.descriptors > 0)
-		limits.descriptors =
-		    gateway->options.descriptors - CONSOLE_CONNECTIONS * DESCRIPTORS_OF_CONSOLE;
+	if (gateway->options.descriptors > 2 * kept)
+		limits.descriptors = gateway->options.descriptors - kept;
+	else
+		limits.descriptors = gateway->options.descriptors / 2;
 	http_server_set_limits(loop->server, &limits);
 }
 

@@ -4,7 +4,10 @@
  * The view `attempt` shows both, as `id` and `attempt_id`: join large ledgers by `attempt_id
  * BETWEEN request.id AND request.id + 7`, which is a search and no scan. Names are numbers (0 is
  * the empty name). The views `request` and `attempt` are what people and programs read; they keep
- * their columns where tables change. */
+ * their columns where tables change.
+ *
+ * A release and the one before it write the same tables while one takes over from the other: a step
+ * adds columns with a default, and takes away or renames none. */
 #include "ledger/schema.h"
 
 #define OUTCOME_TEXT                                                                    \
