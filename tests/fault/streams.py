@@ -102,11 +102,10 @@ class Streams:
         with self.start(lane, "gigabyte") as connection:
             answer = connection.head()
             pieces = connection.pieces(answer)
-            next(pieces)
+            size = len(next(pieces))
             sent = self.stands()
             most = self.gate.memory_kb() - before
             assert sent < 64 * MIB, f"{sent} bytes were read for a reader that stalls"
-            size = 0
             if os.environ.get("TIDEGATE_FULL"):
                 for number, piece in enumerate(pieces):
                     size += len(piece)
