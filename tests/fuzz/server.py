@@ -158,7 +158,8 @@ class Fuzzer:
                 await writer.drain()
                 await asyncio.sleep(0)
             if end == "half-close":
-                writer.write_eof()
+                with contextlib.suppress(OSError):  # refused and reset already: ENOTCONN
+                    writer.write_eof()
             if end in ("wait", "half-close"):
                 await self.read_all(reader)
             if end == "reset":
