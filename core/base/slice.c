@@ -51,6 +51,14 @@ bool slice_case_eq_bytes(const char *a, const char *b, size_t len)
 	return fold_case(load64(a + len - step)) == fold_case(load64(b + len - step));
 }
 
+bool slice_has_control(struct slice a)
+{
+	for (size_t i = 0; i < a.len; i++)
+		if ((unsigned char)a.ptr[i] < 0x20 || a.ptr[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';

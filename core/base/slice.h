@@ -68,6 +68,8 @@ static inline char *slice_put(char *at, struct slice a)
 	return at + a.len;
 }
 
+/* Of ASCII, a tab and DEL included. */
+bool slice_has_control(struct slice a);
 /* Without leading and trailing spaces and tabs. */
 struct slice slice_trim(struct slice a);
 /* Splits at the first `separator`: the part before it, `rest` the part after; all of it and an

@@ -14,23 +14,13 @@ enum {
 	PORT_MAX = 65535,
 };
 
-static bool has_control(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-		if (c < 0x20 || c == 0x7f)
-			return true;
-	}
-	return false;
-}
-
 const char *value_check_text(struct slice text)
 {
 	if (text.len == 0)
 		return "must not be empty; remove the line to have the default";
 	if (text.len > VALUE_TEXT_MAX)
 		return "must not be longer than 4096 bytes";
-	if (has_control(text))
+	if (slice_has_control(text))
 		return "must not contain control characters";
 	return NULL;
 }

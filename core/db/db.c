@@ -314,11 +314,6 @@ int db_add_source(struct db *db, const char *name, const struct db_source *sourc
 	return code_to_errno(db->handle, source_add(db->handle, name, source));
 }
 
-int64_t db_changes(const struct db *db)
-{
-	return sqlite3_changes(db->handle);
-}
-
 int db_begin(struct db *db)
 {
 	db->verdict = db->path ? intact_check(&db->intact, db->handle, db->path) : INTACT;

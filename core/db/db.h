@@ -39,7 +39,6 @@ void db_reset(struct db_statement *statement);
 int db_run(struct db_statement *statement);                        /* step to the end and reset */
 int64_t db_column_i64(struct db_statement *statement, int column); /* from 0 */
 struct slice db_column_text(struct db_statement *statement, int column); /* until the next step */
-int64_t db_changes(const struct db *db);
 
 /* Rows in memory that statements read as a table: `INSERT INTO t SELECT * FROM name` takes less
  * than half of what binding and stepping each row does. All is borrowed, and looked at by each run

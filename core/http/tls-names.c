@@ -15,12 +15,7 @@ enum {
 
 static bool is_plain(struct slice name)
 {
-	for (size_t i = 0; i < name.len; i++) {
-		unsigned char c = (unsigned char)name.ptr[i];
-		if (c < 0x20 || c == 0x7f)
-			return false;
-	}
-	return name.len > 0 && name.len <= NAME_BYTES_MAX;
+	return name.len > 0 && name.len <= NAME_BYTES_MAX && !slice_has_control(name);
 }
 
 static void add(struct buffer *out, const char *type, struct slice name)

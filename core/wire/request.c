@@ -92,11 +92,8 @@ static int take_model(struct reading *reading, const struct json_member *member)
 	if (text.len == 0 || text.len > MODEL_BYTES)
 		return error_set(reading->error, -EINVAL, "model must have 1 to %d bytes",
 				 MODEL_BYTES);
-	for (size_t i = 0; i < text.len; i++) {
-		if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
-			return error_set(reading->error, -EINVAL,
-					 "model must have no control characters");
-	}
+	if (slice_has_control(text))
+		return error_set(reading->error, -EINVAL, "model must have no control characters");
 	reading->request->model_value = member->value;
 	reading->request->model = text;
 	return 0;

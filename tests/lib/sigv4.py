@@ -25,7 +25,7 @@ def _query(query):
 
 
 def verify(method, target, fields, body, secret_key, now):
-    """Asserts that the request is signed with `secret_key`, for now, and returns (access key,
+    """Asserts that the request is signed with `secret_key`, at this time, and returns (access key,
     region, service, signed names). `fields` maps lower-case names to lists of values."""
     (given,) = fields["authorization"]
     found = FORM.fullmatch(given)

@@ -88,6 +88,11 @@ static void test_compare(void)
 	CHECK(slice_starts(SLICE("abc"), SLICE("ab")));
 	CHECK(!slice_starts(SLICE("a"), SLICE("ab")));
 	CHECK(!slice_eq(SLICE("a\0b"), SLICE("a\0c")));
+	CHECK(!slice_has_control(SLICE(" ~\x80\xff")) && !slice_has_control((struct slice){ 0 }));
+	for (int c = 0; c < 256; c++) {
+		char text[] = { 'a', (char)c };
+		CHECK(slice_has_control((struct slice){ text, 2 }) == (c < 32 || c == 127));
+	}
 }
 
 /* Every pair of bytes at every place of every length, beside the definition. */
