@@ -48,6 +48,11 @@ int wire_request_edit(enum wire_dialect dialect, struct slice body,
 		      struct arena *arena, struct slice parts[static WIRE_PARTS_MAX],
 		      bool *ret_forced);
 
+/* Whether the unescaped text of a system block is Claude Code's billing line alone, which differs
+ * with each request and means something to Anthropic only: what is translated, or the key of a
+ * cache, is better without it. A block that goes on behind the line is a prompt. */
+bool wire_is_billing_line(struct slice text);
+
 /* ---- answers ---- */
 
 struct wire_usage {
