@@ -219,10 +219,10 @@ static void reply_models(struct gateway_loop *loop, struct http_exchange *http)
 {
 	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
 	const struct gateway_snapshot *snapshot = loop->current->snapshot;
-	bool chat = endpoint_dialect(http_exchange_request(http)) == WIRE_OPENAI_CHAT;
+	bool messages = endpoint_dialect(http_exchange_request(http)) == WIRE_ANTHROPIC_MESSAGES;
 
 	http_reply(http, 200, &type, 1,
-		   buffer_slice(chat ? &snapshot->models_chat : &snapshot->models_messages));
+		   buffer_slice(messages ? &snapshot->models_messages : &snapshot->models_chat));
 }
 
 static void admit_head(struct gateway_loop *loop, struct http_exchange *http,

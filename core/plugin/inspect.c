@@ -26,16 +26,27 @@ enum {
 
 static const char *const type_names[] = { "string", "int", "bool" };
 
+/* By enum tide_dialect. */
+static const char *const dialect_names[] = {
+	[TIDE_DIALECT_OPENAI_CHAT] = "openai-chat",
+	[TIDE_DIALECT_ANTHROPIC_MESSAGES] = "anthropic-messages",
+	[TIDE_DIALECT_OPENAI_RESPONSES] = "openai-responses",
+	[TIDE_DIALECT_OPENAI_EMBEDDINGS] = "openai-embeddings",
+	[TIDE_DIALECT_GEMINI] = "gemini",
+	[TIDE_DIALECT_BEDROCK_CONVERSE] = "bedrock-converse",
+};
+
 static void describe_text(const struct tide_plugin *plugin, struct buffer *out)
 {
 	const struct tide_provider_operations *operations = plugin->operations;
 
-	buffer_printf(out, "%s %s: %s\nkind provider, ABI %u.%u\ndialects:%s%s\n", plugin->name,
-		      plugin->version, plugin->summary, plugin->abi_major, plugin->abi_minor,
-		      operations->dialects & 1u << TIDE_DIALECT_OPENAI_CHAT ? " openai-chat" : "",
-		      operations->dialects & 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES
-			  ? " anthropic-messages"
-			  : "");
+	buffer_printf(out, "%s %s: %s\nkind provider, ABI %u.%u\ndialects:", plugin->name,
+		      plugin->version, plugin->summary, plugin->abi_major, plugin->abi_minor);
+	for (size_t i = 1; i < ARRAY_SIZE(dialect_names); i++) {
+		if (operations->dialects & 1u << i)
+			buffer_printf(out, " %s", dialect_names[i]);
+	}
+	buffer_append_char(out, '\n');
 	for (uint64_t i = 0; i < plugin->option_count; i++) {
 		const struct tide_option *row = &plugin->options[i];
 		buffer_printf(out, "option %s (%s%s", row->name, type_names[row->type],
@@ -68,10 +79,10 @@ static void describe_json(const struct tide_plugin *plugin, struct buffer *out)
 	json_t *options = json_array(), *dialects = json_array(), *object;
 	char *text;
 
-	if (operations->dialects & 1u << TIDE_DIALECT_OPENAI_CHAT)
-		json_array_append_new(dialects, json_string("openai-chat"));
-	if (operations->dialects & 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES)
-		json_array_append_new(dialects, json_string("anthropic-messages"));
+	for (size_t i = 1; i < ARRAY_SIZE(dialect_names); i++) {
+		if (operations->dialects & 1u << i)
+			json_array_append_new(dialects, json_string(dialect_names[i]));
+	}
 	for (uint64_t i = 0; i < plugin->option_count; i++)
 		json_array_append_new(options, describe_option(&plugin->options[i]));
 	object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "name", plugin->name,

@@ -101,7 +101,9 @@ static int check_operations(const char *path, const struct tide_plugin *plugin, 
 		return error_set(error, -EPROTO, "%s: create, destroy and start must not be null",
 				 path);
 	if (!(operations->dialects &
-	      (1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES)))
+	      (1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES |
+	       1u << TIDE_DIALECT_OPENAI_RESPONSES | 1u << TIDE_DIALECT_OPENAI_EMBEDDINGS |
+	       1u << TIDE_DIALECT_GEMINI | 1u << TIDE_DIALECT_BEDROCK_CONVERSE)))
 		return error_set(error, -EPROTO, "%s: speaks no dialect that this version knows",
 				 path);
 	return 0;

@@ -28,11 +28,12 @@ static const char *type_of(enum wire_dialect dialect, int status)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		if (types[i].status == status)
-			return dialect == WIRE_OPENAI_CHAT ? types[i].chat : types[i].messages;
+			return dialect == WIRE_ANTHROPIC_MESSAGES ? types[i].messages
+								  : types[i].chat;
 	}
 	if (status < 500)
 		return "invalid_request_error";
-	return dialect == WIRE_OPENAI_CHAT ? "server_error" : "api_error";
+	return dialect == WIRE_ANTHROPIC_MESSAGES ? "api_error" : "server_error";
 }
 
 static void append_or_null(struct buffer *out, const char *text)
@@ -85,6 +86,7 @@ void wire_error_event(enum wire_dialect dialect, const struct wire_error *error,
 
 struct slice wire_keepalive(enum wire_dialect dialect)
 {
-	return dialect == WIRE_OPENAI_CHAT ? SLICE(": ping\n")
-					   : SLICE("event: ping\ndata: {\"type\": \"ping\"}\n\n");
+	return dialect == WIRE_ANTHROPIC_MESSAGES
+		   ? SLICE("event: ping\ndata: {\"type\": \"ping\"}\n\n")
+		   : SLICE(": ping\n");
 }

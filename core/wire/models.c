@@ -5,8 +5,9 @@
 
 void wire_models_begin(enum wire_dialect dialect, struct buffer *out)
 {
-	buffer_append_str(out, dialect == WIRE_OPENAI_CHAT ? "{\"object\":\"list\",\"data\":["
-							   : "{\"data\":[");
+	buffer_append_str(out, dialect == WIRE_ANTHROPIC_MESSAGES
+				   ? "{\"data\":["
+				   : "{\"object\":\"list\",\"data\":[");
 }
 
 void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice owner, bool first,
@@ -14,7 +15,7 @@ void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice ow
 {
 	if (!first)
 		buffer_append_char(out, ',');
-	if (dialect == WIRE_OPENAI_CHAT) {
+	if (dialect != WIRE_ANTHROPIC_MESSAGES) {
 		buffer_append_str(out, "{\"id\":");
 		buffer_append_json(out, id);
 		buffer_append_str(out, ",\"object\":\"model\",\"created\":0,\"owned_by\":");

@@ -21,14 +21,19 @@ enum {
 static const struct slice data_field = { "data", 4 }, name_field = { "event", 5 },
 			  done = { "[DONE]", 6 };
 
+/* What has no grammar of its own is watched as chat, whose members it does not bear. */
+static const struct walk_grammar *const grammars[WIRE_DIALECT_COUNT] = {
+	[WIRE_OPENAI_CHAT] = &wire_chat_grammar,
+	[WIRE_ANTHROPIC_MESSAGES] = &wire_messages_grammar,
+};
+
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream)
 {
 	*watch = (struct wire_watch){
 		.dialect = dialect,
 		.stream = stream,
 		.usage = { false, false, false, -1, -1, -1, -1, -1, -1 },
-		.grammar =
-		    dialect == WIRE_OPENAI_CHAT ? &wire_chat_grammar : &wire_messages_grammar,
+		.grammar = grammars[dialect] ? grammars[dialect] : &wire_chat_grammar,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(watch->counts); i++)
 		watch->counts[i] = -1;

@@ -12,6 +12,11 @@
 enum wire_dialect { /* the values of enum tide_dialect */
 		    WIRE_OPENAI_CHAT = 1,
 		    WIRE_ANTHROPIC_MESSAGES = 2,
+		    WIRE_OPENAI_RESPONSES = 3,
+		    WIRE_OPENAI_EMBEDDINGS = 4,
+		    WIRE_GEMINI = 5,
+		    WIRE_BEDROCK_CONVERSE = 6,
+		    WIRE_DIALECT_COUNT, /* of tables by dialect; 0 is none */
 };
 
 /* ---- requests ---- */

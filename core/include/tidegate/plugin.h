@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tidegate's plugin ABI, version 0.1. A plugin is one shared object that exports one function,
+/* Tidegate's plugin ABI, version 0.3. A plugin is one shared object that exports one function,
  * tide_plugin(), and links nothing of the host: everything it may do comes in as a table of
  * functions.
  *
@@ -7,7 +7,8 @@
  * their end only; each table begins with its size, and whoever reads a table uses no more of it
  * than that size covers.
  *
- * Changes: 0.1 first version; providers. 0.2 tide_http_request.sigv4. */
+ * Changes: 0.1 first version; providers. 0.2 tide_http_request.sigv4. 0.3 more
+ * dialects. */
 #pragma once
 
 #include <stddef.h>
@@ -18,7 +19,7 @@ extern "C" {
 #endif
 
 #define TIDE_ABI_MAJOR 0 /* must be equal */
-#define TIDE_ABI_MINOR 2 /* a plugin's may be at most the host's */
+#define TIDE_ABI_MINOR 3 /* a plugin's may be at most the host's */
 
 /* Borrowed bytes, not NUL-terminated. Each function says how long they live. */
 struct tide_slice {
