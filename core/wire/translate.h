@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a client's dialect into another that an upstream speaks, and the answer back. Public, beside
+ * wire.h. Pure functions over bytes. [any; one answer: one thread] */
+#pragma once
+
+#include "wire/wire.h"
+
+enum wire_quirk {
+	WIRE_QUIRK_MAX_TOKENS = 1 << 0,   /* chat: max_tokens, not max_completion_tokens */
+	WIRE_QUIRK_NO_DEVELOPER = 1 << 1, /* chat: developer messages are system messages */
+	WIRE_QUIRK_THINKING_BUDGET = 1
+				     << 2, /* messages, gemini: effort becomes a budget of tokens */
+	WIRE_QUIRK_NO_STREAM_OPTIONS = 1 << 3, /* chat: include_usage is not known */
+};
+
+struct wire_upstream {
+	enum wire_dialect dialect;
+	struct slice model;
+	int64_t max_output; /* where the dialect needs a cap and the client gave none */
+	uint32_t quirks;    /* enum wire_quirk */
+};
+
+struct turn;
+struct wire_translation;
+
+/* The upstream's body of a client's, whose scan was good. 0 and `ret_turn`, which the answer's
+ * translation needs; -EINVAL with `error` (400, the client's name of what cannot be said); -ENOMEM.
+ * Everything lives in the arena or is borrowed from `body`. */
+int wire_translate_request(enum wire_dialect from, struct slice body,
+			   const struct wire_upstream *upstream, struct arena *arena,
+			   struct slice *ret_body, struct turn **ret_turn,
+			   struct wire_error *error);
+/* Whether there are words for it at all. */
+bool wire_translates(enum wire_dialect from, enum wire_dialect to);
+
+struct wire_translation_options {
+	enum wire_dialect client, upstream;
+	const struct turn *turn;
+	bool upstream_streams; /* its answer is a stream of events, whatever was asked for */
+	struct slice request_id, model; /* plain text */
+	uint64_t created_s;
+	const struct wire_usage *usage; /* of the watch over the same bytes; outlives it */
+	struct arena *arena;            /* outlives it */
+};
+
+/* NULL when out of memory. */
+struct wire_translation *wire_translation_new(const struct wire_translation_options *options);
+struct wire_translation *wire_translation_free(struct wire_translation *translation);
+/* The next bytes of a 200's body. What the client gets meanwhile is appended to `out`. -ENOMEM,
+ * -E2BIG when an event or a document is larger than TRANSLATION_EVENT_BYTES, -EPROTO when it is no
+ * JSON: nothing more can come then but wire_translation_fail(). */
+int wire_translation_feed(struct wire_translation *translation, struct slice data,
+			  struct buffer *out);
+/* The upstream's answer has ended well: the rest of the client's. -EPROTO when it was not whole. */
+int wire_translation_end(struct wire_translation *translation, struct buffer *out);
+/* It has not: the client's error event, in a stream that has begun. */
+void wire_translation_fail(struct wire_translation *translation, const struct wire_error *error,
+			   struct buffer *out);
+/* An upstream's error body (status 400 and above) in the client's shape; what is no error of the
+ * upstream's dialect becomes one of the status alone. */
+void wire_translate_error(enum wire_dialect from, enum wire_dialect to, int status,
+			  struct slice body, struct arena *arena, struct buffer *out);
+
+enum {
+	TRANSLATION_EVENT_BYTES = 32 << 20,
+	TRANSLATION_AHEAD_BYTES = 1 << 20, /* of blocks that came before their turn */
+};

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A JSON text as a tree, for where dialects differ. Strings and numbers stay as they are written:
+ * what one dialect says is copied into another without being unescaped and escaped again. Nodes
+ * live in an arena and borrow from the text. [any] */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/json.h"
+
+struct tree {
+	enum json_type type;
+	uint32_t count;     /* of children */
+	struct slice key;   /* of an object's member, escaped, without quotes */
+	struct slice text;  /* a string's, escaped, without quotes; else the value's own span */
+	struct tree *child; /* the first, of an object or array */
+	struct tree *next;  /* in the same container */
+};
+
+/* Any one JSON value (RFC 8259), valid UTF-8, no deeper than JSON_DEPTH_MAX; of repeated keys all
+ * are there. -EINVAL or -E2BIG with `error` as json_scan_object has it; -ENOMEM. */
+int tree_parse(struct slice text, struct arena *arena, const struct tree **ret,
+	       struct error *error);
+
+/* Lookups take NULL and nodes of other types, and find nothing in them. */
+const struct tree *tree_get(const struct tree *object, const char *key); /* the last one */
+/* The escaped text of a member that is a string; ptr NULL otherwise. */
+struct slice tree_get_text(const struct tree *object, const char *key);
+bool tree_is(const struct tree *node, enum json_type type);
+bool tree_is_null(const struct tree *node); /* absent, or null */
+/* A string that is exactly this, for words without escapes. */
+bool tree_is_word(const struct tree *node, const char *word);
+/* Its whole span in the source, with quotes. */
+struct slice tree_span(const struct tree *node);
+
+/* Unescaped; ptr NULL when out of memory. `text` itself where nothing is escaped. */
+struct slice tree_unescape(struct slice text, struct arena *arena);
+/* The escaped form, without quotes, of JSON text or any other UTF-8. */
+struct slice tree_escape(struct slice text, struct arena *arena);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a request says, in no dialect: the conversation so far and how the model is to go on. A
+ * dialect's reader fills it from a client's body, another's writer makes the upstream's body of it.
+ * What a dialect has no words for is refused with the client's own name of it, never dropped;
+ * only hints, which change no answer's meaning, may be passed over (turn_field_is_hint()).
+ *
+ * All slices are JSON strings' contents as they are written (escaped, without quotes), unless a
+ * comment says `JSON`: then they are the text of a JSON value. ptr NULL: absent. Everything lives
+ * in the turn's arena, or is borrowed from the client's body. [any] */
+#pragma once
+
+#include "wire/tree.h"
+#include "wire/wire.h"
+#include "wire/writer.h"
+
+enum turn_role {
+	TURN_SYSTEM,
+	TURN_DEVELOPER, /* as system, where a dialect has no such role */
+	TURN_USER,      /* and results of tools */
+	TURN_ASSISTANT,
+};
+
+enum turn_part_kind {
+	TURN_TEXT,
+	TURN_REFUSAL, /* the assistant's: text */
+	TURN_IMAGE,
+	TURN_AUDIO, /* of the user */
+	TURN_FILE,
+	TURN_CALL,      /* the assistant calls a tool */
+	TURN_RESULT,    /* what the tool answered */
+	TURN_REASONING, /* the assistant's: text and what vouches for it */
+};
+
+struct turn_part {
+	struct turn_part *next;
+	enum turn_part_kind kind;
+	struct slice where; /* the client's name of it: messages[2].content[0] (plain text) */
+	struct slice text;  /* text, refusal, reasoning; may be empty */
+	struct slice cache; /* JSON of Anthropic's cache_control: a hint */
+	/* image, audio, file: data (base64) with its type, or an URL, or a provider's file id */
+	struct slice data, media_type, url, file_id, name, detail;
+	/* call, result. Of a call, `arguments` is the escaped text of a JSON object, as Chat has
+	 * it; may be empty. A custom tool's takes text that is no JSON. */
+	struct slice id, tool, arguments;
+	bool custom;
+	bool is_error;             /* the result is one */
+	struct turn_part *content; /* of a result: text, image, file */
+	/* reasoning: what only its origin can read, and must get back as it was */
+	struct slice opaque, opaque_id;
+	enum wire_dialect origin; /* of `opaque` */
+	bool redacted;            /* its text is not shown */
+};
+
+struct turn_message {
+	struct turn_message *next;
+	enum turn_role role;
+	struct slice where, name;
+	struct turn_part *parts, **last;
+};
+
+struct turn_tool {
+	struct turn_tool *next;
+	struct slice where;
+	struct slice name, description;
+	struct slice schema; /* JSON of the parameters; NULL: takes none */
+	struct slice strict; /* JSON true or false; NULL: the provider's default */
+	struct slice cache;  /* JSON: a hint */
+	bool custom;         /* takes text, by `format` (JSON), and no arguments */
+	struct slice format;
+};
+
+enum turn_choice { TURN_CHOICE_UNSAID, TURN_AUTO, TURN_NONE, TURN_REQUIRED, TURN_NAMED };
+
+enum turn_format { TURN_FORMAT_UNSAID, TURN_FORMAT_TEXT, TURN_JSON_OBJECT, TURN_JSON_SCHEMA };
+
+/* Single values, as JSON in the words that turn.c's table says. */
+enum turn_field {
+	TURN_MAX_OUTPUT,  /* tokens */
+	TURN_TEMPERATURE, /* 0 to 2 */
+	TURN_TOP_P,
+	TURN_TOP_K,
+	TURN_SEED,
+	TURN_PRESENCE_PENALTY,
+	TURN_FREQUENCY_PENALTY,
+	TURN_STOP,     /* array of strings */
+	TURN_CHOICES,  /* n, when it is not 1 */
+	TURN_LOGPROBS, /* true */
+	TURN_TOP_LOGPROBS,
+	TURN_LOGIT_BIAS,
+	TURN_EFFORT,          /* "none" "minimal" "low" "medium" "high" "xhigh" "max" */
+	TURN_THINKING_BUDGET, /* tokens; 0: no thinking; -1: as the model sees fit */
+	TURN_SUMMARY,         /* of reasoning: "auto" "concise" "detailed" "none"; a hint */
+	TURN_VERBOSITY,       /* "low" "medium" "high" */
+	TURN_PARALLEL,        /* calls: true, false */
+	TURN_SERVICE_TIER,    /* as the client says it; a hint */
+	TURN_END_USER,        /* the end user, a string; a hint */
+	TURN_FIELDS,
+};
+
+struct turn_value {
+	struct slice json;
+	const char *name; /* the client's: "max_completion_tokens" */
+};
+
+struct turn {
+	struct arena *arena;
+	enum wire_dialect from;
+	bool stream, include_usage;
+	struct turn_message *messages, **last_message;
+	struct turn_tool *tools, **last_tool;
+	enum turn_choice choice;
+	struct slice choice_name, choice_where;
+	enum turn_format format;
+	struct slice format_name, format_description, format_where;
+	struct slice format_schema; /* JSON */
+	struct slice format_strict; /* JSON */
+	struct turn_value fields[TURN_FIELDS];
+};
+
+/* Why a request cannot be said. Texts are constant or in the arena. */
+struct turn_refusal {
+	const char *param; /* the client's name of what is to blame */
+	const char *message;
+};
+
+void turn_init(struct turn *turn, enum wire_dialect from, struct arena *arena);
+/* NULL when out of memory, as are the two below. */
+struct turn_message *turn_add_message(struct turn *turn, enum turn_role role, struct slice where);
+struct turn_part *turn_add_part(struct turn *turn, struct turn_message *message,
+				enum turn_part_kind kind, struct slice where);
+/* A part that belongs to a result. */
+struct turn_part *turn_add_content(struct turn *turn, struct turn_part *result,
+				   enum turn_part_kind kind, struct slice where);
+struct turn_tool *turn_add_tool(struct turn *turn, struct slice where);
+/* null and absent values are not set. */
+void turn_set(struct turn *turn, enum turn_field field, const char *name, const struct tree *value);
+void turn_set_json(struct turn *turn, enum turn_field field, const char *name, struct slice json);
+bool turn_has(const struct turn *turn, enum turn_field field);
+bool turn_field_is_hint(enum turn_field field);
+/* -EINVAL, with `ret` filled. `param` may be NULL; printf arguments. */
+int turn_refuse(struct turn *turn, struct turn_refusal *ret, struct slice param, const char *format,
+		...) __attribute__((format(printf, 4, 5)));
+/* "messages[3].content[1]" and the like, in the arena. */
+struct slice turn_where(struct turn *turn, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Refuses the first field that is set, is no hint and is not in `known` (bit 1 << enum turn_field);
+ * 0 otherwise. `dialect_name` is for the message: "Anthropic Messages". */
+int turn_check_fields(struct turn *turn, uint32_t known, const char *dialect_name,
+		      struct turn_refusal *ret);
+/* For readers: refuses members of `object` that are not in `keys` (up to NULL) with the path
+ * `where` before their name. Members that are null are passed over. */
+int turn_check_keys(struct turn *turn, const struct tree *object, const char *const *keys,
+		    struct slice where, struct turn_refusal *ret);
+/* The name of the tool that the call `id` called, anywhere before; ptr NULL if there is none. */
+struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
+
+/* What vouches for reasoning is only good at its origin; through a client of another dialect it
+ * travels as "tidegate1.DIALECT.[ID.]OPAQUE". */
+struct slice turn_opaque_for_client(struct arena *arena, enum wire_dialect client,
+				    enum wire_dialect origin, struct slice opaque,
+				    struct slice opaque_id);
+/* The reverse: fills part->opaque, opaque_id and origin of what a client of `client` brought. */
+void turn_opaque_from_client(struct turn *turn, enum wire_dialect client, struct slice told,
+			     struct turn_part *part);
+
+/* ---- what each dialect has ---- */
+
+/* What a writer needs to know of the upstream, beside the turn. */
+struct turn_target {
+	enum wire_dialect dialect;
+	struct slice model; /* plain text */
+	int64_t max_output; /* for dialects that ask for a cap where the client gave none */
+	uint32_t quirks;    /* enum wire_quirk */
+};
+
+typedef int (*turn_read_fn)(const struct tree *body, struct turn *turn, struct turn_refusal *ret);
+typedef int (*turn_write_fn)(struct turn *turn, const struct turn_target *target,
+			     struct writer *writer, struct turn_refusal *ret);
+
+/* 0, -EINVAL with `ret`, or -ENOMEM. The body was scanned by wire_request_scan(). */
+int chat_read_turn(const struct tree *body, struct turn *turn, struct turn_refusal *ret);
+int messages_read_turn(const struct tree *body, struct turn *turn, struct turn_refusal *ret);
+int responses_read_turn(const struct tree *body, struct turn *turn, struct turn_refusal *ret);
+int gemini_read_turn(const struct tree *body, struct turn *turn, struct turn_refusal *ret);
+
+/* Writes the whole body, an object, `stream` and `model` where the dialect has them in it. */
+int chat_write_turn(struct turn *turn, const struct turn_target *target, struct writer *writer,
+		    struct turn_refusal *ret);
+int messages_write_turn(struct turn *turn, const struct turn_target *target, struct writer *writer,
+			struct turn_refusal *ret);
+int responses_write_turn(struct turn *turn, const struct turn_target *target, struct writer *writer,
+			 struct turn_refusal *ret);
+int gemini_write_turn(struct turn *turn, const struct turn_target *target, struct writer *writer,
+		      struct turn_refusal *ret);
+int converse_write_turn(struct turn *turn, const struct turn_target *target, struct writer *writer,
+			struct turn_refusal *ret);

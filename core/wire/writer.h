@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes JSON into a buffer and puts the commas. Text that is called escaped is copied as it is.
+ * Out of memory shows as the buffer's `failed`, at the end. [any] */
+#pragma once
+
+#include "base/buffer.h"
+
+struct writer {
+	struct buffer *out;
+	bool comma; /* the next value or key follows another one */
+};
+
+void writer_open(struct writer *writer, char bracket); /* '{' or '[' */
+void writer_close(struct writer *writer, char bracket);
+void writer_key(struct writer *writer, const char *key);          /* a word without escapes */
+void writer_escaped(struct writer *writer, struct slice escaped); /* a string */
+void writer_text(struct writer *writer, struct slice text);       /* a string, escaped here */
+void writer_json(struct writer *writer, struct slice json);       /* a value as it is */
+void writer_i64(struct writer *writer, int64_t value);
+void writer_bool(struct writer *writer, bool value);
+void writer_null(struct writer *writer);
+
+/* A key and its value. */
+void writer_key_escaped(struct writer *writer, const char *key, struct slice escaped);
+void writer_key_word(struct writer *writer, const char *key, const char *word);
+void writer_key_json(struct writer *writer, const char *key, struct slice json);
+void writer_key_i64(struct writer *writer, const char *key, int64_t value);
+void writer_key_bool(struct writer *writer, const char *key, bool value);
+/* A string that is put together of parts: between begin and end, escaped pieces are appended to
+ * `out` as they are. */
+void writer_begin_string(struct writer *writer);
+void writer_end_string(struct writer *writer);
