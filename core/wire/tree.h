@@ -38,3 +38,7 @@ struct slice tree_span(const struct tree *node);
 struct slice tree_unescape(struct slice text, struct arena *arena);
 /* The escaped form, without quotes, of JSON text or any other UTF-8. */
 struct slice tree_escape(struct slice text, struct arena *arena);
+
+/* "messages[3].content[0].type": where `node` is below `root`; ptr NULL when it is not, or when out
+ * of memory. Looks through all of the tree: for errors. */
+struct slice tree_path(const struct tree *root, const struct tree *node, struct arena *arena);

@@ -34,9 +34,9 @@ enum turn_part_kind {
 struct turn_part {
 	struct turn_part *next;
 	enum turn_part_kind kind;
-	struct slice where; /* the client's name of it: messages[2].content[0] (plain text) */
-	struct slice text;  /* text, refusal, reasoning; may be empty */
-	struct slice cache; /* JSON of Anthropic's cache_control: a hint */
+	const struct tree *where; /* in the client's body, to name it when it is refused */
+	struct slice text;        /* text, refusal, reasoning; may be empty */
+	struct slice cache;       /* JSON of Anthropic's cache_control: a hint */
 	/* image, audio, file: data (base64) with its type, or an URL, or a provider's file id */
 	struct slice data, media_type, url, file_id, name, detail;
 	/* call, result. Of a call, `arguments` is the escaped text of a JSON object, as Chat has
@@ -54,13 +54,14 @@ struct turn_part {
 struct turn_message {
 	struct turn_message *next;
 	enum turn_role role;
-	struct slice where, name;
+	const struct tree *where;
+	struct slice name;
 	struct turn_part *parts, **last;
 };
 
 struct turn_tool {
 	struct turn_tool *next;
-	struct slice where;
+	const struct tree *where;
 	struct slice name, description;
 	struct slice schema; /* JSON of the parameters; NULL: takes none */
 	struct slice strict; /* JSON true or false; NULL: the provider's default */
@@ -99,19 +100,22 @@ enum turn_field {
 
 struct turn_value {
 	struct slice json;
-	const char *name; /* the client's: "max_completion_tokens" */
+	const struct tree *where;
 };
 
 struct turn {
 	struct arena *arena;
+	const struct tree *body; /* the client's */
 	enum wire_dialect from;
 	bool stream, include_usage;
 	struct turn_message *messages, **last_message;
 	struct turn_tool *tools, **last_tool;
 	enum turn_choice choice;
-	struct slice choice_name, choice_where;
+	struct slice choice_name;
+	const struct tree *choice_where;
 	enum turn_format format;
-	struct slice format_name, format_description, format_where;
+	struct slice format_name, format_description;
+	const struct tree *format_where;
 	struct slice format_schema; /* JSON */
 	struct slice format_strict; /* JSON */
 	struct turn_value fields[TURN_FIELDS];
@@ -123,35 +127,36 @@ struct turn_refusal {
 	const char *message;
 };
 
-void turn_init(struct turn *turn, enum wire_dialect from, struct arena *arena);
-/* NULL when out of memory, as are the two below. */
-struct turn_message *turn_add_message(struct turn *turn, enum turn_role role, struct slice where);
+void turn_init(struct turn *turn, enum wire_dialect from, const struct tree *body,
+	       struct arena *arena);
+/* NULL when out of memory, as are the three below. `where` may be NULL. */
+struct turn_message *turn_add_message(struct turn *turn, enum turn_role role,
+				      const struct tree *where);
 struct turn_part *turn_add_part(struct turn *turn, struct turn_message *message,
-				enum turn_part_kind kind, struct slice where);
+				enum turn_part_kind kind, const struct tree *where);
 /* A part that belongs to a result. */
 struct turn_part *turn_add_content(struct turn *turn, struct turn_part *result,
-				   enum turn_part_kind kind, struct slice where);
-struct turn_tool *turn_add_tool(struct turn *turn, struct slice where);
-/* null and absent values are not set. */
-void turn_set(struct turn *turn, enum turn_field field, const char *name, const struct tree *value);
-void turn_set_json(struct turn *turn, enum turn_field field, const char *name, struct slice json);
+				   enum turn_part_kind kind, const struct tree *where);
+struct turn_tool *turn_add_tool(struct turn *turn, const struct tree *where);
+/* null and absent values are not set. A number or word in the table's terms needs no other json. */
+void turn_set(struct turn *turn, enum turn_field field, const struct tree *value);
+void turn_set_json(struct turn *turn, enum turn_field field, const struct tree *where,
+		   struct slice json);
 bool turn_has(const struct turn *turn, enum turn_field field);
 bool turn_field_is_hint(enum turn_field field);
-/* -EINVAL, with `ret` filled. `param` may be NULL; printf arguments. */
-int turn_refuse(struct turn *turn, struct turn_refusal *ret, struct slice param, const char *format,
-		...) __attribute__((format(printf, 4, 5)));
-/* "messages[3].content[1]" and the like, in the arena. */
-struct slice turn_where(struct turn *turn, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* -EINVAL, with `ret` filled: its param is the path of `where` in the client's body, as in
+ * messages[3].content[0].type; NULL for none. */
+int turn_refuse(const struct turn *turn, struct turn_refusal *ret, const struct tree *where,
+		const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Refuses the first field that is set, is no hint and is not in `known` (bit 1 << enum turn_field);
  * 0 otherwise. `dialect_name` is for the message: "Anthropic Messages". */
-int turn_check_fields(struct turn *turn, uint32_t known, const char *dialect_name,
+int turn_check_fields(const struct turn *turn, uint32_t known, const char *dialect_name,
 		      struct turn_refusal *ret);
-/* For readers: refuses members of `object` that are not in `keys` (up to NULL) with the path
- * `where` before their name. Members that are null are passed over. */
-int turn_check_keys(struct turn *turn, const struct tree *object, const char *const *keys,
-		    struct slice where, struct turn_refusal *ret);
+/* For readers: refuses members of `object` that are not in `keys` (up to NULL). Members that are
+ * null are passed over. */
+int turn_check_keys(const struct turn *turn, const struct tree *object, const char *const *keys,
+		    struct turn_refusal *ret);
 /* The name of the tool that the call `id` called, anywhere before; ptr NULL if there is none. */
 struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
 
