@@ -528,9 +528,7 @@ static void expire(struct connection *connection)
 		connection_run(connection);
 	} else {
 		if (connection->state == CONNECTION_HANDSHAKE)
-			handshake_tell(connection, connection->proxied
-						       ? "its PROXY protocol header took too long"
-						       : "its TLS handshake took too long");
+			handshake_expire(connection);
 		connection->exchange.lost = connection->state != CONNECTION_HEAD;
 		connection_close(connection);
 	}

@@ -14,6 +14,16 @@ void handshake_tell(struct connection *connection, const char *why)
 		connection->handler->on_stranger(peer, why, connection->data);
 }
 
+void handshake_expire(struct connection *connection)
+{
+	if (connection->proxied) {
+		handshake_tell(connection, "its PROXY protocol header took too long");
+		return;
+	}
+	http_count(&connection->server->stats.tls_failures_total, 1);
+	handshake_tell(connection, "its TLS handshake took too long");
+}
+
 static void done(struct connection *connection, uint32_t events)
 {
 	struct http_server *server = connection->server;

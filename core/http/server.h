@@ -178,6 +178,7 @@ void handshake_event(struct loop_io *io, uint32_t events);
 void handshake_step(struct connection *connection, uint32_t events); /* in its run */
 /* It will not: who watches is told why. */
 void handshake_tell(struct connection *connection, const char *why);
+void handshake_expire(struct connection *connection); /* it took too long */
 
 /* proxied.c: the connection's events until its header is read */
 void proxied_event(struct loop_io *io, uint32_t events);

@@ -150,6 +150,7 @@ def slow(upstream):
                 took = time.monotonic() - begin
                 assert took < 6 and (pieces is None or took > 0.3), f"{name}: closed after {took} s"
         wait_until(lambda: "its TLS handshake took too long" in gate.log(), what="the log")
+        gate.wait_for(lambda: gate.status()["tls_failures_total"] == 3, what="three are counted")
 
 
 def idle(upstream):
