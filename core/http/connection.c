@@ -579,17 +579,16 @@ static int open_speech(struct connection *connection, const struct http_listener
 	struct network_address peer;
 	bool plain = !listener->tls;
 
-	connection->io.fn = plain ? connection_event : handshake_event;
 	if (listener->proxy_count > 0) {
 		peer = network_address_of((const struct sockaddr *)&connection->peer_address);
 		if (network_any_holds(listener->proxies, listener->proxy_count, &peer)) {
 			connection->proxied = calloc(1, sizeof(*connection->proxied));
 			if (!connection->proxied)
 				return -ENOMEM;
-			connection->io.fn = proxied_event;
 			plain = false;
 		}
 	}
+	connection->io.fn = plain ? connection_event : handshake_event;
 	connection->state = plain ? CONNECTION_HEAD : CONNECTION_HANDSHAKE;
 	connection->deadline_ns = after_ms(connection, plain ? listener->server->limits.idle_ms
 							     : listener->server->limits.header_ms);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From accept to HTTP on a listener with TLS: the handshake under the deadline of a head, and who
- * turns out to speak something else. */
+/* From accept to HTTP on a listener with TLS or behind a proxy: what comes before has the deadline
+ * of a head; and who turns out to speak something else. */
 #include "http/server.h"
 
 #include "base/log.h"
@@ -89,6 +89,9 @@ void handshake_event(struct loop_io *io, uint32_t events)
 	connection_pin(connection);
 	if (events & EPOLLRDHUP) /* the end is still to be read behind what came with it */
 		loop_rearm(connection->server->loop, io);
-	handshake_step(connection, events);
+	if (connection->proxied)
+		proxied_read_step(connection, events);
+	else
+		handshake_step(connection, events);
 	connection_unpin(connection);
 }

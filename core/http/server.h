@@ -180,8 +180,8 @@ void handshake_step(struct connection *connection, uint32_t events); /* in its r
 void handshake_tell(struct connection *connection, const char *why);
 void handshake_expire(struct connection *connection); /* it took too long */
 
-/* proxied.c: the connection's events until its header is read */
-void proxied_event(struct loop_io *io, uint32_t events);
+/* proxied-read.c: the same, until a proxy's header is read */
+void proxied_read_step(struct connection *connection, uint32_t events);
 
 /* server.c */
 void http_server_resume(struct http_server *server); /* a connection closed: accept again */
