@@ -319,7 +319,8 @@ static const struct command_verb verbs[] = {
 	  "[--json] logs [-n N] [-f]\n"
 	  "\n"
 	  "The newest requests, oldest first: time, id, tenant, feature, route, provider,\n"
-	  "outcome, status, tokens in, tokens out, dollars, milliseconds, client.\n"
+	  "outcome, status, tokens in, tokens out, dollars, milliseconds, client,\n"
+	  "run.\n"
 	  "  -n, --lines N  how many, up to 1000 (25)\n"
 	  "  -f, --follow   goes on with new ones\n" },
 	{ "keys", 3, OPTION_TENANT | OPTION_FEATURE, run_keys,

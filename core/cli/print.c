@@ -197,7 +197,7 @@ void print_log_row(json_t *row)
 	static const char *const fields[] = { "ts",        "id",         "tenant",   "feature",
 					      "route",     "provider",   "outcome",  "status",
 					      "tokens_in", "tokens_out", "cost_usd", "ms",
-					      "client" };
+					      "client",    "run" };
 	char text[PRINT_CELL_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {

@@ -140,6 +140,20 @@ SECTION(owners, "owners",
 	"\"live\": written through page, REST API and tidectl, kept in STATE/conf/KIND/NAME.conf. "
 	"An object found at the other owner's place is an error.");
 
+static const struct option runs_rows[] = {
+	{ "headers", OPTION_TEXTS, 0, MAIN(run_headers),
+	  .fallback = "x-tidegate-run x-claude-code-session-id session-id session_id "
+		      "x-opencode-session x-session-affinity x-session-id",
+	  .doc = "Headers of a request that may name its run; the first of them that it has does. "
+		 "Claude Code, Codex and OpenCode send theirs by themselves." },
+	{ "baggage", OPTION_TEXTS, 0, MAIN(run_baggage), .fallback = "run session.id",
+	  .doc = "Members of the header \"baggage\" (W3C) that may name it where no header does." },
+};
+SECTION(runs, "runs",
+	"What a request is a part of, as the session of an agent: up to 128 bytes of printable "
+	"ASCII, in the ledger's rows and the request log as \"run\". It gives no rights, and is "
+	"not sent to providers.");
+
 #define LIMIT(field) .offset = offsetof(struct conf, limits.field)
 
 static const struct option limits_rows[] = {
@@ -223,6 +237,7 @@ static const struct option main_rows[] = {
 	  .fallback = "400", .doc = "How long request logs and rows of the ledger are kept." },
 	GROUP(plugins, "plugins"),
 	GROUP(owners, "owners"),
+	GROUP(runs, "runs"),
 	GROUP(limits, "limits"),
 	OBJECTS("providers", CONF_PROVIDER, "provider"),
 	OBJECTS("models", CONF_MODEL, "model"),

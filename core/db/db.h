@@ -46,11 +46,12 @@ struct slice db_column_text(struct db_statement *statement, int column); /* unti
  */
 struct db_source {
 	const int64_t *cells;      /* row by row */
-	const struct slice *texts; /* one a row: a last column; NULL: none */
+	const struct slice *texts; /* row by row, for the last columns; NULL where there are none */
 	size_t columns;            /* of integers */
 	size_t count;              /* of rows */
+	size_t text_columns;
 };
-/* The source, and whether it has texts, stay until the database is closed. */
+/* The source and its numbers of columns stay until the database is closed. */
 int db_add_source(struct db *db, const char *name, const struct db_source *source);
 
 int db_begin(struct db *db); /* -ESTALE when the file was moved away or overwritten */

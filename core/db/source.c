@@ -30,7 +30,7 @@ static int source_connect(sqlite3 *handle, void *data, int argument_count,
 			  const char *const *arguments, sqlite3_vtab **ret, char **ret_message)
 {
 	const struct db_source *source = data;
-	size_t count = source->columns + (source->texts != NULL);
+	size_t count = source->columns + source->text_columns;
 	char schema[32 + COLUMNS_MAX * COLUMN_NAME_SIZE];
 	int len = snprintf(schema, sizeof(schema), "CREATE TABLE x");
 	struct source_table *table;
@@ -108,7 +108,7 @@ static int source_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, 
 				     source->cells[row * source->columns + (size_t)column]);
 		return SQLITE_OK;
 	}
-	text = source->texts[row];
+	text = source->texts[row * source->text_columns + (size_t)column - source->columns];
 	sqlite3_result_text(context, text.ptr ? text.ptr : "", (int)text.len, SQLITE_STATIC);
 	return SQLITE_OK;
 }
@@ -134,7 +134,7 @@ static const sqlite3_module module = {
 
 int source_add(sqlite3 *handle, const char *name, const struct db_source *source)
 {
-	if (source->columns + (source->texts != NULL) > COLUMNS_MAX)
+	if (source->columns + source->text_columns > COLUMNS_MAX)
 		return SQLITE_RANGE;
 	return sqlite3_create_module_v2(handle, name, &module, (void *)source, NULL);
 }

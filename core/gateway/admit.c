@@ -289,6 +289,8 @@ static bool open_entry(struct exchange *exchange)
 		.feature = exchange->feature,
 		.key = slice_of(exchange->key->name),
 		.route = exchange->request.model.ptr ? exchange->request.model : SLICE("-"),
+		.run = runs_find(&exchange->held->snapshot->runs,
+				 http_exchange_request(exchange->http)),
 		.client = forwarded_client(exchange->held->snapshot, exchange->http),
 	};
 

@@ -13,6 +13,7 @@
 #include "gateway/gateway.h"
 #include "gateway/registry-objects.h"
 #include "gateway/routes.h"
+#include "gateway/runs.h"
 #include "upstream/upstream.h"
 #include "wire/wire.h"
 
@@ -57,6 +58,7 @@ struct gateway_snapshot {
 	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
 	struct network *trusted;                 /* before the applications' listener */
 	size_t trusted_count;
+	struct run_sources runs;
 	struct arena arena;
 	struct buffer models_chat, models_messages; /* answers of GET /v1/models */
 };

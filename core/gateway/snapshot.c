@@ -274,6 +274,35 @@ static int add_trusted(struct gateway_snapshot *snapshot, struct error *error)
 	return 0;
 }
 
+static int add_texts(struct gateway_snapshot *snapshot, const char **texts,
+		     const struct slice **ret, size_t *ret_count, struct error *error)
+{
+	struct slice *slices;
+	size_t count = 0;
+
+	while (texts && texts[count])
+		count++;
+	slices = arena_alloc(&snapshot->arena, (count + 1) * sizeof(*slices));
+	if (!slices)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		slices[i] = slice_of(texts[i]);
+	*ret = slices;
+	*ret_count = count;
+	return 0;
+}
+
+static int add_runs(struct gateway_snapshot *snapshot, struct error *error)
+{
+	struct run_sources *runs = &snapshot->runs;
+	int r = add_texts(snapshot, snapshot->conf->run_headers, &runs->headers,
+			  &runs->header_count, error);
+
+	return r < 0 ? r
+		     : add_texts(snapshot, snapshot->conf->run_baggage, &runs->baggage,
+				 &runs->baggage_count, error);
+}
+
 /* Lists are the same for every key, so they are written once. */
 static int write_models(struct gateway_snapshot *snapshot, enum wire_dialect dialect,
 			struct buffer *out)
@@ -342,6 +371,9 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	if (r < 0)
 		return r;
 	r = add_trusted(snapshot, error);
+	if (r < 0)
+		return r;
+	r = add_runs(snapshot, error);
 	if (r < 0)
 		return r;
 	r = certificates_load(gateway, snapshot, error);

@@ -6,7 +6,7 @@
 static const char add_requests_sql[] =
     "INSERT INTO request_row (id, start_ms, tenant, feature, key, route, provider, model, status, "
     "outcome, stream, attempts, usage_source, tokens_in, tokens_cached, tokens_out, cost_nano, "
-    "first_content_us, end_us, client) SELECT * FROM batch_request";
+    "first_content_us, end_us, client, run) SELECT * FROM batch_request";
 static const char add_attempts_sql[] =
     "INSERT INTO attempt_row (id, provider, model, status, outcome, usage_source, price_known, "
     "start_us, first_content_us, end_us, input, cache_read, cache_write, cache_write_1h, output, "
@@ -18,13 +18,15 @@ int batch_init(struct batch *batch, struct db *db)
 
 	batch->requests = (struct db_source){
 		.cells = batch->request_cells[0],
-		.texts = batch->request_texts,
+		.texts = batch->request_texts[0],
 		.columns = BATCH_REQUEST_COLUMNS,
+		.text_columns = BATCH_REQUEST_TEXTS,
 	};
 	batch->attempts = (struct db_source){
 		.cells = batch->attempt_cells[0],
 		.texts = batch->attempt_texts,
 		.columns = BATCH_ATTEMPT_COLUMNS,
+		.text_columns = 1,
 	};
 	r = db_add_source(db, "batch_request", &batch->requests);
 	if (r == 0)
@@ -47,12 +49,14 @@ void batch_clear(struct batch *batch)
 	batch->requests.count = batch->attempts.count = 0;
 }
 
-int64_t *batch_request(struct batch *batch, struct slice client)
+int64_t *batch_request(struct batch *batch, struct slice client, struct slice run)
 {
 	char *text = batch->clients[batch->requests.count];
+	struct slice *texts = batch->request_texts[batch->requests.count];
 
 	slice_copy(client, text, sizeof(batch->clients[0]));
-	batch->request_texts[batch->requests.count] = (struct slice){ text, client.len };
+	texts[0] = (struct slice){ text, client.len };
+	texts[1] = run;
 	return batch->request_cells[batch->requests.count++];
 }
 

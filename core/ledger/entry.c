@@ -66,7 +66,8 @@ bool entry_valid(const struct ledger_entry *entry)
 	    entry->client.len > sizeof(entry->client.bytes))
 		return false;
 	if (!text_valid(entry, entry->tenant) || !text_valid(entry, entry->feature) ||
-	    !text_valid(entry, entry->key) || !text_valid(entry, entry->route))
+	    !text_valid(entry, entry->key) || !text_valid(entry, entry->route) ||
+	    !text_valid(entry, entry->run))
 		return false;
 	for (int i = 0; i < entry->attempt_count; i++)
 		if (!attempt_valid(entry, ledger_attempt_of(entry, i)))

@@ -275,6 +275,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->feature = entry_add_text(entry, names->feature);
 	entry->key = entry_add_text(entry, names->key);
 	entry->route = entry_add_text(entry, names->route);
+	entry->run = entry_add_text(entry, names->run);
 	inflight_publish(&ledger->inflight, loop, entry);
 	return entry;
 }

@@ -35,8 +35,8 @@ enum {
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
 	LEDGER_NEAR_TEXT = 544, /* an entry is a kilobyte, four to a page */
-	LEDGER_FAR_TEXT =
-	    (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1), /* every name fits */
+	LEDGER_FAR_TEXT = (4 + 2 * LEDGER_ATTEMPTS_MAX) *
+			  (LEDGER_NAME_MAX + 1), /* every name fits, here or in the entry */
 };
 
 /* Plain data: it is copied into entries, so that a crash can be priced without the book. */
@@ -115,6 +115,7 @@ struct ledger_entry {
 	uint32_t first_content_us, end_us;
 	uint16_t near_used, far_used;
 	struct network_address client;
+	uint16_t run; /* see ledger_text(). It lies where earlier releases had nothing, and 0 */
 	struct ledger_far *far; /* the ledger's */
 	struct ledger_attempt first;
 	char near[LEDGER_NEAR_TEXT]; /* offset 0 is the empty name */
@@ -164,7 +165,8 @@ struct ledger *ledger_free(struct ledger *ledger);
 
 struct ledger_names {
 	struct slice tenant, feature, key, route; /* cut at LEDGER_NAME_MAX */
-	struct network_address client;            /* whose request it is */
+	struct slice run;              /* what it is a part of, in its client's words; likewise */
+	struct network_address client; /* whose request it is */
 };
 
 /* [loop] NULL when all entries of this loop are in use. The entry is this loop's until

@@ -22,6 +22,7 @@ enum {
 	HOUR_S = 3600,
 	SEALED_NAME_SIZE = 64,
 	SAME_HOUR_MAX = 100,
+	ESCAPED_BYTES = 6, /* \u001f */
 };
 
 static const char live_name[] = "requests.jsonl";
@@ -78,6 +79,26 @@ static char *put_usd(char *at, int64_t nano)
 	return put_fraction(at, (uint64_t)nano % 1000000000, 9);
 }
 
+/* Between the quotes of a JSON text; at most ESCAPED_BYTES a byte. */
+static char *put_escaped(char *at, struct slice text)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+
+		if (c < 0x20) {
+			at = PUT(at, "\\u00");
+			*at++ = digits[c >> 4];
+			c = (unsigned char)digits[c & 15];
+		} else if (c == '"' || c == '\\') {
+			*at++ = '\\';
+		}
+		*at++ = (char)c;
+	}
+	return at;
+}
+
 static char *put_head(char *at, const struct log_line *line)
 {
 	char text[CLOCK_TEXT_SIZE];
@@ -127,14 +148,17 @@ static char *put_tail(char *at, const struct log_line *line)
 	at = put_slice(at, slice_of(line->usage_source));
 	at = PUT(at, "\",\"client\":\"");
 	at = put_slice(at, line->client);
+	at = PUT(at, "\",\"run\":\"");
+	at = put_escaped(at, line->run);
 	return PUT(at, "\"}\n");
 }
 
 void request_log_format(struct buffer *out, const struct log_line *line)
 {
-	const size_t fixed = 656; /* keys, numbers at their longest, outcome and source */
+	const size_t fixed = 672; /* keys, numbers at their longest, outcome and source */
 	size_t names = line->tenant.len + line->feature.len + line->key.len + line->route.len +
-		       line->model.len + line->provider.len + line->client.len;
+		       line->model.len + line->provider.len + line->client.len +
+		       ESCAPED_BYTES * line->run.len;
 	char *at;
 
 	if (!buffer_reserve(out, fixed + names))

@@ -96,8 +96,14 @@ static const char client_schema[] =
     "ALTER TABLE request_row ADD COLUMN client TEXT NOT NULL DEFAULT '';"
     "DROP VIEW request;" REQUEST_VIEW(", r.client AS client");
 
+/* Rows from before are of no run. Runs are texts and no names: each of many is new. */
+static const char run_schema[] =
+    "ALTER TABLE request_row ADD COLUMN run TEXT NOT NULL DEFAULT '';"
+    "DROP VIEW request;" REQUEST_VIEW(", r.client AS client, r.run AS run");
+
 const struct db_migration schema_steps[] = {
 	{ 1, first_schema },
 	{ 2, client_schema },
+	{ 3, run_schema },
 };
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);

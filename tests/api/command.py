@@ -157,7 +157,7 @@ class Checks:
             fields = ("ts", "id", "tenant", "feature", "route", "provider", "outcome", "status", "tokens_in",
                       "tokens_out", "cost_usd")  # fmt: skip
             equal(cells[:11], [str(row[field]) for field in fields], "columns")
-            equal(cells[12:], ["127.0.0.1"], "the client")
+            equal(cells[12:], ["127.0.0.1", row["run"] or "-"], "the client and the run")
             usd_to_nano(cells[10])
         equal(self.run("logs", "-n", "0").stdout, "", "no lines")
         equal(len(self.run("logs").stdout.splitlines()), min(25, len(self.gate.request_rows())), "lines by default")

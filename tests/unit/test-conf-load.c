@@ -10,6 +10,7 @@ static const char every_option[] =
     " key = \"file:secrets/tls\"; client_ca = \"clients\"; client = \"optional\";"
     " min_version = \"1.3\"; }; trusted = [ \"10.0.0.0/8\", \"::1\" ];"
     " proxy_protocol = true; };\n"
+    "runs: { headers = [ \"x-run\" ]; baggage = [ \"a\", \"b\" ]; }; "
     "admin: { listen = ( \"127.0.0.1:3\" ); socket = \"run/sock\"; metrics_open = true;"
     " tls: { certificate = \"cert\"; key = \"file:secrets/tls\"; }; };\n"
     "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";\n"
@@ -48,6 +49,10 @@ static void check_main(const struct conf *conf)
 	CHECK_STR(conf->api_trusted[1], "::1");
 	CHECK(!conf->api_trusted[2]);
 	CHECK(conf->api_proxy_protocol);
+	CHECK_STR(conf->run_headers[0], "x-run");
+	CHECK(!conf->run_headers[1]);
+	CHECK_STR(conf->run_baggage[1], "b");
+	CHECK(!conf->run_baggage[2]);
 	CHECK_STR(conf->admin_listen[0], "127.0.0.1:3");
 	CHECK(!conf->admin_listen[1]);
 	CHECK_STR(conf->admin_socket, at("run/sock"));

@@ -125,13 +125,17 @@ static void test_source(void)
 {
 	int64_t cells[3][2] = { { 1, INT64_MIN }, { 2, 7 }, { 3, INT64_MAX } };
 	struct slice texts[3] = { SLICE("a"), { NULL, 0 }, SLICE("c") };
-	struct db_source source = { cells[0], texts, 2, 3 }, wide = { cells[0], NULL, 65, 0 };
+	struct db_source source = { cells[0], texts, 2, 3, 1 }, wide = { cells[0], NULL, 65, 0, 0 };
+	struct slice pairs[2][2] = { { SLICE("a"), SLICE("b") }, { SLICE("c"), SLICE("d") } };
+	struct db_source two = { cells[0], pairs[0], 2, 2, 2 };
 	struct db_statement *insert;
 	struct db *db;
 
 	CHECK_INT(db_open(in_folder("source"), false, steps, 2, &db, NULL), 0);
 	CHECK_INT(db_add_source(db, "memory", &source), 0);
 	CHECK(db_add_source(db, "wide", &wide) < 0);
+	CHECK_INT(db_add_source(db, "two", &two), 0);
+	CHECK_INT(ask(db, "SELECT sum(c2 || c3 IN ('ab', 'cd')) FROM two"), 2);
 	CHECK_INT(db_prepare(db, "INSERT INTO one SELECT c0, c2, c1 FROM memory", &insert), 0);
 	CHECK_INT(ask(db, "DELETE FROM one RETURNING id"), 1);
 	CHECK_INT(db_run(insert), 0);

@@ -81,7 +81,7 @@ static void insert_row(const struct fixture *fixture, uint64_t id)
 	CHECK_INT(db_open(fixture->rows, false, schema_steps, schema_step_count, &db, NULL), 0);
 	CHECK_INT(db_prepare(db,
 			     "INSERT INTO request_row VALUES (?1,0,0,0,0,0,0,0,200,0,0,0,0,0,0,0,"
-			     "0,0,0,'')",
+			     "0,0,0,'','')",
 			     &statement),
 		  0);
 	db_bind_i64(statement, 1, (int64_t)id);
@@ -90,8 +90,8 @@ static void insert_row(const struct fixture *fixture, uint64_t id)
 	db_close(db);
 }
 
-/* Rows that were written before there were clients stay, and say nothing of one. */
-static void test_before_clients(void)
+/* Rows that were written before there were clients or runs stay, and say nothing of one. */
+static void test_before(void)
 {
 	struct db_statement *statement;
 	struct fixture fixture;
@@ -113,11 +113,12 @@ static void test_before_clients(void)
 	fixture_open(&fixture);
 	fixture_settle(&fixture, 0, "acme", 100, 10);
 	fixture_wait(&fixture, 0);
-	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE client = '' AND id = 8 "
-					"AND status = 200"),
+	CHECK_INT(fixture_ask(&fixture,
+			      "SELECT COUNT(*) FROM request WHERE client = '' AND run = '' "
+			      "AND id = 8 AND status = 200"),
 		  1);
 	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE client = "
-					"'2001:db8::7' AND id > 8"),
+					"'2001:db8::7' AND run = 'run \"7\"' AND id > 8"),
 		  1);
 	fixture_fini(&fixture);
 }
@@ -186,7 +187,7 @@ int main(void)
 {
 	test_run("large", test_large);
 	test_run("there already", test_there_already);
-	test_run("before clients", test_before_clients);
+	test_run("before", test_before);
 	test_run("later columns", test_later_columns);
 	return 0;
 }

@@ -165,7 +165,7 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	json_t *line = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 
 	CHECK(line);
-	CHECK_INT(json_object_size(line), 20);
+	CHECK_INT(json_object_size(line), 21);
 	check_text(line, "ts", json_string_value(json_object_get(line, "ts")));
 	CHECK_INT(strlen(json_string_value(json_object_get(line, "ts"))), 24);
 	snprintf(id, sizeof(id), "%s", json_string_value(json_object_get(line, "id")));
@@ -187,6 +187,7 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	CHECK(json_real_value(json_object_get(line, "ttft_ms")) == 1.5);
 	check_text(line, "usage_source", "provider");
 	check_text(line, "client", "2001:db8::7");
+	check_text(line, "run", "run \"7\"");
 	check_text(line, "cost_usd", "0.000130000");
 	json_decref(line);
 }
