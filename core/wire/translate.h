@@ -13,10 +13,11 @@ enum wire_quirk {
 	WIRE_QUIRK_NO_STREAM_OPTIONS = 1 << 3, /* chat: include_usage is not known */
 };
 
-struct wire_upstream {
+/* What there is to know of an upstream. */
+struct turn_target {
 	enum wire_dialect dialect;
-	struct slice model;
-	int64_t max_output; /* where the dialect needs a cap and the client gave none */
+	struct slice model; /* plain text */
+	int64_t max_output; /* for dialects that ask for a cap where the client gave none */
 	uint32_t quirks;    /* enum wire_quirk */
 };
 
@@ -27,7 +28,7 @@ struct wire_translation;
  * translation needs; -EINVAL with `error` (400, the client's name of what cannot be said); -ENOMEM.
  * Everything lives in the arena or is borrowed from `body`. */
 int wire_translate_request(enum wire_dialect from, struct slice body,
-			   const struct wire_upstream *upstream, struct arena *arena,
+			   const struct turn_target *target, struct arena *arena,
 			   struct slice *ret_body, struct turn **ret_turn,
 			   struct wire_error *error);
 /* Whether there are words for it at all. */

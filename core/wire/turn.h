@@ -9,6 +9,7 @@
  * in the turn's arena, or is borrowed from the client's body. [any] */
 #pragma once
 
+#include "wire/translate.h"
 #include "wire/tree.h"
 #include "wire/wire.h"
 #include "wire/writer.h"
@@ -161,23 +162,14 @@ int turn_check_keys(const struct turn *turn, const struct tree *object, const ch
 struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
 
 /* What vouches for reasoning is only good at its origin; through a client of another dialect it
- * travels as "tidegate1.DIALECT.[ID.]OPAQUE". */
+ * travels as "tidegate1.DIALECT.ID.OPAQUE". */
 struct slice turn_opaque_for_client(struct arena *arena, enum wire_dialect client,
 				    enum wire_dialect origin, struct slice opaque,
 				    struct slice opaque_id);
 /* The reverse: fills part->opaque, opaque_id and origin of what a client of `client` brought. */
-void turn_opaque_from_client(struct turn *turn, enum wire_dialect client, struct slice told,
-			     struct turn_part *part);
+void turn_opaque_from_client(enum wire_dialect client, struct slice told, struct turn_part *part);
 
 /* ---- what each dialect has ---- */
-
-/* What a writer needs to know of the upstream, beside the turn. */
-struct turn_target {
-	enum wire_dialect dialect;
-	struct slice model; /* plain text */
-	int64_t max_output; /* for dialects that ask for a cap where the client gave none */
-	uint32_t quirks;    /* enum wire_quirk */
-};
 
 typedef int (*turn_read_fn)(const struct tree *body, struct turn *turn, struct turn_refusal *ret);
 typedef int (*turn_write_fn)(struct turn *turn, const struct turn_target *target,

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What readers and writers of all dialects share. */
+#include "wire/turn.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+
+/* A hint may be passed over: the answer means the same without it. */
+static const bool hints[TURN_FIELDS] = {
+	[TURN_SUMMARY] = true,
+	[TURN_SERVICE_TIER] = true,
+	[TURN_END_USER] = true,
+};
+
+static const struct {
+	enum wire_dialect dialect;
+	struct slice word;
+} origins[] = {
+	{ WIRE_OPENAI_CHAT, SLICE("chat") },
+	{ WIRE_ANTHROPIC_MESSAGES, SLICE("messages") },
+	{ WIRE_OPENAI_RESPONSES, SLICE("responses") },
+	{ WIRE_GEMINI, SLICE("gemini") },
+	{ WIRE_BEDROCK_CONVERSE, SLICE("converse") },
+};
+
+static const struct slice opaque_mark = { "tidegate1.", 10 };
+
+void turn_init(struct turn *turn, enum wire_dialect from, const struct tree *body,
+	       struct arena *arena)
+{
+	*turn = (struct turn){ .arena = arena, .body = body, .from = from };
+	turn->last_message = &turn->messages;
+	turn->last_tool = &turn->tools;
+}
+
+struct turn_message *turn_add_message(struct turn *turn, enum turn_role role,
+				      const struct tree *where)
+{
+	struct turn_message *message = arena_zalloc(turn->arena, sizeof(*message));
+
+	if (!message)
+		return NULL;
+	message->role = role;
+	message->where = where;
+	message->last = &message->parts;
+	*turn->last_message = message;
+	turn->last_message = &message->next;
+	return message;
+}
+
+static struct turn_part *new_part(struct turn *turn, enum turn_part_kind kind,
+				  const struct tree *where)
+{
+	struct turn_part *part = arena_zalloc(turn->arena, sizeof(*part));
+
+	if (!part)
+		return NULL;
+	part->kind = kind;
+	part->where = where;
+	part->origin = turn->from;
+	return part;
+}
+
+struct turn_part *turn_add_part(struct turn *turn, struct turn_message *message,
+				enum turn_part_kind kind, const struct tree *where)
+{
+	struct turn_part *part = new_part(turn, kind, where);
+
+	if (!part)
+		return NULL;
+	*message->last = part;
+	message->last = &part->next;
+	return part;
+}
+
+struct turn_part *turn_add_content(struct turn *turn, struct turn_part *result,
+				   enum turn_part_kind kind, const struct tree *where)
+{
+	struct turn_part *part = new_part(turn, kind, where), **at = &result->content;
+
+	if (!part)
+		return NULL;
+	while (*at)
+		at = &(*at)->next;
+	*at = part;
+	return part;
+}
+
+struct turn_tool *turn_add_tool(struct turn *turn, const struct tree *where)
+{
+	struct turn_tool *tool = arena_zalloc(turn->arena, sizeof(*tool));
+
+	if (!tool)
+		return NULL;
+	tool->where = where;
+	*turn->last_tool = tool;
+	turn->last_tool = &tool->next;
+	return tool;
+}
+
+void turn_set(struct turn *turn, enum turn_field field, const struct tree *value)
+{
+	if (!tree_is_null(value))
+		turn_set_json(turn, field, value, tree_span(value));
+}
+
+void turn_set_json(struct turn *turn, enum turn_field field, const struct tree *where,
+		   struct slice json)
+{
+	turn->fields[field] = (struct turn_value){ json, where };
+}
+
+bool turn_has(const struct turn *turn, enum turn_field field)
+{
+	return turn->fields[field].json.ptr != NULL;
+}
+
+bool turn_field_is_hint(enum turn_field field)
+{
+	return hints[field];
+}
+
+int turn_refuse(const struct turn *turn, struct turn_refusal *ret, const struct tree *where,
+		const char *format, ...)
+{
+	struct slice path = tree_path(turn->body, where, turn->arena);
+	char *message = arena_alloc(turn->arena, sizeof(((struct error *)0)->message));
+	va_list args;
+
+	*ret = (struct turn_refusal){ path.ptr, "This cannot be said in the upstream's dialect." };
+	if (!message)
+		return -EINVAL;
+	va_start(args, format);
+	vsnprintf(message, sizeof(((struct error *)0)->message), format, args);
+	va_end(args);
+	ret->message = message;
+	return -EINVAL;
+}
+
+int turn_check_fields(const struct turn *turn, uint32_t known, const char *dialect_name,
+		      struct turn_refusal *ret)
+{
+	for (enum turn_field field = 0; field < TURN_FIELDS; field++) {
+		if (turn_has(turn, field) && !(known & 1u << field) && !hints[field])
+			return turn_refuse(turn, ret, turn->fields[field].where,
+					   "This cannot be said in the upstream's dialect, %s; "
+					   "leave it out, or ask for a model that has it.",
+					   dialect_name);
+	}
+	return 0;
+}
+
+int turn_check_keys(const struct turn *turn, const struct tree *object, const char *const *keys,
+		    struct turn_refusal *ret)
+{
+	for (const struct tree *member = object->child; member; member = member->next) {
+		const char *const *key = keys;
+
+		while (*key && !slice_eq_str(member->key, *key))
+			key++;
+		if (!*key && !tree_is_null(member))
+			return turn_refuse(
+			    turn, ret, member,
+			    "This member is not known here, so it cannot be "
+			    "translated for an upstream of another dialect; leave it "
+			    "out, or ask for a model whose provider speaks this one.");
+	}
+	return 0;
+}
+
+struct slice turn_tool_of_call(const struct turn *turn, struct slice id)
+{
+	struct slice name = { 0 };
+
+	for (const struct turn_message *message = turn->messages; message;
+	     message = message->next) {
+		for (const struct turn_part *part = message->parts; part; part = part->next) {
+			if (part->kind == TURN_CALL && slice_eq(part->id, id))
+				name = part->tool;
+		}
+	}
+	return name;
+}
+
+static struct slice origin_word(enum wire_dialect dialect)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(origins); i++) {
+		if (origins[i].dialect == dialect)
+			return origins[i].word;
+	}
+	return (struct slice){ 0 };
+}
+
+/* No id has a dot, and what vouches may have some: so the id's place is always there. */
+struct slice turn_opaque_for_client(struct arena *arena, enum wire_dialect client,
+				    enum wire_dialect origin, struct slice opaque,
+				    struct slice opaque_id)
+{
+	if (client == origin)
+		return opaque;
+	return arena_printf(arena, "%.*s%.*s.%.*s.%.*s", SLICE_ARGS(opaque_mark),
+			    SLICE_ARGS(origin_word(origin)), SLICE_ARGS(opaque_id),
+			    SLICE_ARGS(opaque));
+}
+
+void turn_opaque_from_client(enum wire_dialect client, struct slice told, struct turn_part *part)
+{
+	struct slice rest, word, id;
+
+	part->origin = client;
+	part->opaque = told;
+	if (!slice_starts(told, opaque_mark))
+		return;
+	word = slice_cut(slice_skip(told, opaque_mark.len), '.', &rest);
+	id = slice_cut(rest, '.', &rest);
+	for (size_t i = 0; i < ARRAY_SIZE(origins); i++) {
+		if (!slice_eq(origins[i].word, word))
+			continue;
+		part->origin = origins[i].dialect;
+		part->opaque = rest;
+		part->opaque_id = id.len > 0 ? id : (struct slice){ 0 };
+	}
+}
