@@ -266,11 +266,6 @@ void db_bind_text(struct db_statement *statement, int index, struct slice text)
 	(void)r;
 }
 
-void db_bind_null(struct db_statement *statement, int index)
-{
-	sqlite3_bind_null(statement_of(statement), index);
-}
-
 int db_step(struct db_statement *statement)
 {
 	int r = sqlite3_step(statement_of(statement));

@@ -32,7 +32,6 @@ struct db_statement *db_statement_free(struct db_statement *statement);
 void db_bind_i64(struct db_statement *statement, int index, int64_t value); /* from 1 */
 void db_bind_text(struct db_statement *statement, int index,
 		  struct slice text); /* borrowed until reset */
-void db_bind_null(struct db_statement *statement, int index);
 /* 1: a row; 0: done; negative: -ENOSPC full, -EBUSY, -EIO … Errors are kept until db_reset. */
 int db_step(struct db_statement *statement);
 void db_reset(struct db_statement *statement);
