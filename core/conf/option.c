@@ -159,56 +159,71 @@ static void write_plugin_options(const struct conf_provider *provider, struct bu
 	}
 }
 
+/* ---- by type: `at` is where the value lies ---- */
+
+static void write_text_at(const void *at, struct buffer *out)
+{
+	write_text(*(const char *const *)at, out);
+}
+
+static void write_texts_at(const void *at, struct buffer *out)
+{
+	for (const char *const *text = *(const char *const *const *)at; text && *text; text++)
+		write_text(*text, out);
+}
+
+static void write_owner_at(const void *at, struct buffer *out)
+{
+	buffer_append_str(out, conf_owner_name(*(const enum conf_owner *)at));
+}
+
+static void write_flag_at(const void *at, struct buffer *out)
+{
+	buffer_append_str(out, *(const bool *)at ? "true" : "false");
+}
+
+static void write_u32_at(const void *at, struct buffer *out)
+{
+	buffer_append_u64(out, *(const uint32_t *)at);
+}
+
+static void write_u64_at(const void *at, struct buffer *out)
+{
+	buffer_append_u64(out, *(const uint64_t *)at);
+}
+
+static void write_i64_at(const void *at, struct buffer *out)
+{
+	buffer_append_i64(out, *(const int64_t *)at);
+}
+
+static void write_sum_at(const void *at, struct buffer *out)
+{
+	char hex[SHA256_HEX_SIZE];
+
+	hash_hex(at, SHA256_BYTES, hex);
+	buffer_append_str(out, hex);
+}
+
+static void (*const writers[])(const void *at, struct buffer *out) = {
+	[OPTION_TEXT] = write_text_at,    [OPTION_CHOICE] = write_text_at,
+	[OPTION_NAME] = write_text_at,    [OPTION_FEATURE] = write_text_at,
+	[OPTION_URL] = write_text_at,     [OPTION_PATH] = write_text_at,
+	[OPTION_FILE] = write_text_at,    [OPTION_IDENTITY] = write_text_at,
+	[OPTION_SECRET] = write_text_at,  [OPTION_TEXTS] = write_texts_at,
+	[OPTION_LISTEN] = write_texts_at, [OPTION_NETWORKS] = write_texts_at,
+	[OPTION_OWNER] = write_owner_at,  [OPTION_FLAG] = write_flag_at,
+	[OPTION_COUNT] = write_u32_at,    [OPTION_MS] = write_u32_at,
+	[OPTION_DAYS] = write_u32_at,     [OPTION_BYTES32] = write_u32_at,
+	[OPTION_BYTES] = write_u64_at,    [OPTION_MONEY] = write_i64_at,
+	[OPTION_SHA256] = write_sum_at,
+};
+
 void option_write_value(const struct option *option, const void *base, struct buffer *out)
 {
 	const void *at = (const char *)base + option->offset;
-	const void *extra = (const char *)base + option->extra;
-	char hex[SHA256_HEX_SIZE];
 
 	switch (option->type) {
-	case OPTION_SECRET:
-		write_secret(*(const char *const *)extra, out);
-		write_text(*(const char *const *)at, out);
-		return;
-	case OPTION_TEXT:
-	case OPTION_CHOICE:
-	case OPTION_NAME:
-	case OPTION_FEATURE:
-	case OPTION_URL:
-	case OPTION_PATH:
-	case OPTION_FILE:
-	case OPTION_IDENTITY:
-		write_text(*(const char *const *)at, out);
-		return;
-	case OPTION_TEXTS:
-	case OPTION_LISTEN:
-	case OPTION_NETWORKS:
-		for (const char *const *text = *(const char *const *const *)at; text && *text;
-		     text++)
-			write_text(*text, out);
-		return;
-	case OPTION_OWNER:
-		buffer_append_str(out, conf_owner_name(*(const enum conf_owner *)at));
-		return;
-	case OPTION_FLAG:
-		buffer_append_str(out, *(const bool *)at ? "true" : "false");
-		return;
-	case OPTION_COUNT:
-	case OPTION_MS:
-	case OPTION_DAYS:
-	case OPTION_BYTES32:
-		buffer_append_u64(out, *(const uint32_t *)at);
-		return;
-	case OPTION_BYTES:
-		buffer_append_u64(out, *(const uint64_t *)at);
-		return;
-	case OPTION_MONEY:
-		buffer_append_i64(out, *(const int64_t *)at);
-		return;
-	case OPTION_SHA256:
-		hash_hex(at, SHA256_BYTES, hex);
-		buffer_append_str(out, hex);
-		return;
 	case OPTION_GROUP:
 		for (size_t i = 0; i < option->section->count; i++) {
 			option_write_value(&option->section->rows[i], base, out);
@@ -218,7 +233,13 @@ void option_write_value(const struct option *option, const void *base, struct bu
 	case OPTION_PLUGIN:
 		write_plugin_options(&((const struct object *)base)->provider, out);
 		return;
-	case OPTION_OBJECTS:
+	case OPTION_OBJECTS: /* they are compared each by itself */
 		return;
+	case OPTION_SECRET:
+		write_secret(*(const char *const *)((const char *)base + option->extra), out);
+		break;
+	default:
+		break;
 	}
+	writers[option->type](at, out);
 }
