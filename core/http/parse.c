@@ -7,60 +7,45 @@
 #include <arpa/inet.h>
 
 #include "base/bytes.h"
+#include "base/token.h"
 
 enum {
-	TOKEN = 1,  /* RFC 9110 tchar */
-	FIELD = 2,  /* field-vchar, SP and HTAB; obs-text is allowed */
-	TARGET = 4, /* visible, but "#<>\ and nothing beyond ASCII */
-	HOST = 8,   /* of a registered name, without percent-encoding and sub-delims */
-	HEX = 16,
+	FIELD = 1,  /* field-vchar, SP and HTAB; obs-text is allowed */
+	TARGET = 2, /* visible, but "#<>\ and nothing beyond ASCII */
+	HOST = 4,   /* of a registered name, without percent-encoding and sub-delims */
+	HEX = 8,
 };
 
 enum {
 	TLS_HANDSHAKE = 0x16, /* first byte of a TLS connection */
 };
 
-#define ALNUM (TOKEN | FIELD | TARGET | HOST)
+#define ALNUM (FIELD | TARGET | HOST)
 
 static const uint8_t classes[256] = {
 	['\t'] = FIELD,
 	[' '] = FIELD,
-	['"'] = FIELD,
-	['#'] = TOKEN | FIELD,
-	['<'] = FIELD,
-	['>'] = FIELD,
-	['\\'] = FIELD,
-	['!'] = TOKEN | FIELD | TARGET,
-	['$'] = TOKEN | FIELD | TARGET,
-	['%'] = TOKEN | FIELD | TARGET,
-	['&'] = TOKEN | FIELD | TARGET,
-	['\''] = TOKEN | FIELD | TARGET,
-	['('] = FIELD | TARGET,
-	[')'] = FIELD | TARGET,
-	['*'] = TOKEN | FIELD | TARGET,
-	['+'] = TOKEN | FIELD | TARGET,
-	[','] = FIELD | TARGET,
-	['-'] = ALNUM,
-	['.'] = ALNUM,
+	['!'] = FIELD | TARGET,
+	['"' ... '#'] = FIELD,
+	['$' ... ','] = FIELD | TARGET,
+	['-' ... '.'] = ALNUM,
 	['/'] = FIELD | TARGET,
 	['0' ... '9'] = ALNUM | HEX,
-	[':'] = FIELD | TARGET,
-	[';'] = FIELD | TARGET,
+	[':' ... ';'] = FIELD | TARGET,
+	['<'] = FIELD,
 	['='] = FIELD | TARGET,
-	['?'] = FIELD | TARGET,
-	['@'] = FIELD | TARGET,
+	['>'] = FIELD,
+	['?' ... '@'] = FIELD | TARGET,
 	['A' ... 'F'] = ALNUM | HEX,
 	['G' ... 'Z'] = ALNUM,
 	['['] = FIELD | TARGET,
-	[']'] = FIELD | TARGET,
-	['^'] = TOKEN | FIELD | TARGET,
+	['\\'] = FIELD,
+	[']' ... '^'] = FIELD | TARGET,
 	['_'] = ALNUM,
-	['`'] = TOKEN | FIELD | TARGET,
+	['`'] = FIELD | TARGET,
 	['a' ... 'f'] = ALNUM | HEX,
 	['g' ... 'z'] = ALNUM,
-	['{'] = FIELD | TARGET,
-	['|'] = TOKEN | FIELD | TARGET,
-	['}'] = FIELD | TARGET,
+	['{' ... '}'] = FIELD | TARGET,
 	['~'] = ALNUM,
 	[0x80 ... 0xff] = FIELD,
 };
@@ -223,7 +208,7 @@ static enum http_parse parse_request_line(struct http_head *head, const char **f
 					  const char *end)
 {
 	struct http_request *request = &head->request;
-	const char *begin = *from, *at = span(begin, end, TOKEN);
+	const char *begin = *from, *at = token_end(begin, end);
 
 	if (at == end)
 		return HTTP_PARSE_MORE;
@@ -271,7 +256,7 @@ static bool note_connection(struct framing *framing, struct slice value)
 {
 	while (value.len > 0) {
 		struct slice rest, token = slice_trim(slice_cut(value, ',', &rest));
-		if (span(token.ptr, token.ptr + token.len, TOKEN) != token.ptr + token.len)
+		if (token_end(token.ptr, token.ptr + token.len) != token.ptr + token.len)
 			return false;
 		if (slice_case_eq(token, SLICE("close")))
 			framing->close = true;
@@ -321,7 +306,7 @@ static bool note_header(struct framing *framing, struct http_header header)
 static enum http_parse parse_header(struct http_head *head, const char **from, const char *end,
 				    struct http_header *ret)
 {
-	const char *begin = *from, *at = span(begin, end, TOKEN);
+	const char *begin = *from, *at = token_end(begin, end);
 
 	if (at == end)
 		return HTTP_PARSE_MORE;
@@ -514,7 +499,7 @@ static enum http_parse chunk_trailer(struct http_chunked *chunked, char c)
 	case TRAILER_LINE:
 		if (c == '\r')
 			chunked->state = CHUNK_LAST_LF;
-		else if (is(c, TOKEN))
+		else if (token_is_char(c))
 			chunked->state = TRAILER_NAME;
 		else
 			return chunk_bad(chunked, HTTP_FAULT_TRAILER);
@@ -522,7 +507,7 @@ static enum http_parse chunk_trailer(struct http_chunked *chunked, char c)
 	case TRAILER_NAME:
 		if (c == ':')
 			chunked->state = TRAILER_VALUE;
-		else if (!is(c, TOKEN))
+		else if (!token_is_char(c))
 			return chunk_bad(chunked, HTTP_FAULT_TRAILER);
 		return HTTP_PARSE_MORE;
 	case TRAILER_VALUE:

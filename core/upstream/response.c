@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/bytes.h"
+#include "base/token.h"
 
 #define TEXT(literal) SLICE(literal)
 
@@ -35,31 +36,10 @@ static int broken(const char **ret_reason, int code, const char *reason)
 	return code;
 }
 
-/* RFC 9110, 5.6.2. */
-static bool is_token_char(unsigned char c)
-{
-	static const bool token[256] = {
-		['!'] = true,         ['#' ... '\''] = true, ['*'] = true,
-		['+'] = true,         ['-'] = true,          ['.'] = true,
-		['0' ... '9'] = true, ['A' ... 'Z'] = true,  ['^' ... 'z'] = true,
-		['|'] = true,         ['~'] = true,
-	};
-
-	return token[c];
-}
-
 /* Field values: visible ASCII, bytes above 0x7f, space and tab. */
 static bool is_value_char(unsigned char c)
 {
 	return (c >= 0x20 && c != 0x7f) || c == '\t';
-}
-
-static bool is_token(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (!is_token_char((unsigned char)text.ptr[i]))
-			return false;
-	return text.len > 0;
 }
 
 static bool is_value(struct slice text)
@@ -158,7 +138,7 @@ static int parse_header(struct slice line, struct upstream_header *ret, const ch
 	if (line.ptr[0] == ' ' || line.ptr[0] == '\t')
 		return broken(ret_reason, -EPROTO, "a header is folded");
 	name = slice_cut(line, ':', &value);
-	if (name.len == line.len || !is_token(name))
+	if (name.len == line.len || !token_is(name))
 		return broken(ret_reason, -EPROTO, "a header's name is malformed");
 	value = slice_trim(value);
 	if (!is_value(value))
@@ -295,7 +275,7 @@ static int trailer_byte(struct response_body *body, unsigned char c, const char 
 		body->state = CHUNK_TRAILER_VALUE;
 		return 0;
 	}
-	if (!(in_value ? is_value_char(c) : is_token_char(c)))
+	if (!(in_value ? is_value_char(c) : token_is_char((char)c)))
 		return broken(ret_reason, -EPROTO, "a trailer is malformed");
 	if (!in_value)
 		body->state = CHUNK_TRAILER_NAME;
