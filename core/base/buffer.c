@@ -74,14 +74,9 @@ void buffer_append_char(struct buffer *buffer, char c)
 
 void buffer_append_u64(struct buffer *buffer, uint64_t value)
 {
-	char digits[20];
-	char *at = digits + sizeof(digits);
+	char digits[SLICE_U64_BYTES];
 
-	do {
-		*--at = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	buffer_append(buffer, at, (size_t)(digits + sizeof(digits) - at));
+	buffer_append(buffer, digits, (size_t)(slice_put_u64(digits, value) - digits));
 }
 
 /* The sign is written; INT64_MIN has no positive counterpart in int64_t. */

@@ -85,6 +85,16 @@ struct slice slice_cut(struct slice a, char separator, struct slice *ret_rest)
 	return slice_span(a.ptr, found);
 }
 
+char *slice_put_u64(char *at, uint64_t value)
+{
+	char digits[SLICE_U64_BYTES], *first = digits + sizeof(digits);
+
+	do
+		*--first = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	return slice_put(at, slice_span(first, digits + sizeof(digits)));
+}
+
 int slice_to_u64(struct slice a, uint64_t *ret)
 {
 	uint64_t value = 0;

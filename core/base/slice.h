@@ -68,6 +68,13 @@ static inline char *slice_put(char *at, struct slice a)
 	return at + a.len;
 }
 
+enum {
+	SLICE_U64_BYTES = 20, /* of the longest */
+};
+
+/* The same of a number in decimal. */
+char *slice_put_u64(char *at, uint64_t value);
+
 /* Of ASCII, a tab and DEL included. */
 bool slice_has_control(struct slice a);
 /* Without leading and trailing spaces and tabs. */

@@ -210,16 +210,6 @@ static char *put_headers(char *at, const struct http_header *headers, size_t cou
 	return at;
 }
 
-static char *put_decimal(char *at, uint64_t value)
-{
-	char digits[20], *first = digits + sizeof(digits);
-
-	do
-		*--first = (char)('0' + value % 10);
-	while (value /= 10);
-	return slice_put(at, slice_span(first, digits + sizeof(digits)));
-}
-
 /* How the body is delimited, and whether another request may follow. */
 static char *put_framing(char *at, struct http_exchange *exchange, int status,
 			 int64_t content_length)
@@ -234,7 +224,7 @@ static char *put_framing(char *at, struct http_exchange *exchange, int status,
 			       !connection->server->released && body_settled(connection);
 	if (content_length >= 0 && status != 204 && status >= 200) {
 		at = slice_put(at, SLICE("content-length: "));
-		at = put_decimal(at, (uint64_t)content_length);
+		at = slice_put_u64(at, (uint64_t)content_length);
 		at = slice_put(at, SLICE("\r\n"));
 	} else if (!exchange->mute_answer && exchange->old) {
 		exchange->keep_alive = false;
@@ -267,7 +257,7 @@ void http_respond(struct http_exchange *exchange, int status, const struct http_
 	}
 	refresh_date(connection->server);
 	at = slice_put(at, SLICE("HTTP/1.1 "));
-	at = put_decimal(at, (uint64_t)status);
+	at = slice_put_u64(at, (uint64_t)status);
 	*at++ = ' ';
 	at = slice_put(at, reason);
 	at = slice_put(at, SLICE("\r\n"));

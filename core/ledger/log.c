@@ -43,19 +43,6 @@ static char *put_slice(char *at, struct slice text)
 
 #define PUT(at, literal) put((at), (literal), sizeof(literal) - 1)
 
-static char *put_u64(char *at, uint64_t value)
-{
-	char digits[20];
-	size_t count = 0;
-
-	do
-		digits[count++] = (char)('0' + value % 10);
-	while ((value /= 10) > 0);
-	while (count > 0)
-		*at++ = digits[--count];
-	return at;
-}
-
 static char *put_fraction(char *at, uint64_t value, int digits)
 {
 	for (int i = digits; i-- > 0; value /= 10)
@@ -66,7 +53,7 @@ static char *put_fraction(char *at, uint64_t value, int digits)
 /* Milliseconds with three places. */
 static char *put_ms(char *at, uint32_t us)
 {
-	at = put_u64(at, us / 1000);
+	at = slice_put_u64(at, us / 1000);
 	*at++ = '.';
 	return put_fraction(at, us % 1000, 3);
 }
@@ -74,7 +61,7 @@ static char *put_ms(char *at, uint32_t us)
 /* Written as a text, since a JSON number is a float to most who read it. */
 static char *put_usd(char *at, int64_t nano)
 {
-	at = put_u64(at, (uint64_t)nano / 1000000000);
+	at = slice_put_u64(at, (uint64_t)nano / 1000000000);
 	*at++ = '.';
 	return put_fraction(at, (uint64_t)nano % 1000000000, 9);
 }
@@ -125,19 +112,19 @@ static char *put_head(char *at, const struct log_line *line)
 static char *put_tail(char *at, const struct log_line *line)
 {
 	at = PUT(at, ",\"status\":");
-	at = put_u64(at, line->status);
+	at = slice_put_u64(at, line->status);
 	at = PUT(at, ",\"outcome\":\"");
 	at = put_slice(at, slice_of(line->outcome));
 	at = PUT(at, "\",\"stream\":");
 	at = line->stream ? PUT(at, "true") : PUT(at, "false");
 	at = PUT(at, ",\"attempts\":");
-	at = put_u64(at, line->attempts);
+	at = slice_put_u64(at, line->attempts);
 	at = PUT(at, ",\"tokens_in\":");
-	at = put_u64(at, (uint64_t)line->tokens_in);
+	at = slice_put_u64(at, (uint64_t)line->tokens_in);
 	at = PUT(at, ",\"tokens_cached\":");
-	at = put_u64(at, (uint64_t)line->tokens_cached);
+	at = slice_put_u64(at, (uint64_t)line->tokens_cached);
 	at = PUT(at, ",\"tokens_out\":");
-	at = put_u64(at, (uint64_t)line->tokens_out);
+	at = slice_put_u64(at, (uint64_t)line->tokens_out);
 	at = PUT(at, ",\"cost_usd\":\"");
 	at = put_usd(at, line->cost_nano);
 	at = PUT(at, "\",\"ms\":");

@@ -62,6 +62,19 @@ static void test_u64(void)
 	}
 }
 
+static void test_put_u64(void)
+{
+	static const uint64_t values[] = { 0, 9, 10, 4294967296, UINT64_MAX };
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		char at[SLICE_U64_BYTES + 1], *end = slice_put_u64(at, values[i]);
+		uint64_t value;
+
+		CHECK_INT(slice_to_u64(slice_span(at, end), &value), 0);
+		CHECK(value == values[i] && (at[0] != '0' || end == at + 1));
+	}
+}
+
 static void test_copies(void)
 {
 	_cleanup_free_ char *copy = slice_dup(SLICE("abc"));
@@ -123,6 +136,7 @@ int main(void)
 	test_run("trim", test_trim);
 	test_run("cut", test_cut);
 	test_run("u64", test_u64);
+	test_run("put u64", test_put_u64);
 	test_run("copies", test_copies);
 	test_run("compare", test_compare);
 	test_run("case of all bytes", test_case_of_bytes);
