@@ -250,6 +250,7 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 	}
 	exchange->key = key;
 	exchange->dialect = row->dialect;
+	exchange->query = request->query;
 	exchange->feature = feature.ptr ? feature : slice_of(key->feature);
 	http_exchange_set_share(http, ((const struct gateway_tenant *)key->data)->share);
 	http_want_body(http, 0);

@@ -184,6 +184,7 @@ static int prepare(struct exchange *exchange, struct tide_call *call)
 		.headers = exchange->client_headers,
 		.header_count = exchange->client_header_count,
 		.request_id = { exchange->id, strlen(exchange->id) },
+		.query = { exchange->query.ptr, exchange->query.len },
 	};
 	call->attempt = ledger_attempt_begin(
 	    exchange->loop->gateway->options.ledger, exchange->entry, target->provider->name,

@@ -197,7 +197,7 @@ struct exchange {
 	struct departed *departed;
 	struct loop_snapshot *held;
 	const struct keys_entry *key;
-	struct slice feature;
+	struct slice feature, query;
 	enum wire_dialect dialect;
 	struct slice body;
 	struct wire_request request;

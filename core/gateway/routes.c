@@ -12,6 +12,7 @@ static const struct endpoint_row rows[] = {
 	{ HTTP_POST, "/v1/messages", ENDPOINT_MESSAGES, WIRE_ANTHROPIC_MESSAGES, true },
 	{ HTTP_GET, "/v1/models", ENDPOINT_MODELS, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/v1/models/*", ENDPOINT_MODEL, WIRE_OPENAI_CHAT, false },
+	{ HTTP_GET, "/", ENDPOINT_ROOT, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/healthz", ENDPOINT_HEALTH, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/readyz", ENDPOINT_READY, WIRE_OPENAI_CHAT, false },
 };

@@ -137,18 +137,39 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 	return 0;
 }
 
+/* The path, and behind it the client's query, where the path has none of its own. */
+static int32_t path_of(const struct state *state, struct tide_call *call,
+		       const struct tide_call_info *info, struct tide_slice *ret)
+{
+	struct tide_slice path = state->path, query = info->query;
+	char *text;
+
+	*ret = path;
+	if (query.len == 0 || memchr(path.ptr, '?', path.len))
+		return 0;
+	text = state->host->call_alloc(call, path.len + 1 + query.len);
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, path.ptr, path.len);
+	text[path.len] = '?';
+	memcpy(text + path.len + 1, query.ptr, query.len);
+	*ret = (struct tide_slice){ text, path.len + 1 + query.len };
+	return 0;
+}
+
 static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 {
 	const struct state *state = data;
 	const struct tide_call_services *services = state->host->call;
 	const struct tide_call_info *info = services->info(call);
+	struct tide_slice path;
 	uint64_t count = state->own_count + info->header_count;
 	struct {
 		struct tide_http_request request;
 		struct tide_header headers[];
 	} *out = state->host->call_alloc(call, sizeof(*out) + count * sizeof(out->headers[0]));
 
-	if (!out)
+	if (!out || path_of(state, call, info, &path) < 0)
 		return -ENOMEM;
 	memcpy(out->headers, state->own, state->own_count * sizeof(out->headers[0]));
 	if (info->header_count > 0)
@@ -156,7 +177,7 @@ static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 		       info->header_count * sizeof(out->headers[0]));
 	out->request = (struct tide_http_request){
 		.size = sizeof(out->request),
-		.path = state->path,
+		.path = path,
 		.headers = out->headers,
 		.header_count = count,
 		.sigv4 = state->signs ? &state->sigv4 : NULL,

@@ -31,6 +31,24 @@ class Checks:
         with Connection(self.gate.api_port) as connection:
             return connection.ask(self.key, {**ASK, "model": model}, headers, target)
 
+    def probe(self, method):
+        """Whether there is anybody, asked without a key."""
+        with Connection(self.gate.api_port) as connection:
+            connection.send(f"{method} / HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+            if method == "GET":
+                answer = connection.response()
+                equal((answer.status, answer.body), (200, b"ok\n"), "answer")
+                return
+            head = connection.head()
+            equal((head.status, head.headers["content-length"]), (200, "3"), "head")
+            connection.request("GET", "/healthz")
+            equal(connection.response().body, b"ok\n", "the next answer on this connection")
+
+    def query(self, target, model, query, wanted):
+        self.upstream.reset()
+        equal(self.ask(target + query, model).status, 200, "status")
+        equal(self.upstream.requests()[0]["target"], target + wanted, "what went upstream")
+
     def run(self, headers, wanted):
         """In the row, in the log line and in REST alike; and nothing of it goes to a provider."""
         self.upstream.reset()
@@ -50,5 +68,11 @@ class Checks:
 
 def register(suite, gate, upstream):
     checks = Checks(gate, upstream)
+    for method in ("HEAD", "GET"):
+        suite.check(f"agents/probe-{method}", checks.probe, method)
+    for name, query in (("beta", "?beta=true"), ("odd", "?a=%20b&&c"), ("empty", "?")):
+        wanted = query if len(query) > 1 else ""
+        suite.check(f"agents/query-{name}", checks.query, MESSAGES, "a-text", query, wanted)
+        suite.check(f"agents/query-chat-{name}", checks.query, CHAT, "text", query, wanted)
     for name, (headers, wanted) in RUNS.items():
         suite.check(f"agents/run-{name}", checks.run, headers, wanted)

@@ -387,7 +387,7 @@ def register(suite, gate, upstream):
     suite.check("refusals/body-over-limit-announced", checks.body_over_limit, True)
     suite.check("refusals/body-over-limit-chunked", checks.body_over_limit, False)
     for target in (
-        "/",
+        "//",
         "/v1/nothing",
         "/metrics",
         "/api/v1/status",

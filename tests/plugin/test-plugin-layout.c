@@ -55,7 +55,7 @@ static void plugin_h(void)
 
 static void provider_h(void)
 {
-	SIZE(tide_call_info, 80);
+	SIZE(tide_call_info, 96);
 	AT(tide_call_info, size, 0);
 	AT(tide_call_info, dialect, 4);
 	AT(tide_call_info, model, 8);
@@ -66,6 +66,7 @@ static void provider_h(void)
 	AT(tide_call_info, headers, 48);
 	AT(tide_call_info, header_count, 56);
 	AT(tide_call_info, request_id, 64);
+	AT(tide_call_info, query, 80);
 	SIZE(tide_sigv4, 88);
 	AT(tide_sigv4, size, 0);
 	AT(tide_sigv4, reserved, 4);

@@ -17,7 +17,8 @@ static const struct endpoint_row *find(enum http_method method, const char *path
 static bool stays_here(enum endpoint endpoint)
 {
 	return endpoint == ENDPOINT_MODELS || endpoint == ENDPOINT_MODEL ||
-	       endpoint == ENDPOINT_HEALTH || endpoint == ENDPOINT_READY;
+	       endpoint == ENDPOINT_ROOT || endpoint == ENDPOINT_HEALTH ||
+	       endpoint == ENDPOINT_READY;
 }
 
 /* A row that is neither known to stay here nor marked would reach a provider unadmitted. */
@@ -41,6 +42,7 @@ static void methods(void)
 	const struct endpoint_row *other;
 
 	CHECK(find(HTTP_HEAD, "/v1/models", &other)->endpoint == ENDPOINT_MODELS);
+	CHECK(find(HTTP_HEAD, "/", &other)->endpoint == ENDPOINT_ROOT);
 	CHECK(find(HTTP_HEAD, "/healthz", &other)->endpoint == ENDPOINT_HEALTH);
 	CHECK(!find(HTTP_HEAD, "/v1/chat/completions", &other));
 	CHECK(other && other->method == HTTP_POST);
@@ -54,7 +56,7 @@ static void paths(void)
 {
 	static const char *const none[] = {
 		"",
-		"/",
+		"//",
 		"/v1",
 		"/v1/chat/completions/",
 		"/v1/message",

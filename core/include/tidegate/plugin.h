@@ -8,7 +8,7 @@
  * than that size covers.
  *
  * Changes: 0.1 first version; providers. 0.2 tide_http_request.sigv4. 0.3 more
- * dialects. */
+ * dialects; tide_call_info.query. */
 #pragma once
 
 #include <stddef.h>

@@ -40,6 +40,9 @@ struct tide_call_info {
 	    *headers; /* of the client, those that may go upstream (no identity, no hop-by-hop) */
 	uint64_t header_count;
 	struct tide_slice request_id;
+	/* Behind the '?' of the client's path, as it is written; {NULL, 0} for none, and where the
+	 * client's dialect is another one. Since 0.3. */
+	struct tide_slice query;
 };
 
 /* Who signs a request by AWS Signature Version 4. The credentials come from the object's secret or
