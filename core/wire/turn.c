@@ -184,6 +184,35 @@ struct slice turn_tool_of_call(const struct turn *turn, struct slice id)
 	return name;
 }
 
+int turn_arguments(const struct turn *turn, const struct turn_part *call, struct slice *ret_json,
+		   struct turn_refusal *ret)
+{
+	struct error error = { 0 };
+	const struct tree *tree;
+	struct slice json;
+	int r;
+
+	if (call->custom)
+		return turn_refuse(turn, ret, call->where,
+				   "The call of a custom tool cannot be said in the upstream's "
+				   "dialect, whose tools take JSON.");
+	if (call->arguments.len == 0) {
+		*ret_json = SLICE("{}");
+		return 0;
+	}
+	json = tree_unescape(call->arguments, turn->arena);
+	r = json.ptr ? tree_parse(json, turn->arena, &tree, &error) : -ENOMEM;
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || !tree_is(tree, JSON_SCAN_OBJECT))
+		return turn_refuse(
+		    turn, ret, call->where,
+		    "The arguments of this call must be the text of a JSON object%s%s",
+		    r < 0 ? ": " : ".", r < 0 ? error.message : "");
+	*ret_json = tree_span(tree);
+	return 0;
+}
+
 static struct slice origin_word(enum wire_dialect dialect)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(origins); i++) {

@@ -160,6 +160,10 @@ int turn_check_keys(const struct turn *turn, const struct tree *object, const ch
 		    struct turn_refusal *ret);
 /* The name of the tool that the call `id` called, anywhere before; ptr NULL if there is none. */
 struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
+/* For writers whose dialect has a call's arguments as JSON: the object, {} where the client has
+ * none. 0, -ENOMEM, or -EINVAL with `ret` where it is no object, or takes text (custom). */
+int turn_arguments(const struct turn *turn, const struct turn_part *call, struct slice *ret_json,
+		   struct turn_refusal *ret);
 
 /* What vouches for reasoning is only good at its origin; through a client of another dialect it
  * travels as "tidegate1.DIALECT.ID.OPAQUE". */
