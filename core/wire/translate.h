@@ -26,10 +26,10 @@ struct wire_translation;
 
 /* The upstream's body of a client's, whose scan was good. 0 and `ret_turn`, which the answer's
  * translation needs; -EINVAL with `error` (400, the client's name of what cannot be said); -ENOMEM.
- * Everything lives in the arena or is borrowed from `body`. */
+ * The turn lives in the arena and borrows from `body`; `ret_body` is the caller's to release. */
 int wire_translate_request(enum wire_dialect from, struct slice body,
 			   const struct turn_target *target, struct arena *arena,
-			   struct slice *ret_body, struct turn **ret_turn,
+			   struct buffer *ret_body, struct turn **ret_turn,
 			   struct wire_error *error);
 /* Whether there are words for it at all. */
 bool wire_translates(enum wire_dialect from, enum wire_dialect to);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What readers and writers of answers share. */
+#include "wire/answer.h"
+
+#include "base/cleanup.h"
+
+/* ---- reading ---- */
+
+void answer_tell(struct answer_reader *reader, const struct answer_event *event)
+{
+	static const struct answer_event begin = { .what = ANSWER_BEGIN };
+
+	if (reader->ended || reader->failed || (event->what == ANSWER_BEGIN && reader->begun))
+		return;
+	if (!reader->begun && event->what != ANSWER_BEGIN && event->what != ANSWER_ERROR) {
+		reader->begun = true;
+		reader->sink(reader->user, &begin);
+	}
+	if (event->what == ANSWER_STOP && reader->stopped)
+		return;
+	reader->begun = reader->begun || event->what == ANSWER_BEGIN;
+	reader->stopped = reader->stopped || event->what == ANSWER_STOP;
+	reader->ended = event->what == ANSWER_END;
+	reader->failed = event->what == ANSWER_ERROR;
+	reader->sink(reader->user, event);
+}
+
+uint32_t answer_tell_block(struct answer_reader *reader, enum answer_kind kind, struct slice id,
+			   struct slice name)
+{
+	struct answer_event event = {
+		.what = ANSWER_BLOCK, .block = reader->blocks, .kind = kind, .id = id, .name = name
+	};
+
+	reader->open = (int32_t)reader->blocks++;
+	reader->open_kind = kind;
+	answer_tell(reader, &event);
+	return event.block;
+}
+
+void answer_tell_piece(struct answer_reader *reader, enum answer_kind kind, struct slice text)
+{
+	struct answer_event event = { .what = ANSWER_PIECE, .kind = kind, .text = text };
+
+	if (text.len == 0)
+		return;
+	if (reader->open < 0 || reader->open_kind != kind)
+		answer_tell_block(reader, kind, (struct slice){ 0 }, (struct slice){ 0 });
+	event.block = (uint32_t)reader->open;
+	answer_tell(reader, &event);
+}
+
+void answer_tell_stop(struct answer_reader *reader, enum answer_stop stop, struct slice sequence)
+{
+	struct answer_event event = { .what = ANSWER_STOP, .stop = stop, .sequence = sequence };
+
+	answer_tell(reader, &event);
+}
+
+/* ---- writing ---- */
+
+static struct answer_block *add_block(struct answer_writer *writer)
+{
+	uint32_t room = writer->block_room ? 2 * writer->block_room : 4;
+	struct answer_block *blocks;
+
+	if (writer->block_count < writer->block_room)
+		return &writer->blocks[writer->block_count++];
+	blocks = arena_zalloc(writer->arena, room * sizeof(*blocks));
+	if (!blocks)
+		return NULL;
+	if (writer->block_count > 0)
+		memcpy(blocks, writer->blocks, writer->block_count * sizeof(*blocks));
+	writer->blocks = blocks;
+	writer->block_room = room;
+	return &writer->blocks[writer->block_count++];
+}
+
+/* The events' slices do not outlive them. False when out of memory. */
+static bool keep_text(struct answer_writer *writer, struct slice text, struct slice *ret)
+{
+	if (!text.ptr)
+		return true;
+	*ret = arena_dup(writer->arena, text);
+	return ret->ptr;
+}
+
+static bool keep_block(struct answer_writer *writer, const struct answer_event *event)
+{
+	struct answer_block *block = add_block(writer);
+
+	if (!block)
+		return false;
+	block->kind = event->kind;
+	block->redacted = event->redacted;
+	return keep_text(writer, event->id, &block->id) &&
+	       keep_text(writer, event->name, &block->name);
+}
+
+static bool keep_in_block(struct answer_writer *writer, const struct answer_event *event)
+{
+	/* Blocks come in order: pieces are the last one's. */
+	struct answer_block *block =
+	    writer->block_count > 0 ? &writer->blocks[writer->block_count - 1] : NULL;
+
+	if (!block)
+		return true;
+	switch (event->what) {
+	case ANSWER_PIECE:
+		buffer_append_slice(&block->text, event->text);
+		return !block->text.failed;
+	case ANSWER_OPAQUE:
+		return keep_text(writer, event->text, &block->opaque) &&
+		       keep_text(writer, event->id, &block->opaque_id);
+	default:
+		block->ended = true;
+		return true;
+	}
+}
+
+bool answer_keep(struct answer_writer *writer, const struct answer_event *event)
+{
+	switch (event->what) {
+	case ANSWER_BEGIN:
+		return keep_text(writer, event->model, &writer->model);
+	case ANSWER_BLOCK:
+		return keep_block(writer, event);
+	case ANSWER_PIECE:
+	case ANSWER_OPAQUE:
+	case ANSWER_BLOCK_END:
+		return keep_in_block(writer, event);
+	case ANSWER_STOP:
+		writer->stop = event->stop;
+		return keep_text(writer, event->sequence, &writer->sequence);
+	case ANSWER_ERROR:
+	case ANSWER_END:
+		break;
+	}
+	return true;
+}
+
+void answer_writer_fini(struct answer_writer *writer)
+{
+	for (uint32_t i = 0; i < writer->block_count; i++)
+		buffer_fini(&writer->blocks[i].text);
+	writer->block_count = 0;
+}

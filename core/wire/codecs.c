@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/codecs.h"
+
+#include "base/cleanup.h"
+
+static const struct codec codecs[] = {
+	[WIRE_OPENAI_CHAT] = { .name = "OpenAI Chat Completions" },
+	[WIRE_ANTHROPIC_MESSAGES] = { .name = "Anthropic Messages" },
+	[WIRE_OPENAI_RESPONSES] = { .name = "OpenAI Responses" },
+	[WIRE_GEMINI] = { .name = "Gemini" },
+	[WIRE_BEDROCK_CONVERSE] = { .name = "Bedrock Converse" },
+};
+
+const struct codec *codec_of(enum wire_dialect dialect)
+{
+	static const struct codec none = { .name = "this dialect" };
+
+	return dialect < ARRAY_SIZE(codecs) && codecs[dialect].name ? &codecs[dialect] : &none;
+}
