@@ -259,7 +259,8 @@ enum {
 };
 /* Lines of the request log in the order of their commits: from `cursor` on, or with "" the last
  * `limit` ones; at most `limit`. Writes the cursor that goes on behind them. -EINVAL for a cursor
- * that is none; one whose file is gone goes on with the live file. [any but loops] */
+ * that is none; one whose file is gone goes on with the live file, where that is gone too once
+ * it is there again. [any but loops] */
 int ledger_log_follow(struct ledger *ledger, const char *cursor, uint32_t limit, struct buffer *out,
 		      char ret_cursor[static LEDGER_CURSOR_SIZE]);
 /* The request log's live file; sealed segments lie beside it as requests-YYYYMMDDTHHZ.jsonl. */

@@ -18,6 +18,7 @@ enum {
 	READ_BYTES = 1 << 20,
 };
 
+static const char live_name[] = "requests.jsonl";
 static const char sealed_prefix[] = "requests-";
 
 static void cleanup_folder(DIR **folder)
@@ -118,8 +119,7 @@ static int open_next(struct search *search, struct stat *ret)
 	snprintf(name, sizeof(name), "%s", search->found);
 	snprintf(search->after, sizeof(search->after), "%s", name);
 	search->inode = 0;
-	return open_at(search->log, search_sealed(search) < 0 ? "requests.jsonl" : search->found,
-		       ret);
+	return open_at(search->log, search_sealed(search) < 0 ? live_name : search->found, ret);
 }
 
 static int follow_sealed(struct search *search, uint64_t *offset, uint32_t limit,
@@ -134,37 +134,44 @@ static int follow_sealed(struct search *search, uint64_t *offset, uint32_t limit
 	if (r < 0 || *offset < (uint64_t)ret->st_size)
 		return r;
 	next = open_next(search, ret);
-	if (next < 0)
-		return next;
+	if (next < 0) /* the writer makes it a moment later */
+		return next == -ENOENT ? 0 : next;
 	*offset = 0;
 	return 0;
+}
+
+static int follow_live(int fd, const struct search *search, bool from_end, uint64_t *offset,
+		       uint32_t limit, struct buffer *out, const struct stat *info)
+{
+	if (from_end)
+		*offset = find_tail(fd, (uint64_t)info->st_size, limit);
+	else if (info->st_ino != search->inode) /* its file has expired */
+		*offset = 0;
+	return read_lines(fd, offset, limit, out);
 }
 
 int ledger_log_follow(struct ledger *ledger, const char *cursor, uint32_t limit, struct buffer *out,
 		      char ret_cursor[static LEDGER_CURSOR_SIZE])
 {
 	struct search search = { .log = &ledger->log };
+	struct stat info = { 0 }; /* of no file: the next one is read from its beginning */
 	_cleanup_fd_ int fd = -1;
 	uint64_t offset = 0;
-	struct stat info;
-	int r, used = -1;
+	int r = 0, used = -1;
 
 	if (*cursor &&
 	    (sscanf(cursor, "%" SCNx64 "-%" SCNx64 "%n", &search.inode, &offset, &used) != 2 ||
 	     used < 0 || cursor[used]))
 		return -EINVAL;
-	fd = open_at(search.log, "requests.jsonl", &info);
-	if (fd < 0)
+	fd = open_at(search.log, live_name, &info);
+	if (fd < 0 && fd != -ENOENT)
 		return fd;
-	if (*cursor && info.st_ino != search.inode && search_sealed(&search) == 0) {
+	if (search.inode && info.st_ino != search.inode && search_sealed(&search) == 0)
 		r = follow_sealed(&search, &offset, limit, out, &info);
-	} else {
-		if (!*cursor)
-			offset = find_tail(fd, (uint64_t)info.st_size, limit);
-		else if (info.st_ino != search.inode) /* its file has expired */
-			offset = 0;
-		r = read_lines(fd, &offset, limit, out);
-	}
+	else if (fd >= 0)
+		r = follow_live(fd, &search, !*cursor, &offset, limit, out, &info);
+	else
+		offset = 0;
 	snprintf(ret_cursor, LEDGER_CURSOR_SIZE, "%" PRIx64 "-%" PRIx64, (uint64_t)info.st_ino,
 		 offset);
 	return r;

@@ -100,6 +100,38 @@ static void test_bad_cursors(void)
 	fixture_fini(&fixture);
 }
 
+static void take_away(struct fixture *fixture)
+{
+	CHECK_INT(unlink(ledger_log_path(fixture->ledger)), 0);
+}
+
+/* Between a seal and the next live file, or where somebody has taken that away. */
+static void test_without_live_file(void)
+{
+	char cursor[LEDGER_CURSOR_SIZE] = "", fresh[LEDGER_CURSOR_SIZE] = "";
+	struct fixture fixture;
+	int64_t hour_s;
+
+	open_unwritten(&fixture, "without");
+	hour_s = (int64_t)(clock_real_ns() / NS_PER_S) / HOUR_S * HOUR_S;
+	append(&fixture, "a\n", hour_s);
+	CHECK_STR(follow(&fixture, cursor, 9), "a ");
+	take_away(&fixture);
+	CHECK_STR(follow(&fixture, cursor, 9), "");
+	CHECK_STR(follow(&fixture, fresh, 9), "");
+	append(&fixture, "b\nc\n", hour_s);
+	CHECK_STR(follow(&fixture, cursor, 1), "b ");
+	CHECK_STR(follow(&fixture, fresh, 9), "b c ");
+	append(&fixture, "d\n", hour_s + HOUR_S);
+	take_away(&fixture);
+	CHECK_STR(follow(&fixture, cursor, 9), "c ");
+	CHECK_STR(follow(&fixture, cursor, 9), "");
+	append(&fixture, "e\n", hour_s + HOUR_S);
+	CHECK_STR(follow(&fixture, cursor, 9), "");
+	CHECK_STR(follow(&fixture, cursor, 9), "e ");
+	fixture_fini(&fixture);
+}
+
 /* A request that began first and ended last comes last, and is not missed. */
 static void test_commit_order(void)
 {
@@ -128,6 +160,7 @@ int main(void)
 	test_run("in pieces", test_in_pieces);
 	test_run("through hours", test_through_hours);
 	test_run("bad cursors", test_bad_cursors);
+	test_run("without a live file", test_without_live_file);
 	test_run("commit order", test_commit_order);
 	return 0;
 }
