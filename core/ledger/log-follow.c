@@ -49,8 +49,9 @@ static int search_sealed(struct search *search)
 		if (search->inode)
 			better = entry->d_ino == search->inode;
 		else
-			better = strcmp(name, search->after) > 0 &&
-				 (!search->found[0] || strcmp(name, search->found) < 0);
+			better =
+			    request_log_compare(name, search->after) > 0 &&
+			    (!search->found[0] || request_log_compare(name, search->found) < 0);
 		if (better)
 			snprintf(search->found, sizeof(search->found), "%.*s",
 				 (int)sizeof(search->found) - 1, name);

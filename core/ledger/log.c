@@ -20,12 +20,15 @@
 enum {
 	TAIL_BYTES = 16 << 20, /* more than the longest batch can be */
 	HOUR_S = 3600,
+	HOUR_NAME_LEN = 21, /* requests-20261124T13Z */
 	SEALED_NAME_SIZE = 64,
 	SAME_HOUR_MAX = 100,
 	ESCAPED_BYTES = 6, /* \u001f */
 };
 
 static const char live_name[] = "requests.jsonl";
+static const char newest_name[] = ".newest"; /* a link to what was sealed last */
+static const char newest_next[] = ".newest.next";
 static const char id_before[] = "\"id\":\"";
 
 /* ---- a line ---- */
@@ -268,34 +271,61 @@ void request_log_close(struct request_log *log)
 
 /* requests-20261124T13Z.jsonl, and with -1, -2 … where the hour is sealed already (the clock went
  * back). */
-static int sealed_path(const struct request_log *log, int attempt, char **ret)
+static void sealed_name(const struct request_log *log, int attempt,
+			char name[static SEALED_NAME_SIZE])
 {
 	time_t start = (time_t)log->hour * HOUR_S;
 	struct tm utc;
-	char hour[SEALED_NAME_SIZE], suffix[16] = "";
+	char hour[SEALED_NAME_SIZE / 2], suffix[16] = "";
 
 	gmtime_r(&start, &utc);
 	strftime(hour, sizeof(hour), "requests-%Y%m%dT%HZ", &utc);
 	if (attempt > 0)
 		snprintf(suffix, sizeof(suffix), "-%d", attempt);
-	return asprintf(ret, "%s/%s%s.jsonl", log->folder, hour, suffix) < 0 ? -ENOMEM : 0;
+	snprintf(name, SEALED_NAME_SIZE, "%s%s.jsonl", hour, suffix);
+}
+
+/* 1 of "-1.jsonl", 0 of ".jsonl" */
+static long number_of(const char *rest)
+{
+	return *rest == '-' ? strtol(rest + 1, NULL, 10) : 0;
+}
+
+int request_log_compare(const char *a, const char *b)
+{
+	int hours = strncmp(a, b, HOUR_NAME_LEN);
+	long left, right;
+
+	if (hours != 0 || strlen(a) < HOUR_NAME_LEN)
+		return hours;
+	left = number_of(a + HOUR_NAME_LEN);
+	right = number_of(b + HOUR_NAME_LEN);
+	return left < right ? -1 : left > right;
+}
+
+/* By names alone the last one is not known once the clock has gone back. Without the link, which
+ * some file systems refuse, they have to do. */
+static void note_newest(const struct request_log *log, const char *name)
+{
+	unlinkat(log->folder_fd, newest_next, 0);
+	if (symlinkat(name, log->folder_fd, newest_next) < 0 ||
+	    renameat(log->folder_fd, newest_next, log->folder_fd, newest_name) < 0)
+		unlinkat(log->folder_fd, newest_name, 0);
 }
 
 /* With the lock, what is free stays free. */
 static int seal(struct request_log *log)
 {
-	int r = -EEXIST;
+	char name[SEALED_NAME_SIZE];
 
-	for (int attempt = 0; r == -EEXIST && attempt < SAME_HOUR_MAX; attempt++) {
-		_cleanup_free_ char *path = NULL;
-
-		r = sealed_path(log, attempt, &path);
-		if (r == 0 && access(path, F_OK) == 0)
-			r = -EEXIST;
-		else if (r == 0 && rename(log->path, path) < 0)
-			r = -errno;
+	for (int attempt = 0; attempt < SAME_HOUR_MAX; attempt++) {
+		sealed_name(log, attempt, name);
+		if (faccessat(log->folder_fd, name, F_OK, 0) == 0)
+			continue;
+		note_newest(log, name);
+		return renameat(log->folder_fd, live_name, log->folder_fd, name) < 0 ? -errno : 0;
 	}
-	return r;
+	return -EEXIST;
 }
 
 /* False for a file that another daemon has sealed, or that somebody has taken away. */
@@ -445,18 +475,24 @@ static int find_in_file(const char *path, const uint64_t *ids, size_t count, boo
 	return 0;
 }
 
-/* The newest sealed file by name; -ENOENT when there is none. */
+/* What was sealed last, else the greatest name; -ENOENT when there is none. */
 static int newest_sealed(const struct request_log *log, char name[static SEALED_NAME_SIZE])
 {
-	DIR *folder = opendir(log->folder);
+	ssize_t len = readlinkat(log->folder_fd, newest_name, name, SEALED_NAME_SIZE - 1);
 	struct dirent *entry;
+	DIR *folder;
 
+	name[len > 0 ? len : 0] = '\0';
+	if (len > 0 && !strchr(name, '/') && faccessat(log->folder_fd, name, F_OK, 0) == 0)
+		return 0;
+	folder = opendir(log->folder);
 	if (!folder)
 		return -errno;
 	name[0] = '\0';
 	while ((entry = readdir(folder)))
 		if (strncmp(entry->d_name, "requests-", 9) == 0 &&
-		    strlen(entry->d_name) < SEALED_NAME_SIZE && strcmp(entry->d_name, name) > 0)
+		    strlen(entry->d_name) < SEALED_NAME_SIZE &&
+		    (!name[0] || request_log_compare(entry->d_name, name) > 0))
 			strcpy(name, entry->d_name);
 	closedir(folder);
 	return name[0] ? 0 : -ENOENT;

@@ -2,7 +2,8 @@
 /* The request log: one JSON line a request in requests.jsonl, renamed to
  * requests-YYYYMMDDTHHZ.jsonl once its UTC hour is over. Lines go out in one write a batch, after
  * the commit and before the entries are freed: after a crash, the lines of entries that are still
- * there are either all among the file's last ones or were not written. [writer] */
+ * there are either all among the last ones of it or of the file sealed before, which the link
+ * .newest names, or were not written. [writer] */
 #pragma once
 
 #include "base/buffer.h"
@@ -35,6 +36,8 @@ struct log_line {
 int request_log_open(struct request_log *log, const char *folder, struct error *error);
 void request_log_close(struct request_log *log);
 void request_log_format(struct buffer *out, const struct log_line *line);
+/* Of names of sealed files: by hour, then by number. Less than, equal to or greater than 0. */
+int request_log_compare(const char *a, const char *b);
 /* Marks those of the ascending `ids` that the last lines hold. */
 int request_log_find(const struct request_log *log, const uint64_t *ids, size_t count, bool *found);
 /* Seals the live file when its hour is over, without waiting for a line. */

@@ -4,8 +4,10 @@
 #include "ledger/log.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/json.h"
 #include "test-ledger.h"
 
@@ -148,6 +150,47 @@ static void test_find(void)
 	request_log_close(&log);
 }
 
+/* What was sealed last is known when the clock has gone back too. */
+static void test_find_after_step_back(void)
+{
+	static const uint64_t ids[] = { 0x10, 0x20, 0x30, 0x40 };
+	static const int64_t hours_s[] = { NOON_S, NOON_S + HOUR_S, NOON_S, NOON_S + HOUR_S };
+	char folder[400], path[500], line[64];
+	struct request_log log;
+
+	snprintf(folder, sizeof(folder), "%s/back", test_folder());
+	CHECK_INT(request_log_open(&log, folder, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		snprintf(line, sizeof(line), "{\"id\":\"%016" PRIx64 "\"}\n", ids[i]);
+		CHECK_INT(request_log_append(&log, slice_of(line), hours_s[i]), 0);
+	}
+	snprintf(path, sizeof(path), "%s/.newest", folder);
+	for (int linked = 1; linked >= 0; linked--) {
+		bool found[4] = { false };
+		CHECK_INT(request_log_find(&log, ids, 4, found), 0);
+		/* Without the link it is the last one by name. */
+		CHECK(!found[0] && found[1] == !linked && found[2] == linked && found[3]);
+		CHECK_INT(unlink(path), linked ? 0 : -1);
+	}
+	request_log_close(&log);
+}
+
+static void test_compare(void)
+{
+	static const char *const ascending[] = {
+		"requests-20261124T12Z.jsonl",   "requests-20261124T12Z-1.jsonl",
+		"requests-20261124T12Z-2.jsonl", "requests-20261124T12Z-10.jsonl",
+		"requests-20261124T13Z.jsonl",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ascending); i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(ascending); j++) {
+			int order = request_log_compare(ascending[i], ascending[j]);
+			CHECK((order < 0) == (i < j) && (order > 0) == (i > j));
+		}
+	}
+}
+
 static void check_text(json_t *line, const char *key, const char *expected)
 {
 	CHECK_STR(json_string_value(json_object_get(line, key)), expected);
@@ -243,6 +286,8 @@ int main(void)
 	test_run("torn lines", test_torn);
 	test_run("two writers", test_two_writers);
 	test_run("finding ids", test_find);
+	test_run("finding ids after a step back", test_find_after_step_back);
+	test_run("order of names", test_compare);
 	test_run("lines", test_lines);
 	return 0;
 }
