@@ -16,8 +16,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
-#include "admin/admin.h"
-#include "api/api.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -25,32 +23,10 @@
 #include "base/log.h"
 #include "base/zone.h"
 #include "daemon/activation.h"
-#include "daemon/takeover.h"
-#include "fs/fs.h"
-#include "gateway/gateway.h"
+#include "daemon/private.h"
 
 enum {
 	BOOT_SECRET_LEN = 43,
-};
-
-struct daemon {
-	const struct daemon_options *options;
-	struct conf *conf; /* of the start: what needs a restart never changes */
-	struct takeover_goods
-	    goods; /* what a running daemon gave us; the lock is ours in any case */
-	struct takeover_peer before, after; /* whom we take over from, and who does so from us */
-	int takeover_fd;                    /* where that one asks */
-	int signal_fd;
-	bool serving;  /* requests are accepted */
-	bool replaced; /* another daemon has taken over */
-	struct zone *zone;
-	struct plugin_set *plugins;
-	struct ledger *ledger;
-	struct keys_console *console;
-	struct api *api;
-	struct gateway *gateway;
-	struct admin *admin;
-	struct fs *fs;
 };
 
 static int say(const struct error *error, int r)
@@ -98,7 +74,7 @@ static unsigned cpu_count(void)
 
 /* Everything is read anew: until the other one had said that it changes nothing any more, keys may
  * have been made or revoked. */
-static int load(struct daemon *daemon, struct error *error)
+int daemon_load(struct daemon *daemon, struct error *error)
 {
 	struct conf *conf;
 	enum log_level level;
@@ -115,21 +91,6 @@ static int load(struct daemon *daemon, struct error *error)
 	if (log_level_parse(conf->log_level, &level) == 0)
 		log_set_level(level);
 	return 0;
-}
-
-static int take_over(struct daemon *daemon, struct error *error)
-{
-	struct error why = { 0 };
-	int r = takeover_begin(daemon->conf->state, &daemon->before, &daemon->goods, &why);
-
-	if (r < 0)
-		return error_set(
-		    error, -EBUSY,
-		    "another tidegated runs on the state folder %s, and this one cannot "
-		    "take over from it (%s); stop it first, or use --state",
-		    daemon->conf->state, why.message);
-	log_info("taking over from the tidegated with pid %d", daemon->before.pid);
-	return load(daemon, error);
 }
 
 /* Two daemons on one state would each overwrite what the other keeps, unless they agree. */
@@ -150,7 +111,7 @@ static int lock_state(struct daemon *daemon, struct error *error)
 	}
 	close(fd);
 	if (!daemon->options->no_takeover)
-		return take_over(daemon, error);
+		return succession_begin(daemon, error);
 	return error_set(error, -EBUSY,
 			 "another tidegated runs on the state folder %s; stop it first, or use "
 			 "--state",
@@ -248,7 +209,7 @@ static int make_admin(struct daemon *daemon, struct error *error)
 	return admin_new(&admin, &daemon->admin, error);
 }
 
-static int mount_files(struct daemon *daemon, struct error *error)
+int daemon_mount(struct daemon *daemon, struct error *error)
 {
 	char logs[4096];
 	struct fs_options fs = { daemon->conf->mount, daemon->admin, logs };
@@ -260,7 +221,7 @@ static int mount_files(struct daemon *daemon, struct error *error)
 }
 
 /* Watchers of admin are there when it starts. */
-static int open_surfaces(struct daemon *daemon, struct error *error)
+int daemon_open_surfaces(struct daemon *daemon, struct error *error)
 {
 	int r = admin_start(daemon->admin, error);
 
@@ -301,7 +262,7 @@ static void say_what_is_missing(const struct conf *conf)
 			    tenant, conf->main_file, conf->objects_folder);
 }
 
-static int serve(struct daemon *daemon, struct error *error)
+int daemon_serve(struct daemon *daemon, struct error *error)
 {
 	int r;
 
@@ -311,58 +272,18 @@ static int serve(struct daemon *daemon, struct error *error)
 	return r;
 }
 
-/* From here on nothing may hinder us but what would hinder any daemon. */
-static int replace(struct daemon *daemon, struct error *error)
-{
-	struct error mounting = { 0 };
-	char text[1024];
-	int r;
-
-	if (daemon->conf->mount && (r = fs_check(daemon->conf->mount, error)) < 0)
-		return r;
-	r = serve(daemon, error);
-	if (r < 0)
-		return r;
-	r = takeover_ready(&daemon->before);
-	if (r < 0)
-		return error_set(error, r, "the tidegated that runs is being stopped");
-	if (r > 0)
-		log_warning("the tidegated with pid %d died while this one took over from it",
-			    daemon->before.pid);
-	if (mount_files(daemon, &mounting) < 0)
-		log_error("%s; it comes back with a restart",
-			  error_text(&mounting, text, sizeof(text)));
-	r = open_surfaces(daemon, error);
-	if (r < 0)
-		return r;
-	gateway_open_console(daemon->gateway);
-	return ledger_take_place(daemon->ledger, error);
-}
-
-/* What was handed to us and is not wanted: the configuration names another address now. */
-static void close_sockets(struct daemon *daemon)
-{
-	struct gateway_socket *sockets = (struct gateway_socket *)daemon->goods.sockets.data;
-	size_t count = daemon->goods.sockets.len / sizeof(*sockets);
-
-	for (size_t i = 0; i < count; i++)
-		if (sockets[i].fd >= 0)
-			close(sockets[i].fd);
-	buffer_fini(&daemon->goods.sockets);
-}
-
 static int start_fresh(struct daemon *daemon, struct error *error)
 {
-	int r = mount_files(daemon, error);
+	int r = daemon_mount(daemon, error);
 
 	if (r >= 0)
-		r = open_surfaces(daemon, error);
-	return r < 0 ? r : serve(daemon, error);
+		r = daemon_open_surfaces(daemon, error);
+	return r < 0 ? r : daemon_serve(daemon, error);
 }
 
 static int prepare(struct daemon *daemon, unsigned loops, struct error *error)
 {
-	int r = load(daemon, error);
+	int r = daemon_load(daemon, error);
 
 	if (r >= 0)
 		r = lock_state(daemon, error);
@@ -392,10 +313,11 @@ static int start(struct daemon *daemon, struct error *error)
 	int r = prepare(daemon, loops, error);
 
 	if (r >= 0)
-		r = daemon->before.fd >= 0 ? replace(daemon, error) : start_fresh(daemon, error);
+		r = daemon->before.fd >= 0 ? succession_finish(daemon, error)
+					   : start_fresh(daemon, error);
 	if (r < 0)
 		return r;
-	close_sockets(daemon);
+	succession_close_sockets(daemon);
 	malloc_trim(0);
 	log_info("tidegated %s serves %s with %u loops, state %s, mount %s", TIDEGATE_VERSION,
 		 daemon->conf->api_listen[0] ? daemon->conf->api_listen[0] : "nothing", loops,
@@ -405,66 +327,7 @@ static int start(struct daemon *daemon, struct error *error)
 	return 0;
 }
 
-/* ---- being taken over ---- */
-
-/* Nobody is disturbed: it is as if it had not been tried. */
-static void take_back(struct daemon *daemon)
-{
-	log_warning("the tidegated with pid %d did not take over; this one goes on",
-		    daemon->after.pid);
-	takeover_end(&daemon->after);
-	ledger_look_beside(daemon->ledger, true);
-	admin_hold(daemon->admin, false);
-}
-
-/* A word of the one that starts, or of its end, which `after` is rid of then. */
-static void hear(struct daemon *daemon)
-{
-	if (!takeover_is_ready(&daemon->after)) {
-		take_back(daemon);
-		return;
-	}
-	gateway_release(daemon->gateway);
-	admin_stop(daemon->admin);
-	api_leave(daemon->api);
-	if (daemon->fs)
-		fs_detach(daemon->fs);
-	ledger_give_place(daemon->ledger);
-	close(daemon->takeover_fd);
-	close(daemon->goods.lock_fd);
-	daemon->takeover_fd = daemon->goods.lock_fd = -1;
-	takeover_say(&daemon->after, "released");
-	takeover_end(&daemon->after);
-	daemon->replaced = true;
-}
-
-/* Nothing is changed by us from here on, for the other reads how things are. */
-static void hand_over(struct daemon *daemon)
-{
-	struct takeover_goods goods = { .lock_fd = daemon->goods.lock_fd };
-	size_t count;
-	const struct gateway_socket *sockets = gateway_sockets(daemon->gateway, &count);
-
-	memcpy(goods.secret, daemon->goods.secret, sizeof(goods.secret));
-	goods.sockets.data = (char *)sockets;
-	goods.sockets.len = count * sizeof(*sockets);
-	admin_hold(daemon->admin, true);
-	ledger_look_beside(daemon->ledger, false);
-	if (takeover_accept(daemon->takeover_fd, &goods, &daemon->after) == 0) {
-		log_info("the tidegated with pid %d, version %s, begins to take over",
-			 daemon->after.pid, daemon->after.version);
-		return;
-	}
-	ledger_look_beside(daemon->ledger, true);
-	admin_hold(daemon->admin, false);
-}
-
-struct patience {
-	struct daemon *daemon;
-	uint64_t until_ns; /* 0: as long as was said */
-};
-
-static bool signalled(void)
+bool daemon_signalled(void)
 {
 	static const struct timespec at_once = { 0 };
 	sigset_t signals;
@@ -482,13 +345,13 @@ static bool signalled(void)
 /* Whoever signals again does not want to wait. */
 static bool signalled_again(void *data)
 {
-	if (!signalled())
+	if (!daemon_signalled())
 		return false;
 	log_info("again: open requests end now");
 	return true;
 }
 
-static uint32_t drain_limit_ms(const struct daemon *daemon, bool takeover)
+uint32_t daemon_drain_limit_ms(const struct daemon *daemon, bool takeover)
 {
 	struct conf *conf = gateway_conf(daemon->gateway);
 	uint32_t most_ms = takeover ? conf->limits.takeover_drain_ms : conf->limits.drain_ms;
@@ -499,7 +362,7 @@ static uint32_t drain_limit_ms(const struct daemon *daemon, bool takeover)
 
 static void drain(struct daemon *daemon, const char *why)
 {
-	uint32_t most_ms = drain_limit_ms(daemon, false);
+	uint32_t most_ms = daemon_drain_limit_ms(daemon, false);
 	struct gateway_counters counters;
 
 	gateway_counters_read(daemon->gateway, &counters);
@@ -507,35 +370,6 @@ static void drain(struct daemon *daemon, const char *why)
 		 "signal ends them at once",
 		 why, (unsigned long long)counters.inflight, most_ms / 1000.0);
 	gateway_stop(daemon->gateway, most_ms, signalled_again, NULL);
-}
-
-/* The first signal leaves what a stop has, the second one nothing. */
-static bool outlived(void *data)
-{
-	struct patience *patience = data;
-
-	if (signalled()) {
-		if (patience->until_ns > 0)
-			return true;
-		patience->until_ns =
-		    clock_now_ns() + drain_limit_ms(patience->daemon, false) * NS_PER_MS;
-	}
-	return patience->until_ns > 0 && clock_now_ns() >= patience->until_ns;
-}
-
-static void outlive(struct daemon *daemon)
-{
-	uint32_t most_ms = drain_limit_ms(daemon, true);
-	struct patience patience = { .daemon = daemon };
-	struct gateway_counters counters;
-
-	gateway_counters_read(daemon->gateway, &counters);
-	log_info("the tidegated with pid %d has taken over: %llu open requests and %llu "
-		 "connections may go on for %g s at most",
-		 daemon->after.pid, (unsigned long long)counters.inflight,
-		 (unsigned long long)counters.connections_open, most_ms / 1000.0);
-	gateway_outlive(daemon->gateway, most_ms, outlived, &patience);
-	gateway_stop(daemon->gateway, 0, NULL, NULL);
 }
 
 /* Says what is left to the next start; -EIO then, so that who stopped us knows. */
@@ -558,7 +392,7 @@ static int stop_ledger(struct daemon *daemon)
 static void stop_gateway(struct daemon *daemon, const char *why)
 {
 	if (daemon->replaced)
-		outlive(daemon);
+		succession_outlive(daemon);
 	else if (daemon->serving)
 		drain(daemon, why);
 	else
@@ -584,7 +418,7 @@ static int stop(struct daemon *daemon, const char *why)
 	plugin_set_free(daemon->plugins);
 	zone_unref(daemon->zone);
 	takeover_end(&daemon->before);
-	close_sockets(daemon);
+	succession_close_sockets(daemon);
 	if (daemon->goods.lock_fd >= 0)
 		close(daemon->goods.lock_fd);
 	conf_unref(daemon->conf);
@@ -620,9 +454,9 @@ static const char *wait_for_end(struct daemon *daemon)
 		if (wait[0].revents)
 			why = read_signal(daemon);
 		else if (wait[1].revents && asked)
-			hear(daemon);
+			succession_hear(daemon);
 		else if (wait[1].revents)
-			hand_over(daemon);
+			succession_offer(daemon);
 	}
 	if (daemon->after.fd < 0)
 		return why;
