@@ -15,8 +15,7 @@ static size_t next_target(const struct exchange *exchange, size_t from)
 	const struct gateway_route *route = exchange->route;
 
 	while (from < route->target_count &&
-	       !(route->targets[from].provider->plugin->operations->dialects &
-		 1u << exchange->dialect))
+	       !(route->targets[from].provider->plugin->dialects & 1u << exchange->dialect))
 		from++;
 	return from;
 }

@@ -431,7 +431,7 @@ static void tell(struct tide_call *call, const struct wire_error *error)
 	struct exchange *exchange = call->exchange;
 	struct buffer event = { 0 };
 
-	wire_error_event(exchange->dialect, error, relay_inside_event(call), &event);
+	wire_error_event_after(&call->watch, error, relay_inside_event(call), &event);
 	http_write(exchange->http, buffer_slice(&event));
 	buffer_fini(&event);
 	http_finish(exchange->http);

@@ -9,6 +9,7 @@
 
 static const struct endpoint_row rows[] = {
 	{ HTTP_POST, "/v1/chat/completions", ENDPOINT_CHAT, WIRE_OPENAI_CHAT, true },
+	{ HTTP_POST, "/v1/responses", ENDPOINT_RESPONSES, WIRE_OPENAI_RESPONSES, true },
 	{ HTTP_POST, "/v1/messages", ENDPOINT_MESSAGES, WIRE_ANTHROPIC_MESSAGES, true },
 	{ HTTP_GET, "/v1/models", ENDPOINT_MODELS, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/v1/models/*", ENDPOINT_MODEL, WIRE_OPENAI_CHAT, false },
@@ -84,6 +85,8 @@ enum wire_dialect endpoint_dialect(const struct http_request *request)
 {
 	if (slice_starts(request->path, SLICE("/v1/messages")))
 		return WIRE_ANTHROPIC_MESSAGES;
+	if (slice_starts(request->path, SLICE("/v1/responses")))
+		return WIRE_OPENAI_RESPONSES;
 	if (http_request_header(request, SLICE("anthropic-version")).ptr)
 		return WIRE_ANTHROPIC_MESSAGES;
 	return WIRE_OPENAI_CHAT;

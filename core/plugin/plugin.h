@@ -32,6 +32,7 @@ struct plugin_provider {
 	const struct tide_provider_operations
 	    *operations; /* clamped by size: absent ones are NULL */
 	void *state;
+	uint32_t dialects; /* that this one takes: bit 1 << enum tide_dialect */
 };
 
 /* Checks the object's options against the plugin's rows (errors have file, line and column) and

@@ -168,6 +168,10 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
 				    conf->place.column, "provider %s: plugin %s refused: %s",
 				    conf->name, plugin->name, reason[0] ? reason : strerror(-r));
 	}
+	instance->provider.dialects = instance->operations.dialects;
+	if (instance->operations.dialects_of)
+		instance->provider.dialects &=
+		    instance->operations.dialects_of(instance->provider.state);
 	*ret = &steal(instance)->provider;
 	return 0;
 }

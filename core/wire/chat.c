@@ -122,39 +122,19 @@ static const uint8_t count_of[] = {
 	[CACHED] = COUNT_CACHED, [CACHE_WRITE] = COUNT_CACHE_WRITE, [REASONING] = COUNT_REASONING,
 };
 
-static int64_t known(int64_t count)
-{
-	return count > 0 ? count : 0;
-}
-
-/* Some providers count reasoning beside the completion and not inside it: then the total says so.
- */
-static bool reasoning_beside(const int64_t *counts)
-{
-	return counts[COUNT_REASONING] > 0 && counts[COUNT_COMPLETION] >= 0 &&
-	       counts[COUNT_TOTAL] - known(counts[COUNT_PROMPT]) - counts[COUNT_COMPLETION] >=
-		   counts[COUNT_REASONING];
-}
-
 static void read_usage(struct wire_watch *watch)
 {
 	const int64_t *counts = watch->counts;
-	struct wire_usage *usage = &watch->usage;
+	const struct watch_inclusive inclusive = {
+		.input = counts[COUNT_PROMPT],
+		.output = counts[COUNT_COMPLETION],
+		.total = counts[COUNT_TOTAL],
+		.cached = counts[COUNT_CACHED],
+		.cache_write = counts[COUNT_CACHE_WRITE],
+		.reasoning = counts[COUNT_REASONING],
+	};
 
-	usage->cache_read = counts[COUNT_CACHED];
-	usage->cache_write = counts[COUNT_CACHE_WRITE];
-	usage->odd = false;
-	if (counts[COUNT_PROMPT] >= 0) {
-		watch_cut(usage, &usage->cache_read, counts[COUNT_PROMPT]);
-		usage->input = counts[COUNT_PROMPT] - known(usage->cache_read);
-		watch_cut(usage, &usage->cache_write, usage->input);
-		usage->input -= known(usage->cache_write);
-	}
-	usage->reasoning = counts[COUNT_REASONING];
-	usage->output = counts[COUNT_COMPLETION];
-	if (reasoning_beside(counts))
-		usage->output += usage->reasoning;
-	usage->seen = usage->seen || usage->input >= 0 || usage->output >= 0;
+	watch_read_inclusive(watch, &inclusive);
 }
 
 static void conclude(struct wire_watch *watch)

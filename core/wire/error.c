@@ -3,6 +3,8 @@
  * provider's (platform.openai.com/docs/guides/error-codes, docs.anthropic.com/en/api/errors). */
 #include "wire/wire.h"
 
+#include <inttypes.h>
+
 #include "base/cleanup.h"
 
 static const struct {
@@ -69,19 +71,67 @@ void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, 
 	buffer_append_str(out, "}}");
 }
 
-void wire_error_event(enum wire_dialect dialect, const struct wire_error *error, bool inside_event,
-		      struct buffer *out)
+/* Codes that clients decide by whether to ask again. */
+static const char *failed_code(const struct wire_error *error)
+{
+	if (error->code)
+		return error->code;
+	if (error->status == 429)
+		return "rate_limit_exceeded";
+	return error->status == 503 || error->status == 529 ? "server_is_overloaded"
+							    : "server_error";
+}
+
+/* A response that failed, with all members that SDKs' types have; what is not known is null. */
+static void append_failed(const struct wire_error *error, const char *id, int64_t sequence,
+			  struct buffer *out)
+{
+	buffer_printf(out,
+		      "event: response.failed\ndata: {\"type\":\"response.failed\","
+		      "\"sequence_number\":%" PRId64 ",\"response\":{\"id\":",
+		      sequence);
+	buffer_append_json(out, slice_of(id[0] ? id : "resp_0"));
+	buffer_append_str(out, ",\"object\":\"response\",\"created_at\":0,"
+			       "\"status\":\"failed\",\"error\":{\"code\":");
+	buffer_append_json(out, slice_of(failed_code(error)));
+	buffer_append_str(out, ",\"message\":");
+	buffer_append_json(out, slice_of(error->message ? error->message : "unknown error"));
+	buffer_append_str(out, "},\"incomplete_details\":null,\"instructions\":null,"
+			       "\"max_output_tokens\":null,\"model\":\"\",\"output\":[],"
+			       "\"parallel_tool_calls\":true,\"previous_response_id\":null,"
+			       "\"temperature\":null,\"tool_choice\":\"auto\",\"tools\":[],"
+			       "\"top_p\":null,\"usage\":null,\"metadata\":{}}}\n\n");
+}
+
+static void append_event(enum wire_dialect dialect, const struct wire_error *error,
+			 bool inside_event, const char *id, int64_t sequence, struct buffer *out)
 {
 	/* An SDK of Anthropic's passes over events whose names it does not know: so the torn one is
 	 * renamed, and its data is never parsed. */
 	if (inside_event)
 		buffer_append_str(out, dialect == WIRE_ANTHROPIC_MESSAGES ? "\nevent: torn\n\n"
 									  : "\n\n");
+	if (dialect == WIRE_OPENAI_RESPONSES) {
+		append_failed(error, id, sequence, out);
+		return;
+	}
 	if (dialect == WIRE_ANTHROPIC_MESSAGES)
 		buffer_append_str(out, "event: error\n");
 	buffer_append_str(out, "data: ");
 	wire_error_body(dialect, error, out);
 	buffer_append_str(out, "\n\n");
+}
+
+void wire_error_event(enum wire_dialect dialect, const struct wire_error *error, bool inside_event,
+		      struct buffer *out)
+{
+	append_event(dialect, error, inside_event, "", 0, out);
+}
+
+void wire_error_event_after(const struct wire_watch *watch, const struct wire_error *error,
+			    bool inside_event, struct buffer *out)
+{
+	append_event(watch->dialect, error, inside_event, watch->id, watch->sequence + 1, out);
 }
 
 struct slice wire_keepalive(enum wire_dialect dialect)

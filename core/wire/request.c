@@ -19,9 +19,14 @@ enum take {
 	TAKE_INPUT, /* other members whose bytes the model reads */
 	TAKE_MAX_OUTPUT,
 	TAKE_CHOICES,
+	TAKE_PREVIOUS,
+	TAKE_STORE,
+	TAKE_BACKGROUND,
+	TAKE_CONVERSATION,
 };
 
 #define BOTH (1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES)
+#define RESPONSES (1u << WIRE_OPENAI_RESPONSES)
 
 /* The members that we read, by dialect. */
 static const struct row {
@@ -29,16 +34,24 @@ static const struct row {
 	unsigned dialects; /* bit 1 << enum wire_dialect */
 	enum take take;
 } rows[] = {
-	{ SLICE("model"), BOTH, TAKE_MODEL },
+	{ SLICE("model"), BOTH | RESPONSES, TAKE_MODEL },
 	{ SLICE("messages"), BOTH, TAKE_MESSAGES },
-	{ SLICE("stream"), BOTH, TAKE_STREAM },
+	{ SLICE("stream"), BOTH | RESPONSES, TAKE_STREAM },
 	{ SLICE("max_tokens"), BOTH, TAKE_MAX_OUTPUT },
-	{ SLICE("tools"), BOTH, TAKE_INPUT },
+	{ SLICE("tools"), BOTH | RESPONSES, TAKE_INPUT },
 	{ SLICE("system"), 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_INPUT },
 	{ SLICE("response_format"), 1u << WIRE_OPENAI_CHAT, TAKE_INPUT },
 	{ SLICE("stream_options"), 1u << WIRE_OPENAI_CHAT, TAKE_STREAM_OPTIONS },
 	{ SLICE("max_completion_tokens"), 1u << WIRE_OPENAI_CHAT, TAKE_MAX_OUTPUT },
 	{ SLICE("n"), 1u << WIRE_OPENAI_CHAT, TAKE_CHOICES },
+	{ SLICE("input"), RESPONSES, TAKE_INPUT }, /* a prompt of the provider's may need none */
+	{ SLICE("instructions"), RESPONSES, TAKE_INPUT },
+	{ SLICE("text"), RESPONSES, TAKE_INPUT }, /* holds the schema of structured output */
+	{ SLICE("max_output_tokens"), RESPONSES, TAKE_MAX_OUTPUT },
+	{ SLICE("previous_response_id"), RESPONSES, TAKE_PREVIOUS },
+	{ SLICE("store"), RESPONSES, TAKE_STORE },
+	{ SLICE("background"), RESPONSES, TAKE_BACKGROUND },
+	{ SLICE("conversation"), RESPONSES, TAKE_CONVERSATION },
 };
 
 struct reading {
@@ -74,14 +87,16 @@ static const struct row *find_row(enum wire_dialect dialect, const struct json_m
 	return NULL;
 }
 
-static int take_model(struct reading *reading, const struct json_member *member)
+/* A name: unescaped, of a bounded length, without control characters. */
+static int take_name(struct reading *reading, const struct json_member *member, const char *name,
+		     struct slice *ret)
 {
 	struct slice text = { member->value.ptr + 1, member->value.len - 2 };
 	char *copy;
 	int len;
 
 	if (member->type != JSON_SCAN_STRING)
-		return error_set(reading->error, -EINVAL, "model must be a string");
+		return error_set(reading->error, -EINVAL, "%s must be a string", name);
 	if (memchr(text.ptr, '\\', text.len)) {
 		copy = arena_alloc(reading->arena, text.len + 1);
 		if (!copy)
@@ -90,13 +105,22 @@ static int take_model(struct reading *reading, const struct json_member *member)
 		text = (struct slice){ copy, len > 0 ? (size_t)len : 0 };
 	}
 	if (text.len == 0 || text.len > MODEL_BYTES)
-		return error_set(reading->error, -EINVAL, "model must have 1 to %d bytes",
+		return error_set(reading->error, -EINVAL, "%s must have 1 to %d bytes", name,
 				 MODEL_BYTES);
 	if (slice_has_control(text))
-		return error_set(reading->error, -EINVAL, "model must have no control characters");
-	reading->request->model_value = member->value;
-	reading->request->model = text;
+		return error_set(reading->error, -EINVAL, "%s must have no control characters",
+				 name);
+	*ret = text;
 	return 0;
+}
+
+static int take_model(struct reading *reading, const struct json_member *member)
+{
+	int r = take_name(reading, member, "model", &reading->request->model);
+
+	if (r == 0)
+		reading->request->model_value = member->value;
+	return r;
 }
 
 static int take_boolean(struct reading *reading, const struct json_member *member, const char *name,
@@ -107,6 +131,16 @@ static int take_boolean(struct reading *reading, const struct json_member *membe
 		return error_set(reading->error, -EINVAL, "%s must be true or false", name);
 	*ret = member->type == JSON_SCAN_TRUE;
 	return 0;
+}
+
+static int take_store(struct reading *reading, const struct json_member *member)
+{
+	bool store;
+	int r = take_boolean(reading, member, "store", &store);
+
+	if (r == 0)
+		reading->request->unstored = member->type == JSON_SCAN_FALSE;
+	return r;
 }
 
 static int take_count(struct reading *reading, const struct json_member *member, const char *name,
@@ -174,6 +208,17 @@ static int take_member(struct reading *reading, const struct row *row,
 		return take_count(reading, member, row->key.ptr, 0, &request->max_output);
 	case TAKE_CHOICES:
 		return take_count(reading, member, row->key.ptr, 1, &request->choices);
+	case TAKE_PREVIOUS:
+		return member->type == JSON_SCAN_NULL
+			   ? 0
+			   : take_name(reading, member, row->key.ptr, &request->previous);
+	case TAKE_STORE:
+		return take_store(reading, member);
+	case TAKE_BACKGROUND:
+		return take_boolean(reading, member, row->key.ptr, &request->background);
+	case TAKE_CONVERSATION:
+		request->conversation = member->type != JSON_SCAN_NULL;
+		return 0;
 	}
 	return 0;
 }
@@ -208,7 +253,7 @@ int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena
 	}
 	if (!request.model.ptr)
 		return error_set(error, -EINVAL, "model is missing");
-	if (!reading.messages)
+	if (!reading.messages && dialect != WIRE_OPENAI_RESPONSES)
 		return error_set(error, -EINVAL, "messages is missing");
 	request.object_end = closing_brace(body);
 	request.object_empty = count == 0;

@@ -25,6 +25,7 @@ static const struct slice data_field = { "data", 4 }, name_field = { "event", 5 
 static const struct walk_grammar *const grammars[WIRE_DIALECT_COUNT] = {
 	[WIRE_OPENAI_CHAT] = &wire_chat_grammar,
 	[WIRE_ANTHROPIC_MESSAGES] = &wire_messages_grammar,
+	[WIRE_OPENAI_RESPONSES] = &wire_responses_grammar,
 };
 
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream)
@@ -33,6 +34,7 @@ void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool s
 		.dialect = dialect,
 		.stream = stream,
 		.usage = { false, false, false, -1, -1, -1, -1, -1, -1 },
+		.sequence = -1,
 		.grammar = grammars[dialect] ? grammars[dialect] : &wire_chat_grammar,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(watch->counts); i++)
@@ -81,6 +83,38 @@ void watch_cut(struct wire_usage *usage, int64_t *count, int64_t most)
 	usage->odd = true;
 }
 
+static int64_t known(int64_t count)
+{
+	return count > 0 ? count : 0;
+}
+
+/* Some providers count reasoning beside the output and not inside it: then the total says so. */
+static bool reasoning_beside(const struct watch_inclusive *counts)
+{
+	return counts->reasoning > 0 && counts->output >= 0 &&
+	       counts->total - known(counts->input) - counts->output >= counts->reasoning;
+}
+
+void watch_read_inclusive(struct wire_watch *watch, const struct watch_inclusive *counts)
+{
+	struct wire_usage *usage = &watch->usage;
+
+	usage->cache_read = counts->cached;
+	usage->cache_write = counts->cache_write;
+	usage->odd = false;
+	if (counts->input >= 0) {
+		watch_cut(usage, &usage->cache_read, counts->input);
+		usage->input = counts->input - known(usage->cache_read);
+		watch_cut(usage, &usage->cache_write, usage->input);
+		usage->input -= known(usage->cache_write);
+	}
+	usage->reasoning = counts->reasoning;
+	usage->output = counts->output;
+	if (reasoning_beside(counts))
+		usage->output += usage->reasoning;
+	usage->seen = usage->seen || usage->input >= 0 || usage->output >= 0;
+}
+
 enum wire_error_class watch_error_class(struct slice text)
 {
 	static const struct {
@@ -93,6 +127,8 @@ enum wire_error_class watch_error_class(struct slice text)
 		{ "engine_overloaded", WIRE_ERROR_OVERLOADED },
 		{ "service_unavailable", WIRE_ERROR_OVERLOADED },
 		{ "service_unavailable_error", WIRE_ERROR_OVERLOADED },
+		{ "server_is_overloaded", WIRE_ERROR_OVERLOADED },
+		{ "slow_down", WIRE_ERROR_OVERLOADED },
 		{ "503", WIRE_ERROR_OVERLOADED },
 		{ "529", WIRE_ERROR_OVERLOADED },
 		{ "rate_limit_exceeded", WIRE_ERROR_RATE_LIMIT },
@@ -113,6 +149,24 @@ enum wire_error_class watch_error_class(struct slice text)
 		{ "request_too_large", WIRE_ERROR_INVALID },
 		{ "not_found_error", WIRE_ERROR_INVALID },
 		{ "BadRequestError", WIRE_ERROR_INVALID },
+		{ "context_length_exceeded", WIRE_ERROR_INVALID },
+		{ "invalid_prompt", WIRE_ERROR_INVALID },
+		{ "bio_policy", WIRE_ERROR_INVALID },
+		{ "cyber_policy", WIRE_ERROR_INVALID },
+		{ "invalid_image", WIRE_ERROR_INVALID },
+		{ "invalid_image_format", WIRE_ERROR_INVALID },
+		{ "invalid_base64_image", WIRE_ERROR_INVALID },
+		{ "invalid_image_url", WIRE_ERROR_INVALID },
+		{ "invalid_image_mode", WIRE_ERROR_INVALID },
+		{ "image_too_large", WIRE_ERROR_INVALID },
+		{ "image_too_small", WIRE_ERROR_INVALID },
+		{ "image_parse_error", WIRE_ERROR_INVALID },
+		{ "image_content_policy_violation", WIRE_ERROR_INVALID },
+		{ "image_file_too_large", WIRE_ERROR_INVALID },
+		{ "unsupported_image_media_type", WIRE_ERROR_INVALID },
+		{ "empty_image_file", WIRE_ERROR_INVALID },
+		{ "failed_to_download_image", WIRE_ERROR_INVALID },
+		{ "image_file_not_found", WIRE_ERROR_INVALID },
 		{ "400", WIRE_ERROR_INVALID },
 		{ "404", WIRE_ERROR_INVALID },
 		{ "413", WIRE_ERROR_INVALID },

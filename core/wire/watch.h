@@ -4,14 +4,22 @@
 
 #include "wire/walk.h"
 
-extern const struct walk_grammar wire_chat_grammar;     /* chat.c */
-extern const struct walk_grammar wire_messages_grammar; /* messages.c */
+extern const struct walk_grammar wire_chat_grammar;      /* chat.c */
+extern const struct walk_grammar wire_messages_grammar;  /* messages.c */
+extern const struct walk_grammar wire_responses_grammar; /* responses.c */
 
 /* A token count of the provider's. null, and what no answer can have used, leaves `ret` as it is:
  * the last word that says something wins. */
 void watch_count(struct slice number, int64_t *ret);
 /* A part of a whole is at most `most`; one that was said to be more is odd. */
 void watch_cut(struct wire_usage *usage, int64_t *count, int64_t most);
+/* Counts as OpenAI's dialects say them: what was read from or written to a cache is a part of the
+ * input, reasoning of the output. -1 unknown. */
+struct watch_inclusive {
+	int64_t input, output, total, cached, cache_write, reasoning;
+};
+/* Makes them the watch's usage, in disjoint classes. */
+void watch_read_inclusive(struct wire_watch *watch, const struct watch_inclusive *counts);
 /* The class of an error's type or code, a name or an HTTP status; WIRE_ERROR_NONE when unknown. */
 enum wire_error_class watch_error_class(struct slice text);
 /* At the end of an event or body that is an error. */

@@ -34,6 +34,11 @@ struct wire_request {
 	int64_t max_output;     /* the client's cap; 0 none */
 	int64_t choices;        /* n, default 1 */
 	int64_t input_estimate; /* tokens: bytes of the messages / 4, at least 1 */
+	/* Responses: */
+	struct slice previous; /* previous_response_id's text; ptr NULL for none */
+	bool unstored;         /* store is false: the provider keeps no answer that has an id */
+	bool background;       /* the answer is made after this call; others ask for it by its id */
+	bool conversation;     /* it belongs to a conversation that the provider keeps */
 };
 
 /* Checks the body (JSON, UTF-8, duplicate keys, depth, types of the members we read) and finds the
@@ -79,9 +84,19 @@ enum wire_error_class { /* how an error event or body reads, for the decision be
 };
 
 enum {
-	WIRE_CAPTURE_BYTES = 48, /* of one key, number or short string that is looked at */
+	WIRE_CAPTURE_BYTES = 96, /* of one key, number or short string that is looked at */
 	WIRE_WALK_DEPTH = 8,
 	WIRE_EVENT_NAME_BYTES = 24,
+};
+
+enum wire_status { /* of a response (Responses), as it was last told */
+		   WIRE_STATUS_UNKNOWN,
+		   WIRE_STATUS_QUEUED,
+		   WIRE_STATUS_IN_PROGRESS,
+		   WIRE_STATUS_COMPLETED,
+		   WIRE_STATUS_FAILED,
+		   WIRE_STATUS_INCOMPLETE,
+		   WIRE_STATUS_CANCELLED,
 };
 
 /* [private to walk.c] Where a JSON text that comes in pieces stands. */
@@ -117,11 +132,17 @@ struct wire_watch {
 	/* what was seen so far */
 	struct wire_usage usage;
 	bool content;  /* a content token or tool call has begun; a whole answer: its first byte */
-	bool terminal; /* [DONE], message_stop, an error event, or the end of the JSON object */
+	bool terminal; /* [DONE], message_stop, response.completed and its like, an error event, or
+			  the end of the JSON object */
 	enum wire_error_class error; /* an error event, or an error body */
 	uint64_t content_bytes;      /* of text and arguments as they are written, for estimates */
 	uint64_t events;
 	uint64_t line_bytes; /* of the stream's line that is not over yet */
+	/* Responses: its id, "" while it is not known or longer than this; its last event's number,
+	 * -1 for none */
+	char id[WIRE_CAPTURE_BYTES + 1];
+	enum wire_status status;
+	int64_t sequence;
 	/* [private] */
 	const struct walk_grammar *grammar;
 	struct wire_walk walk;
@@ -176,6 +197,10 @@ void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, 
  * one. */
 void wire_error_event(enum wire_dialect dialect, const struct wire_error *error, bool inside_event,
 		      struct buffer *out);
+
+/* The same, at the end of what the watch saw: Responses' event goes on with its id and numbers. */
+void wire_error_event_after(const struct wire_watch *watch, const struct wire_error *error,
+			    bool inside_event, struct buffer *out);
 
 /* What a stream may carry between two events while its upstream is silent: a comment without an
  * empty line, which some SDKs would take for an event, or the dialect's own ping. */

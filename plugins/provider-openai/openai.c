@@ -10,8 +10,12 @@
 
 struct state {
 	const struct tide_host *host;
-	struct tide_slice path;
-	char *auth_value; /* scheme and key; NULL where the object has no secret, or it signs */
+	struct path_of {
+		uint32_t dialect;
+		struct tide_slice path;
+	} paths[2];
+	uint32_t dialects; /* bits of those that the object names */
+	char *auth_value;  /* scheme and key; NULL where the object has no secret, or it signs */
 	struct tide_sigv4 sigv4;
 	uint32_t signs; /* 1: with `sigv4`, in place of a header */
 	struct tide_header own[2];
@@ -20,7 +24,11 @@ struct state {
 
 static const struct tide_option options[] = {
 	{ "path", TIDE_OPTION_STRING, 0, "/chat/completions", 0, 0,
-	  "What is appended to base_url." },
+	  "What is appended to base_url for Chat Completions." },
+	{ "responses_path", TIDE_OPTION_STRING, 0, "/responses", 0, 0,
+	  "What is appended to base_url for Responses." },
+	{ "dialects", TIDE_OPTION_STRING, 0, "chat responses", 0, 0,
+	  "What the server speaks of OpenAI's API: chat, responses, with blanks between them." },
 	{ "auth_header", TIDE_OPTION_STRING, 0, "authorization", 0, 0,
 	  "The header that carries the secret." },
 	{ "auth_scheme", TIDE_OPTION_STRING, 0, "Bearer", 0, 0,
@@ -90,6 +98,52 @@ static int32_t make_auth(struct state *state, struct tide_instance *instance)
 	return 0;
 }
 
+/* Names with blanks between them, each of which must be one of ours. */
+static int32_t read_dialects(struct state *state, struct tide_slice text)
+{
+	static const struct {
+		const char *name;
+		uint32_t dialect;
+	} names[] = {
+		{ "chat", TIDE_DIALECT_OPENAI_CHAT },
+		{ "responses", TIDE_DIALECT_OPENAI_RESPONSES },
+	};
+	uint64_t at = 0;
+
+	while (at < text.len) {
+		uint64_t end = at;
+		uint32_t bit = 0;
+
+		while (end < text.len && text.ptr[end] != ' ')
+			end++;
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (strlen(names[i].name) == end - at &&
+			    memcmp(names[i].name, text.ptr + at, end - at) == 0)
+				bit = 1u << names[i].dialect;
+		if (end > at && !bit)
+			return -EINVAL;
+		state->dialects |= bit;
+		at = end + 1;
+	}
+	return state->dialects ? 0 : -EINVAL;
+}
+
+/* A sentence for people where they are not as they should be; else NULL. */
+static const char *read_paths(struct state *state, struct tide_instance *instance)
+{
+	state->paths[0] = (struct path_of){ TIDE_DIALECT_OPENAI_CHAT,
+					    state->host->option_string(instance, "path") };
+	state->paths[1] =
+	    (struct path_of){ TIDE_DIALECT_OPENAI_RESPONSES,
+			      state->host->option_string(instance, "responses_path") };
+	for (size_t i = 0; i < sizeof(state->paths) / sizeof(state->paths[0]); i++)
+		if (state->paths[i].path.len == 0 || state->paths[i].path.ptr[0] != '/')
+			return "the options path and responses_path must begin with a /";
+	if (read_dialects(state, state->host->option_string(instance, "dialects")) < 0)
+		return "the option dialects must name some of: chat, responses";
+	return NULL;
+}
+
 static void destroy(void *data)
 {
 	struct state *state = data;
@@ -104,14 +158,15 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 		      void **ret_state, char *error, uint64_t error_size)
 {
 	struct state *state = calloc(1, sizeof(*state));
+	const char *wrong;
 
 	if (!state)
 		return refuse(error, error_size, -ENOMEM, "out of memory");
 	state->host = host;
-	state->path = host->option_string(instance, "path");
-	if (state->path.len == 0 || state->path.ptr[0] != '/') {
+	wrong = read_paths(state, instance);
+	if (wrong) {
 		destroy(state);
-		return refuse(error, error_size, -EINVAL, "the option path must begin with a /");
+		return refuse(error, error_size, -EINVAL, wrong);
 	}
 	if (host->option_string(instance, "auth_header").len == 0) {
 		destroy(state);
@@ -137,23 +192,49 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 	return 0;
 }
 
-/* The path, and behind it the client's query, where the path has none of its own. */
+static uint32_t dialects_of(void *data)
+{
+	const struct state *state = data;
+
+	return state->dialects;
+}
+
+static struct tide_slice dialect_path(const struct state *state, uint32_t dialect)
+{
+	for (size_t i = 1; i < sizeof(state->paths) / sizeof(state->paths[0]); i++)
+		if (state->paths[i].dialect == dialect)
+			return state->paths[i].path;
+	return state->paths[0].path;
+}
+
+/* The dialect's path, what the call appends to it, and behind that the client's query: of a new
+ * answer only where the path has none of its own. */
 static int32_t path_of(const struct state *state, struct tide_call *call,
 		       const struct tide_call_info *info, struct tide_slice *ret)
 {
-	struct tide_slice path = state->path, query = info->query;
-	char *text;
+	struct tide_slice path = dialect_path(state, info->dialect), rest = info->rest;
+	struct tide_slice query = info->query;
+	const char *own = memchr(path.ptr, '?', path.len);
+	uint64_t head = own ? (uint64_t)(own - path.ptr) : path.len;
+	char *text, *end;
 
+	if (own && rest.len == 0)
+		query.len = 0;
 	*ret = path;
-	if (query.len == 0 || memchr(path.ptr, '?', path.len))
+	if (rest.len == 0 && query.len == 0)
 		return 0;
-	text = state->host->call_alloc(call, path.len + 1 + query.len);
+	text = state->host->call_alloc(call, path.len + rest.len + 1 + query.len);
 	if (!text)
 		return -ENOMEM;
-	memcpy(text, path.ptr, path.len);
-	text[path.len] = '?';
-	memcpy(text + path.len + 1, query.ptr, query.len);
-	*ret = (struct tide_slice){ text, path.len + 1 + query.len };
+	end = mempcpy(text, path.ptr, head);
+	if (rest.len > 0)
+		end = mempcpy(end, rest.ptr, rest.len);
+	end = mempcpy(end, path.ptr + head, path.len - head);
+	if (query.len > 0) {
+		*end++ = own ? '&' : '?';
+		end = mempcpy(end, query.ptr, query.len);
+	}
+	*ret = (struct tide_slice){ text, (uint64_t)(end - text) };
 	return 0;
 }
 
@@ -177,6 +258,7 @@ static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 		       info->header_count * sizeof(out->headers[0]));
 	out->request = (struct tide_http_request){
 		.size = sizeof(out->request),
+		.method = info->method,
 		.path = path,
 		.headers = out->headers,
 		.header_count = count,
@@ -187,10 +269,11 @@ static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
-	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT,
+	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_OPENAI_RESPONSES,
 	.create = create,
 	.destroy = destroy,
 	.start = start,
+	.dialects_of = dialects_of,
 };
 
 static const struct tide_plugin plugin = {
@@ -201,7 +284,7 @@ static const struct tide_plugin plugin = {
 	.option_size = sizeof(struct tide_option),
 	.name = "openai",
 	.version = "0.1.0",
-	.summary = "OpenAI, and servers that speak its Chat Completions",
+	.summary = "OpenAI, and servers that speak its Chat Completions or Responses",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.operations = &operations,

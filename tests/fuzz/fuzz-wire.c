@@ -53,6 +53,8 @@ static void check_watch(struct slice data, enum wire_dialect dialect, bool strea
 		   whole.error == cut.error);
 	FUZZ_CHECK(whole.content_bytes == cut.content_bytes && whole.events == cut.events);
 	FUZZ_CHECK(whole.content_bytes <= data.len);
+	FUZZ_CHECK(strcmp(whole.id, cut.id) == 0 && whole.status == cut.status &&
+		   whole.sequence == cut.sequence);
 	FUZZ_CHECK(wire_watch_at_boundary(&whole) == wire_watch_at_boundary(&cut));
 }
 
@@ -129,6 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (size < HEAD_BYTES)
 		return 0;
 	dialect = bytes[0] & 1 ? WIRE_ANTHROPIC_MESSAGES : WIRE_OPENAI_CHAT;
+	if (bytes[0] & 2)
+		dialect = WIRE_OPENAI_RESPONSES;
 	step = bytes[1] ? bytes[1] : 1;
 	data = (struct slice){ (const char *)bytes + HEAD_BYTES, size - HEAD_BYTES };
 	check_watch(data, dialect, true, step);

@@ -48,7 +48,7 @@ static void json(void)
 	CHECK_STR(json_string_value(json_object_get(object, "name")), "openai");
 	CHECK_STR(json_string_value(json_array_get(json_object_get(object, "dialects"), 0)),
 		  "openai-chat");
-	CHECK_INT(json_array_size(json_object_get(object, "options")), 5);
+	CHECK_INT(json_array_size(json_object_get(object, "options")), 7);
 	CHECK_STR(json_string_value(json_object_get(
 		      json_array_get(json_object_get(object, "options"), 0), "default")),
 		  "/chat/completions");

@@ -55,7 +55,7 @@ static void plugin_h(void)
 
 static void provider_h(void)
 {
-	SIZE(tide_call_info, 96);
+	SIZE(tide_call_info, 128);
 	AT(tide_call_info, size, 0);
 	AT(tide_call_info, dialect, 4);
 	AT(tide_call_info, model, 8);
@@ -67,6 +67,8 @@ static void provider_h(void)
 	AT(tide_call_info, header_count, 56);
 	AT(tide_call_info, request_id, 64);
 	AT(tide_call_info, query, 80);
+	AT(tide_call_info, method, 96);
+	AT(tide_call_info, rest, 112);
 	SIZE(tide_sigv4, 88);
 	AT(tide_sigv4, size, 0);
 	AT(tide_sigv4, reserved, 4);
@@ -95,13 +97,14 @@ static void provider_h(void)
 	AT(tide_call_services, end, 40);
 	AT(tide_call_services, fail, 48);
 	AT(tide_call_services, timer, 56);
-	SIZE(tide_provider_operations, 48);
+	SIZE(tide_provider_operations, 56);
 	AT(tide_provider_operations, size, 0);
 	AT(tide_provider_operations, dialects, 4);
 	AT(tide_provider_operations, create, 8);
 	AT(tide_provider_operations, destroy, 16);
 	AT(tide_provider_operations, start, 24);
 	AT(tide_provider_operations, cancel, 32);
+	AT(tide_provider_operations, dialects_of, 48);
 	AT(tide_provider_operations, resume, 40);
 }
 

@@ -45,7 +45,8 @@ static void openai_defaults(void)
 	struct plugin_provider *provider = host_provider(set, &conf);
 	struct tide_call call;
 
-	CHECK_INT(provider->operations->dialects, 1u << TIDE_DIALECT_OPENAI_CHAT);
+	CHECK_INT(provider->dialects,
+		  1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_OPENAI_RESPONSES);
 	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", body);
 	call.info.headers = client;
 	call.info.header_count = 3;
@@ -90,6 +91,56 @@ static void openai_options(void)
 	check_request(&call, options[0].text, 1);
 	host_done(&call);
 	plugin_provider_unref(provider);
+	plugin_set_free(set);
+}
+
+/* What is appended to a path, and where the query goes. */
+static void openai_responses(void)
+{
+	static const struct {
+		const char *path, *method, *rest, *query, *sent;
+	} cases[] = {
+		{ "/responses", NULL, NULL, NULL, "/responses" },
+		{ "/responses", NULL, NULL, "a=1", "/responses?a=1" },
+		{ "/r?v=1", NULL, NULL, "a=1", "/r?v=1" },
+		{ "/responses", "GET", "/resp_1", NULL, "/responses/resp_1" },
+		{ "/responses", "GET", "/resp_1/input_items", "limit=2",
+		  "/responses/resp_1/input_items?limit=2" },
+		{ "/r?v=1", "DELETE", "/resp_1", NULL, "/r/resp_1?v=1" },
+		{ "/r?v=1", "GET", "/resp_1", "stream=true", "/r/resp_1?v=1&stream=true" },
+	};
+	struct plugin_set *set = host_load(folder, "provider-openai");
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct conf_plugin_option options[] = {
+			{ "responses_path", cases[i].path, CONF_TEXT },
+			{ "dialects", " responses ", CONF_TEXT },
+		};
+		struct conf_provider conf = {
+			.name = "x", .plugin = "openai", .options = options, .option_count = 2
+		};
+		struct plugin_provider *provider = host_provider(set, &conf);
+		struct tide_call call;
+
+		CHECK_INT(provider->dialects, 1u << TIDE_DIALECT_OPENAI_RESPONSES);
+		host_ready(&call, provider, TIDE_DIALECT_OPENAI_RESPONSES, "m", body);
+		if (cases[i].method)
+			call.info.method =
+			    (struct tide_slice){ cases[i].method, strlen(cases[i].method) };
+		if (cases[i].rest)
+			call.info.rest =
+			    (struct tide_slice){ cases[i].rest, strlen(cases[i].rest) };
+		if (cases[i].query)
+			call.info.query =
+			    (struct tide_slice){ cases[i].query, strlen(cases[i].query) };
+		CHECK_INT(host_start(&call), 0);
+		CHECK_SLICE(((struct slice){ call.request.path.ptr, call.request.path.len }),
+			    cases[i].sent);
+		CHECK_SLICE(((struct slice){ call.request.method.ptr, call.request.method.len }),
+			    cases[i].method ? cases[i].method : "");
+		host_done(&call);
+		plugin_provider_unref(provider);
+	}
 	plugin_set_free(set);
 }
 
@@ -152,7 +203,16 @@ static const struct {
 	{ "provider-openai",
 	  "openai",
 	  { "path", "chat", CONF_TEXT },
-	  "a.conf:7:3: provider x: plugin openai refused: the option path must begin" },
+	  "a.conf:7:3: provider x: plugin openai refused: the options path and "
+	  "responses_path must begin" },
+	{ "provider-openai",
+	  "openai",
+	  { "dialects", "chat,responses", CONF_TEXT },
+	  "the option dialects must name some of: chat, responses" },
+	{ "provider-openai",
+	  "openai",
+	  { "dialects", " ", CONF_TEXT },
+	  "the option dialects must name some of: chat, responses" },
 	{ "provider-openai",
 	  "openai",
 	  { "auth_header", "", CONF_TEXT },
@@ -264,6 +324,7 @@ int main(int argc, char **argv)
 	folder = argv[1];
 	test_run("openai-defaults", openai_defaults);
 	test_run("openai-options", openai_options);
+	test_run("openai-responses", openai_responses);
 	test_run("openai-signed", openai_signed);
 	test_run("options-refused", options_refused);
 	test_run("anthropic", anthropic);

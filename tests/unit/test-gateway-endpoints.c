@@ -34,7 +34,7 @@ static void every_row(void)
 		CHECK(find(row->method, row->path, &other) == row);
 		reaching += row->reaches_provider;
 	}
-	CHECK_INT(reaching, 2);
+	CHECK_INT(reaching, 3);
 }
 
 static void methods(void)
@@ -109,6 +109,8 @@ static void dialects(void)
 	struct http_request request = { .path = SLICE("/v1/models") };
 
 	CHECK_INT(endpoint_dialect(&request), WIRE_OPENAI_CHAT);
+	request.path = SLICE("/v1/responses/r_1");
+	CHECK_INT(endpoint_dialect(&request), WIRE_OPENAI_RESPONSES);
 	request.path = SLICE("/v1/messages/batches");
 	CHECK_INT(endpoint_dialect(&request), WIRE_ANTHROPIC_MESSAGES);
 	request = (struct http_request){ .path = SLICE("/v1/models"),

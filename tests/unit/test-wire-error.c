@@ -7,7 +7,7 @@
 #include "wire/wire.h"
 
 static const struct wire_error not_found = { 404, "model_not_found", "model", "no \"x\" here" };
-static const struct wire_error busy = { 503, "busy", NULL, "later" };
+static const struct wire_error busy = { 503, NULL, NULL, "later" };
 
 static void bodies(void)
 {
@@ -43,6 +43,9 @@ static const struct {
 	{ WIRE_ANTHROPIC_MESSAGES, "event: content_block_delta\ndata: {\"type\":\"cont", true },
 	{ WIRE_ANTHROPIC_MESSAGES, "event: content_bl", true },
 	{ WIRE_ANTHROPIC_MESSAGES, "event: ping\n", true },
+	{ WIRE_OPENAI_RESPONSES, "", false },
+	{ WIRE_OPENAI_RESPONSES, "event: response.in_progress\ndata: {\"type\":\"respo", true },
+	{ WIRE_OPENAI_RESPONSES, "event: response.in_pro", true },
 };
 
 static void events(void)
@@ -72,6 +75,28 @@ static void torn_event_is_renamed(void)
 	CHECK_SLICE(buffer_slice(&out),
 		    "\nevent: torn\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":"
 		    "\"overloaded_error\",\"message\":\"later\"}}\n\n");
+}
+
+/* It goes on where the stream stood. */
+static void response_fails(void)
+{
+	_cleanup_(buffer_fini) struct buffer out = { 0 };
+	struct wire_watch watch;
+
+	wire_watch_init(&watch, WIRE_OPENAI_RESPONSES, true);
+	wire_watch_feed(&watch, SLICE("event: response.created\ndata: {\"type\":"
+				      "\"response.created\",\"sequence_number\":6,\"response\":"
+				      "{\"id\":\"resp_1\",\"status\":\"in_progress\"}}\n\n"));
+	wire_error_event_after(&watch, &busy, false, &out);
+	CHECK(slice_starts(
+	    buffer_slice(&out),
+	    SLICE("event: response.failed\ndata: {\"type\":\"response.failed\","
+		  "\"sequence_number\":7,\"response\":{\"id\":\"resp_1\","
+		  "\"object\":\"response\",\"created_at\":0,\"status\":\"failed\","
+		  "\"error\":{\"code\":\"server_is_overloaded\",\"message\":\"later\"},")));
+	wire_watch_feed(&watch, buffer_slice(&out));
+	CHECK(watch.terminal && watch.sequence == 7);
+	CHECK_INT(watch.error, WIRE_ERROR_OVERLOADED);
 }
 
 static void models(void)
@@ -107,6 +132,7 @@ int main(void)
 	test_run("bodies", bodies);
 	test_run("events", events);
 	test_run("torn-event-is-renamed", torn_event_is_renamed);
+	test_run("response-fails", response_fails);
 	test_run("models", models);
 	return 0;
 }

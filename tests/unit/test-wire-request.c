@@ -64,6 +64,51 @@ static void members(void)
 	CHECK_INT(request.input_estimate, (32 + 10) / 4);
 }
 
+static void members_of_responses(void)
+{
+	struct wire_request request =
+	    scanned(WIRE_OPENAI_RESPONSES,
+		    "{\"model\":\"gpt\",\"input\":\"12345678\",\"instructions\":\"1234\","
+		    "\"max_output_tokens\":5,\"stream\":true,\"n\":\"any\",\"messages\":0,"
+		    "\"max_tokens\":\"any\",\"stream_options\":{\"include_obfuscation\":false}}");
+
+	CHECK_SLICE(request.model, "gpt");
+	CHECK_INT(request.max_output, 5);
+	CHECK_INT(request.choices, 1);
+	CHECK_INT(request.input_estimate, (10 + 6) / 4);
+	CHECK(request.stream && !request.previous.ptr && !request.unstored && !request.background &&
+	      !request.conversation);
+	request = scanned(WIRE_OPENAI_RESPONSES,
+			  "{\"model\":\"gpt\",\"previous_response_id\":\"resp_\\u0031\","
+			  "\"store\":false,\"background\":true,\"conversation\":\"conv_1\"}");
+	CHECK_SLICE(request.previous, "resp_1");
+	CHECK(request.unstored && request.background && request.conversation);
+	request = scanned(WIRE_OPENAI_RESPONSES,
+			  "{\"model\":\"gpt\",\"previous_response_id\":null,\"store\":null,"
+			  "\"background\":null,\"conversation\":null,\"max_output_tokens\":null}");
+	CHECK(!request.previous.ptr && !request.unstored && !request.background &&
+	      !request.conversation);
+}
+
+static void refusals_of_responses(void)
+{
+	static const char *const bodies[] = {
+		"{\"input\":\"x\"}",
+		"{\"model\":\"a\",\"store\":\"no\"}",
+		"{\"model\":\"a\",\"background\":1}",
+		"{\"model\":\"a\",\"previous_response_id\":7}",
+		"{\"model\":\"a\",\"previous_response_id\":\"\"}",
+		"{\"model\":\"a\",\"previous_response_id\":\"a\\n\"}",
+		"{\"model\":\"a\",\"max_output_tokens\":-1}",
+	};
+	struct wire_request request;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		CHECK_INT(scan(WIRE_OPENAI_RESPONSES, bodies[i], &request), -EINVAL);
+		CHECK(error.message[0]);
+	}
+}
+
 static void refusals(void)
 {
 	static const struct {
@@ -194,6 +239,18 @@ static void edits(void)
 	}
 }
 
+/* Responses has its usage in every stream: of the body only the model's name changes. */
+static void edits_of_responses(void)
+{
+	bool forced = true;
+
+	CHECK_STR(edited(WIRE_OPENAI_RESPONSES,
+			 "{ \"stream\":true, \"input\" : [1.50, 1e3, -0], \"model\":\"a\" }\n", "b",
+			 &forced),
+		  "{ \"stream\":true, \"input\" : [1.50, 1e3, -0], \"model\":\"b\" }\n");
+	CHECK(!forced);
+}
+
 /* Messages has its usage in every stream. */
 static void edits_of_messages(void)
 {
@@ -233,10 +290,13 @@ int main(void)
 {
 	arena_init(&arena, NULL);
 	test_run("members", members);
+	test_run("members-of-responses", members_of_responses);
 	test_run("refusals", refusals);
+	test_run("refusals-of-responses", refusals_of_responses);
 	test_run("too-deep", too_deep);
 	test_run("edits", edits);
 	test_run("edits-of-messages", edits_of_messages);
+	test_run("edits-of-responses", edits_of_responses);
 	test_run("edits-scan-again", edits_scan_again);
 	arena_fini(&arena);
 	return 0;

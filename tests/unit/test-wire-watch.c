@@ -22,6 +22,7 @@ static const struct row {
 } rows[] = {
 #define CHAT WIRE_OPENAI_CHAT
 #define MESSAGES WIRE_ANTHROPIC_MESSAGES
+#define RESPONSES WIRE_OPENAI_RESPONSES
 	{ "chat-text.sse", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 66, 6 },
 	{ "chat-text.json", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 61, 0 },
 	{ "chat-tools.sse", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 23, 7 },
@@ -141,6 +142,125 @@ static const struct row {
 	  1,
 	  WIRE_ERROR_INVALID,
 	  0,
+	  0 },
+	{ "responses-text.sse", RESPONSES, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 16, 9 },
+	{ "responses-text.json", RESPONSES, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 16, 0 },
+	{ "responses-untyped.sse", RESPONSES, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 16, 9 },
+	{ "responses-tools.sse", RESPONSES, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 19, 7 },
+	{ "responses-tools.json", RESPONSES, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 19, 0 },
+	{ "responses-reasoning.sse", RESPONSES, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 7, 5 },
+	{ "responses-incomplete.sse", RESPONSES, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 7, 6 },
+	{ "responses-incomplete.json",
+	  RESPONSES,
+	  { 86, 1920, X, X, 300, 64 },
+	  1,
+	  1,
+	  1,
+	  1,
+	  0,
+	  7,
+	  0 },
+	{ "responses-failed-first.sse",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_RATE_LIMIT,
+	  0,
+	  3 },
+	{ "responses-failed-item.sse",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_OVERLOADED,
+	  0,
+	  5 },
+	{ "responses-failed-mid.sse",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  1,
+	  1,
+	  WIRE_ERROR_INTERNAL,
+	  3,
+	  6 },
+	{ "responses-failed-client.sse",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_INVALID,
+	  0,
+	  3 },
+	{ "responses-error-quota.sse",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_QUOTA,
+	  0,
+	  2 },
+	{ "responses-error-nested.sse",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_QUOTA,
+	  0,
+	  2 },
+	{ "responses-server-tool.sse",
+	  RESPONSES,
+	  { 86, 1920, X, X, 300, 64 },
+	  1,
+	  1,
+	  1,
+	  1,
+	  0,
+	  0,
+	  5 },
+	{ "responses-cut.sse", RESPONSES, { X, X, X, X, X, X }, 0, 0, 1, 0, 0, 16, 6 },
+	{ "responses-error.json",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_QUOTA,
+	  0,
+	  0 },
+	{ "responses-failed.json",
+	  RESPONSES,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  1,
+	  1,
+	  WIRE_ERROR_INTERNAL,
+	  0,
+	  0 },
+	{ "responses-queued.json", RESPONSES, { X, X, X, X, X, X }, 0, 0, 1, 1, 0, 0, 0 },
+	{ "responses-compaction.json",
+	  RESPONSES,
+	  { 86, 1920, X, X, 300, 64 },
+	  1,
+	  1,
+	  1,
+	  1,
+	  0,
+	  2,
 	  0 },
 };
 
@@ -381,6 +501,54 @@ static void more_cached_than_prompt(void)
 	}
 }
 
+/* What a later call, and an error event of ours, need of a response. */
+static void response_told(void)
+{
+	static const char id[] = "resp_67ccd2bed1ec8190b14f964abc0542670bb6a6b452d3795b";
+	static const struct {
+		const char *file;
+		enum wire_status status;
+		int64_t sequence;
+	} cases[] = {
+		{ "responses-text.sse", WIRE_STATUS_COMPLETED, 8 },
+		{ "responses-cut.sse", WIRE_STATUS_IN_PROGRESS, 5 },
+		{ "responses-failed-first.sse", WIRE_STATUS_FAILED, 2 },
+		{ "responses-text.json", WIRE_STATUS_COMPLETED, -1 },
+		{ "responses-queued.json", WIRE_STATUS_QUEUED, -1 },
+		{ "responses-incomplete.json", WIRE_STATUS_INCOMPLETE, -1 },
+	};
+	_cleanup_(buffer_fini) struct buffer text = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct row row = { .file = cases[i].file, .dialect = RESPONSES };
+
+		read_fixture(cases[i].file, &text);
+		for (size_t cut = 0; cut <= text.len; cut++) {
+			struct wire_watch watch = started(&row);
+
+			feed(&watch, text.data, cut);
+			feed(&watch, text.data + cut, text.len - cut);
+			CHECK_STR(watch.id, id);
+			CHECK_INT(watch.status, cases[i].status);
+			CHECK_INT(watch.sequence, cases[i].sequence);
+		}
+	}
+}
+
+/* An id that is longer than there is room for is none, and not its beginning. */
+static void response_id_too_long(void)
+{
+	struct wire_watch watch;
+	char text[256];
+
+	wire_watch_init(&watch, RESPONSES, false);
+	snprintf(text, sizeof(text), "{\"id\":\"%0*d\",\"status\":\"completed\"}",
+		 WIRE_CAPTURE_BYTES + 1, 7);
+	watch_text(&watch, text);
+	CHECK_STR(watch.id, "");
+	CHECK_INT(watch.status, WIRE_STATUS_COMPLETED);
+}
+
 /* A stream that broke off inside an event is read again from the next one on. */
 static void torn_event(void)
 {
@@ -402,6 +570,8 @@ int main(void)
 	test_run("nesting", nesting);
 	test_run("odd-counts", odd_counts);
 	test_run("more-cached-than-prompt", more_cached_than_prompt);
+	test_run("response-told", response_told);
+	test_run("response-id-too-long", response_id_too_long);
 	test_run("torn-event", torn_event);
 	return 0;
 }

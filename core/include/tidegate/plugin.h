@@ -8,7 +8,7 @@
  * than that size covers.
  *
  * Changes: 0.1 first version; providers. 0.2 tide_http_request.sigv4. 0.3 more
- * dialects; tide_call_info.query. */
+ * dialects, of which an instance may take some; tide_call_info.query, method, rest. */
 #pragma once
 
 #include <stddef.h>

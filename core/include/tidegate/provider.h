@@ -43,6 +43,10 @@ struct tide_call_info {
 	/* Behind the '?' of the client's path, as it is written; {NULL, 0} for none, and where the
 	 * client's dialect is another one. Since 0.3. */
 	struct tide_slice query;
+	/* {NULL, 0} for an answer that is to be made: by POST, at the dialect's own path. Else the
+	 * HTTP method, and what follows that path: "/resp_1/cancel". Only
+	 * TIDE_DIALECT_OPENAI_RESPONSES has such calls; body_count may be 0 then. Since 0.3. */
+	struct tide_slice method, rest;
 };
 
 /* Who signs a request by AWS Signature Version 4. The credentials come from the object's secret or
@@ -123,6 +127,9 @@ struct tide_provider_operations {
 	/* [call] There is room again after data() returned 0. May be NULL for providers that only
 	 * send. */
 	void (*resume)(void *state, struct tide_call *call, void *call_state);
+	/* [admin thread] Asked once, after create(): which of `dialects` this instance takes, by
+	 * the same bits. May be NULL: all of them. Since 0.3. */
+	uint32_t (*dialects_of)(void *state);
 };
 
 #ifdef __cplusplus
