@@ -111,7 +111,7 @@ struct conf_key {
 
 struct conf_limits {
 	uint32_t header_bytes, header_ms, body_ms, idle_ms, write_ms, output_bytes, connections,
-	    drain_ms, takeover_drain_ms, keepalive_ms;
+	    drain_ms, takeover_drain_ms, takeover_wait_ms, keepalive_ms;
 	uint64_t body_bytes, body_budget_bytes;
 	uint32_t line_bytes; /* of a provider's stream */
 	uint32_t features;   /* distinct feature names remembered; later ones count as "other" */

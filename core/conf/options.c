@@ -203,6 +203,10 @@ static const struct option limits_rows[] = {
 	{ "takeover_drain_ms", OPTION_MS, 0, LIMIT(takeover_drain_ms), .min = 0, .max = DAY_MS,
 	  .fallback = "3600000",
 	  .doc = "How long they may go on where another tidegated has taken over." },
+	{ "takeover_wait_ms", OPTION_MS, 0, LIMIT(takeover_wait_ms), .min = 1, .max = DAY_MS,
+	  .fallback = "60000",
+	  .doc = "How long another tidegated may prepare to take over, while changes wait; then "
+		 "it is sent away." },
 	{ "features", OPTION_COUNT, 0, LIMIT(features), .min = 1, .max = 1000000,
 	  .fallback = "1000",
 	  .doc = "Different feature names that are totalled; later ones count as \"other\"." },

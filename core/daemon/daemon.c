@@ -449,19 +449,20 @@ static const char *wait_for_end(struct daemon *daemon)
 			{ .fd = daemon->signal_fd, .events = POLLIN },
 			{ .fd = asked ? daemon->after.fd : daemon->takeover_fd, .events = POLLIN },
 		};
-		if (poll(wait, 2, -1) < 0)
+		int ready = poll(wait, 2, asked ? succession_patience_ms(daemon) : -1);
+		if (ready < 0)
 			continue;
-		if (wait[0].revents)
+		if (ready == 0)
+			succession_send_away(daemon);
+		else if (wait[0].revents)
 			why = read_signal(daemon);
 		else if (wait[1].revents && asked)
 			succession_hear(daemon);
 		else if (wait[1].revents)
 			succession_offer(daemon);
 	}
-	if (daemon->after.fd < 0)
-		return why;
-	takeover_say(&daemon->after, "stopping");
-	takeover_end(&daemon->after);
+	if (daemon->after.fd >= 0)
+		takeover_dismiss(&daemon->after, "stopping");
 	return why;
 }
 

@@ -13,7 +13,8 @@ struct daemon {
 	struct conf *conf;                  /* of the start: what needs a restart never changes */
 	struct takeover_goods goods;        /* of a running daemon; the lock is ours in any case */
 	struct takeover_peer before, after; /* whom we take over from, and who does so from us */
-	int takeover_fd;                    /* where that one asks */
+	uint64_t after_until_ns;            /* that one has time for its next word */
+	int takeover_fd;                    /* where it asks */
 	int signal_fd;
 	bool serving;  /* requests are accepted */
 	bool replaced; /* another daemon has taken over */
@@ -43,4 +44,6 @@ void succession_close_sockets(struct daemon *daemon);
 /* The old one: somebody asks; `after` has said something, or ended; what is open may go on. */
 void succession_offer(struct daemon *daemon);
 void succession_hear(struct daemon *daemon);
+int succession_patience_ms(const struct daemon *daemon); /* what is left of it, for poll() */
+void succession_send_away(struct daemon *daemon);        /* it is over */
 void succession_outlive(struct daemon *daemon);

@@ -39,7 +39,9 @@ int succession_finish(struct daemon *daemon, struct error *error)
 		return r;
 	r = takeover_ready(&daemon->before);
 	if (r < 0)
-		return error_set(error, r, "the tidegated that runs is being stopped");
+		return error_set(error, r, "the tidegated that runs %s",
+				 r == -ETIME ? "has waited for limits.takeover_wait_ms, and goes on"
+					     : "is being stopped");
 	if (r > 0)
 		log_warning("the tidegated with pid %d died while this one took over from it",
 			    daemon->before.pid);
@@ -98,6 +100,32 @@ void succession_hear(struct daemon *daemon)
 	daemon->replaced = true;
 }
 
+int succession_patience_ms(const struct daemon *daemon)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	if (now_ns >= daemon->after_until_ns)
+		return 0;
+	return (int)((daemon->after_until_ns - now_ns) / NS_PER_MS) + 1;
+}
+
+static uint32_t wait_limit_ms(const struct daemon *daemon)
+{
+	struct conf *conf = gateway_conf(daemon->gateway);
+	uint32_t limit_ms = conf->limits.takeover_wait_ms;
+
+	conf_unref(conf);
+	return limit_ms;
+}
+
+void succession_send_away(struct daemon *daemon)
+{
+	log_warning("the tidegated with pid %d is not ready after %g s (limits.takeover_wait_ms)",
+		    daemon->after.pid, wait_limit_ms(daemon) / 1000.0);
+	takeover_dismiss(&daemon->after, "late");
+	take_back(daemon);
+}
+
 /* Nothing is changed by us from here on, for the other reads how things are. */
 void succession_offer(struct daemon *daemon)
 {
@@ -113,6 +141,7 @@ void succession_offer(struct daemon *daemon)
 	if (takeover_accept(daemon->takeover_fd, &goods, &daemon->after) == 0) {
 		log_info("the tidegated with pid %d, version %s, begins to take over",
 			 daemon->after.pid, daemon->after.version);
+		daemon->after_until_ns = clock_now_ns() + wait_limit_ms(daemon) * NS_PER_MS;
 		return;
 	}
 	ledger_look_beside(daemon->ledger, true);

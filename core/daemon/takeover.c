@@ -260,6 +260,8 @@ int takeover_ready(struct takeover_peer *peer)
 		wait_gone(peer->pid);
 		return 1;
 	}
+	if (after(text, "late"))
+		return -ETIME;
 	return after(text, "released") ? 0 : -ECANCELED;
 }
 
@@ -372,4 +374,19 @@ bool takeover_is_ready(struct takeover_peer *peer)
 void takeover_say(struct takeover_peer *peer, const char *word)
 {
 	send_packet(peer->fd, -1, word);
+}
+
+/* What is not read of the other's words when a socket is closed would break it, before the other
+ * has read ours. */
+void takeover_dismiss(struct takeover_peer *peer, const char *word)
+{
+	char text[PACKET_SIZE];
+	int fd;
+
+	takeover_say(peer, word);
+	shutdown(peer->fd, SHUT_RD);
+	while (receive_packet(peer->fd, text, &fd) == 0)
+		if (fd >= 0)
+			close(fd);
+	takeover_end(peer);
 }

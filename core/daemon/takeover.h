@@ -9,8 +9,8 @@
  *	old: released		it does not any more, and has let go of mount and page
  *
  * Until `ready` either may end, and the other goes on as if nothing had been. When the old one dies
- * after `go` the new one is alone, and goes on. `stopping` in place of `released` says that it was
- * told to end, and so shall the new one. [main] */
+ * after `go` the new one is alone, and goes on. The old one's last word in place of `released` says
+ * that the new one shall end: `stopping`, as it was told to end itself, or `late`. [main] */
 #pragma once
 
 #include "base/error.h"
@@ -38,7 +38,8 @@ struct takeover_goods {
 /* The new one. Asks the daemon of this state folder; -ECONNREFUSED when it does not answer. */
 int takeover_begin(const char *state, struct takeover_peer *peer, struct takeover_goods *goods,
 		   struct error *error);
-/* 0: the other has released all; 1: it died; -ECANCELED: it is being stopped. Ends the talk. */
+/* 0: the other has released all; 1: it died; -ECANCELED: it is being stopped; -ETIME: it waits no
+ * longer. Ends the talk. */
 int takeover_ready(struct takeover_peer *peer);
 
 /* The old one. Its socket, 0600, in the place of any that lies there. */
@@ -49,4 +50,6 @@ int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct ta
 /* After its descriptor has become readable: whether it is ready, or has given up. */
 bool takeover_is_ready(struct takeover_peer *peer);
 void takeover_say(struct takeover_peer *peer, const char *word);
+/* A last word, which is heard whatever the other says meanwhile. Ends the talk. */
+void takeover_dismiss(struct takeover_peer *peer, const char *word);
 void takeover_end(struct takeover_peer *peer);

@@ -6,6 +6,7 @@ loses nothing."""
 import array
 import asyncio
 import collections
+import fcntl
 import http.client
 import json
 import os
@@ -288,8 +289,14 @@ def goes_on(gate, old):
     in_flight_alone(gate)
 
 
-def failing_gate():
-    return Tidegate(providers=[simulator()], owners_key="live", keys=(), mount=can_mount())
+def failing_gate(settings=None):
+    return Tidegate(
+        providers=[simulator()],
+        owners_key="live",
+        keys=(),
+        mount=can_mount(),
+        settings=settings or {},
+    )
 
 
 def fails(gate, told):
@@ -391,6 +398,35 @@ def verbs_wait(upstream):
         answer.begin()
         assert answer.status in (200, 201), answer.read()
         connection.close()
+
+
+def hangs(upstream):
+    """One that has asked and says nothing more is sent away, and what waits goes on."""
+    with failing_gate({"limits": {"takeover_wait_ms": 300}}) as gate:
+        partner = Partner(gate)
+        partner.take()
+        gate.create_key("held")  # waits; the partner's connection stays open
+        equal(partner.socket.recv(512), b"late", "what the other is told")
+        equal(partner.socket.recv(512), b"", "and then")
+        assert "is not ready after 0.3 s (limits.takeover_wait_ms)" in gate.log(), gate.log()
+        goes_on(gate, gate.process)
+        partner.leave()
+        old = gate.take_over()
+        equal(old.wait(10), 0, "exit status of the old one")
+
+
+def late_daemon(upstream):
+    """A daemon that was held up, here by the lock of the log's folder, hears of it when it goes on,
+    and ends: there are never two."""
+    with failing_gate({"limits": {"takeover_wait_ms": 300}}) as gate:
+        folder = os.open(gate.state / "logs", os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        old = gate.take_over(wait=False)
+        wait_until(lambda: "did not take over" in gate.log(), what="it is sent away")
+        os.close(folder)
+        equal(gate.process.wait(20), 1, "exit status of the one that was late")
+        assert "has waited for limits.takeover_wait_ms, and goes on" in gate.log(), gate.log()
+        goes_on(gate, old)
 
 
 def stopped_meanwhile(upstream):
@@ -648,6 +684,8 @@ def register(suite, upstream):
         bad_start,
         partner_leaves,
         verbs_wait,
+        hangs,
+        late_daemon,
         stopped_meanwhile,
         old_killed_while_draining,
         both_killed,
