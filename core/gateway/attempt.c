@@ -254,6 +254,10 @@ void attempt_first(struct exchange *exchange)
 
 	exchange->target = next_target(exchange, 0);
 	if (exchange->target == exchange->route->target_count) {
+		if (exchange->dialect == WIRE_ANTHROPIC_COUNT_TOKENS) {
+			exchange_estimate(exchange);
+			return;
+		}
 		exchange_refuse(exchange, &other_dialect);
 		return;
 	}

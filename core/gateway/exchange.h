@@ -294,6 +294,8 @@ void relay_keepalive(struct exchange *exchange);
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);
 void exchange_refuse(struct exchange *exchange, const struct wire_error *error);
+/* Answers a count of tokens by an estimate, and settles. */
+void exchange_estimate(struct exchange *exchange);
 struct slice attempts_text(const struct exchange *exchange);
 /* An error of ours, with headers that say more of it. */
 void reply_error(struct http_exchange *http, enum wire_dialect dialect,

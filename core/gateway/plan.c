@@ -72,8 +72,13 @@ const struct ledger_price *plan_price(const struct exchange *exchange,
 				      const struct gateway_target *target,
 				      struct ledger_price *room)
 {
+	static const struct ledger_price free_of_charge = { .known = true,
+							    .until_s = INT64_MAX,
+							    .tier_count = 1 };
 	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
 
+	if (!wire_is_billed(exchange->dialect))
+		return &free_of_charge;
 	if (target->price.until_s == INT64_MAX ||
 	    (int64_t)(clock_real_ns() / NS_PER_S) < target->price.until_s)
 		return &target->price;
@@ -99,6 +104,8 @@ int64_t plan_reservation_nano(const struct exchange *exchange)
 		int64_t cost;
 
 		usage.tokens[LEDGER_INPUT] = (int64_t)exchange->body.len;
+		if (!wire_has_output(exchange->dialect))
+			output = 0;
 		if (__builtin_mul_overflow(output, choices, &usage.tokens[LEDGER_OUTPUT]))
 			usage.tokens[LEDGER_OUTPUT] = INT64_MAX;
 		cost = ledger_cost_nano(plan_price(exchange, target, &room), &usage);

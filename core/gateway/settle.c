@@ -25,6 +25,8 @@ static enum ledger_usage_source usage_source(const struct tide_call *call)
 	const struct wire_watch *watch = &call->watch;
 	bool whole = watch->usage.input >= 0 && watch->usage.output >= 0;
 
+	if (!wire_is_billed(call->exchange->dialect))
+		return LEDGER_USAGE_NONE;
 	/* What was said before an error event is not the last word, and a count that cannot be read
 	 * is none. */
 	if (whole && (watch->usage.final ||
@@ -187,4 +189,23 @@ void exchange_refuse(struct exchange *exchange, const struct wire_error *error)
 		    (struct http_header){ SLICE("x-tidegate-attempts"), attempts_text(exchange) };
 	}
 	reply_error(exchange->http, exchange->dialect, error, more, count);
+}
+
+/* Agents count before they ask, and stop without an answer: where nobody can count, a guess that
+ * says that it is one serves them. */
+void exchange_estimate(struct exchange *exchange)
+{
+	const struct http_header headers[] = {
+		{ SLICE("content-type"), SLICE("application/json") },
+		{ SLICE("x-tidegate-request-id"), slice_of(exchange->id) },
+		{ SLICE("x-tidegate-estimated"), SLICE("true") },
+	};
+	struct buffer body = { 0 };
+
+	wire_count_body(exchange->request.input_estimate, &body);
+	settle(exchange, LEDGER_OK, 200);
+	exchange->head_sent = exchange->committed = true;
+	exchange->status = 200;
+	http_reply(exchange->http, 200, headers, ARRAY_SIZE(headers), buffer_slice(&body));
+	buffer_fini(&body);
 }

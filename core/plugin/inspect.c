@@ -34,6 +34,7 @@ static const char *const dialect_names[] = {
 	[TIDE_DIALECT_OPENAI_EMBEDDINGS] = "openai-embeddings",
 	[TIDE_DIALECT_GEMINI] = "gemini",
 	[TIDE_DIALECT_BEDROCK_CONVERSE] = "bedrock-converse",
+	[TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS] = "anthropic-count-tokens",
 };
 
 static void describe_text(const struct tide_plugin *plugin, struct buffer *out)

@@ -30,12 +30,11 @@ static const char *type_of(enum wire_dialect dialect, int status)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		if (types[i].status == status)
-			return dialect == WIRE_ANTHROPIC_MESSAGES ? types[i].messages
-								  : types[i].chat;
+			return wire_is_anthropic(dialect) ? types[i].messages : types[i].chat;
 	}
 	if (status < 500)
 		return "invalid_request_error";
-	return dialect == WIRE_ANTHROPIC_MESSAGES ? "api_error" : "server_error";
+	return wire_is_anthropic(dialect) ? "api_error" : "server_error";
 }
 
 static void append_or_null(struct buffer *out, const char *text)
@@ -58,7 +57,7 @@ static void append_head(const char *frame, enum wire_dialect dialect,
 
 void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, struct buffer *out)
 {
-	if (dialect == WIRE_ANTHROPIC_MESSAGES) {
+	if (wire_is_anthropic(dialect)) {
 		append_head("{\"type\":\"error\",\"error\":{", dialect, error, out);
 		buffer_append_str(out, "}}");
 		return;
@@ -109,13 +108,12 @@ static void append_event(enum wire_dialect dialect, const struct wire_error *err
 	/* An SDK of Anthropic's passes over events whose names it does not know: so the torn one is
 	 * renamed, and its data is never parsed. */
 	if (inside_event)
-		buffer_append_str(out, dialect == WIRE_ANTHROPIC_MESSAGES ? "\nevent: torn\n\n"
-									  : "\n\n");
+		buffer_append_str(out, wire_is_anthropic(dialect) ? "\nevent: torn\n\n" : "\n\n");
 	if (dialect == WIRE_OPENAI_RESPONSES) {
 		append_failed(error, id, sequence, out);
 		return;
 	}
-	if (dialect == WIRE_ANTHROPIC_MESSAGES)
+	if (wire_is_anthropic(dialect))
 		buffer_append_str(out, "event: error\n");
 	buffer_append_str(out, "data: ");
 	wire_error_body(dialect, error, out);
@@ -136,7 +134,6 @@ void wire_error_event_after(const struct wire_watch *watch, const struct wire_er
 
 struct slice wire_keepalive(enum wire_dialect dialect)
 {
-	return dialect == WIRE_ANTHROPIC_MESSAGES
-		   ? SLICE("event: ping\ndata: {\"type\": \"ping\"}\n\n")
-		   : SLICE(": ping\n");
+	return wire_is_anthropic(dialect) ? SLICE("event: ping\ndata: {\"type\": \"ping\"}\n\n")
+					  : SLICE(": ping\n");
 }

@@ -3,11 +3,12 @@
  * the dates are the epoch, as Anthropic's reference has it for unknown ones. */
 #include "wire/wire.h"
 
+#include <inttypes.h>
+
 void wire_models_begin(enum wire_dialect dialect, struct buffer *out)
 {
-	buffer_append_str(out, dialect == WIRE_ANTHROPIC_MESSAGES
-				   ? "{\"data\":["
-				   : "{\"object\":\"list\",\"data\":[");
+	buffer_append_str(out, wire_is_anthropic(dialect) ? "{\"data\":["
+							  : "{\"object\":\"list\",\"data\":[");
 }
 
 void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice owner, bool first,
@@ -15,7 +16,7 @@ void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice ow
 {
 	if (!first)
 		buffer_append_char(out, ',');
-	if (dialect != WIRE_ANTHROPIC_MESSAGES) {
+	if (!wire_is_anthropic(dialect)) {
 		buffer_append_str(out, "{\"id\":");
 		buffer_append_json(out, id);
 		buffer_append_str(out, ",\"object\":\"model\",\"created\":0,\"owned_by\":");
@@ -28,6 +29,11 @@ void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice ow
 		buffer_append_str(out, ",\"created_at\":\"1970-01-01T00:00:00Z\"");
 	}
 	buffer_append_char(out, '}');
+}
+
+void wire_count_body(int64_t tokens, struct buffer *out)
+{
+	buffer_printf(out, "{\"input_tokens\":%" PRId64 "}", tokens);
 }
 
 static void append_id(struct buffer *out, const char *key, struct slice id)
@@ -43,7 +49,7 @@ void wire_models_end(enum wire_dialect dialect, struct slice first_id, struct sl
 		     struct buffer *out)
 {
 	buffer_append_char(out, ']');
-	if (dialect == WIRE_ANTHROPIC_MESSAGES) {
+	if (wire_is_anthropic(dialect)) {
 		append_id(out, ",\"has_more\":false,\"first_id\":", first_id);
 		append_id(out, ",\"last_id\":", last_id);
 	}

@@ -9,6 +9,9 @@
 
 enum {
 	MODEL_BYTES = 256,
+	BYTES_PER_TOKEN = 4,
+	MEDIA_BYTES = 1024, /* so many without a blank, and a string is a picture or a file */
+	MEDIA_TOKENS = 1600,
 };
 
 enum take {
@@ -16,6 +19,7 @@ enum take {
 	TAKE_STREAM,
 	TAKE_STREAM_OPTIONS,
 	TAKE_MESSAGES,
+	TAKE_TEXTS,
 	TAKE_INPUT, /* other members whose bytes the model reads */
 	TAKE_MAX_OUTPUT,
 	TAKE_CHOICES,
@@ -25,7 +29,10 @@ enum take {
 	TAKE_CONVERSATION,
 };
 
-#define BOTH (1u << WIRE_OPENAI_CHAT | 1u << WIRE_ANTHROPIC_MESSAGES)
+#define CHAT (1u << WIRE_OPENAI_CHAT)
+#define MESSAGES (1u << WIRE_ANTHROPIC_MESSAGES)
+#define COUNTS (1u << WIRE_ANTHROPIC_COUNT_TOKENS)
+#define EMBEDDINGS (1u << WIRE_OPENAI_EMBEDDINGS)
 #define RESPONSES (1u << WIRE_OPENAI_RESPONSES)
 
 /* The members that we read, by dialect. */
@@ -34,16 +41,17 @@ static const struct row {
 	unsigned dialects; /* bit 1 << enum wire_dialect */
 	enum take take;
 } rows[] = {
-	{ SLICE("model"), BOTH | RESPONSES, TAKE_MODEL },
-	{ SLICE("messages"), BOTH, TAKE_MESSAGES },
-	{ SLICE("stream"), BOTH | RESPONSES, TAKE_STREAM },
-	{ SLICE("max_tokens"), BOTH, TAKE_MAX_OUTPUT },
-	{ SLICE("tools"), BOTH | RESPONSES, TAKE_INPUT },
-	{ SLICE("system"), 1u << WIRE_ANTHROPIC_MESSAGES, TAKE_INPUT },
-	{ SLICE("response_format"), 1u << WIRE_OPENAI_CHAT, TAKE_INPUT },
-	{ SLICE("stream_options"), 1u << WIRE_OPENAI_CHAT, TAKE_STREAM_OPTIONS },
-	{ SLICE("max_completion_tokens"), 1u << WIRE_OPENAI_CHAT, TAKE_MAX_OUTPUT },
-	{ SLICE("n"), 1u << WIRE_OPENAI_CHAT, TAKE_CHOICES },
+	{ SLICE("model"), CHAT | MESSAGES | RESPONSES | COUNTS | EMBEDDINGS, TAKE_MODEL },
+	{ SLICE("messages"), CHAT | MESSAGES | COUNTS, TAKE_MESSAGES },
+	{ SLICE("stream"), CHAT | MESSAGES | RESPONSES, TAKE_STREAM },
+	{ SLICE("max_tokens"), CHAT | MESSAGES, TAKE_MAX_OUTPUT },
+	{ SLICE("tools"), CHAT | MESSAGES | RESPONSES | COUNTS, TAKE_INPUT },
+	{ SLICE("system"), MESSAGES | COUNTS, TAKE_INPUT },
+	{ SLICE("response_format"), CHAT, TAKE_INPUT },
+	{ SLICE("stream_options"), CHAT, TAKE_STREAM_OPTIONS },
+	{ SLICE("max_completion_tokens"), CHAT, TAKE_MAX_OUTPUT },
+	{ SLICE("n"), CHAT, TAKE_CHOICES },
+	{ SLICE("input"), EMBEDDINGS, TAKE_TEXTS },
 	{ SLICE("input"), RESPONSES, TAKE_INPUT }, /* a prompt of the provider's may need none */
 	{ SLICE("instructions"), RESPONSES, TAKE_INPUT },
 	{ SLICE("text"), RESPONSES, TAKE_INPUT }, /* holds the schema of structured output */
@@ -55,11 +63,12 @@ static const struct row {
 };
 
 struct reading {
+	enum wire_dialect dialect;
 	struct arena *arena;
 	struct wire_request *request;
 	struct error *error;
 	size_t input_bytes;
-	bool messages;
+	bool prompt; /* there is one */
 };
 
 /* The key unescaped, in `text` if it has to be; one that does not fit is none of ours. */
@@ -172,6 +181,40 @@ static int take_stream_options(struct reading *reading, const struct json_member
 	return 0;
 }
 
+/* A string of this JSON text, from behind its first quote; `json` goes on behind its last. */
+static struct slice next_string(struct slice *json)
+{
+	const char *end = json->ptr + json->len, *begin = memchr(json->ptr, '"', json->len);
+	const char *at = begin ? begin + 1 : end;
+
+	while (at < end && *at != '"')
+		at += *at == '\\' ? 2 : 1;
+	*json = slice_span(at < end ? at + 1 : end, end);
+	return begin && at < end ? slice_span(begin + 1, at) : (struct slice){ 0 };
+}
+
+/* What the model reads of pictures and files is not their bytes in base64. */
+static size_t input_bytes(struct slice value)
+{
+	size_t bytes = value.len;
+
+	for (struct slice text = next_string(&value); text.ptr; text = next_string(&value)) {
+		if (text.len < MEDIA_BYTES || memchr(text.ptr, ' ', MEDIA_BYTES) ||
+		    memchr(text.ptr, '\\', MEDIA_BYTES))
+			continue;
+		bytes -= text.len;
+		bytes += MEDIA_TOKENS * BYTES_PER_TOKEN;
+	}
+	return bytes;
+}
+
+static void add_input(struct reading *reading, struct slice value)
+{
+	/* Only a count is worth the look: what is billed is what the provider says. */
+	reading->input_bytes +=
+	    reading->dialect == WIRE_ANTHROPIC_COUNT_TOKENS ? input_bytes(value) : value.len;
+}
+
 static int take_messages(struct reading *reading, const struct json_member *member)
 {
 	struct slice at = { member->value.ptr + 1, member->value.len - 2 };
@@ -182,8 +225,29 @@ static int take_messages(struct reading *reading, const struct json_member *memb
 		at = slice_skip(at, 1);
 	if (at.len == 0)
 		return error_set(reading->error, -EINVAL, "messages must not be empty");
-	reading->messages = true;
-	reading->input_bytes += member->value.len;
+	reading->prompt = true;
+	add_input(reading, member->value);
+	return 0;
+}
+
+/* A text, texts, tokens, or lists of tokens: these are numbers, and each is one. */
+static int take_texts(struct reading *reading, const struct json_member *member)
+{
+	struct slice at = member->value;
+	size_t tokens = 1;
+
+	if (member->type != JSON_SCAN_STRING && member->type != JSON_SCAN_ARRAY)
+		return error_set(reading->error, -EINVAL, "input must be a string or an array");
+	reading->prompt = true;
+	while (at.len > 0 && memchr("[ \t\r\n", at.ptr[0], 5))
+		at = slice_skip(at, 1);
+	if (at.len == 0 || at.ptr[0] < '0' || at.ptr[0] > '9') {
+		reading->input_bytes += member->value.len;
+		return 0;
+	}
+	for (size_t i = 0; i < at.len; i++)
+		tokens += at.ptr[i] == ',';
+	reading->input_bytes += tokens * BYTES_PER_TOKEN;
 	return 0;
 }
 
@@ -201,8 +265,10 @@ static int take_member(struct reading *reading, const struct row *row,
 		return take_stream_options(reading, member);
 	case TAKE_MESSAGES:
 		return take_messages(reading, member);
+	case TAKE_TEXTS:
+		return take_texts(reading, member);
 	case TAKE_INPUT:
-		reading->input_bytes += member->value.len;
+		add_input(reading, member->value);
 		return 0;
 	case TAKE_MAX_OUTPUT:
 		return take_count(reading, member, row->key.ptr, 0, &request->max_output);
@@ -237,7 +303,7 @@ int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena
 {
 	struct json_member members[JSON_MEMBERS_MAX];
 	struct wire_request request = { .choices = 1 };
-	struct reading reading = { arena, &request, error, 0, false };
+	struct reading reading = { dialect, arena, &request, error, 0, false };
 	struct error cause = { 0 };
 	int count = json_scan_object(body, members, ARRAY_SIZE(members), &cause);
 
@@ -253,11 +319,14 @@ int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena
 	}
 	if (!request.model.ptr)
 		return error_set(error, -EINVAL, "model is missing");
-	if (!reading.messages && dialect != WIRE_OPENAI_RESPONSES)
-		return error_set(error, -EINVAL, "messages is missing");
+	if (!reading.prompt && dialect != WIRE_OPENAI_RESPONSES)
+		return error_set(error, -EINVAL, "%s is missing",
+				 dialect == WIRE_OPENAI_EMBEDDINGS ? "input" : "messages");
 	request.object_end = closing_brace(body);
 	request.object_empty = count == 0;
-	request.input_estimate = reading.input_bytes < 4 ? 1 : (int64_t)(reading.input_bytes / 4);
+	request.input_estimate = (int64_t)(reading.input_bytes / BYTES_PER_TOKEN);
+	if (request.input_estimate == 0)
+		request.input_estimate = 1;
 	*ret = request;
 	return 0;
 }

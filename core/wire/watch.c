@@ -26,6 +26,8 @@ static const struct walk_grammar *const grammars[WIRE_DIALECT_COUNT] = {
 	[WIRE_OPENAI_CHAT] = &wire_chat_grammar,
 	[WIRE_ANTHROPIC_MESSAGES] = &wire_messages_grammar,
 	[WIRE_OPENAI_RESPONSES] = &wire_responses_grammar,
+	[WIRE_OPENAI_EMBEDDINGS] = &wire_embeddings_grammar,
+	[WIRE_ANTHROPIC_COUNT_TOKENS] = &wire_messages_grammar,
 };
 
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream)

@@ -16,8 +16,27 @@ enum wire_dialect { /* the values of enum tide_dialect */
 		    WIRE_OPENAI_EMBEDDINGS = 4,
 		    WIRE_GEMINI = 5,
 		    WIRE_BEDROCK_CONVERSE = 6,
+		    WIRE_ANTHROPIC_COUNT_TOKENS = 7,
 		    WIRE_DIALECT_COUNT, /* of tables by dialect; 0 is none */
 };
+
+/* Whose shape errors and lists have: Anthropic's, else OpenAI's. */
+static inline bool wire_is_anthropic(enum wire_dialect dialect)
+{
+	return dialect == WIRE_ANTHROPIC_MESSAGES || dialect == WIRE_ANTHROPIC_COUNT_TOKENS;
+}
+
+/* Whether an answer has tokens that are billed as output. */
+static inline bool wire_has_output(enum wire_dialect dialect)
+{
+	return dialect != WIRE_OPENAI_EMBEDDINGS && dialect != WIRE_ANTHROPIC_COUNT_TOKENS;
+}
+
+/* Counting tokens costs nothing, whatever it says. */
+static inline bool wire_is_billed(enum wire_dialect dialect)
+{
+	return dialect != WIRE_ANTHROPIC_COUNT_TOKENS;
+}
 
 /* ---- requests ---- */
 
@@ -33,7 +52,8 @@ struct wire_request {
 	bool include_usage;     /* the client itself asked for it (chat) */
 	int64_t max_output;     /* the client's cap; 0 none */
 	int64_t choices;        /* n, default 1 */
-	int64_t input_estimate; /* tokens: bytes of the messages / 4, at least 1 */
+	int64_t input_estimate; /* tokens: bytes of what the model reads / 4, at least 1; of a
+				   count's pictures and files a fixed number each */
 	/* Responses: */
 	struct slice previous; /* previous_response_id's text; ptr NULL for none */
 	bool unstored;         /* store is false: the provider keeps no answer that has an id */
@@ -205,6 +225,9 @@ void wire_error_event_after(const struct wire_watch *watch, const struct wire_er
 /* What a stream may carry between two events while its upstream is silent: a comment without an
  * empty line, which some SDKs would take for an event, or the dialect's own ping. */
 struct slice wire_keepalive(enum wire_dialect dialect);
+
+/* The answer to a count of tokens that is an estimate of ours. */
+void wire_count_body(int64_t tokens, struct buffer *out);
 
 /* ---- models ---- */
 

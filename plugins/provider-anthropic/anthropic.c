@@ -12,16 +12,40 @@
 struct state {
 	const struct tide_host *host;
 	struct tide_slice path;
+	char *count_path; /* of counting tokens: below the other */
 	struct tide_header version;
 	struct tide_header own[2];
 	uint64_t own_count;
 };
 
 static const struct tide_option options[] = {
-	{ "path", TIDE_OPTION_STRING, 0, "/v1/messages", 0, 0, "What is appended to base_url." },
+	{ "path", TIDE_OPTION_STRING, 0, "/v1/messages", 0, 0,
+	  "What is appended to base_url; tokens are counted at /count_tokens below it." },
 	{ "version", TIDE_OPTION_STRING, 0, "2023-06-01", 0, 0,
 	  "The header anthropic-version, unless the client sends one." },
 };
+
+static void destroy(void *data)
+{
+	struct state *state = data;
+
+	free(state->count_path);
+	free(state);
+}
+
+/* "/count_tokens" before the path's query, if it has one; NULL when out of memory. */
+static char *count_path_of(struct tide_slice path)
+{
+	static const char more[] = "/count_tokens";
+	const char *query = memchr(path.ptr, '?', path.len);
+	size_t head = query ? (size_t)(query - path.ptr) : path.len;
+	char *text = malloc(path.len + sizeof(more));
+
+	if (text)
+		snprintf(text, path.len + sizeof(more), "%.*s%s%.*s", (int)head, path.ptr, more,
+			 (int)(path.len - head), path.ptr + head);
+	return text;
+}
 
 static int32_t create(const struct tide_host *host, struct tide_instance *instance,
 		      void **ret_state, char *error, uint64_t error_size)
@@ -41,6 +65,12 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 	}
 	state->host = host;
 	state->path = path;
+	state->count_path = count_path_of(path);
+	if (!state->count_path) {
+		destroy(state);
+		snprintf(error, error_size, "out of memory");
+		return -ENOMEM;
+	}
 	state->version = (struct tide_header){ { "anthropic-version", 17 },
 					       host->option_string(instance, "version") };
 	state->own[state->own_count++] =
@@ -49,11 +79,6 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 		state->own[state->own_count++] = (struct tide_header){ { "x-api-key", 9 }, secret };
 	*ret_state = state;
 	return 0;
-}
-
-static void destroy(void *state)
-{
-	free(state);
 }
 
 static int names_version(const struct state *state, const struct tide_call_info *info)
@@ -75,6 +100,8 @@ static int32_t path_of(const struct state *state, struct tide_call *call,
 	struct tide_slice path = state->path, query = info->query;
 	char *text;
 
+	if (info->dialect == TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS)
+		path = (struct tide_slice){ state->count_path, strlen(state->count_path) };
 	*ret = path;
 	if (query.len == 0 || memchr(path.ptr, '?', path.len))
 		return 0;
@@ -118,7 +145,8 @@ static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
-	.dialects = 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES,
+	.dialects =
+	    1u << TIDE_DIALECT_ANTHROPIC_MESSAGES | 1u << TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS,
 	.create = create,
 	.destroy = destroy,
 	.start = start,

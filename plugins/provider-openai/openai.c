@@ -13,7 +13,7 @@ struct state {
 	struct path_of {
 		uint32_t dialect;
 		struct tide_slice path;
-	} paths[2];
+	} paths[3];
 	uint32_t dialects; /* bits of those that the object names */
 	char *auth_value;  /* scheme and key; NULL where the object has no secret, or it signs */
 	struct tide_sigv4 sigv4;
@@ -27,8 +27,11 @@ static const struct tide_option options[] = {
 	  "What is appended to base_url for Chat Completions." },
 	{ "responses_path", TIDE_OPTION_STRING, 0, "/responses", 0, 0,
 	  "What is appended to base_url for Responses." },
-	{ "dialects", TIDE_OPTION_STRING, 0, "chat responses", 0, 0,
-	  "What the server speaks of OpenAI's API: chat, responses, with blanks between them." },
+	{ "embeddings_path", TIDE_OPTION_STRING, 0, "/embeddings", 0, 0,
+	  "What is appended to base_url for Embeddings." },
+	{ "dialects", TIDE_OPTION_STRING, 0, "chat responses embeddings", 0, 0,
+	  "What the server speaks of OpenAI's API: chat, responses, embeddings, with blanks "
+	  "between them." },
 	{ "auth_header", TIDE_OPTION_STRING, 0, "authorization", 0, 0,
 	  "The header that carries the secret." },
 	{ "auth_scheme", TIDE_OPTION_STRING, 0, "Bearer", 0, 0,
@@ -107,6 +110,7 @@ static int32_t read_dialects(struct state *state, struct tide_slice text)
 	} names[] = {
 		{ "chat", TIDE_DIALECT_OPENAI_CHAT },
 		{ "responses", TIDE_DIALECT_OPENAI_RESPONSES },
+		{ "embeddings", TIDE_DIALECT_OPENAI_EMBEDDINGS },
 	};
 	uint64_t at = 0;
 
@@ -136,11 +140,15 @@ static const char *read_paths(struct state *state, struct tide_instance *instanc
 	state->paths[1] =
 	    (struct path_of){ TIDE_DIALECT_OPENAI_RESPONSES,
 			      state->host->option_string(instance, "responses_path") };
+	state->paths[2] =
+	    (struct path_of){ TIDE_DIALECT_OPENAI_EMBEDDINGS,
+			      state->host->option_string(instance, "embeddings_path") };
 	for (size_t i = 0; i < sizeof(state->paths) / sizeof(state->paths[0]); i++)
 		if (state->paths[i].path.len == 0 || state->paths[i].path.ptr[0] != '/')
-			return "the options path and responses_path must begin with a /";
+			return "the options path, responses_path and embeddings_path must begin "
+			       "with a /";
 	if (read_dialects(state, state->host->option_string(instance, "dialects")) < 0)
-		return "the option dialects must name some of: chat, responses";
+		return "the option dialects must name some of: chat, responses, embeddings";
 	return NULL;
 }
 
@@ -269,7 +277,8 @@ static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
-	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_OPENAI_RESPONSES,
+	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_OPENAI_RESPONSES |
+		    1u << TIDE_DIALECT_OPENAI_EMBEDDINGS,
 	.create = create,
 	.destroy = destroy,
 	.start = start,
@@ -284,7 +293,7 @@ static const struct tide_plugin plugin = {
 	.option_size = sizeof(struct tide_option),
 	.name = "openai",
 	.version = "0.1.0",
-	.summary = "OpenAI, and servers that speak its Chat Completions or Responses",
+	.summary = "OpenAI, and servers that speak its Chat Completions, Responses or Embeddings",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.operations = &operations,

@@ -311,10 +311,8 @@ TWO_KEYS = {
 NOT_YET = (
     "/v1/responses",
     "/v1/responses/resp_1/cancel",
-    "/v1/embeddings",
     "/v1/completions",
     "/v1/images/generations",
-    "/v1/messages/count_tokens",
     "/v1/messages/batches",
 )
 UNKNOWN_MODELS = {  # name: the model, and how it is quoted

@@ -146,6 +146,63 @@ static void refusals(void)
 	}
 }
 
+/* Texts are counted by their bytes, tokens one by one. */
+static void embeddings(void)
+{
+	static const struct {
+		const char *input;
+		int64_t estimate;
+	} rows[] = {
+		{ "\"12345678901234\"", 4 },
+		{ "[\"1234567\", \"1234567\"]", 5 },
+		{ "[ 1,2 , 100257 ]", 3 },
+		{ "[[1, 2],\n[3],[4,5,6]]", 6 },
+		{ "[]", 1 },
+	};
+	struct wire_request request;
+	char body[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(body, sizeof(body),
+			 "{\"input\":%s,\"model\":\"e\",\"stream\":true,\"n\":\"x\"}",
+			 rows[i].input);
+		request = scanned(WIRE_OPENAI_EMBEDDINGS, body);
+		CHECK_SLICE(request.model, "e");
+		CHECK(!request.stream);
+		CHECK_INT(request.input_estimate, rows[i].estimate);
+	}
+	CHECK_INT(scan(WIRE_OPENAI_EMBEDDINGS, "{\"model\":\"e\"," MESSAGES_ONE "}", &request),
+		  -EINVAL);
+	CHECK_STR(error.message, "input is missing");
+	CHECK_INT(scan(WIRE_OPENAI_EMBEDDINGS, "{\"model\":\"e\",\"input\":{}}", &request),
+		  -EINVAL);
+	CHECK_STR(error.message, "input must be a string or an array");
+}
+
+/* What a picture's bytes would be as text is no guess at what it costs. */
+static void counts(void)
+{
+	_cleanup_(buffer_fini) struct buffer body = { 0 };
+	struct wire_request request;
+
+	request = scanned(WIRE_ANTHROPIC_COUNT_TOKENS,
+			  "{\"model\":\"c\",\"system\":\"123456\"," MESSAGES_ONE "}");
+	CHECK_INT(request.input_estimate, (8 + 32) / 4);
+	buffer_append_str(&body,
+			  "{\"model\":\"c\",\"messages\":[{\"content\":[{\"source\":{\"data\":\"");
+	for (int i = 0; i < 100000; i++)
+		buffer_append_char(&body, 'A');
+	buffer_append_str(&body, "\"}},{\"text\":\"");
+	for (int i = 0; i < 1000; i++)
+		buffer_append_str(&body, "a \\\" ");
+	buffer_append_str(&body, "\"}]}]}");
+	buffer_append_char(&body, '\0');
+	request = scanned(WIRE_ANTHROPIC_COUNT_TOKENS, body.data);
+	CHECK(request.input_estimate > 1600 + 1250 && request.input_estimate < 1600 + 1250 + 30);
+	request = scanned(WIRE_ANTHROPIC_MESSAGES, body.data);
+	CHECK(request.input_estimate > 25000);
+}
+
 static void too_deep(void)
 {
 	_cleanup_(buffer_fini) struct buffer body = { 0 };
@@ -293,6 +350,8 @@ int main(void)
 	test_run("members-of-responses", members_of_responses);
 	test_run("refusals", refusals);
 	test_run("refusals-of-responses", refusals_of_responses);
+	test_run("embeddings", embeddings);
+	test_run("counts", counts);
 	test_run("too-deep", too_deep);
 	test_run("edits", edits);
 	test_run("edits-of-messages", edits_of_messages);

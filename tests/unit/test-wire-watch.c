@@ -23,6 +23,22 @@ static const struct row {
 #define CHAT WIRE_OPENAI_CHAT
 #define MESSAGES WIRE_ANTHROPIC_MESSAGES
 #define RESPONSES WIRE_OPENAI_RESPONSES
+#define EMBEDDINGS WIRE_OPENAI_EMBEDDINGS
+#define COUNTS WIRE_ANTHROPIC_COUNT_TOKENS
+	{ "embeddings-float.json", EMBEDDINGS, { 8, X, X, X, 0, X }, 1, 1, 1, 1, 0, 0, 0 },
+	{ "embeddings-base64.json", EMBEDDINGS, { 12, X, X, X, 0, X }, 1, 1, 1, 1, 0, 0, 0 },
+	{ "embeddings-no-usage.json", EMBEDDINGS, { X, X, X, X, X, X }, 0, 0, 1, 1, 0, 0, 0 },
+	{ "embeddings-error.json",
+	  EMBEDDINGS,
+	  { X, X, X, X, X, X },
+	  0,
+	  0,
+	  0,
+	  1,
+	  WIRE_ERROR_QUOTA,
+	  0,
+	  0 },
+	{ "count-tokens.json", COUNTS, { X, X, X, X, X, X }, 0, 0, 0, 1, 0, 0, 0 },
 	{ "chat-text.sse", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 66, 6 },
 	{ "chat-text.json", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 61, 0 },
 	{ "chat-tools.sse", CHAT, { 86, 1920, X, X, 300, 64 }, 1, 1, 1, 1, 0, 23, 7 },

@@ -25,6 +25,8 @@ enum tide_dialect {
 	TIDE_DIALECT_OPENAI_EMBEDDINGS = 4, /* platform.openai.com/docs/api-reference/embeddings */
 	TIDE_DIALECT_GEMINI = 5,            /* ai.google.dev/api/generate-content */
 	TIDE_DIALECT_BEDROCK_CONVERSE = 6,  /* docs.aws.amazon.com: API_runtime_Converse */
+	TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS =
+	    7, /* docs.anthropic.com/en/api/messages-count-tokens */
 };
 
 /* Slices of a call live until the call ends. */
