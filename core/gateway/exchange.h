@@ -213,8 +213,7 @@ struct exchange {
 	int status;         /* its status */
 	bool committed;     /* its bytes are on their way too: no other target can answer */
 	bool settled;
-	bool holding; /* bytes before the first content are kept, so that a failure can still switch
-		       */
+	bool holding;     /* bytes before the first content are kept: a failure can still switch */
 	bool strip_usage; /* include_usage was ours */
 	struct wire_strip strip;
 	struct buffer kept; /* while holding */
@@ -294,8 +293,7 @@ void relay_keepalive(struct exchange *exchange);
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);
 void exchange_refuse(struct exchange *exchange, const struct wire_error *error);
-/* Answers a count of tokens by an estimate, and settles. */
-void exchange_estimate(struct exchange *exchange);
+void exchange_estimate(struct exchange *exchange); /* a count of tokens, by a guess of ours */
 struct slice attempts_text(const struct exchange *exchange);
 /* An error of ours, with headers that say more of it. */
 void reply_error(struct http_exchange *http, enum wire_dialect dialect,

@@ -129,6 +129,17 @@ static void error_event(struct run *run, const char *message)
 	text_add(&run->out, "\n\n");
 }
 
+static void count_document(struct run *run)
+{
+	text_printf(&run->out, "{\"input_tokens\":%" PRIu64 "}", run->prompt.tokens);
+}
+
+const struct dialect count_dialect = {
+	.document = count_document,
+	.error = error,
+	.request_id_header = "request-id",
+};
+
 const struct dialect messages_dialect = {
 	.head = head,
 	.piece = piece,

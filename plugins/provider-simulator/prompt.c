@@ -100,6 +100,12 @@ static uint64_t read_max(json_t *body)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
+static bool is_messages(const struct prompt *prompt)
+{
+	return prompt->dialect == TIDE_DIALECT_ANTHROPIC_MESSAGES ||
+	       prompt->dialect == TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS;
+}
+
 static const char *read_body(struct prompt *prompt, json_t *body)
 {
 	json_t *messages = json_object_get(body, "messages"), *message = NULL;
@@ -112,7 +118,7 @@ static const char *read_body(struct prompt *prompt, json_t *body)
 	if (json_is_integer(choices) && json_integer_value(choices) != 1)
 		return "the simulator answers with one choice: n must be 1";
 	prompt->seed = hash_start;
-	if (system && prompt->dialect == TIDE_DIALECT_ANTHROPIC_MESSAGES)
+	if (system && is_messages(prompt))
 		take_message(prompt, system);
 	json_array_foreach (messages, index, message) {
 		take_message(prompt, json_object_get(message, "content"));
@@ -144,7 +150,8 @@ const char *prompt_read(const struct tide_call_info *info, struct prompt *ret)
 		body = json_loadb(bytes.data, bytes.len, JSON_ALLOW_NUL, NULL);
 	ret->id = hash_mix(hash_bytes(hash_start, bytes.data, bytes.len), bytes.len);
 	if (json_is_object(body))
-		wrong = read_body(ret, body);
+		wrong = info->dialect == TIDE_DIALECT_OPENAI_EMBEDDINGS ? embeddings_read(ret, body)
+									: read_body(ret, body);
 	json_decref(body);
 	text_fini(&bytes);
 	return wrong;
@@ -154,5 +161,6 @@ void prompt_fini(struct prompt *prompt)
 {
 	text_fini(&prompt->last);
 	json_decref(prompt->schema);
+	json_decref(prompt->inputs);
 	free(prompt->tool);
 }

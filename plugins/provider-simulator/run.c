@@ -12,6 +12,7 @@
 
 enum {
 	PIECES_AT_ONCE = 256, /* then the loop gets its turn */
+	LONG_PIECES_AT_ONCE = 8,
 	TEXT_WORDS_LEAST = 12,
 	TEXT_WORDS_MORE = 20,
 };
@@ -177,7 +178,7 @@ static bool step(struct run *run)
 {
 	switch (run->phase) {
 	case PHASE_HEAD:
-		if (!respond(run, 200, type_events))
+		if (!respond(run, 200, run->dialect->in_pieces ? type_json : type_events))
 			return false;
 		run->dialect->head(run);
 		run->phase = run->completion > 0 ? PHASE_PIECES : PHASE_TAIL;
@@ -214,7 +215,7 @@ static void stream(struct run *run)
 			wait_ms(run, run->script.between_ms);
 			return;
 		}
-		if (i == PIECES_AT_ONCE) {
+		if (i == (run->dialect->in_pieces ? LONG_PIECES_AT_ONCE : PIECES_AT_ONCE)) {
 			wait_ms(run, 0);
 			return;
 		}
@@ -320,6 +321,16 @@ static void fill_source(struct run *run)
 		run->completion = prompt->max_tokens;
 }
 
+/* Once a document has begun, nothing in it can be an error. */
+static void count_inputs(struct run *run)
+{
+	run->source.count = run->completion = json_array_size(run->prompt.inputs);
+	if (run->script.kind != KIND_ERROR_IN_STREAM)
+		return;
+	run->script.kind = KIND_ERROR;
+	run->script.status = 500;
+}
+
 /* The answer comes in the loop's next turn at the soonest: start() is short, and the host is not
  * called back while it starts us. */
 static void schedule(struct run *run)
@@ -346,6 +357,13 @@ static void refuse_later(struct tide_call *call, void *data)
 		run_free(run);
 }
 
+static const struct dialect *const dialects[] = {
+	[TIDE_DIALECT_OPENAI_CHAT] = &chat_dialect,
+	[TIDE_DIALECT_ANTHROPIC_MESSAGES] = &messages_dialect,
+	[TIDE_DIALECT_OPENAI_EMBEDDINGS] = &embeddings_dialect,
+	[TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS] = &count_dialect,
+};
+
 int32_t run_start(const struct tide_host *host, struct tide_call *call, uint64_t slow_first_ms,
 		  uint64_t slow_between_ms, struct run **ret)
 {
@@ -357,8 +375,7 @@ int32_t run_start(const struct tide_host *host, struct tide_call *call, uint64_t
 		return -ENOMEM;
 	run->host = host;
 	run->call = call;
-	run->dialect =
-	    info->dialect == TIDE_DIALECT_ANTHROPIC_MESSAGES ? &messages_dialect : &chat_dialect;
+	run->dialect = dialects[info->dialect];
 	text_json(&run->model, info->model.ptr, info->model.len);
 	wrong = prompt_read(info, &run->prompt);
 	*ret = run;
@@ -373,7 +390,10 @@ int32_t run_start(const struct tide_host *host, struct tide_call *call, uint64_t
 		host->call->timer(call, 0, refuse_later, run);
 		return 0;
 	}
-	fill_source(run);
+	if (run->dialect->in_pieces)
+		count_inputs(run);
+	else if (run->dialect->piece)
+		fill_source(run);
 	if (run->source.text.failed || run->model.failed) {
 		*ret = NULL;
 		run_free(run);

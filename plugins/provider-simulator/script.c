@@ -14,10 +14,15 @@ static const struct {
 	enum kind kind;
 	bool slow;
 } rows[] = {
-	{ "sim-echo", KIND_ECHO, false },   { "sim-text", KIND_TEXT, false },
-	{ "sim-json", KIND_JSON, false },   { "sim-tools", KIND_TOOLS, false },
-	{ "sim-slow", KIND_TEXT, true },    { "sim-cut", KIND_CUT, false },
-	{ "sim-stall", KIND_STALL, false }, { "sim-error-in-stream", KIND_ERROR_IN_STREAM, false },
+	{ "sim-embed", KIND_TEXT, false },
+	{ "sim-echo", KIND_ECHO, false },
+	{ "sim-text", KIND_TEXT, false },
+	{ "sim-json", KIND_JSON, false },
+	{ "sim-tools", KIND_TOOLS, false },
+	{ "sim-slow", KIND_TEXT, true },
+	{ "sim-cut", KIND_CUT, false },
+	{ "sim-stall", KIND_STALL, false },
+	{ "sim-error-in-stream", KIND_ERROR_IN_STREAM, false },
 };
 
 static bool equals(const char *text, size_t len, const char *name)

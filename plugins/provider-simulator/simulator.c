@@ -60,7 +60,9 @@ static void resume(void *state, struct tide_call *call, void *run)
 
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
-	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES,
+	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES |
+		    1u << TIDE_DIALECT_OPENAI_EMBEDDINGS |
+		    1u << TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS,
 	.create = create,
 	.destroy = destroy,
 	.start = start,
@@ -76,7 +78,7 @@ static const struct tide_plugin plugin = {
 	.option_size = sizeof(struct tide_option),
 	.name = "simulator",
 	.version = "0.1.0",
-	.summary = "Deterministic answers in process, in both dialects",
+	.summary = "Deterministic answers in process",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.operations = &operations,

@@ -72,7 +72,7 @@ bool script_read(struct tide_slice model, uint64_t slow_first_ms, uint64_t slow_
 
 struct prompt {
 	uint32_t dialect;
-	bool stream;
+	bool stream; /* piece by piece */
 	bool include_usage;
 	uint64_t tokens;
 	uint64_t seed;       /* of the prompt's texts and the request's seed */
@@ -82,11 +82,19 @@ struct prompt {
 	char *tool;          /* name of the tool to call; NULL: none */
 	json_t *schema;      /* of its arguments, or of the JSON asked for; NULL: any object */
 	bool wants_json;
+	json_t *inputs; /* of embeddings: an array of texts and lists of tokens */
+	uint64_t dimensions;
+	bool base64;
 };
 
 /* NULL, or what is wrong, for a 400. */
 const char *prompt_read(const struct tide_call_info *info, struct prompt *ret);
 void prompt_fini(struct prompt *prompt);
+
+/* ---- embeddings.c ---- */
+
+/* The same of a request for embeddings. */
+const char *embeddings_read(struct prompt *prompt, json_t *body);
 
 /* ---- schema.c ---- */
 
@@ -123,10 +131,13 @@ struct dialect {
 		      const char *param);
 	void (*error_event)(struct run *run, const char *message);
 	const char *request_id_header;
+	bool in_pieces; /* a document of long pieces, written like a stream */
 };
 
-extern const struct dialect chat_dialect;     /* chat.c */
-extern const struct dialect messages_dialect; /* messages.c */
+extern const struct dialect chat_dialect;       /* chat.c */
+extern const struct dialect messages_dialect;   /* messages.c */
+extern const struct dialect count_dialect;      /* messages.c */
+extern const struct dialect embeddings_dialect; /* embeddings.c */
 
 bool run_calls_tool(const struct run *run);
 bool run_was_cut(const struct run *run); /* by max_tokens */

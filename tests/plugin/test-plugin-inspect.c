@@ -26,7 +26,7 @@ static void text(void)
 	if (inspect(folder, "provider-simulator", false, &out, &error) < 0)
 		test_fail(__FILE__, __LINE__, "%s", error.message);
 	CHECK_SLICE(buffer_slice(&out),
-		    "simulator 0.1.0: Deterministic answers in process, in both dialects\n"
+		    "simulator 0.1.0: Deterministic answers in process\n"
 		    "kind provider, ABI 0.3\n"
 		    "dialects: openai-chat anthropic-messages\n"
 		    "option first_ms (int, 0 to 3600000, default 1000): How long sim-slow waits "
