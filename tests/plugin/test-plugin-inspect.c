@@ -28,7 +28,8 @@ static void text(void)
 	CHECK_SLICE(buffer_slice(&out),
 		    "simulator 0.1.0: Deterministic answers in process\n"
 		    "kind provider, ABI 0.3\n"
-		    "dialects: openai-chat anthropic-messages\n"
+		    "dialects: openai-chat anthropic-messages openai-embeddings "
+		    "anthropic-count-tokens\n"
 		    "option first_ms (int, 0 to 3600000, default 1000): How long sim-slow waits "
 		    "before its first word.\n"
 		    "option between_ms (int, 0 to 3600000, default 100): How long sim-slow waits "
@@ -48,7 +49,7 @@ static void json(void)
 	CHECK_STR(json_string_value(json_object_get(object, "name")), "openai");
 	CHECK_STR(json_string_value(json_array_get(json_object_get(object, "dialects"), 0)),
 		  "openai-chat");
-	CHECK_INT(json_array_size(json_object_get(object, "options")), 7);
+	CHECK_INT(json_array_size(json_object_get(object, "options")), 8);
 	CHECK_STR(json_string_value(json_object_get(
 		      json_array_get(json_object_get(object, "options"), 0), "default")),
 		  "/chat/completions");

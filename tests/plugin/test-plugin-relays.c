@@ -45,8 +45,13 @@ static void openai_defaults(void)
 	struct plugin_provider *provider = host_provider(set, &conf);
 	struct tide_call call;
 
-	CHECK_INT(provider->dialects,
-		  1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_OPENAI_RESPONSES);
+	CHECK_INT(provider->dialects, 1u << TIDE_DIALECT_OPENAI_CHAT |
+					  1u << TIDE_DIALECT_OPENAI_RESPONSES |
+					  1u << TIDE_DIALECT_OPENAI_EMBEDDINGS);
+	host_ready(&call, provider, TIDE_DIALECT_OPENAI_EMBEDDINGS, "m", body);
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/embeddings", 2);
+	host_done(&call);
 	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", body);
 	call.info.headers = client;
 	call.info.header_count = 3;
@@ -203,16 +208,16 @@ static const struct {
 	{ "provider-openai",
 	  "openai",
 	  { "path", "chat", CONF_TEXT },
-	  "a.conf:7:3: provider x: plugin openai refused: the options path and "
-	  "responses_path must begin" },
+	  "a.conf:7:3: provider x: plugin openai refused: the options path, "
+	  "responses_path and embeddings_path must begin" },
 	{ "provider-openai",
 	  "openai",
 	  { "dialects", "chat,responses", CONF_TEXT },
-	  "the option dialects must name some of: chat, responses" },
+	  "the option dialects must name some of: chat, responses, embeddings" },
 	{ "provider-openai",
 	  "openai",
 	  { "dialects", " ", CONF_TEXT },
-	  "the option dialects must name some of: chat, responses" },
+	  "the option dialects must name some of: chat, responses, embeddings" },
 	{ "provider-openai",
 	  "openai",
 	  { "auth_header", "", CONF_TEXT },
@@ -265,6 +270,36 @@ static void options_refused(void)
 		option.place = (struct conf_place){ "a.conf", 9, 5 };
 		check_refused(refused_options[i].stem, &conf, refused_options[i].why);
 	}
+}
+
+/* Below the path, whatever query it has. */
+static void anthropic_counts(void)
+{
+	static const struct {
+		const char *path, *query, *sent;
+	} rows[] = {
+		{ "/v1/messages", "", "/v1/messages/count_tokens" },
+		{ "/v1/messages", "beta=true", "/v1/messages/count_tokens?beta=true" },
+		{ "/m?v=1", "beta=true", "/m/count_tokens?v=1" },
+	};
+	struct plugin_set *set = host_load(folder, "provider-anthropic");
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct conf_plugin_option option = { "path", rows[i].path, CONF_TEXT };
+		struct conf_provider conf = {
+			.name = "beta", .plugin = "anthropic", .options = &option, .option_count = 1
+		};
+		struct plugin_provider *provider = host_provider(set, &conf);
+		struct tide_call call;
+
+		host_ready(&call, provider, TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS, "m", body);
+		call.info.query = (struct tide_slice){ rows[i].query, strlen(rows[i].query) };
+		CHECK_INT(host_start(&call), 0);
+		check_request(&call, rows[i].sent, 2);
+		host_done(&call);
+		plugin_provider_unref(provider);
+	}
+	plugin_set_free(set);
 }
 
 static void anthropic(void)
@@ -328,6 +363,7 @@ int main(int argc, char **argv)
 	test_run("openai-signed", openai_signed);
 	test_run("options-refused", options_refused);
 	test_run("anthropic", anthropic);
+	test_run("anthropic-counts", anthropic_counts);
 	test_run("references", references);
 	return 0;
 }
