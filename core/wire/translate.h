@@ -11,6 +11,8 @@ enum wire_quirk {
 	WIRE_QUIRK_THINKING_BUDGET = 1
 				     << 2, /* messages, gemini: effort becomes a budget of tokens */
 	WIRE_QUIRK_NO_STREAM_OPTIONS = 1 << 3, /* chat: include_usage is not known */
+	WIRE_QUIRK_TEXT_CONTENT = 1 << 4, /* chat: texts of a message are joined into one string */
+	WIRE_QUIRK_NO_EFFORT = 1 << 5,    /* chat: reasoning_effort is not known, and left out */
 };
 
 /* What there is to know of an upstream. */

@@ -68,7 +68,7 @@ struct turn_tool {
 	struct slice strict; /* JSON true or false; NULL: the provider's default */
 	struct slice cache;  /* JSON: a hint */
 	bool custom;         /* takes text, by `format` (JSON), and no arguments */
-	struct slice format;
+	struct slice format; /* as Responses have it: {"type":"grammar","syntax":…} */
 };
 
 enum turn_choice { TURN_CHOICE_UNSAID, TURN_AUTO, TURN_NONE, TURN_REQUIRED, TURN_NAMED };
@@ -109,6 +109,7 @@ struct turn {
 	const struct tree *body; /* the client's */
 	enum wire_dialect from;
 	bool stream, include_usage;
+	bool functions; /* chat: asked with `functions`, so its answer has a `function_call` */
 	struct turn_message *messages, **last_message;
 	struct turn_tool *tools, **last_tool;
 	enum turn_choice choice;
