@@ -7,7 +7,12 @@ static const struct codec codecs[] = {
 	[WIRE_OPENAI_CHAT] = { .name = "OpenAI Chat Completions" },
 	[WIRE_ANTHROPIC_MESSAGES] = { .name = "Anthropic Messages" },
 	[WIRE_OPENAI_RESPONSES] = { .name = "OpenAI Responses" },
-	[WIRE_GEMINI] = { .name = "Gemini" },
+	[WIRE_GEMINI] = { .name = "Gemini",
+			  .read_turn = gemini_read_turn,
+			  .write_turn = gemini_write_turn,
+			  .read_event = gemini_read_event,
+			  .read_document = gemini_read_document,
+			  .read_error = gemini_read_error },
 	[WIRE_BEDROCK_CONVERSE] = { .name = "Bedrock Converse" },
 };
 
