@@ -10,7 +10,7 @@
 enum {
 	MODEL_BYTES = 256,
 	BYTES_PER_TOKEN = 4,
-	MEDIA_BYTES = 1024, /* so many without a blank, and a string is a picture or a file */
+	MEDIA_BYTES = 1024, /* so many of base64, and a string is a picture or a file */
 	MEDIA_TOKENS = 1600,
 };
 
@@ -193,14 +193,26 @@ static struct slice next_string(struct slice *json)
 	return begin && at < end ? slice_span(begin + 1, at) : (struct slice){ 0 };
 }
 
+static bool is_media(struct slice text)
+{
+	if (text.len < MEDIA_BYTES)
+		return false;
+	for (size_t i = 0; i < MEDIA_BYTES; i++) {
+		char c = text.ptr[i], letter = c | 0x20;
+
+		if ((letter < 'a' || letter > 'z') && (c < '0' || c > '9') && c != '+' && c != '/')
+			return false;
+	}
+	return true;
+}
+
 /* What the model reads of pictures and files is not their bytes in base64. */
 static size_t input_bytes(struct slice value)
 {
 	size_t bytes = value.len;
 
 	for (struct slice text = next_string(&value); text.ptr; text = next_string(&value)) {
-		if (text.len < MEDIA_BYTES || memchr(text.ptr, ' ', MEDIA_BYTES) ||
-		    memchr(text.ptr, '\\', MEDIA_BYTES))
+		if (!is_media(text))
 			continue;
 		bytes -= text.len;
 		bytes += MEDIA_TOKENS * BYTES_PER_TOKEN;

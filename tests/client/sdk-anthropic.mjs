@@ -87,6 +87,28 @@ if (target === 'gateway') {
 	});
 }
 
+const counted = (model, content) => ({ model, messages: [{ role: 'user', content }] });
+
+await check('count-tokens', async () => {
+	const plain = await client.messages.countTokens(counted(named('text'), 'x'.repeat(100)));
+	const beta = await client.beta.messages.countTokens(counted(named('text'), 'x'.repeat(100)));
+	assert.ok(plain.input_tokens > 100);
+	assert.equal(beta.input_tokens, plain.input_tokens);
+});
+
+await check('count-tokens-error', async () => {
+	const error = await thrown(() => client.messages.countTokens(counted(named('status-429'), 'a')));
+	assert.ok(error instanceof Anthropic.RateLimitError, error.constructor.name);
+});
+
+if (target === 'gateway') {
+	await check('count-tokens-estimated', async () => {
+		const { data, response } = await client.messages.countTokens(counted('text', 'wörd'.repeat(800))).withResponse();
+		assert.equal(response.headers.get('x-tidegate-estimated'), 'true');
+		assert.ok(data.input_tokens >= 1000 && data.input_tokens < 1100, `${data.input_tokens}`);
+	});
+}
+
 await check('error-mid-stream-is-an-error', async () => {
 	const error = await thrown(() => client.messages.stream(ask('error-mid', 'err')).finalMessage());
 	assert.ok(error instanceof Anthropic.APIError, `${error.constructor.name} ${error.message}`);

@@ -3,6 +3,7 @@
 in Python."""
 
 import asyncio
+import json
 import os
 import pathlib
 import sys
@@ -104,6 +105,31 @@ def error_class(status, kind):
         equal(error.response.headers["retry-after"], "7", "retry-after")
 
 
+def count_tokens():
+    messages = [{"role": "user", "content": "Grüße, 世界"}]
+    count = client.messages.count_tokens(model=PREFIX + "text", messages=messages)
+    equal(count.input_tokens, len(json.dumps(messages).encode()), "tokens")
+    answer = client.beta.messages.count_tokens(model=PREFIX + "text", messages=messages)
+    equal(answer.input_tokens, count.input_tokens, "tokens by the beta")
+
+
+def count_estimated():
+    """A model of a provider that cannot count."""
+    messages = [{"role": "user", "content": "wörd" * 800}]
+    answer = client.messages.with_raw_response.count_tokens(model="text", messages=messages)
+    equal(answer.headers["x-tidegate-estimated"], "true", "its mark")
+    assert 1000 <= answer.parse().input_tokens < 1100, answer.parse()
+
+
+def count_fails():
+    error = thrown(
+        lambda: client.messages.count_tokens(
+            model=PREFIX + "status-429", messages=[{"role": "user", "content": "a"}]
+        )
+    )
+    equal(type(error), anthropic.RateLimitError, "class")
+
+
 def wrong_key():
     stranger = anthropic.Anthropic(base_url=BASE, api_key="' OR '1'='1", max_retries=0)
     error = thrown(lambda: stranger.messages.create(**ask("text", "hi")))
@@ -148,7 +174,10 @@ for code, kind in {
     529: anthropic.InternalServerError,
 }.items():
     suite.check(f"error-{code}", error_class, code, kind)
+suite.check("count-tokens", count_tokens)
+suite.check("count-tokens-error", count_fails)
 if TARGET == "gateway":
+    suite.check("count-tokens-estimated", count_estimated)
     suite.check("wrong-key", wrong_key)
     suite.check("stream-cut-is-an-error", stream_fails, "cut")
 suite.check("error-mid-stream-is-an-error", stream_fails, "error-mid")

@@ -209,6 +209,37 @@ await check('models-list', async () => {
 	assert.ok(names.includes(models.text), names.join());
 });
 
+// The SDK asks for base64 by itself, and decodes it.
+await check('embeddings', async () => {
+	const texts = ['Grüße, 世界', 'tide'], model = simulated ? 'sim-embed' : 'embed';
+	const answer = await client.embeddings.create({ model, input: texts });
+	const plain = await client.embeddings.create({ model, input: texts, encoding_format: 'float' });
+	const number = (text, i) => ((bytes(text) * 31 + i * 7) % 101 - 50) / 64;
+	answer.data.forEach(({ embedding }, n) => {
+		assert.equal(embedding.length, simulated ? 1536 : 8);
+		embedding.forEach((one, i) => {
+			assert.ok(Math.abs(one - plain.data[n].embedding[i]) < 1e-7, `number ${i} of ${n}`);
+			if (!simulated) assert.equal(one, number(texts[n], i));
+		});
+	});
+	const tokens = texts.map((text) => (simulated ? Math.ceil(bytes(text) / 4) : bytes(text)));
+	assert.equal(answer.usage.prompt_tokens, tokens[0] + tokens[1]);
+});
+
+await check('embeddings-dimensions', async () => {
+	for (const input of ['a', [1, 2, 3], [[4, 5], [6]]]) {
+		const answer = await client.embeddings.create(
+			{ model: simulated ? 'sim-embed' : 'embed', input, dimensions: 256 });
+		for (const { embedding } of answer.data) assert.equal(embedding.length, 256);
+	}
+});
+
+await check('embeddings-error', async () => {
+	const model = simulated ? 'sim-error-429' : 'status-429';
+	const error = await thrown(() => client.embeddings.create({ model, input: 'a' }));
+	assert.ok(error instanceof OpenAI.RateLimitError, error.constructor.name);
+});
+
 const record = async (prompt) => {
 	const all = await (await fetch(control + '/_control/requests')).json();
 	return all.find((one) => Buffer.from(one.body, 'base64').includes(prompt));

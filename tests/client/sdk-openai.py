@@ -5,6 +5,7 @@ Python."""
 import asyncio
 import json
 import math
+import operator
 import os
 import pathlib
 import sys
@@ -18,6 +19,7 @@ import openai  # noqa: E402
 from tap import Suite, equal  # noqa: E402
 from tidegate import wait_until  # noqa: E402
 from upstream import Record  # noqa: E402
+from vectors import vector  # noqa: E402
 
 BASE, KEY = os.environ["CLIENT_BASE_URL"], os.environ["CLIENT_KEY"]
 TARGET, CONTROL = os.environ["CLIENT_TARGET"], os.environ["CLIENT_CONTROL"]
@@ -235,6 +237,37 @@ def models_list():
     assert TEXT in names, names
 
 
+def embeddings():
+    """The SDK asks for base64 by itself, and decodes it; floats say the same."""
+    texts, model = ["Grüße, 世界", "tide"], "sim-embed" if SIMULATED else "embed"
+    answer = client.embeddings.create(model=model, input=texts)
+    plain = client.embeddings.create(model=model, input=texts, encoding_format="float")
+    for one, other in zip(answer.data, plain.data, strict=True):
+        equal(len(one.embedding), 1536 if SIMULATED else 8, "dimensions")
+        assert max(map(abs, map(operator.sub, one.embedding, other.embedding))) < 1e-7, "forms differ"
+    sizes = [len(text.encode()) for text in texts]
+    if SIMULATED:
+        assert abs(sum(x * x for x in answer.data[0].embedding) - 1) < 1e-5, "length"
+        equal(answer.usage.prompt_tokens, sum(-(-size // 4) for size in sizes), "usage")
+    else:
+        equal([one.embedding for one in answer.data], [vector(text, 8) for text in texts], "vectors")
+        equal(answer.usage.total_tokens, sum(sizes), "usage")
+
+
+def embeddings_dimensions():
+    for given in ("a", [1, 2, 3], [[4, 5], [6]]):
+        answer = client.embeddings.create(
+            model="sim-embed" if SIMULATED else "embed", input=given, dimensions=256
+        )
+        equal({len(one.embedding) for one in answer.data}, {256}, f"dimensions for {given}")
+
+
+def embeddings_fail():
+    model = "sim-error-429" if SIMULATED else "status-429"
+    error = thrown(lambda: client.embeddings.create(model=model, input="a"))
+    equal(type(error), openai.RateLimitError, "class")
+
+
 def record(prompt, departed=False):
     raw = json.load(urllib.request.urlopen(CONTROL + "/_control/requests"))
     found = [
@@ -323,5 +356,8 @@ else:
     suite.check("abort-mid-stream-reaches-upstream", abort_mid_stream)
     suite.check("abort-before-answer-reaches-upstream", abort_before_answer)
 suite.check("models-list", models_list)
+suite.check("embeddings", embeddings)
+suite.check("embeddings-dimensions", embeddings_dimensions)
+suite.check("embeddings-error", embeddings_fail)
 suite.check("200-concurrent-streams", concurrent_streams)
 suite.exit()

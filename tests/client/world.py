@@ -69,6 +69,9 @@ CHAT_MODELS = [
     "text.words-2000.between-10",
     QUIET,
     "text.first-20000",
+    "embed",
+    "embed.dim-4096",
+    "embed.each-100",
     *(f"status-{status}" for status in STATUSES),
     *(f"odd-{what}" for what in (*NO_ANSWERS, *ODD_ANSWERS)),
 ]
@@ -95,6 +98,7 @@ MESSAGES_MODELS = [
 ]
 SIM_MODELS = {
     "sim-echo": "sim-echo",
+    "sim-embed": "sim-embed",
     "sim-text": "sim-text",
     "sim-tools": "sim-tools",
     "sim-json": "sim-json",

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripted upstream: stands in for paid providers, and remembers every byte it was sent.
 
-It speaks OpenAI Chat Completions, Models and Anthropic Messages over HTTP/1.1; answers.py says
-which model name answers what. It runs as a process of its own, so that a test's own work does not
+It speaks OpenAI Chat Completions, Embeddings, Models and Anthropic Messages, with its counts of
+tokens, over HTTP/1.1; answers.py and vectors.py say which model name answers what. It runs as a process of its own, so that a test's own work does not
 slow its streams:
 
     with Upstream() as upstream:
@@ -33,8 +33,10 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import answers  # noqa: E402
+import vectors  # noqa: E402
 
 DIALECTS = {"/v1/chat/completions": answers.CHAT, "/v1/messages": answers.MESSAGES}
+OTHERS = {"/v1/embeddings": vectors.embeddings, "/v1/messages/count_tokens": vectors.count}
 REASONS = {**http.client.responses, 529: "Overloaded"}
 
 
@@ -208,13 +210,15 @@ class Connection(asyncio.Protocol):
         path = target.partition("?")[0]
         if (method, path) == ("GET", "/v1/models"):
             return self.json_plan(200, answers.MODELS)
-        if method != "POST" or path not in DIALECTS:
+        if method != "POST" or path not in {**DIALECTS, **OTHERS}:
             return self.json_plan(
                 404, {"error": {"message": f"no {method} {path}", "type": "invalid_request_error"}}
             )
         try:
             request = json.loads(body)
             self.record["model"] = request["model"]
+            if path in OTHERS:
+                return OTHERS[path](request)
             return answers.plan(DIALECTS[path], request)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return self.json_plan(

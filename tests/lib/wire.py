@@ -204,7 +204,7 @@ def token_classes(usage):
     """A provider's usage as disjoint (fresh input, cache reads, cache writes, output)."""
     if "prompt_tokens" in usage:
         cached = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
-        return usage["prompt_tokens"] - cached, cached, 0, usage["completion_tokens"]
+        return usage["prompt_tokens"] - cached, cached, 0, usage.get("completion_tokens", 0)
     return (
         usage["input_tokens"],
         usage.get("cache_read_input_tokens", 0),
