@@ -34,11 +34,11 @@ static int refuse(struct error *error)
 			 "the appliance is starting or stopping; try again in a second");
 }
 
-static void run(struct admin *admin, struct work *work, bool held)
+static void run(struct admin *admin, struct work *work, bool open)
 {
 	struct error error = { 0 };
 
-	if (held)
+	if (!open)
 		work->r = refuse(work->error);
 	else
 		work->r = verb_run(admin, work->verb, work->arguments, work->caller, &work->result,
@@ -50,12 +50,12 @@ static void run(struct admin *admin, struct work *work, bool held)
 static void take_one(struct admin *admin)
 {
 	struct work *work = list_entry(admin->work.next, struct work, node);
-	bool held = admin->held;
+	bool open = admin->gate == ADMIN_OPEN;
 
 	list_remove(&work->node);
 	admin->busy = true;
 	pthread_mutex_unlock(&admin->lock);
-	run(admin, work, held);
+	run(admin, work, open);
 	pthread_mutex_lock(&admin->lock);
 	admin->busy = false;
 	pthread_cond_broadcast(&admin->wake);
@@ -88,7 +88,7 @@ static void *mutator_main(void *data)
 	pthread_mutex_lock(&admin->lock);
 	for (;;) {
 		struct timespec until;
-		if (!list_empty(&admin->work) && (!admin->held || admin->stopping)) {
+		if (!list_empty(&admin->work) && (admin->gate != ADMIN_HELD || admin->stopping)) {
 			take_one(admin);
 			continue;
 		}
@@ -118,7 +118,7 @@ int admin_act(struct admin *admin, const char *verb, json_t *arguments,
 	};
 
 	pthread_mutex_lock(&admin->lock);
-	if (admin->stopping || !admin->started) {
+	if (admin->stopping || !admin->started || admin->gate == ADMIN_SHUT) {
 		pthread_mutex_unlock(&admin->lock);
 		return refuse(error);
 	}
@@ -224,11 +224,12 @@ int admin_start(struct admin *admin, struct error *error)
 	return 0;
 }
 
-void admin_hold(struct admin *admin, bool hold)
+void admin_set_gate(struct admin *admin, enum admin_gate gate)
 {
 	pthread_mutex_lock(&admin->lock);
-	admin->held = hold;
-	while (hold && admin->busy)
+	admin->gate = gate;
+	pthread_cond_broadcast(&admin->wake);
+	while (gate != ADMIN_OPEN && admin->busy)
 		pthread_cond_wait(&admin->wake, &admin->lock);
 	pthread_cond_broadcast(&admin->wake);
 	pthread_mutex_unlock(&admin->lock);

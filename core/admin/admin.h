@@ -24,10 +24,15 @@ struct admin_options {
 };
 
 int admin_new(const struct admin_options *options, struct admin **ret, struct error *error);
-/* While held no verb runs: they wait. Returns when the one that runs has ended. What still waits at
- * admin_stop is refused, so that whoever has read the files meanwhile knows all that was done.
- * [main] */
-void admin_hold(struct admin *admin, bool hold);
+enum admin_gate {
+	ADMIN_OPEN,
+	ADMIN_HELD, /* verbs wait */
+	ADMIN_SHUT, /* they are refused, those too that have waited */
+};
+
+/* Unless it is open no verb runs, and whoever has read the files meanwhile knows all that was done:
+ * returns when the one that runs has ended. What waits at admin_stop is refused. [main] */
+void admin_set_gate(struct admin *admin, enum admin_gate gate);
 /* Ends the threads: verbs are refused and watchers not called from here on. Values can still be
  * read. */
 void admin_stop(struct admin *admin);

@@ -40,10 +40,11 @@ struct admin {
 	/* the single mutator */
 	pthread_t mutator, ticker;
 	bool started;
-	pthread_mutex_t lock; /* guards work, busy, held, stopping */
+	pthread_mutex_t lock; /* guards work, busy, gate, stopping */
 	pthread_cond_t wake;
 	struct list work;
-	bool busy, held, stopping;
+	bool busy, stopping;
+	enum admin_gate gate;
 	uint64_t generation; /* [admin thread] of the configuration in force */
 
 	/* rendered values */

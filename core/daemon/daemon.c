@@ -220,17 +220,14 @@ int daemon_mount(struct daemon *daemon, struct error *error)
 	return fs_new(&fs, &daemon->fs, error);
 }
 
-/* Watchers of admin are there when it starts. */
 int daemon_open_surfaces(struct daemon *daemon, struct error *error)
 {
-	int r = admin_start(daemon->admin, error);
+	int r = api_listen(daemon->api, error);
 
-	if (r >= 0)
-		r = api_listen(daemon->api, error);
 	if (r < 0)
 		return r;
 	api_attach(daemon->api, daemon->admin);
-	return takeover_listen(daemon->conf->state, &daemon->takeover_fd, error);
+	return takeover_listen(daemon->conf->state, &daemon->door, error);
 }
 
 /* A start without these is no mistake, but nobody gets an answer. */
@@ -274,8 +271,10 @@ int daemon_serve(struct daemon *daemon, struct error *error)
 
 static int start_fresh(struct daemon *daemon, struct error *error)
 {
-	int r = daemon_mount(daemon, error);
+	int r = daemon_mount(daemon, error); /* it watches admin, before that starts */
 
+	if (r >= 0)
+		r = admin_start(daemon->admin, error);
 	if (r >= 0)
 		r = daemon_open_surfaces(daemon, error);
 	return r < 0 ? r : daemon_serve(daemon, error);
@@ -403,7 +402,7 @@ static int stop(struct daemon *daemon, const char *why)
 {
 	int r;
 
-	takeover_unlisten(daemon->conf ? daemon->conf->state : "", daemon->takeover_fd);
+	takeover_unlisten(daemon->conf ? daemon->conf->state : "", &daemon->door);
 	if (daemon->gateway)
 		stop_gateway(daemon, why);
 	api_free(daemon->api);
@@ -447,7 +446,7 @@ static const char *wait_for_end(struct daemon *daemon)
 		bool asked = daemon->after.fd >= 0;
 		struct pollfd wait[2] = {
 			{ .fd = daemon->signal_fd, .events = POLLIN },
-			{ .fd = asked ? daemon->after.fd : daemon->takeover_fd, .events = POLLIN },
+			{ .fd = asked ? daemon->after.fd : daemon->door.fd, .events = POLLIN },
 		};
 		int ready = poll(wait, 2, asked ? succession_patience_ms(daemon) : -1);
 		if (ready < 0)
@@ -473,7 +472,7 @@ int daemon_run(const struct daemon_options *options)
 		.goods = { .lock_fd = -1 },
 		.before = { .fd = -1 },
 		.after = { .fd = -1 },
-		.takeover_fd = -1,
+		.door = { .fd = -1 },
 	};
 	struct error error = { 0 };
 	const char *why = "the start failed";

@@ -14,9 +14,10 @@ struct daemon {
 	struct takeover_goods goods;        /* of a running daemon; the lock is ours in any case */
 	struct takeover_peer before, after; /* whom we take over from, and who does so from us */
 	uint64_t after_until_ns;            /* that one has time for its next word */
-	int takeover_fd;                    /* where it asks */
+	struct takeover_door door;          /* where it asks */
 	int signal_fd;
 	bool serving;  /* requests are accepted */
+	bool released; /* the page is for `after` to take */
 	bool replaced; /* another daemon has taken over */
 	struct zone *zone;
 	struct plugin_set *plugins;

@@ -25,34 +25,60 @@ int succession_begin(struct daemon *daemon, struct error *error)
 	return daemon_load(daemon, error);
 }
 
-/* From here on nothing may hinder us but what would hinder any daemon. */
+/* What the old one said to a word of ours. */
+static int heard(struct daemon *daemon, int said, struct error *error)
+{
+	if (said < 0)
+		return error_set(error, said, "the tidegated that runs %s",
+				 said == -ETIME
+				     ? "has waited for limits.takeover_wait_ms, and goes on"
+				     : "is being stopped");
+	if (said > 0)
+		log_warning("the tidegated with pid %d died while this one took over from it",
+			    daemon->before.pid);
+	return 0;
+}
+
+/* Until the old one is gone, it serves as well, and goes on if we fail. */
+static int displace(struct daemon *daemon, struct error *error)
+{
+	int said, r = daemon_serve(daemon, error);
+
+	if (r < 0)
+		return r;
+	said = takeover_ready(&daemon->before);
+	r = heard(daemon, said, error);
+	if (r >= 0)
+		r = daemon_open_surfaces(daemon, error);
+	if (r < 0 || said > 0)
+		return r;
+	return heard(daemon, takeover_serving(&daemon->before), error);
+}
+
+/* Once it is gone, nothing may hinder us but what would hinder any daemon. */
 int succession_finish(struct daemon *daemon, struct error *error)
 {
-	struct error mounting = { 0 };
+	struct error minor = { 0 };
 	char text[1024];
 	int r;
 
 	if (daemon->conf->mount && (r = fs_check(daemon->conf->mount, error)) < 0)
 		return r;
-	r = daemon_serve(daemon, error);
-	if (r < 0)
+	r = displace(daemon, error);
+	if (r < 0) {
+		takeover_end(&daemon->before); /* it need not wait for our last request */
 		return r;
-	r = takeover_ready(&daemon->before);
-	if (r < 0)
-		return error_set(error, r, "the tidegated that runs %s",
-				 r == -ETIME ? "has waited for limits.takeover_wait_ms, and goes on"
-					     : "is being stopped");
-	if (r > 0)
-		log_warning("the tidegated with pid %d died while this one took over from it",
-			    daemon->before.pid);
-	if (daemon_mount(daemon, &mounting) < 0)
+	}
+	if (daemon_mount(daemon, &minor) < 0)
 		log_error("%s; it comes back with a restart",
-			  error_text(&mounting, text, sizeof(text)));
-	r = daemon_open_surfaces(daemon, error);
+			  error_text(&minor, text, sizeof(text)));
+	if (ledger_take_place(daemon->ledger, &minor) < 0) /* a start finds it by its name too */
+		log_error("%s", error_text(&minor, text, sizeof(text)));
+	r = admin_start(daemon->admin, error);
 	if (r < 0)
 		return r;
 	gateway_open_console(daemon->gateway);
-	return ledger_take_place(daemon->ledger, error);
+	return 0;
 }
 
 /* What was handed to us and is not wanted: the configuration names another address now. */
@@ -69,6 +95,34 @@ void succession_close_sockets(struct daemon *daemon)
 
 /* ---- the old one ---- */
 
+static uint32_t wait_limit_ms(const struct daemon *daemon)
+{
+	struct conf *conf = gateway_conf(daemon->gateway);
+	uint32_t limit_ms = conf->limits.takeover_wait_ms;
+
+	conf_unref(conf);
+	return limit_ms;
+}
+
+static void start_patience(struct daemon *daemon)
+{
+	daemon->after_until_ns = clock_now_ns() + wait_limit_ms(daemon) * NS_PER_MS;
+}
+
+/* The page, and the door for the next one. */
+static void reopen(struct daemon *daemon)
+{
+	struct error error = { 0 };
+	char text[1024];
+
+	daemon->released = false;
+	takeover_unlisten(daemon->conf->state, &daemon->door);
+	if (daemon_open_surfaces(daemon, &error) < 0)
+		log_error("%s; it comes back with a restart",
+			  error_text(&error, text, sizeof(text)));
+	gateway_open_console(daemon->gateway);
+}
+
 /* Nobody is disturbed: it is as if it had not been tried. */
 static void take_back(struct daemon *daemon)
 {
@@ -76,28 +130,45 @@ static void take_back(struct daemon *daemon)
 		    daemon->after.pid);
 	takeover_end(&daemon->after);
 	ledger_look_beside(daemon->ledger, true);
-	admin_hold(daemon->admin, false);
+	admin_set_gate(daemon->admin, ADMIN_OPEN);
+	if (daemon->released)
+		reopen(daemon);
 }
 
-/* A word of the one that starts, or of its end, which `after` is rid of then. */
-void succession_hear(struct daemon *daemon)
+/* What the other cannot have beside us, and what we can have again. */
+static void release(struct daemon *daemon)
 {
-	if (!takeover_is_ready(&daemon->after)) {
-		take_back(daemon);
-		return;
-	}
+	gateway_close_console(daemon->gateway);
+	admin_set_gate(daemon->admin, ADMIN_SHUT);
+	api_leave(daemon->api);
+	daemon->released = true;
+	start_patience(daemon);
+	takeover_say(&daemon->after, "released");
+}
+
+static void go(struct daemon *daemon)
+{
 	gateway_release(daemon->gateway);
 	admin_stop(daemon->admin);
-	api_leave(daemon->api);
 	if (daemon->fs)
 		fs_detach(daemon->fs);
 	ledger_give_place(daemon->ledger);
-	close(daemon->takeover_fd);
+	close(daemon->door.fd);
 	close(daemon->goods.lock_fd);
-	daemon->takeover_fd = daemon->goods.lock_fd = -1;
-	takeover_say(&daemon->after, "released");
+	daemon->door.fd = daemon->goods.lock_fd = -1;
+	takeover_say(&daemon->after, "gone");
 	takeover_end(&daemon->after);
 	daemon->replaced = true;
+}
+
+void succession_hear(struct daemon *daemon)
+{
+	if (!takeover_hears(&daemon->after, daemon->released ? "serving" : "ready"))
+		take_back(daemon);
+	else if (daemon->released)
+		go(daemon);
+	else
+		release(daemon);
 }
 
 int succession_patience_ms(const struct daemon *daemon)
@@ -107,15 +178,6 @@ int succession_patience_ms(const struct daemon *daemon)
 	if (now_ns >= daemon->after_until_ns)
 		return 0;
 	return (int)((daemon->after_until_ns - now_ns) / NS_PER_MS) + 1;
-}
-
-static uint32_t wait_limit_ms(const struct daemon *daemon)
-{
-	struct conf *conf = gateway_conf(daemon->gateway);
-	uint32_t limit_ms = conf->limits.takeover_wait_ms;
-
-	conf_unref(conf);
-	return limit_ms;
 }
 
 void succession_send_away(struct daemon *daemon)
@@ -136,16 +198,16 @@ void succession_offer(struct daemon *daemon)
 	memcpy(goods.secret, daemon->goods.secret, sizeof(goods.secret));
 	goods.sockets.data = (char *)sockets;
 	goods.sockets.len = count * sizeof(*sockets);
-	admin_hold(daemon->admin, true);
+	admin_set_gate(daemon->admin, ADMIN_HELD);
 	ledger_look_beside(daemon->ledger, false);
-	if (takeover_accept(daemon->takeover_fd, &goods, &daemon->after) == 0) {
+	if (takeover_accept(daemon->door.fd, &goods, &daemon->after) == 0) {
 		log_info("the tidegated with pid %d, version %s, begins to take over",
 			 daemon->after.pid, daemon->after.version);
-		daemon->after_until_ns = clock_now_ns() + wait_limit_ms(daemon) * NS_PER_MS;
+		start_patience(daemon);
 		return;
 	}
 	ledger_look_beside(daemon->ledger, true);
-	admin_hold(daemon->admin, false);
+	admin_set_gate(daemon->admin, ADMIN_OPEN);
 }
 
 struct patience {

@@ -18,7 +18,7 @@
 #include "base/log.h"
 
 enum {
-	PROTOCOL = 1,
+	PROTOCOL = 2,
 	PACKET_SIZE = 512,
 	GONE_MS = 10000,
 	ANSWER_S = 10,
@@ -245,29 +245,48 @@ static void wait_gone(int pid)
 }
 
 /* The other has to end a request of its page at most; it is waited for as long as it lives. */
-int takeover_ready(struct takeover_peer *peer)
+static int say_and_wait(struct takeover_peer *peer, const char *word, const char *answer)
 {
 	char text[PACKET_SIZE];
-	int fd = -1, r = send_packet(peer->fd, -1, "ready");
+	int fd = -1, r = send_packet(peer->fd, -1, word);
 
 	do
 		r = receive_packet(peer->fd, text, &fd);
 	while (r == -EAGAIN);
 	if (fd >= 0)
 		close(fd);
+	if (r == 0 && after(text, answer))
+		return 0;
 	takeover_end(peer);
-	if (r < 0) {
-		wait_gone(peer->pid);
-		return 1;
-	}
-	if (after(text, "late"))
-		return -ETIME;
-	return after(text, "released") ? 0 : -ECANCELED;
+	if (r == 0)
+		return after(text, "late") ? -ETIME : -ECANCELED;
+	wait_gone(peer->pid);
+	return 1;
+}
+
+int takeover_ready(struct takeover_peer *peer)
+{
+	return say_and_wait(peer, "ready", "released");
+}
+
+int takeover_serving(struct takeover_peer *peer)
+{
+	int r = say_and_wait(peer, "serving", "gone");
+
+	takeover_end(peer);
+	return r;
 }
 
 /* ---- the old one ---- */
 
-int takeover_listen(const char *state, int *ret_fd, struct error *error)
+static ino_t inode_at(int folder)
+{
+	struct stat info;
+
+	return fstatat(folder, socket_name, &info, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : info.st_ino;
+}
+
+int takeover_listen(const char *state, struct takeover_door *door, struct error *error)
 {
 	struct sockaddr_un address;
 	_cleanup_fd_ int folder = address_in(state, new_name, &address);
@@ -281,19 +300,22 @@ int takeover_listen(const char *state, int *ret_fd, struct error *error)
 	    renameat(folder, new_name, folder, socket_name) < 0)
 		return error_set(error, -errno, "cannot listen at %s/%s: %s", state, socket_name,
 				 strerror(errno));
-	*ret_fd = steal_fd(&fd);
+	door->inode = inode_at(folder);
+	door->fd = steal_fd(&fd);
 	return 0;
 }
 
-void takeover_unlisten(const char *state, int fd)
+void takeover_unlisten(const char *state, struct takeover_door *door)
 {
-	char path[4096];
+	_cleanup_fd_ int folder = -1;
 
-	if (fd < 0)
+	if (door->fd < 0)
 		return;
-	snprintf(path, sizeof(path), "%s/%s", state, socket_name);
-	unlink(path);
-	close(fd);
+	folder = open(state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder >= 0 && inode_at(folder) == door->inode)
+		unlinkat(folder, socket_name, 0);
+	close(door->fd);
+	door->fd = -1;
 }
 
 static int give_goods(int to, const struct takeover_goods *goods)
@@ -359,7 +381,7 @@ int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct ta
 	return -EAGAIN;
 }
 
-bool takeover_is_ready(struct takeover_peer *peer)
+bool takeover_hears(struct takeover_peer *peer, const char *word)
 {
 	char text[PACKET_SIZE];
 	struct pollfd gone = { .fd = peer->fd, .events = POLLRDHUP };
@@ -368,7 +390,7 @@ bool takeover_is_ready(struct takeover_peer *peer)
 	if (fd >= 0)
 		close(fd);
 	/* It may have died since: nobody would serve. */
-	return r == 0 && after(text, "ready") && poll(&gone, 1, 0) == 0;
+	return r == 0 && after(text, word) && poll(&gone, 1, 0) == 0;
 }
 
 void takeover_say(struct takeover_peer *peer, const char *word)

@@ -6,11 +6,13 @@
  *	old: socket DOOR ADDRESS (with it), or lent DOOR ADDRESS (with it) where a service manager
  *	     keeps it, …, lock (with it), secret TEXT, go; or refused WHY
  *	new: ready		it accepts on all of them
- *	old: released		it does not any more, and has let go of mount and page
+ *	old: released		it does no verb any more, and has let go of the page
+ *	new: serving		it has the page, and listens here
+ *	old: gone		it does not accept any more, and has let go of mount and lock
  *
- * Until `ready` either may end, and the other goes on as if nothing had been. When the old one dies
- * after `go` the new one is alone, and goes on. The old one's last word in place of `released` says
- * that the new one shall end: `stopping`, as it was told to end itself, or `late`. [main] */
+ * Until `serving` either may end, and the other goes on. When the old one dies after `go` the new
+ * one is alone. In place of its next word the old one says that the new one shall end: `stopping`,
+ * as it was told to end itself, or `late`. [main] */
 #pragma once
 
 #include "base/error.h"
@@ -38,17 +40,22 @@ struct takeover_goods {
 /* The new one. Asks the daemon of this state folder; -ECONNREFUSED when it does not answer. */
 int takeover_begin(const char *state, struct takeover_peer *peer, struct takeover_goods *goods,
 		   struct error *error);
-/* 0: the other has released all; 1: it died; -ECANCELED: it is being stopped; -ETIME: it waits no
- * longer. Ends the talk. */
+/* Say so, and wait for what the other does then. 0; 1: it died; -ECANCELED: it is being stopped;
+ * -ETIME: it waits no longer. But for 0 from the first the talk is over then. */
 int takeover_ready(struct takeover_peer *peer);
+int takeover_serving(struct takeover_peer *peer);
 
 /* The old one. Its socket, 0600, in the place of any that lies there. */
-int takeover_listen(const char *state, int *ret_fd, struct error *error);
-void takeover_unlisten(const char *state, int fd);
+struct takeover_door {
+	int fd; /* -1: none */
+	ino_t inode;
+};
+int takeover_listen(const char *state, struct takeover_door *door, struct error *error);
+void takeover_unlisten(const char *state, struct takeover_door *door); /* no other's is removed */
 /* Accepts one that asks, and gives it all; -EAGAIN when it is none of us, or gave up. */
 int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct takeover_peer *peer);
-/* After its descriptor has become readable: whether it is ready, or has given up. */
-bool takeover_is_ready(struct takeover_peer *peer);
+/* After its descriptor has become readable: whether it says this word, or else has given up. */
+bool takeover_hears(struct takeover_peer *peer, const char *word);
 void takeover_say(struct takeover_peer *peer, const char *word);
 /* A last word, which is heard whatever the other says meanwhile. Ends the talk. */
 void takeover_dismiss(struct takeover_peer *peer, const char *word);

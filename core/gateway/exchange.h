@@ -121,7 +121,7 @@ struct gateway_loop {
 	bool ending;           /* no answer is read on without a client any more */
 	uint32_t plugin_depth; /* operations of plugins on the stack */
 	struct list over;      /* calls whose end waits until that is none */
-	struct loop_task swap_task, drain_task, release_task, open_task, end_task;
+	struct loop_task swap_task, drain_task, release_task, open_task, close_task, end_task;
 	struct upstream_origin *console_origin;
 	struct loop_counters counters;
 };

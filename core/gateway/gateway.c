@@ -189,6 +189,7 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	loop->drain_task.fn = drain;
 	loop->release_task.fn = listen_release;
 	loop->open_task.fn = listen_open_console;
+	loop->close_task.fn = listen_close_console;
 	loop->end_task.fn = end_all;
 	list_init(&loop->exchanges);
 	list_init(&loop->over);

@@ -112,8 +112,9 @@ struct gateway_socket {
  * there. With `console_later` the doors of the console open in gateway_open_console. [main] */
 int gateway_listen(struct gateway *gateway, struct gateway_socket *inherited, size_t count,
 		   bool console_later, struct error *error);
-/* Those doors, while the loops run. [main] */
+/* Those doors, while the loops run: who comes while they are closed waits. [main] */
 void gateway_open_console(struct gateway *gateway);
+void gateway_close_console(struct gateway *gateway);
 /* The sockets of all loops, to be handed to another process; valid until gateway_release or
  * gateway_stop. [main] */
 const struct gateway_socket *gateway_sockets(const struct gateway *gateway, size_t *ret_count);

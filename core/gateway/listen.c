@@ -178,6 +178,19 @@ void gateway_open_console(struct gateway *gateway)
 		loop_post(gateway->loops[i].loop, &gateway->loops[i].open_task);
 }
 
+void listen_close_console(struct loop_task *task)
+{
+	struct gateway_loop *loop = container_of(task, struct gateway_loop, close_task);
+
+	http_server_hold(loop->server, &gateway_console_handler, true);
+}
+
+void gateway_close_console(struct gateway *gateway)
+{
+	for (uint32_t i = 0; i < gateway->options.loops; i++)
+		loop_post(gateway->loops[i].loop, &gateway->loops[i].close_task);
+}
+
 void listen_release(struct loop_task *task)
 {
 	struct gateway_loop *loop = container_of(task, struct gateway_loop, release_task);

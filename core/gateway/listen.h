@@ -6,5 +6,6 @@
 
 int listen_doors(struct gateway *gateway, struct gateway_socket *inherited, size_t count,
 		 bool console_later, struct error *error);
-void listen_open_console(struct loop_task *task); /* [loop] */
-void listen_release(struct loop_task *task);      /* [loop] */
+void listen_open_console(struct loop_task *task);  /* [loop] */
+void listen_close_console(struct loop_task *task); /* [loop] */
+void listen_release(struct loop_task *task);       /* [loop] */

@@ -38,14 +38,14 @@ SHORT, LONG = "text", "text.words-30.between-100"
 STREAMS, KEPT, FRESH = 200, 8, 4
 
 
-def gate_for(upstream, models=(SHORT, LONG), mount=None, **more):
+def gate_for(upstream, models=(SHORT, LONG), mount=None, keys=("app",), limits=None, **more):
     return Tidegate(
         providers=[provider("alpha", upstream.url("/v1"))],
         models=[
             {"name": m, "provider": "alpha", "upstream_model": m, "price": PRICE} for m in models
         ],
-        keys=["app"],
-        settings={"zone": noon_zone(), "limits": {"features": 1000000}},
+        keys=keys,
+        settings={"zone": noon_zone(), "limits": {"features": 1000000, **(limits or {})}},
         mount=can_mount() if mount is None else mount,
         **more,
     )
@@ -334,7 +334,7 @@ class Partner:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(10)
         self.socket.connect(str(gate.state / "takeover.sock"))
-        self.socket.send((hello or f"hello 1 {os.getpid()} 9.9.9").encode())
+        self.socket.send((hello or f"hello 2 {os.getpid()} 9.9.9").encode())
         self.words, self.descriptors = [], []
 
     def take(self):
@@ -348,6 +348,12 @@ class Partner:
                 self.descriptors += array.array("i", data)
         return self.words
 
+    def ready(self):
+        """The old one has let go of what only one can have."""
+        self.take()
+        self.socket.send(b"ready")
+        equal(self.socket.recv(512), b"released", "the answer to ready")
+
     def leave(self):
         self.socket.close()
         for descriptor in self.descriptors:
@@ -359,7 +365,7 @@ def partner_leaves(upstream):
     is no daemon."""
     with failing_gate() as gate:
         equal(oct((gate.state / "takeover.sock").stat().st_mode & 0o777), "0o600", "mode")
-        other = Partner(gate, "hello 2 1 0.0.1")
+        other = Partner(gate, "hello 1 1 0.0.1")
         assert other.take()[0].startswith("refused "), other.words
         other.leave()
         other = Partner(gate, "GET / HTTP/1.1")
@@ -413,6 +419,49 @@ def hangs(upstream):
         partner.leave()
         old = gate.take_over()
         equal(old.wait(10), 0, "exit status of the old one")
+
+
+def taken_back(upstream, wait_ms, leave):
+    """The old one takes page and verbs back from one that fails at the last moment, and refuses
+    nobody meanwhile; the next one takes over from it."""
+    limits = {"takeover_wait_ms": wait_ms}
+    with gate_for(upstream, keys=(), owners_key="live", limits=limits) as gate:
+        gate.create_key("app")
+        crowd = Crowd(gate)
+        crowd.workers = KEPT + FRESH
+        thread = threading.Thread(target=lambda: asyncio.run(crowd.run()))
+        thread.start()
+        try:
+            made = lambda: len(crowd.calls)  # noqa: E731
+            gate.wait_for(lambda: made() > 100, what="the crowd is at work")
+            partner = Partner(gate)
+            partner.ready()
+            before = made()
+            gate.wait_for(lambda: made() > before + 100, what="the crowd goes on")
+            leave(partner)
+            gate.create_key("later")
+            before = made()
+            gate.wait_for(lambda: made() > before + 100, what="the crowd goes on")
+        finally:
+            crowd.stop()
+            thread.join()
+        equal(crowd.refused, [], "connections refused")
+        assert all(call.complete for call in crowd.calls), "a call was cut"
+        goes_on(gate, gate.process)
+        old = gate.take_over()
+        equal(old.wait(10), 0, "exit status of the old one")
+
+
+def dies_once_released(upstream):
+    taken_back(upstream, 60000, lambda partner: partner.leave())
+
+
+def hangs_once_released(upstream):
+    def late(partner):
+        equal(partner.socket.recv(512), b"late", "what the other is told")
+        partner.leave()
+
+    taken_back(upstream, 300, late)
 
 
 def late_daemon(upstream):
@@ -685,6 +734,8 @@ def register(suite, upstream):
         partner_leaves,
         verbs_wait,
         hangs,
+        dies_once_released,
+        hangs_once_released,
         late_daemon,
         stopped_meanwhile,
         old_killed_while_draining,

@@ -17,7 +17,7 @@ struct api_options {
 int api_new(const struct api_options *options, struct api **ret, struct error *error);
 int api_listen(struct api *api, struct error *error);
 /* Ends the server, so that another daemon listens in its place: who then connects by api_socket
- * reaches that one. After admin_stop. */
+ * reaches that one. While verbs are refused. It may listen again later. */
 void api_leave(struct api *api);
 /* Path of the socket, which no other process can use; lives as long as `api`. */
 const char *api_socket(const struct api *api);

@@ -17,7 +17,7 @@ enum {
 
 struct api_socket {
 	int folder_fd, fd; /* fd: -1 once the server has it */
-	bool there;        /* the socket in the folder is ours */
+	ino_t inode;       /* of our socket in the folder; 0: none */
 	char path[48];     /* good within this process alone */
 };
 

@@ -29,6 +29,15 @@ static int try_connect(const char *path)
 	return 0;
 }
 
+static ino_t inode_there(const struct api_socket *listener)
+{
+	struct stat info;
+
+	return fstatat(listener->folder_fd, socket_name, &info, AT_SYMLINK_NOFOLLOW) < 0
+		   ? 0
+		   : info.st_ino;
+}
+
 int socket_open(struct api_socket *listener, const char *folder, struct error *error)
 {
 	listener->fd = -1;
@@ -56,7 +65,7 @@ int socket_listen(struct api_socket *listener, struct error *error)
 				 "the page's server cannot listen at %s in the state folder: %s; "
 				 "is the folder writable, and /proc mounted?",
 				 socket_name, strerror(errno));
-	listener->there = true;
+	listener->inode = inode_there(listener);
 	return 0;
 }
 
@@ -116,9 +125,9 @@ void socket_wake(const struct api_socket *listener)
 
 void socket_leave(struct api_socket *listener)
 {
-	if (listener->there)
+	if (listener->inode && listener->inode == inode_there(listener))
 		unlinkat(listener->folder_fd, socket_name, 0);
-	listener->there = false;
+	listener->inode = 0;
 }
 
 void socket_fini(struct api_socket *listener)
