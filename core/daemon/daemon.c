@@ -178,6 +178,9 @@ static int make_gateway(struct daemon *daemon, unsigned loops, struct error *err
 	r = gateway_new(&options, &daemon->gateway, error);
 	if (r < 0)
 		return r;
+	if (daemon->goods.has_tickets)
+		http_tls_tickets_restore(gateway_tickets(daemon->gateway), daemon->goods.tickets);
+	takeover_forget_tickets(&daemon->goods);
 	return gateway_publish(daemon->gateway, daemon->conf, error);
 }
 

@@ -193,6 +193,7 @@ void succession_offer(struct daemon *daemon)
 {
 	struct takeover_goods goods = { .lock_fd = daemon->goods.lock_fd };
 	size_t count;
+	int r;
 	const struct gateway_socket *sockets = gateway_sockets(daemon->gateway, &count);
 
 	memcpy(goods.secret, daemon->goods.secret, sizeof(goods.secret));
@@ -200,7 +201,10 @@ void succession_offer(struct daemon *daemon)
 	goods.sockets.len = count * sizeof(*sockets);
 	admin_set_gate(daemon->admin, ADMIN_HELD);
 	ledger_look_beside(daemon->ledger, false);
-	if (takeover_accept(daemon->door.fd, &goods, &daemon->after) == 0) {
+	http_tls_tickets_save(gateway_tickets(daemon->gateway), goods.tickets);
+	r = takeover_accept(daemon->door.fd, &goods, &daemon->after);
+	takeover_forget_tickets(&goods);
+	if (r == 0) {
 		log_info("the tidegated with pid %d, version %s, begins to take over",
 			 daemon->after.pid, daemon->after.version);
 		start_patience(daemon);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 enum {
@@ -123,6 +124,12 @@ static int address_in(const char *folder, const char *name, struct sockaddr_un *
 	return fd < 0 ? -errno : fd;
 }
 
+void takeover_forget_tickets(struct takeover_goods *goods)
+{
+	explicit_bzero(goods->tickets, sizeof(goods->tickets));
+	goods->has_tickets = false;
+}
+
 void takeover_end(struct takeover_peer *peer)
 {
 	if (peer->fd >= 0)
@@ -185,6 +192,12 @@ static int take_packet(const char *text, int *fd, struct takeover_goods *goods, 
 	if (rest)
 		return slice_copy(slice_of(rest), goods->secret, sizeof(goods->secret)) ? 0
 											: -EPROTO;
+	rest = after(text, "tickets");
+	if (rest) {
+		r = hash_unhex(slice_of(rest), goods->tickets, sizeof(goods->tickets));
+		goods->has_tickets = r == 0;
+		return r < 0 ? -EPROTO : 0;
+	}
 	if (after(text, "lock") && *fd >= 0) {
 		goods->lock_fd = steal_fd(fd);
 		return 0;
@@ -208,9 +221,10 @@ static int take_goods(int from, struct takeover_goods *goods, struct error *erro
 		if (r < 0 && r != -ECONNREFUSED)
 			error_set(error, r,
 				  "the tidegated that runs hands over what is not "
-				  "understood: \"%s\"",
-				  text);
+				  "understood: \"%.*s\"",
+				  (int)strcspn(text, " "), text); /* the rest may be secret */
 	}
+	explicit_bzero(text, sizeof(text));
 	return r < 0 ? r : 0;
 }
 
@@ -322,6 +336,7 @@ static int give_goods(int to, const struct takeover_goods *goods)
 {
 	const struct gateway_socket *sockets = (const void *)goods->sockets.data;
 	size_t count = goods->sockets.len / sizeof(*sockets);
+	static const char tickets[] = "tickets ";
 	char text[PACKET_SIZE];
 	int r = 0;
 
@@ -330,11 +345,16 @@ static int give_goods(int to, const struct takeover_goods *goods)
 			 door_names[sockets[i].door], sockets[i].address);
 		r = send_packet(to, sockets[i].fd, text);
 	}
-	snprintf(text, sizeof(text), "secret %s", goods->secret);
 	if (r == 0)
 		r = send_packet(to, goods->lock_fd, "lock");
+	snprintf(text, sizeof(text), "secret %s", goods->secret);
 	if (r == 0)
 		r = send_packet(to, -1, text);
+	memcpy(text, tickets, sizeof(tickets) - 1);
+	hash_hex(goods->tickets, sizeof(goods->tickets), text + sizeof(tickets) - 1);
+	if (r == 0)
+		r = send_packet(to, -1, text);
+	explicit_bzero(text, sizeof(text));
 	return r == 0 ? send_packet(to, -1, "go") : r;
 }
 

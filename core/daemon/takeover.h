@@ -4,7 +4,7 @@
  *
  *	new: hello PROTOCOL PID VERSION
  *	old: socket DOOR ADDRESS (with it), or lent DOOR ADDRESS (with it) where a service manager
- *	     keeps it, …, lock (with it), secret TEXT, go; or refused WHY
+ *	     keeps it, …, lock (with it), secret TEXT, tickets HEX, go; or refused WHY
  *	new: ready		it accepts on all of them
  *	old: released		it does no verb any more, and has let go of the page
  *	new: serving		it has the page, and listens here
@@ -35,7 +35,12 @@ struct takeover_goods {
 	struct buffer sockets; /* gateway_socket each */
 	int lock_fd;           /* of STATE/lock, with its lock; -1: none */
 	char secret[TAKEOVER_SECRET_SIZE];
+	bool has_tickets;
+	uint8_t tickets[HTTP_TLS_TICKETS_BYTES];
 };
+
+/* Once they are handed on: wipes them. */
+void takeover_forget_tickets(struct takeover_goods *goods);
 
 /* The new one. Asks the daemon of this state folder; -ECONNREFUSED when it does not answer. */
 int takeover_begin(const char *state, struct takeover_peer *peer, struct takeover_goods *goods,

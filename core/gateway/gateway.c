@@ -288,6 +288,11 @@ struct gateway *gateway_free(struct gateway *gateway)
 	return NULL;
 }
 
+struct http_tls_tickets *gateway_tickets(struct gateway *gateway)
+{
+	return gateway->certificates.tickets;
+}
+
 static void *loop_main(void *data)
 {
 	struct gateway_loop *loop = data;

@@ -77,6 +77,8 @@ struct gateway_options {
 
 int gateway_new(const struct gateway_options *options, struct gateway **ret, struct error *error);
 struct gateway *gateway_free(struct gateway *gateway);
+/* Of the sessions of all listeners with TLS; the gateway's. [main] */
+struct http_tls_tickets *gateway_tickets(struct gateway *gateway);
 
 /* Makes a snapshot of `conf` (takes a reference) and publishes it to all loops: all of it or, with
  * an error, none. Providers whose object did not change keep their instance. [admin thread] */

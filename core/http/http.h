@@ -143,6 +143,15 @@ struct http_tls_options {
 
 int http_tls_tickets_new(struct http_tls_tickets **ret);
 struct http_tls_tickets *http_tls_tickets_free(struct http_tls_tickets *tickets);
+/* The keys, for another process of this machine to open the same tickets. They are secrets: whoever
+ * has the bytes wipes them. Before anybody is served by them. */
+enum {
+	HTTP_TLS_TICKETS_BYTES = 168,
+};
+void http_tls_tickets_save(struct http_tls_tickets *tickets,
+			   uint8_t bytes[static HTTP_TLS_TICKETS_BYTES]);
+void http_tls_tickets_restore(struct http_tls_tickets *tickets,
+			      const uint8_t bytes[static HTTP_TLS_TICKETS_BYTES]);
 /* A new reference: to `before` (may be NULL) where it was made from the same. -EINVAL, with what is
  * to blame in ret_part, for what cannot be served: an expired certificate too. */
 int http_tls_new(const struct http_tls_options *options, struct http_tls *before,

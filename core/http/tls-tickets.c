@@ -2,6 +2,7 @@
 /* Session tickets: a session is kept by the client, sealed with a key of ours that no reload
  * changes and all loops share. A key makes tickets for half a day and opens them for another: who
  * takes the machine later cannot read what was said before (forward secrecy by time). */
+#include <assert.h>
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/ssl.h>
@@ -20,6 +21,9 @@ enum {
 struct ticket_key {
 	unsigned char name[16], cipher[32], mac[32];
 };
+
+static_assert(sizeof(struct ticket_key[2]) + sizeof(uint64_t) == HTTP_TLS_TICKETS_BYTES,
+	      "all of them are saved");
 
 struct http_tls_tickets {
 	pthread_mutex_t lock;      /* guards keys, next_ns; held for a copy */
@@ -62,6 +66,30 @@ static void rotate(struct http_tls_tickets *tickets)
 	}
 	if (now_ns >= tickets->next_ns)
 		tickets->next_ns = now_ns + TICKET_KEY_S * NS_PER_S;
+}
+
+void http_tls_tickets_save(struct http_tls_tickets *tickets,
+			   uint8_t bytes[static HTTP_TLS_TICKETS_BYTES])
+{
+	pthread_mutex_lock(&tickets->lock);
+	rotate(tickets);
+	memcpy(bytes, tickets->keys, sizeof(tickets->keys));
+	memcpy(bytes + sizeof(tickets->keys), &tickets->next_ns, sizeof(tickets->next_ns));
+	pthread_mutex_unlock(&tickets->lock);
+}
+
+/* The clock is the machine's; no key is used for longer for it, whatever is said. */
+void http_tls_tickets_restore(struct http_tls_tickets *tickets,
+			      const uint8_t bytes[static HTTP_TLS_TICKETS_BYTES])
+{
+	uint64_t latest_ns = clock_now_ns() + TICKET_KEY_S * NS_PER_S;
+
+	pthread_mutex_lock(&tickets->lock);
+	memcpy(tickets->keys, bytes, sizeof(tickets->keys));
+	memcpy(&tickets->next_ns, bytes + sizeof(tickets->keys), sizeof(tickets->next_ns));
+	if (tickets->next_ns > latest_ns)
+		tickets->next_ns = latest_ns;
+	pthread_mutex_unlock(&tickets->lock);
 }
 
 /* The key that `name` names, or the newest where it is NULL: 0, 1 for an old one, or -1. */

@@ -376,6 +376,9 @@ def partner_leaves(upstream):
         words = partner.take()
         kinds = collections.Counter(word.split()[0] for word in words)
         assert kinds["socket"] >= 3 and kinds["lock"] == kinds["go"] == 1, words
+        secrets = [word.split()[1] for word in words if word.startswith(("secret", "tickets"))]
+        equal(len(secrets), 2, "secrets handed over")
+        assert not any(secret in gate.log() for secret in secrets), "one is in the log"
         partner.leave()
         goes_on(gate, gate.process)
 

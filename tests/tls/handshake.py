@@ -99,6 +99,21 @@ def resumption(upstream):
         assert not resumes(gate, client, session), "it was let in by an older rule"
 
 
+def resumption_after_takeover(upstream):
+    """A daemon that takes over opens the tickets of the one before, and seals its own."""
+    with TlsGate(upstream) as gate:
+        sessions = {}
+        for name, version in VERSIONS.items():
+            client = context(version=version)
+            sessions[name] = client, healthy(gate, client)[0]
+        for _ in range(2):
+            old = gate.take_over()
+            equal(old.wait(10), 0, "exit status of the old one")
+            for name, (client, session) in sessions.items():
+                assert resumes(gate, client, session), f"TLS {name}: a whole handshake"
+                sessions[name] = client, healthy(gate, client)[0]
+
+
 def plain(upstream):
     """HTTP without TLS is told so, whatever its method."""
     with TlsGate(upstream) as gate:
@@ -329,5 +344,5 @@ def register(suite, upstream):
         for check in (versions, protocols, curl, renegotiation, at_hand, large_answers,
                       goodbye, departure, in_pieces):
             suite.check(f"handshake/{check.__name__}", check, gate)
-    for check in (only_1_3, resumption, plain, slow, idle, tls_to_plain, console):
+    for check in (only_1_3, resumption, resumption_after_takeover, plain, slow, idle, tls_to_plain, console):
         suite.check(f"handshake/{check.__name__}", check, upstream)
