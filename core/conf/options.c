@@ -193,8 +193,11 @@ static const struct option limits_rows[] = {
 	  .doc = "Unsent bytes of one answer above which reading from the provider pauses." },
 	{ "keepalive_ms", OPTION_MS, 0, LIMIT(keepalive_ms), .min = 0, .max = HOUR_MS,
 	  .fallback = "15000",
-	  .doc = "How long a stream may be silent before the client is sent a sign of life between "
-		 "two events, which SDKs pass over and balancers see; 0 for never." },
+	  .doc =
+	      "How long a stream may be silent before the client is sent a sign of life between "
+	      "two events, which SDKs pass over and balancers see; 0 for never. It counts from the "
+	      "request: where no provider has answered by then, the client is sent 200, and what "
+	      "fails later is an error event in place of a status." },
 	{ "line_bytes", OPTION_BYTES32, 0, LIMIT(line_bytes), .min = 65536, .max = 1u << 30,
 	  .fallback = "16777216",
 	  .doc = "The longest line of a provider's stream; the answer ends in an error above." },

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "gateway/drain.h"
+#include "gateway/keepalive.h"
 
 /* The first target from `from` on whose provider speaks the client's dialect; target_count when
  * there is none. */
@@ -263,6 +264,8 @@ void attempt_first(struct exchange *exchange)
 	}
 	exchange->deadline_ns = loop_now_ns(exchange->loop->loop) +
 				exchange->route->targets[exchange->target].provider->total_ns;
+	if (exchange->request.stream)
+		keepalive_start(exchange);
 	attempt_start(exchange);
 }
 

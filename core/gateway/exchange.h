@@ -176,6 +176,7 @@ struct tide_call {
 	struct wire_error failure; /* why it ends; texts are constant or in the arena */
 	bool sent; /* the host performs an HTTP request for it; the plugin has no part any more */
 	bool answering;         /* a head was received or respond() was called */
+	bool explains;          /* an error whose document is kept, to be told inside a stream */
 	bool paused;            /* the reader is behind */
 	bool odd_told;          /* that its usage contradicts itself */
 	uint64_t overrun_bytes; /* that came while paused */
@@ -208,15 +209,15 @@ struct exchange {
 	char id[LEDGER_ID_SIZE];
 	uint64_t deadline_ns;
 	struct loop_timer deadline, keepalive;
-	uint64_t passed_ns; /* when the stream's last bytes or sign of life went out */
-	bool head_sent;     /* of an answer; */
-	int status;         /* its status */
-	bool committed;     /* its bytes are on their way too: no other target can answer */
+	uint64_t passed_ns;         /* when the stream's last bytes or sign of life went out */
+	bool head_sent, head_early; /* of an answer; before it was known whose */
+	int status;                 /* its status */
+	bool committed;             /* its bytes are on their way too: no other target can answer */
 	bool settled;
 	bool holding;     /* bytes before the first content are kept: a failure can still switch */
 	bool strip_usage; /* include_usage was ours */
 	struct wire_strip strip;
-	struct buffer kept; /* while holding */
+	struct buffer kept; /* while holding, or of an error's document */
 	int kept_status;
 	struct http_header *kept_headers;
 	size_t kept_header_count;
@@ -288,7 +289,6 @@ enum ledger_outcome relay_outcome(const struct tide_call *call);
 /* Every event of the answer has come, its terminal one too. */
 bool relay_is_whole(const struct tide_call *call);
 bool relay_inside_event(const struct tide_call *call); /* the client has half an event */
-void relay_keepalive(struct exchange *exchange);
 /* settle.c */
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* While an upstream thinks, balancers and proxies between us and the client see an idle connection
  * and close it. A sign of life goes out where one event has ended and no other has begun; another
- * target can still answer after it. */
+ * target can still answer after it. The head that goes with the first one says only what holds
+ * whoever answers: the rest is told in a comment at the stream's end. */
 #include "gateway/keepalive.h"
 
 #include "base/cleanup.h"
@@ -21,19 +22,43 @@ static void arm(struct exchange *exchange)
 
 void keepalive_start(struct exchange *exchange)
 {
-	if (interval_ns(exchange) == 0 || exchange->keepalive.heap_index)
+	if (interval_ns(exchange) == 0)
 		return;
 	exchange->passed_ns = loop_now_ns(exchange->loop->loop);
 	arm(exchange);
 }
 
-/* One whose head went out, or is kept and can go with the sign; a target that follows one which
- * failed early may have neither yet. */
+/* Neither into a document, nor into an event. What is kept back has not been passed. */
 static bool may_sign(const struct exchange *exchange)
 {
-	if (exchange->call.paused)
+	const struct tide_call *call = &exchange->call;
+
+	if (call->paused)
 		return false;
-	return exchange->holding || (exchange->head_sent && !relay_inside_event(&exchange->call));
+	if (call->answering && !call->watch.stream && !call->explains)
+		return false;
+	return !exchange->committed || !relay_inside_event(call);
+}
+
+static void send_head(struct exchange *exchange)
+{
+	const struct http_header headers[] = {
+		{ SLICE("content-type"), SLICE("text/event-stream") },
+		{ SLICE("x-tidegate-request-id"), slice_of(exchange->id) },
+		{ SLICE("cache-control"), SLICE("no-cache") },
+		{ SLICE("x-accel-buffering"), SLICE("no") },
+	};
+
+	exchange->head_sent = exchange->head_early = true;
+	exchange->status = 200;
+	http_respond(exchange->http, 200, headers, ARRAY_SIZE(headers), HTTP_LENGTH_UNKNOWN);
+}
+
+static void sign(struct exchange *exchange)
+{
+	if (!exchange->head_sent)
+		send_head(exchange);
+	http_write(exchange->http, wire_keepalive(exchange->dialect));
 }
 
 /* The timer is set once an interval: what passes meanwhile moves the time, not the timer. */
@@ -47,7 +72,26 @@ void keepalive_due(struct loop_timer *timer)
 	if (now_ns - exchange->passed_ns >= interval_ns(exchange)) {
 		exchange->passed_ns = now_ns;
 		if (may_sign(exchange))
-			relay_keepalive(exchange);
+			sign(exchange);
 	}
 	arm(exchange);
+}
+
+/* The model is last, for it may hold blanks; it may be a client's own word. */
+void keepalive_trailer(struct exchange *exchange)
+{
+	const struct gateway_target *target = exchange->call.target;
+	struct slice model = target->upstream_model;
+	struct slice line;
+
+	if (!exchange->head_early)
+		return;
+	if (slice_has_control(model))
+		model = SLICE("-");
+	line =
+	    arena_printf(http_exchange_arena(exchange->http),
+			 ": tidegate provider=%.*s attempts=%u model=%.*s\n",
+			 SLICE_ARGS(target->provider->name), exchange->attempts, SLICE_ARGS(model));
+	if (line.ptr)
+		http_write(exchange->http, line);
 }

@@ -88,6 +88,7 @@ static void send_head(struct exchange *exchange, int status, const struct http_h
 		return;
 	exchange->head_sent = true;
 	exchange->status = status;
+	exchange->passed_ns = loop_now_ns(exchange->loop->loop);
 	http_respond(exchange->http, status, headers, count, length);
 }
 
@@ -159,6 +160,20 @@ static void fail_unfit(struct tide_call *call, const struct unfit_facts *facts,
 	attempt_switch(call, error);
 }
 
+/* The client has the head of a stream, so what is none can only be told in it. */
+static bool no_stream(struct tide_call *call)
+{
+	static const struct wire_error late = {
+		502, "upstream_error", NULL,
+		"The upstream answered with a document, but a stream was asked for."
+	};
+
+	call->explains = call->attempt->status >= 400;
+	if (!call->explains && !call->watch.stream)
+		attempt_switch(call, &late);
+	return call->explains || !call->watch.stream;
+}
+
 void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
 		size_t count, int64_t length)
 {
@@ -191,15 +206,8 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		drain_head(call);
 		return;
 	}
-	if (exchange->head_sent && (status >= 400 || !call->watch.stream)) {
-		static const struct wire_error late = {
-			502, "upstream_error", NULL,
-			"The upstream answered with no stream after another target's had begun."
-		};
-
-		attempt_switch(call, &late);
+	if (exchange->head_sent && no_stream(call))
 		return;
-	}
 	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
 		if (relay_passes_header(headers[i].name))
 			out[n++] = (struct http_header){ headers[i].name, headers[i].value };
@@ -212,8 +220,6 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 	else
 		/* A stream may have to end in an event more than was promised. */
 		commit(exchange, status, out, n, call->watch.stream ? HTTP_LENGTH_UNKNOWN : length);
-	if (status < 400 && call->watch.stream)
-		keepalive_start(exchange);
 }
 
 struct forwarding {
@@ -333,6 +339,22 @@ static bool break_long_line(struct tide_call *call)
 	return true;
 }
 
+static bool keep(struct tide_call *call, struct slice data)
+{
+	struct exchange *exchange = call->exchange;
+	bool full;
+
+	buffer_append_slice(&exchange->kept, data);
+	full = exchange->kept.len >= RELAY_KEEP_BYTES;
+	if (exchange->kept.failed || (call->explains && full)) {
+		attempt_break(call, &attempt_out_of_memory); /* explain() has words of its own */
+		return true;
+	}
+	if (call->explains || (!call->watch.content && !call->watch.terminal && !full))
+		return true;
+	return release_kept(exchange);
+}
+
 /* False: the reader is behind; stop until it drains. */
 bool relay_data(struct tide_call *call, struct slice data)
 {
@@ -356,16 +378,9 @@ bool relay_data(struct tide_call *call, struct slice data)
 		drain_data(call, data.len);
 		return true;
 	}
-	if (!exchange->holding)
+	if (!exchange->holding && !call->explains)
 		return forward(exchange, data);
-	buffer_append_slice(&exchange->kept, data);
-	if (exchange->kept.failed) {
-		attempt_break(call, &attempt_out_of_memory);
-		return true;
-	}
-	if (!call->watch.content && !call->watch.terminal && exchange->kept.len < RELAY_KEEP_BYTES)
-		return true;
-	return release_kept(exchange);
+	return keep(call, data);
 }
 
 static void complete(struct tide_call *call)
@@ -380,12 +395,30 @@ static void complete(struct tide_call *call)
 	if (!call->watch.terminal || call->attempt->outcome != outcome) /* else it is settled */
 		settle_attempt(call, outcome);
 	settle(exchange, outcome, exchange->status);
+	if (wire_watch_at_boundary(&call->watch))
+		keepalive_trailer(exchange);
 	http_finish(exchange->http);
 }
 
 bool relay_is_whole(const struct tide_call *call)
 {
 	return call->exchange->committed && call->watch.stream && call->watch.terminal;
+}
+
+/* The upstream's error in its own words, as far as they came and can be read. */
+static void explain(struct tide_call *call)
+{
+	struct exchange *exchange = call->exchange;
+	struct arena *arena = http_exchange_arena(exchange->http);
+	int status = call->attempt->status;
+	struct wire_error error = { status, "upstream_error", NULL, NULL };
+
+	error.message = arena_printf(arena, "The upstream answered with %d %s.", status,
+				     http_status_text(status))
+			    .ptr;
+	wire_error_read(buffer_slice(&exchange->kept), arena, &error);
+	settle_attempt(call, LEDGER_ERROR);
+	exchange_refuse(exchange, &error);
 }
 
 void relay_end(struct tide_call *call)
@@ -400,6 +433,10 @@ void relay_end(struct tide_call *call)
 	attempt_over(call);
 	if (!call->exchange->http) {
 		drain_over(call->exchange);
+		return;
+	}
+	if (call->explains) {
+		explain(call);
 		return;
 	}
 	if (call->exchange->holding && !call->watch.stream) {
@@ -434,16 +471,8 @@ static void tell(struct tide_call *call, const struct wire_error *error)
 	wire_error_event_after(&call->watch, error, relay_inside_event(call), &event);
 	http_write(exchange->http, buffer_slice(&event));
 	buffer_fini(&event);
+	keepalive_trailer(exchange);
 	http_finish(exchange->http);
-}
-
-/* The head goes with it, if it was kept back; what came behind it is kept on. */
-void relay_keepalive(struct exchange *exchange)
-{
-	if (exchange->holding)
-		send_head(exchange, exchange->kept_status, exchange->kept_headers,
-			  exchange->kept_header_count, HTTP_LENGTH_UNKNOWN);
-	http_write(exchange->http, wire_keepalive(exchange->dialect));
 }
 
 /* The attempt is over before its end. An answer whose terminal event came is whole all the same. */
@@ -460,6 +489,10 @@ void relay_broken(struct tide_call *call, const struct wire_error *error)
 		return;
 	}
 	exchange->holding = false;
+	if (call->explains) {
+		explain(call);
+		return;
+	}
 	if (!exchange->committed) {
 		settle_attempt(call, call->answering ? LEDGER_INCOMPLETE : LEDGER_ERROR);
 		attempt_failed(exchange, error);

@@ -4,6 +4,7 @@
 #include "gateway/exchange.h"
 
 #include "base/cleanup.h"
+#include "gateway/keepalive.h"
 
 static int64_t known(int64_t tokens)
 {
@@ -162,6 +163,7 @@ static void refuse_in_stream(struct exchange *exchange, const struct wire_error 
 	wire_error_event(exchange->dialect, error, false, &event);
 	http_write(exchange->http, buffer_slice(&event));
 	buffer_fini(&event);
+	keepalive_trailer(exchange);
 	http_finish(exchange->http);
 }
 

@@ -3,9 +3,15 @@
  * provider's (platform.openai.com/docs/guides/error-codes, docs.anthropic.com/en/api/errors). */
 #include "wire/wire.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "base/cleanup.h"
+
+enum {
+	ERROR_TEXT_BYTES = 1024,
+	ERROR_MEMBERS_MAX = 32, /* of a document; none has more */
+};
 
 static const struct {
 	int status;
@@ -50,7 +56,7 @@ static void append_head(const char *frame, enum wire_dialect dialect,
 {
 	buffer_append_str(out, frame);
 	buffer_append_str(out, "\"type\":");
-	append_or_null(out, type_of(dialect, error->status));
+	append_or_null(out, error->type ? error->type : type_of(dialect, error->status));
 	buffer_append_str(out, ",\"message\":");
 	buffer_append_json(out, slice_of(error->message ? error->message : "unknown error"));
 }
@@ -130,6 +136,61 @@ void wire_error_event_after(const struct wire_watch *watch, const struct wire_er
 			    bool inside_event, struct buffer *out)
 {
 	append_event(watch->dialect, error, inside_event, watch->id, watch->sequence + 1, out);
+}
+
+/* A string's text, or a number as it is written; NULL for what is neither. */
+static const char *scalar_text(const struct json_member *member, struct arena *arena)
+{
+	size_t size = member->value.len + 1, len = ERROR_TEXT_BYTES;
+	char *text;
+	int r;
+
+	if (member->type == JSON_SCAN_NUMBER)
+		return arena_printf(arena, "%.*s", (int)(size < len ? size - 1 : len),
+				    member->value.ptr)
+		    .ptr;
+	text = member->type == JSON_SCAN_STRING ? arena_alloc(arena, size) : NULL;
+	r = text ? json_to_text(member->value, text, size) : -ENOMEM;
+	if (r <= 0)
+		return NULL;
+	if ((size_t)r > len) {
+		while ((text[len] & 0xc0) == 0x80)
+			len--;
+		text[len] = '\0';
+	}
+	return text;
+}
+
+static const char *text_in(struct slice object, const char *key, struct arena *arena)
+{
+	struct json_member member;
+
+	return json_find(object, key, &member) ? scalar_text(&member, arena) : NULL;
+}
+
+void wire_error_read(struct slice document, struct arena *arena, struct wire_error *error)
+{
+	struct json_member members[ERROR_MEMBERS_MAX], inner;
+	struct slice object = document;
+	const char *message;
+
+	if (json_scan_object(document, members, ARRAY_SIZE(members), NULL) < 0)
+		return;
+	if (!json_find(document, "error", &inner)) { /* some have no frame around it */
+		message = text_in(object, "message", arena);
+	} else if (inner.type == JSON_SCAN_OBJECT) {
+		object = inner.value;
+		message = text_in(object, "message", arena);
+	} else {
+		message = scalar_text(&inner, arena); /* some send a string */
+	}
+	if (!message)
+		return;
+	*error = (struct wire_error){ .status = error->status,
+				      .code = text_in(object, "code", arena),
+				      .param = text_in(object, "param", arena),
+				      .message = message,
+				      .type = text_in(object, "type", arena) };
 }
 
 struct slice wire_keepalive(enum wire_dialect dialect)

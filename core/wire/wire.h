@@ -209,6 +209,7 @@ struct wire_error {
 	const char *code;    /* model_not_found, invalid_api_key … or NULL */
 	const char *param;   /* the member to blame, or NULL */
 	const char *message; /* what, where, what to do */
+	const char *type;    /* NULL: what the dialect has for the status */
 };
 
 /* The dialect's own error body for an HTTP status. */
@@ -221,6 +222,10 @@ void wire_error_event(enum wire_dialect dialect, const struct wire_error *error,
 /* The same, at the end of what the watch saw: Responses' event goes on with its id and numbers. */
 void wire_error_event_after(const struct wire_watch *watch, const struct wire_error *error,
 			    bool inside_event, struct buffer *out);
+
+/* What an upstream's error document says takes the place of ours: message, type, code and param,
+ * each cut at 1 KiB, in `arena`. One without a message, or that cannot be read, changes nothing. */
+void wire_error_read(struct slice document, struct arena *arena, struct wire_error *error);
 
 /* What a stream may carry between two events while its upstream is silent: a comment without an
  * empty line, which some SDKs would take for an event, or the dialect's own ping. */

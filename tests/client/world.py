@@ -3,7 +3,8 @@
 may call.
 
 Providers: alpha (OpenAI dialect) and beta (Anthropic dialect) are the scripted upstream; gone is
-a port where nobody listens; hasty is alpha with short time limits; sim is the simulator. A Chat
+a port where nobody listens; hasty is alpha with short time limits; drained is alpha, whose answers
+are read without a client; sim is the simulator. A Chat
 model bears its scenario's name, so that the same client works straight on the upstream; a
 Messages model has `a-` before it.
 """
@@ -41,6 +42,16 @@ ODD_ANSWERS = (
     "type-application-octet-stream",
 )
 QUIET = "text.words-4.between-150"  # pauses, to be filled with signs of life
+LATE = "text.first-600"  # the same before its head
+LATE_FAILURES = (
+    *(f"status-{status}.first-300" for status in (400, 429, 500)),
+    "reset.first-300",
+    "odd-untyped.first-300",
+    "odd-page.first-300",
+    "error-first.first-300",
+    "cut.first-300",
+)
+LONG_ERROR, ENDLESS_ERROR = (f"status-500.first-300.words-{n}" for n in (2000, 20000))
 CHAT_MODELS = [
     "text",
     "tools",
@@ -68,6 +79,10 @@ CHAT_MODELS = [
     "text.words-30.between-5",
     "text.words-2000.between-10",
     QUIET,
+    LATE,
+    *LATE_FAILURES,
+    LONG_ERROR,
+    ENDLESS_ERROR,
     "text.first-20000",
     "embed",
     "embed.dim-4096",
@@ -94,6 +109,8 @@ MESSAGES_MODELS = [
     "text.words-30.between-5",
     "text.words-2000.between-10",
     QUIET,
+    LATE,
+    *(f"status-{status}.first-300" for status in (400, 429, 500)),
     *(f"status-{status}" for status in STATUSES),
 ]
 SIM_MODELS = {
@@ -105,6 +122,8 @@ SIM_MODELS = {
     "sim-cut": "sim-cut",
     "sim-error-in-stream": "sim-error-in-stream",
     "sim-text-30": "sim-text@between_ms=5,words=30",
+    "sim-late": "sim-text@first_ms=600,words=4",
+    "sim-late-500": "sim-error-500@first_ms=300",
     **{f"sim-error-{status}": f"sim-error-{status}" for status in STATUSES},
 }
 # Not whole nano-dollars a token, so that rounding shows.
@@ -139,6 +158,12 @@ def models():
         + hasty
         + [
             {"name": "renamed", "provider": "alpha", "upstream_model": "text", "price": CHAT_PRICE},
+            {
+                "name": f"drained-{LATE}",
+                "provider": "drained",
+                "upstream_model": LATE,
+                "price": CHAT_PRICE,
+            },
             {"name": "free", "provider": "alpha", "upstream_model": "text", "price": FREE},
             {"name": "gone", "provider": "gone", "upstream_model": "text", "price": CHAT_PRICE},
         ]
@@ -182,6 +207,9 @@ def routes():
         for name, second in QUIET_FALLS.items()
     ]
     made += [{"name": "fall-cut-early-slow", "targets": ["cut-early", "slow"]}]
+    made += [{"name": f"fall-{first}", "targets": [first, "text"]} for first in LATE_FAILURES]
+    made += [{"name": "a-fall-late", "targets": ["a-status-429.first-300", "a-text"]}]
+    made += [{"name": "fall-late-sim", "targets": ["sim-late-500", "sim-late"]}]
     return made + [{"name": "fall-never", "targets": ["status-500", "gone", "status-503"]}]
 
 
@@ -200,6 +228,9 @@ def gate(upstream, lane="auto", limits=None, args=()):
                 first_content_ms=700,
                 between_ms=700,
                 answer_ms=1500,
+            ),
+            provider(
+                "drained", upstream.url("/v1"), lane=lane, on_client_disconnect="drain"
             ),
             simulator(),
         ],

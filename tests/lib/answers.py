@@ -31,7 +31,8 @@ piece).
   error-first       200, a stream that begins with an error event
   error-role        200, a lifecycle event without content, then an error event
   error-mid         200, content, then an error event
-  status-N          the error status N in the provider's shape; 429, 529: `retry-after: 7`
+  status-N          the error status N in the provider's shape, its message `upstream says N` and
+                    the words that are asked for; 429, 529: `retry-after: 7`
   odd-WHAT          what no model answers, or what one does answer in an unusual head: see odd()
 
 A last message whose text is a JSON object with one member `answers` scripts the answer itself, so
@@ -124,6 +125,10 @@ class Ask:
             return ['{"answer": ', json.dumps(self.texts[-1]), ', "list": [1, 2, 3]', "}"]
         return [self.texts[-1]] + [f" w{n}" for n in range(1, self.options.get("words", 4) + 1)]
 
+    def says(self, status):
+        words = range(1, self.options.get("words", 0) + 1)
+        return f"upstream says {status}" + "".join(f" w{n}" for n in words)
+
     def calls(self):
         """Tool calls as (name, id, arguments in pieces)."""
         tools = [t.get("function", t)["name"] for t in self.body.get("tools") or []]
@@ -169,8 +174,11 @@ def plan(dialect, body):
     """The whole answer to a parsed request."""
     what = ask(dialect, body)
     maker = ChatMaker(what) if dialect == CHAT else MessagesMaker(what)
+    first_s = what.options.get("first", 1000 if what.scenario == "slow" else 0) / 1000
     if what.scenario.startswith("status-"):
-        return error_plan(maker, int(what.scenario.removeprefix("status-")))
+        made = error_plan(maker, int(what.scenario.removeprefix("status-")))
+        made.first_s = first_s
+        return made
     made = Plan(usage=maker.usage(), stream=what.stream)
     if what.stream:
         made.headers = (
@@ -180,7 +188,7 @@ def plan(dialect, body):
         made.framing, made.pieces = "chunked", maker.events()
     else:
         made.headers, made.pieces = (("content-type", "application/json"),), [maker.document()]
-    made.first_s = what.options.get("first", 1000 if what.scenario == "slow" else 0) / 1000
+    made.first_s = first_s
     made.between_s = what.options.get("between", 0) / 1000
     if what.scenario.startswith("odd-"):
         return odd(made, what.scenario.removeprefix("odd-"))
@@ -362,7 +370,7 @@ class ChatMaker:
         return json.dumps(
             {
                 "error": {
-                    "message": f"upstream says {status}",
+                    "message": self.ask.says(status),
                     "type": kind,
                     "param": None,
                     "code": code,
@@ -460,7 +468,7 @@ class MessagesMaker:
         yield self.event("content_block_stop", index=index)
 
     def error(self, status):
-        error = {"type": ERRORS[status][2], "message": f"upstream says {status}"}
+        error = {"type": ERRORS[status][2], "message": self.ask.says(status)}
         return compact({"type": "error", "error": error, "request_id": f"req_{self.ask.id[:12]}"})
 
     def error_event(self, status):

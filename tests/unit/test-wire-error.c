@@ -99,6 +99,72 @@ static void response_fails(void)
 	CHECK_INT(watch.error, WIRE_ERROR_OVERLOADED);
 }
 
+/* What providers and servers send with an error status, and what is told of it. */
+static const struct {
+	const char *document, *code, *param, *message, *type;
+} documents[] = {
+	{ "{\"error\": {\n\"message\": \"too\\nlong\", \"type\": \"t\", \"param\": \"p\", "
+	  "\"code\": \"c\"}}\n",
+	  "c", "p", "too\nlong", "t" },
+	{ "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\"},"
+	  "\"request_id\":\"r\"}",
+	  NULL, NULL, "m", "api_error" },
+	{ "{\"object\":\"error\",\"message\":\"m\",\"type\":\"BadRequestError\",\"param\":null,"
+	  "\"code\":400}",
+	  "400", NULL, "m", "BadRequestError" }, /* vLLM before 0.9 */
+	{ "{\"error\":\"model not found\"}", NULL, NULL, "model not found", NULL }, /* Ollama */
+	{ "{\"error\":{\"message\":7,\"code\":{}}}", NULL, NULL, "7", NULL },
+	/* Nothing to be told: ours stays. */
+	{ "{\"error\":{\"message\":\"cut o", "ours", NULL, "mine", NULL },
+	{ "{\"error\":{\"code\":\"c\",\"message\":null}}", "ours", NULL, "mine", NULL },
+	{ "{\"error\":[\"m\"],\"message\":\"m\"}", "ours", NULL, "mine", NULL },
+	{ "{\"error\":{\"message\":\"\"}}", "ours", NULL, "mine", NULL },
+	{ "[{\"error\":{\"message\":\"m\"}}]", "ours", NULL, "mine", NULL },
+	{ "<html>Bad Gateway</html>", "ours", NULL, "mine", NULL },
+	{ "", "ours", NULL, "mine", NULL },
+};
+
+static void check_text(const char *text, const char *wanted)
+{
+	CHECK(!text == !wanted);
+	if (wanted)
+		CHECK_SLICE(slice_of(text), wanted);
+}
+
+static void documents_are_read(void)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
+		struct wire_error error = { 500, "ours", NULL, "mine" };
+
+		wire_error_read(slice_of(documents[i].document), &arena, &error);
+		CHECK_INT(error.status, 500);
+		check_text(error.code, documents[i].code);
+		check_text(error.param, documents[i].param);
+		check_text(error.message, documents[i].message);
+		check_text(error.type, documents[i].type);
+	}
+}
+
+/* A long text is cut between characters. */
+static void long_text_is_cut(void)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	_cleanup_(buffer_fini) struct buffer document = { 0 }, out = { 0 };
+	struct wire_error error = { .status = 500 };
+
+	buffer_append_str(&document, "{\"error\":{\"message\":\"x");
+	for (int i = 0; i < 1000; i++)
+		buffer_append_str(&document, "é");
+	buffer_append_str(&document, "\",\"type\":\"t\"}}");
+	wire_error_read(buffer_slice(&document), &arena, &error);
+	CHECK_INT(strlen(error.message), 1023);
+	wire_error_body(WIRE_ANTHROPIC_MESSAGES, &error, &out);
+	CHECK(memmem(out.data, out.len, "\"type\":\"t\",\"message\":\"xé", 25));
+	CHECK(!memmem(out.data, out.len, "\xef\xbf\xbd", 3));
+}
+
 static void models(void)
 {
 	_cleanup_(buffer_fini) struct buffer out = { 0 };
@@ -133,6 +199,8 @@ int main(void)
 	test_run("events", events);
 	test_run("torn-event-is-renamed", torn_event_is_renamed);
 	test_run("response-fails", response_fails);
+	test_run("documents-are-read", documents_are_read);
+	test_run("long-text-is-cut", long_text_is_cut);
 	test_run("models", models);
 	return 0;
 }
