@@ -7,7 +7,7 @@ import time
 
 from costs import expect_cost
 from tap import equal
-from vectors import vector
+from embedded import vector
 from wire import Connection
 from world import CHAT_PRICE, SIM_PRICE
 

@@ -19,7 +19,7 @@ import openai  # noqa: E402
 from tap import Suite, equal  # noqa: E402
 from tidegate import wait_until  # noqa: E402
 from upstream import Record  # noqa: E402
-from vectors import vector  # noqa: E402
+from embedded import vector  # noqa: E402
 
 BASE, KEY = os.environ["CLIENT_BASE_URL"], os.environ["CLIENT_KEY"]
 TARGET, CONTROL = os.environ["CLIENT_TARGET"], os.environ["CLIENT_CONTROL"]

@@ -110,6 +110,27 @@ def hour_writes(the):
     expect(the, SONNET, {"usage": usage}, (100, 500, 1000, 2000, 10), "0.016350000")
 
 
+def embeddings(the):
+    """Models whose only price is that of their input."""
+    text = "tide " * 997
+    for provider, model, usd in (
+        ("openai", "text-embedding-3-small", "0.000099700"),
+        ("openai", "text-embedding-3-large", "0.000648050"),
+        ("google", "gemini-embedding-001", "0.000747750"),
+    ):
+        target = Target(f"{provider}/{model}", provider, model)
+        body = {"model": target.name, "input": text}
+        answer = the.connection().ask(the.gate.keys["app"], body, target="/v1/embeddings")
+        equal(answer.status, 200, f"{model}: {answer.body[:200]!r}")
+        classes = (len(text), 0, 0, 0, 0)
+        the.record(answer, target.name, False, [the.attempt(target, classes)])
+        row = the.gate.wait_request(answer.id)
+        equal((row["tokens_in"], row["tokens_out"]), (len(text), 0), "tokens")
+        equal(row["cost_nano"], usd_to_nano(usd), f"cost of {model}")
+        (attempt,) = the.gate.attempts_of(answer.id)
+        equal(attempt["price_known"], 1, "price_known")
+
+
 VECTORS = {
     "bifrost-3451": cache_write_once,
     "langwatch-7021": cached_prompt_tokens,
@@ -119,6 +140,7 @@ VECTORS = {
     "llmgateway-3435": reasoning_within,
     "experiential-743": reasoning_beside,
     "anthropic-1h-writes": hour_writes,
+    "embeddings": embeddings,
 }
 
 

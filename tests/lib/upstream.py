@@ -3,7 +3,7 @@
 """The scripted upstream: stands in for paid providers, and remembers every byte it was sent.
 
 It speaks OpenAI Chat Completions, Embeddings, Models and Anthropic Messages, with its counts of
-tokens, over HTTP/1.1; answers.py and vectors.py say which model name answers what. It runs as a process of its own, so that a test's own work does not
+tokens, over HTTP/1.1; answers.py and embedded.py say which model name answers what. It runs as a process of its own, so that a test's own work does not
 slow its streams:
 
     with Upstream() as upstream:
@@ -33,10 +33,13 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import answers  # noqa: E402
-import vectors  # noqa: E402
+import embedded  # noqa: E402
 
 DIALECTS = {"/v1/chat/completions": answers.CHAT, "/v1/messages": answers.MESSAGES}
-OTHERS = {"/v1/embeddings": vectors.embeddings, "/v1/messages/count_tokens": vectors.count}
+OTHERS = {
+    "/v1/embeddings": embedded.embeddings,
+    "/v1/messages/count_tokens": embedded.count,
+}
 REASONS = {**http.client.responses, 529: "Overloaded"}
 
 
