@@ -115,7 +115,8 @@ static const struct option plugins_rows[] = {
 	{ "folder", OPTION_PATH, OPTION_RESTART, MAIN(plugin_folder),
 	  .fallback = TIDEGATE_PLUGIN_FOLDER, .doc = "Where plugins are loaded from." },
 	{ "load", OPTION_TEXTS, OPTION_RESTART | OPTION_NO_FOLDER, MAIN(plugin_load),
-	  .fallback = "provider-openai provider-anthropic provider-simulator",
+	  .fallback = "provider-openai provider-anthropic provider-gemini provider-bedrock "
+		      "provider-simulator",
 	  .doc = "The plugins to load, by file name without \".so\". Nothing else is loaded." },
 };
 SECTION(plugins, "plugins", "What is loaded into the daemon.");

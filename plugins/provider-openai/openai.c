@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tidegate/provider.h>
+#include "common/aws.h"
 
 struct state {
 	const struct tide_host *host;
@@ -36,49 +36,13 @@ static const struct tide_option options[] = {
 	  "The header that carries the secret." },
 	{ "auth_scheme", TIDE_OPTION_STRING, 0, "Bearer", 0, 0,
 	  "The word before the secret; empty for none." },
-	{ "aws_region", TIDE_OPTION_STRING, 0, NULL, 0, 0,
-	  "Sign requests by AWS Signature Version 4 for this region, in place of auth_header; the "
-	  "secret is ACCESS_KEY_ID:SECRET_ACCESS_KEY, and :SESSION_TOKEN behind it where there is "
-	  "one." },
-	{ "aws_service", TIDE_OPTION_STRING, 0, "bedrock", 0, 0,
-	  "The name of the service that is signed for." },
+	AWS_OPTIONS,
 };
 
 static int32_t refuse(char *error, uint64_t size, int32_t code, const char *why)
 {
 	snprintf(error, size, "%s", why);
 	return code;
-}
-
-/* Up to the next colon, which goes too. */
-static struct tide_slice take_part(struct tide_slice *text)
-{
-	const char *colon = text->len ? memchr(text->ptr, ':', text->len) : NULL;
-	struct tide_slice part = { text->ptr, colon ? (uint64_t)(colon - text->ptr) : text->len };
-	uint64_t taken = part.len + (colon != NULL);
-
-	*text = (struct tide_slice){ text->ptr + taken, text->len - taken };
-	return part;
-}
-
-/* The secret's slices live as long as the instance. */
-static int32_t make_signer(struct state *state, struct tide_instance *instance)
-{
-	struct tide_slice secret = state->host->secret(instance);
-
-	state->sigv4 = (struct tide_sigv4){
-		.size = sizeof(state->sigv4),
-		.region = state->host->option_string(instance, "aws_region"),
-		.service = state->host->option_string(instance, "aws_service"),
-	};
-	state->signs = 1;
-	state->sigv4.access_key = take_part(&secret);
-	state->sigv4.secret_key = take_part(&secret);
-	state->sigv4.session_token = secret;
-	return state->sigv4.access_key.len && state->sigv4.secret_key.len &&
-		       state->sigv4.service.len
-		   ? 0
-		   : -EINVAL;
 }
 
 static int32_t make_auth(struct state *state, struct tide_instance *instance)
@@ -186,12 +150,11 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 		{ "application/json", 16 },
 	};
 	if (host->option_string(instance, "aws_region").len > 0) {
-		if (make_signer(state, instance) < 0) {
+		if (aws_signer(host, instance, &state->sigv4) < 0) {
 			destroy(state);
-			return refuse(error, error_size, -EINVAL,
-				      "with aws_region the secret must be "
-				      "ACCESS_KEY_ID:SECRET_ACCESS_KEY, and aws_service not empty");
+			return refuse(error, error_size, -EINVAL, AWS_SECRET_WRONG);
 		}
+		state->signs = 1;
 	} else if (make_auth(state, instance) < 0) {
 		destroy(state);
 		return refuse(error, error_size, -ENOMEM, "out of memory");

@@ -73,7 +73,7 @@ def may_use(folder, used):
     if used == "include":
         return True
     if folder.startswith("plugins/"):
-        return False
+        return used == table.PLUGIN_SHARED
     if folder in table.APART:
         return used in table.APART[folder]
     return table.LAYERS.get(used, 99) < table.LAYERS.get(folder, -1)
@@ -81,7 +81,7 @@ def may_use(folder, used):
 
 def resolve(tree, name, header):
     """Path in the tree of a quoted include, or None; "" when it is made by the build."""
-    for base in (os.path.dirname(name), "core", "core/include", "web"):
+    for base in (os.path.dirname(name), "core", "core/include", "web", "plugins"):
         path = os.path.normpath(os.path.join(base, header))
         if (tree.top / path).is_file():
             return path
@@ -116,7 +116,7 @@ def one_include(name, line, folder, path):
         return
     if used is None or not may_use(folder, used):
         yield name, line, f"{folder} may not include {path}"
-    elif used not in ("base", "include") and os.path.basename(path) != f"{used}.h":
+    elif used not in ("base", "include", table.PLUGIN_SHARED) and os.path.basename(path) != f"{used}.h":
         yield name, line, f"{path} is private to {used}; its public header is {used}.h"
 
 

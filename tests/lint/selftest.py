@@ -26,6 +26,8 @@ GOOD = {
     "core/cli/main.c": HEAD + '#include "base/slice.h"\n',
     "plugins/example/example.c": HEAD + '#include "own.h"\n#include "tidegate/plugin.h"\n#include <string.h>\n',
     "plugins/example/own.h": HEAD + "#pragma once\n",
+    "plugins/other/other.c": HEAD + '#include "common/shared.h"\n',
+    "plugins/common/shared.h": HEAD + "#pragma once\n",
     "web/api/api.c": HEAD + "#include <civetweb.h>\n",
     "packaging/requirements.txt": "a==1 \\\n    --hash=sha256:00\n",
     "packaging/package-lock.json": '{"packages": {"": {}, "node_modules/a": {"integrity": "sha512-a"}}}\n',

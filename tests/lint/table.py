@@ -35,6 +35,9 @@ FOREIGN = {
 # Foreign headers that a plugin may include too: it is a house of its own, beside the owner folder of core/.
 PLUGIN_HEADERS = {"jansson.h"}
 
+# What plugins share, compiled into each.
+PLUGIN_SHARED = "plugins/common"
+
 # Dependency variable of meson.build -> the folder that links it. `threads` is everybody's.
 FOREIGN_DEPS = {
     "libconfig": "conf", "sqlite": "db", "openssl": "http upstream", "crypto": "base", "curl": "upstream",

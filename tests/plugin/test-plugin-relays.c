@@ -234,6 +234,19 @@ static const struct {
 	  "anthropic",
 	  { "path", "", CONF_TEXT },
 	  "the option path must begin" },
+	{ "provider-gemini",
+	  "gemini",
+	  { "path", "v1beta/models/", CONF_TEXT },
+	  "the option path must begin" },
+	{ "provider-gemini",
+	  "gemini",
+	  { "auth_header", "", CONF_TEXT },
+	  "auth_header must not be empty" },
+	{ "provider-bedrock", "bedrock", { "path", "", CONF_TEXT }, "the option path must begin" },
+	{ "provider-bedrock",
+	  "bedrock",
+	  { "aws_region", "us-east-1", CONF_TEXT },
+	  "the secret must be ACCESS_KEY_ID:SECRET_ACCESS_KEY" },
 	{ "provider-simulator",
 	  "simulator",
 	  { "first_ms", "3600001", CONF_NUMBER },
@@ -334,6 +347,86 @@ static void anthropic(void)
 	plugin_set_free(set);
 }
 
+static const char streamed[] = "{\"stream\":true}";
+
+/* The model is one segment of the path, and the key is never in it. */
+static void gemini(void)
+{
+	const struct conf_plugin_option options[] = {
+		{ "path", "/v1/projects/p/locations/l/publishers/google/models/", CONF_TEXT },
+		{ "auth_header", "authorization", CONF_TEXT },
+		{ "auth_scheme", "Bearer", CONF_TEXT },
+	};
+	struct conf_provider conf = { .name = "google", .plugin = "gemini", .secret_text = "AIza" };
+	const struct tide_header client[] = {
+		{ { "Accept", 6 }, { "text/event-stream", 17 } },
+		{ { "x-goog-api-client", 17 }, { "sdk", 3 } },
+	};
+	struct plugin_set *set = host_load(folder, "provider-gemini");
+	struct plugin_provider *provider = host_provider(set, &conf);
+	struct tide_call call;
+
+	CHECK_INT(provider->operations->dialects, 1u << TIDE_DIALECT_GEMINI);
+	host_ready(&call, provider, TIDE_DIALECT_GEMINI, "gemini-3-pro", body);
+	call.info.headers = client;
+	call.info.header_count = 2;
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/v1beta/models/gemini-3-pro:generateContent", 3);
+	CHECK_STR(sent_header(&call, "x-goog-api-key"), "AIza");
+	CHECK_STR(sent_header(&call, "x-goog-api-client"), "sdk");
+	host_done(&call);
+	host_ready(&call, provider, TIDE_DIALECT_GEMINI, "../a b?key=1", streamed);
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/v1beta/models/..%2Fa%20b%3Fkey%3D1:streamGenerateContent?alt=sse",
+		      2);
+	host_done(&call);
+	plugin_provider_unref(provider);
+	conf.options = options;
+	conf.option_count = 3;
+	provider = host_provider(set, &conf);
+	host_ready(&call, provider, TIDE_DIALECT_GEMINI, "m", body);
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call,
+		      "/v1/projects/p/locations/l/publishers/google/models/m:generateContent", 2);
+	CHECK_STR(sent_header(&call, "authorization"), "Bearer AIza");
+	CHECK_STR(sent_header(&call, "x-goog-api-key"), "(none)");
+	host_done(&call);
+	plugin_provider_unref(provider);
+	plugin_set_free(set);
+}
+
+static void bedrock(void)
+{
+	const struct conf_plugin_option options[] = { { "aws_region", "us-west-2", CONF_TEXT } };
+	struct conf_provider conf = { .name = "aws", .plugin = "bedrock", .secret_text = "ABSK:k" };
+	struct plugin_set *set = host_load(folder, "provider-bedrock");
+	struct plugin_provider *provider = host_provider(set, &conf);
+	struct tide_call call;
+
+	CHECK_INT(provider->operations->dialects, 1u << TIDE_DIALECT_BEDROCK_CONVERSE);
+	host_ready(&call, provider, TIDE_DIALECT_BEDROCK_CONVERSE, "anthropic.claude-v1:0", body);
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/model/anthropic.claude-v1%3A0/converse", 2);
+	CHECK_STR(sent_header(&call, "authorization"), "Bearer ABSK:k");
+	CHECK(!call.request.sigv4);
+	host_done(&call);
+	plugin_provider_unref(provider);
+	conf.options = options;
+	conf.option_count = 1;
+	provider = host_provider(set, &conf);
+	host_ready(&call, provider, TIDE_DIALECT_BEDROCK_CONVERSE, "arn:aws:bedrock:x/y", streamed);
+	CHECK_INT(host_start(&call), 0);
+	check_request(&call, "/model/arn%3Aaws%3Abedrock%3Ax%2Fy/converse-stream", 1);
+	CHECK(call.request.sigv4 && call.request.sigv4->size == sizeof(*call.request.sigv4));
+	check_bytes(call.request.sigv4->region, "us-west-2");
+	check_bytes(call.request.sigv4->service, "bedrock");
+	check_bytes(call.request.sigv4->access_key, "ABSK");
+	check_bytes(call.request.sigv4->secret_key, "k");
+	host_done(&call);
+	plugin_provider_unref(provider);
+	plugin_set_free(set);
+}
+
 /* The last reference destroys; one more keeps the instance whole. */
 static void references(void)
 {
@@ -364,6 +457,8 @@ int main(int argc, char **argv)
 	test_run("options-refused", options_refused);
 	test_run("anthropic", anthropic);
 	test_run("anthropic-counts", anthropic_counts);
+	test_run("gemini", gemini);
+	test_run("bedrock", bedrock);
 	test_run("references", references);
 	return 0;
 }

@@ -55,6 +55,12 @@ static void vectors(void)
 		{ "POST", "/", "application/x-www-form-urlencoded", "Param1=value1", NULL,
 		  "content-type;host;x-amz-date",
 		  "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a" },
+		/* Not of the suite: as botocore signs a model's id in a path. */
+		{ "POST",
+		  "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A%3Ax%2Fanthropic.claude-v1%3A0/"
+		  "converse-stream",
+		  "application/json", "{\"messages\":[]}", NULL, "content-type;host;x-amz-date",
+		  "a922b0def3a548e2f82c7eeaef6bb76cc45dd63d2c79af36fc30e071f75b6859" },
 		{ "POST", "/", NULL, "", TOKEN, "host;x-amz-date;x-amz-security-token",
 		  "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead" },
 	};
