@@ -5,7 +5,9 @@
 
 static const struct codec codecs[] = {
 	[WIRE_OPENAI_CHAT] = { .name = "OpenAI Chat Completions" },
-	[WIRE_ANTHROPIC_MESSAGES] = { .name = "Anthropic Messages" },
+	[WIRE_ANTHROPIC_MESSAGES] = { .name = "Anthropic Messages",
+				      .read_turn = messages_read_turn,
+				      .write_turn = messages_write_turn },
 	[WIRE_OPENAI_RESPONSES] = { .name = "OpenAI Responses" },
 	[WIRE_GEMINI] = { .name = "Gemini",
 			  .read_turn = gemini_read_turn,
