@@ -143,8 +143,9 @@ struct answer_writer {
 	const struct turn *turn;        /* what was asked: custom tools, what Responses repeats */
 	enum answer_stop stop;
 	struct slice sequence;
-	bool begun, ended;
-	uint32_t calls; /* begun so far */
+	bool begun, ended, refused;      /* by a block of its own */
+	bool block_open, block_redacted; /* of a stream's block that is being told */
+	uint32_t calls;                  /* begun so far */
 	uint64_t sequence_number;
 	struct answer_block *blocks; /* all of them (Responses' stream and documents) */
 	uint32_t block_count, block_room;
