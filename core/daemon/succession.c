@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/private.h"
@@ -42,11 +43,13 @@ static int heard(struct daemon *daemon, int said, struct error *error)
 /* Until the old one is gone, it serves as well, and goes on if we fail. */
 static int displace(struct daemon *daemon, struct error *error)
 {
+	_cleanup_(buffer_fini) struct buffer sessions = { 0 };
 	int said, r = daemon_serve(daemon, error);
 
 	if (r < 0)
 		return r;
-	said = takeover_ready(&daemon->before);
+	said = takeover_ready(&daemon->before, &sessions);
+	keys_console_restore(daemon->console, buffer_slice(&sessions), clock_now_ns());
 	r = heard(daemon, said, error);
 	if (r >= 0)
 		r = daemon_open_surfaces(daemon, error);
@@ -138,12 +141,15 @@ static void take_back(struct daemon *daemon)
 /* What the other cannot have beside us, and what we can have again. */
 static void release(struct daemon *daemon)
 {
+	_cleanup_(buffer_fini) struct buffer sessions = { 0 };
+
 	gateway_close_console(daemon->gateway);
 	admin_set_gate(daemon->admin, ADMIN_SHUT);
 	api_leave(daemon->api);
 	daemon->released = true;
 	start_patience(daemon);
-	takeover_say(&daemon->after, "released");
+	keys_console_save(daemon->console, clock_now_ns(), &sessions);
+	takeover_release(&daemon->after, buffer_slice(&sessions));
 }
 
 static void go(struct daemon *daemon)

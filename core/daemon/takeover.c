@@ -258,15 +258,28 @@ static void wait_gone(int pid)
 	close(wait.fd);
 }
 
+static bool take_session(const char *text, struct buffer *sessions)
+{
+	const char *rest = after(text, "session");
+	uint8_t saved[KEYS_SAVED_BYTES];
+
+	if (!rest || !sessions)
+		return false;
+	if (hash_unhex(slice_of(rest), saved, sizeof(saved)) == 0)
+		buffer_append(sessions, saved, sizeof(saved));
+	return true;
+}
+
 /* The other has to end a request of its page at most; it is waited for as long as it lives. */
-static int say_and_wait(struct takeover_peer *peer, const char *word, const char *answer)
+static int say_and_wait(struct takeover_peer *peer, const char *word, const char *answer,
+			struct buffer *sessions)
 {
 	char text[PACKET_SIZE];
 	int fd = -1, r = send_packet(peer->fd, -1, word);
 
 	do
 		r = receive_packet(peer->fd, text, &fd);
-	while (r == -EAGAIN);
+	while (r == -EAGAIN || (r == 0 && take_session(text, sessions)));
 	if (fd >= 0)
 		close(fd);
 	if (r == 0 && after(text, answer))
@@ -278,14 +291,14 @@ static int say_and_wait(struct takeover_peer *peer, const char *word, const char
 	return 1;
 }
 
-int takeover_ready(struct takeover_peer *peer)
+int takeover_ready(struct takeover_peer *peer, struct buffer *sessions)
 {
-	return say_and_wait(peer, "ready", "released");
+	return say_and_wait(peer, "ready", "released", sessions);
 }
 
 int takeover_serving(struct takeover_peer *peer)
 {
-	int r = say_and_wait(peer, "serving", "gone");
+	int r = say_and_wait(peer, "serving", "gone", NULL);
 
 	takeover_end(peer);
 	return r;
@@ -416,6 +429,23 @@ bool takeover_hears(struct takeover_peer *peer, const char *word)
 void takeover_say(struct takeover_peer *peer, const char *word)
 {
 	send_packet(peer->fd, -1, word);
+}
+
+/* Whose session is not told logs in again. */
+void takeover_release(struct takeover_peer *peer, struct slice sessions)
+{
+	static const char word[] = "session ";
+	char text[sizeof(word) + 2 * KEYS_SAVED_BYTES];
+	int r = 0;
+
+	memcpy(text, word, sizeof(word));
+	while (sessions.len >= KEYS_SAVED_BYTES && r == 0) {
+		hash_hex((const uint8_t *)sessions.ptr, KEYS_SAVED_BYTES, text + sizeof(word) - 1);
+		r = send_packet(peer->fd, -1, text);
+		sessions = slice_skip(sessions, KEYS_SAVED_BYTES);
+	}
+	if (r == 0)
+		takeover_say(peer, "released");
 }
 
 /* What is not read of the other's words when a socket is closed would break it, before the other

@@ -6,7 +6,7 @@
  *	old: socket DOOR ADDRESS (with it), or lent DOOR ADDRESS (with it) where a service manager
  *	     keeps it, …, lock (with it), secret TEXT, tickets HEX, go; or refused WHY
  *	new: ready		it accepts on all of them
- *	old: released		it does no verb any more, and has let go of the page
+ *	old: session HEX, …, released	it does no verb any more, and has let go of the page
  *	new: serving		it has the page, and listens here
  *	old: gone		it does not accept any more, and has let go of mount and lock
  *
@@ -45,9 +45,10 @@ void takeover_forget_tickets(struct takeover_goods *goods);
 /* The new one. Asks the daemon of this state folder; -ECONNREFUSED when it does not answer. */
 int takeover_begin(const char *state, struct takeover_peer *peer, struct takeover_goods *goods,
 		   struct error *error);
-/* Say so, and wait for what the other does then. 0; 1: it died; -ECANCELED: it is being stopped;
- * -ETIME: it waits no longer. But for 0 from the first the talk is over then. */
-int takeover_ready(struct takeover_peer *peer);
+/* Say so, and wait for what the other does then. `sessions` is what it gave to takeover_release. 0;
+ * 1: it died; -ECANCELED: it is being stopped; -ETIME: it waits no longer. But for 0 from the first
+ * the talk is over then. */
+int takeover_ready(struct takeover_peer *peer, struct buffer *sessions);
 int takeover_serving(struct takeover_peer *peer);
 
 /* The old one. Its socket, 0600, in the place of any that lies there. */
@@ -62,6 +63,7 @@ int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct ta
 /* After its descriptor has become readable: whether it says this word, or else has given up. */
 bool takeover_hears(struct takeover_peer *peer, const char *word);
 void takeover_say(struct takeover_peer *peer, const char *word);
+void takeover_release(struct takeover_peer *peer, struct slice sessions); /* of the console */
 /* A last word, which is heard whatever the other says meanwhile. Ends the talk. */
 void takeover_dismiss(struct takeover_peer *peer, const char *word);
 void takeover_end(struct takeover_peer *peer);

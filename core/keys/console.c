@@ -3,6 +3,7 @@
  * one idle longest goes first. */
 #include "keys/keys.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -218,4 +219,58 @@ void keys_console_logout(struct keys_console *console, struct slice text)
 	if (session)
 		*session = (struct session){ 0 };
 	pthread_mutex_unlock(&console->lock);
+}
+
+/* ---- at another process ---- */
+
+struct saved {
+	uint8_t secret_sha256[SHA256_BYTES], sha256[SHA256_BYTES];
+	uint64_t used_ns;
+};
+
+static_assert(sizeof(struct saved) == KEYS_SAVED_BYTES, "no padding");
+
+void keys_console_save(struct keys_console *console, uint64_t now_ns, struct buffer *out)
+{
+	struct saved saved;
+
+	pthread_mutex_lock(&console->lock);
+	memcpy(saved.secret_sha256, console->secret_sha256, SHA256_BYTES);
+	for (size_t i = 0; i < console->session_count; i++) {
+		const struct session *session = &console->sessions[i];
+		if (expired(session, now_ns))
+			continue;
+		memcpy(saved.sha256, session->sha256, SHA256_BYTES);
+		saved.used_ns = session->used_ns;
+		buffer_append(out, &saved, sizeof(saved));
+	}
+	pthread_mutex_unlock(&console->lock);
+}
+
+static void restore(struct keys_console *console, const struct saved *saved, uint64_t now_ns)
+{
+	struct session *session;
+
+	if (!hash_equal(saved->secret_sha256, console->secret_sha256, SHA256_BYTES))
+		return;
+	session = session_place(console, now_ns);
+	if (!session)
+		return;
+	memcpy(session->sha256, saved->sha256, SHA256_BYTES);
+	session->used_ns = saved->used_ns < now_ns ? saved->used_ns : now_ns;
+}
+
+int keys_console_restore(struct keys_console *console, struct slice saved, uint64_t now_ns)
+{
+	struct saved one;
+
+	if (saved.len % sizeof(one) != 0)
+		return -EINVAL;
+	pthread_mutex_lock(&console->lock);
+	for (; saved.len > 0; saved = slice_skip(saved, sizeof(one))) {
+		memcpy(&one, saved.ptr, sizeof(one));
+		restore(console, &one, now_ns);
+	}
+	pthread_mutex_unlock(&console->lock);
+	return 0;
 }

@@ -4,6 +4,7 @@
  * nowhere. */
 #pragma once
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -48,3 +49,10 @@ int keys_console_login(struct keys_console *console, const char *peer, struct sl
 		       uint32_t *ret_wait_s);
 bool keys_console_check(struct keys_console *console, struct slice session, uint64_t now_ns);
 void keys_console_logout(struct keys_console *console, struct slice session);
+/* Its sessions, KEYS_SAVED_BYTES each, for another process of this machine; hashes alone. There
+ * they are sessions too while the console's secret is the same. -EINVAL for what is none. */
+enum {
+	KEYS_SAVED_BYTES = 72,
+};
+void keys_console_save(struct keys_console *console, uint64_t now_ns, struct buffer *out);
+int keys_console_restore(struct keys_console *console, struct slice saved, uint64_t now_ns);

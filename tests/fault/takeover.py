@@ -237,6 +237,27 @@ def console_goes_over(upstream):
         assert "ready" in gate.tidectl("status").stdout, "tidectl"
 
 
+def log_ins_go_over(upstream):
+    """Who was logged in at the page still is, unless the console's secret was changed."""
+    with Tidegate(providers=[simulator()], owners_key="live", keys=()) as gate:
+        secret = {"secret": gate.console_secret()}
+        headers = {"content-type": "application/json"}
+        answers = [gate.admin("POST", "/api/v1/login", secret, headers) for _ in range(300)]
+        equal({answer.status for answer in answers}, {200}, "log-ins")
+        cookies = [answer.headers["set-cookie"].partition(";")[0] for answer in answers]
+        asked = lambda cookie: gate.admin(  # noqa: E731
+            "GET", "/api/v1/status", headers={"cookie": cookie}
+        ).status
+        logged_out = cookies.pop()
+        gate.admin("POST", "/api/v1/logout", headers={"cookie": logged_out, **headers})
+        gate.take_over()
+        equal({asked(cookie) for cookie in cookies}, {200}, "who was logged in")
+        equal(asked(logged_out), 401, "who had logged out")
+        (gate.state / "console-secret").write_text("another secret of the console\n")
+        gate.take_over()
+        equal({asked(cookie) for cookie in cookies[:3]}, {401}, "with another secret")
+
+
 def open_files(upstream):
     """A file that was open in the old one's mount is read on while that one drains."""
     if not can_mount():
@@ -731,6 +752,7 @@ def register(suite, upstream):
         idle_connection,
         stream_that_began_before,
         console_goes_over,
+        log_ins_go_over,
         open_files,
         sigterm_while_draining,
         bad_start,

@@ -260,6 +260,37 @@ static void test_threads(void)
 	keys_console_free(console);
 }
 
+/* Another process knows the sessions, unless the secret is another there; what had expired, or is
+ * cut, is none. */
+static void test_restore(void)
+{
+	struct keys_console *console = open_console("restore"), *same, *other;
+	char old[KEYS_SESSION_SIZE], session[KEYS_SESSION_SIZE];
+	struct buffer saved = { 0 };
+	uint32_t wait_s;
+
+	CHECK_INT(login(console, secret, old, &wait_s), 0);
+	now_ns += 13 * 3600 * NS_PER_S;
+	CHECK_INT(login(console, secret, session, &wait_s), 0);
+	keys_console_save(console, now_ns, &saved);
+	CHECK_INT(saved.len, KEYS_SAVED_BYTES);
+	same = open_console("restore");
+	CHECK(!keys_console_check(same, slice_of(session), now_ns));
+	CHECK_INT(keys_console_restore(same, (struct slice){ saved.data, saved.len - 1 }, now_ns),
+		  -EINVAL);
+	CHECK(!keys_console_check(same, slice_of(session), now_ns));
+	CHECK_INT(keys_console_restore(same, buffer_slice(&saved), now_ns), 0);
+	CHECK(keys_console_check(same, slice_of(session), now_ns));
+	CHECK(!keys_console_check(same, slice_of(old), now_ns));
+	other = open_console("other");
+	CHECK_INT(keys_console_restore(other, buffer_slice(&saved), now_ns), 0);
+	CHECK(!keys_console_check(other, slice_of(session), now_ns));
+	buffer_fini(&saved);
+	keys_console_free(console);
+	keys_console_free(same);
+	keys_console_free(other);
+}
+
 int main(void)
 {
 	test_run("first run", test_first_run);
@@ -271,5 +302,6 @@ int main(void)
 	test_run("expiry", test_expiry);
 	test_run("bound", test_bound);
 	test_run("threads", test_threads);
+	test_run("restore", test_restore);
 	return 0;
 }
