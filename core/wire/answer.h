@@ -73,7 +73,8 @@ struct answer_reader {
 	uint32_t blocks; /* that were told */
 	int32_t open;    /* the block that pieces go to, where the dialect does not say; -1 */
 	enum answer_kind open_kind;
-	uint32_t calls; /* of them */
+	uint32_t state; /* the dialect's own */
+	uint32_t calls; /* of the blocks */
 	struct answer_call {
 		int64_t index; /* the upstream's own */
 		uint32_t block;
@@ -129,7 +130,7 @@ struct answer_block { /* of a document, kept until its end */
 	struct slice opaque, opaque_id;
 };
 
-/* What the client gets. Writers may use `state` and the counters as they need. */
+/* What the client gets. Writers may use the flags and counters as they need. */
 struct answer_writer {
 	enum wire_dialect dialect, upstream;
 	bool stream;

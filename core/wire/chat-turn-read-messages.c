@@ -292,6 +292,27 @@ static int read_detail(struct chat_reading *reading, struct turn_message *messag
 	return chat_check_keys(reading, node, keys);
 }
 
+/* Those that belong right before the call `id`; with NULL, those that belong before none. */
+static int read_details(struct chat_reading *reading, struct turn_message *message,
+			const struct tree *node, const struct slice *id)
+{
+	const struct tree *details = tree_get(node, "reasoning_details");
+	const struct tree *calls = tree_get(node, "tool_calls");
+	int r = 0;
+
+	for (const struct tree *at = details ? details->child : NULL; r == 0 && at; at = at->next) {
+		struct slice of = tree_get_text(at, "id");
+		bool taken = id && slice_eq(of, *id);
+
+		for (const struct tree *call = calls ? calls->child : NULL; !id && call;
+		     call = call->next)
+			taken = taken || (of.len > 0 && slice_eq(of, tree_get_text(call, "id")));
+		if (taken == (id != NULL))
+			r = read_detail(reading, message, at);
+	}
+	return r;
+}
+
 /* `reasoning_content` or `reasoning` is the text of all; what `reasoning_details` say has the texts
  * again, each with what vouches for it. */
 static int read_reasoning(struct chat_reading *reading, struct turn_message *message,
@@ -306,20 +327,21 @@ static int read_reasoning(struct chat_reading *reading, struct turn_message *mes
 	if (!tree_is_null(details))
 		r = chat_check(reading, details, JSON_SCAN_ARRAY, "an array");
 	for (const struct tree *at = r == 0 && details ? details->child : NULL; at; at = at->next)
-		told = told || tree_get(at, "text") || tree_get(at, "summary");
+		told = told || tree_get_text(at, "text").len > 0 ||
+		       tree_get_text(at, "summary").len > 0;
 	if (tree_is_null(text))
 		text = tree_get(node, "reasoning");
 	if (r == 0 && !tree_is_null(text))
 		r = chat_check(reading, text, JSON_SCAN_STRING, "a string");
-	if (r == 0 && !told && !tree_is_null(text) && text->text.len > 0) {
+	if (r < 0)
+		return r;
+	if (!told && !tree_is_null(text) && text->text.len > 0) {
 		part = turn_add_part(reading->turn, message, TURN_REASONING, text);
 		if (!part)
 			return -ENOMEM;
 		part->text = text->text;
 	}
-	for (const struct tree *at = details ? details->child : NULL; r == 0 && at; at = at->next)
-		r = read_detail(reading, message, at);
-	return r;
+	return read_details(reading, message, node, NULL);
 }
 
 static int read_arguments(struct chat_reading *reading, const struct tree *node, struct slice *ret)
@@ -357,6 +379,8 @@ static int read_call(struct chat_reading *reading, struct turn_message *message,
 	r = chat_check_keys(reading, node, keys);
 	if (r == 0)
 		r = chat_check_keys(reading, body, custom ? custom_keys : function_keys);
+	if (r == 0 && id->text.len > 0)
+		r = read_details(reading, message, message->where, &id->text);
 	if (r < 0)
 		return r;
 	part = turn_add_part(reading->turn, message, TURN_CALL, node);

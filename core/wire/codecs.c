@@ -4,7 +4,13 @@
 #include "base/cleanup.h"
 
 static const struct codec codecs[] = {
-	[WIRE_OPENAI_CHAT] = { .name = "OpenAI Chat Completions" },
+	[WIRE_OPENAI_CHAT] = { .name = "OpenAI Chat Completions",
+			       .read_turn = chat_read_turn,
+			       .write_turn = chat_write_turn,
+			       .read_event = chat_read_event,
+			       .read_document = chat_read_document,
+			       .read_error = chat_read_error,
+			       .write_answer = chat_write_answer },
 	[WIRE_ANTHROPIC_MESSAGES] = { .name = "Anthropic Messages",
 				      .read_turn = messages_read_turn,
 				      .write_turn = messages_write_turn,

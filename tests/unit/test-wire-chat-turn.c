@@ -347,6 +347,16 @@ static void reasoning_read(void)
 	CHECK_SLICE(part->text, "so");
 	CHECK_SLICE(part->next->opaque, "own");
 	CHECK_INT(part->next->origin, WIRE_OPENAI_CHAT);
+	/* This belongs to the second call. */
+	read_well(SAID("\"content\":\"a\",\"tool_calls\":[{\"id\":\"c1\",\"function\":{\"name\":"
+		       "\"f\"}},{\"id\":\"c2\",\"function\":{\"name\":\"f\"}}],"
+		       "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"\","
+		       "\"signature\":\"s\",\"id\":\"c2\"}]"));
+	part = turn.messages->parts->next;
+	CHECK_SLICE(part->id, "c1");
+	CHECK_SLICE(part->next->opaque, "s");
+	CHECK_SLICE(part->next->next->id, "c2");
+	CHECK(!part->next->next->next);
 }
 
 static void the_rest_read(void)
