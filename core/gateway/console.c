@@ -264,7 +264,9 @@ static void on_request(struct http_exchange *http, void *data)
 	struct relay *relay;
 
 	http_exchange_set_user(http, NULL);
-	if (row && read && health_reply(loop->gateway, http, row->endpoint, true))
+	/* The root is the page's. */
+	if (row && row->endpoint != ENDPOINT_ROOT && read &&
+	    health_reply(loop->gateway, http, row->endpoint, true))
 		return;
 	if (read && metrics) {
 		reply_metrics(loop, http);
