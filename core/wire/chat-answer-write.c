@@ -78,6 +78,35 @@ static void write_detail(struct answer_writer *writer, struct writer *json,
 	writer_close(json, '}');
 }
 
+static struct slice id_behind(const struct answer_writer *writer, uint32_t block)
+{
+	const struct answer_block *next = &writer->blocks[block + 1];
+
+	if (block + 1 == writer->block_count ||
+	    (next->kind != ANSWER_CALL && next->kind != ANSWER_CUSTOM_CALL))
+		return (struct slice){ 0 };
+	return next->id;
+}
+
+static void write_details(struct answer_writer *writer, struct writer *json)
+{
+	unsigned index = 0;
+
+	for (uint32_t i = 0; i < writer->block_count; i++) {
+		const struct answer_block *block = &writer->blocks[i];
+
+		if (block->kind != ANSWER_REASONING || !block->opaque.ptr)
+			continue;
+		if (index == 0) {
+			writer_key(json, "reasoning_details");
+			writer_open(json, '[');
+		}
+		write_detail(writer, json, block, id_behind(writer, i), index++);
+	}
+	if (index > 0)
+		writer_close(json, ']');
+}
+
 static void write_head(struct answer_writer *writer, struct writer *json, const char *object)
 {
 	writer_open(json, '{');
@@ -93,39 +122,42 @@ static void write_head(struct answer_writer *writer, struct writer *json, const 
 
 /* ---- a stream ---- */
 
+/* Up to the inside of its choices, which is the same each time. */
 static void begin_event(struct answer_writer *writer, struct writer *json)
 {
+	size_t at = writer->out->len;
+
 	*json = (struct writer){ writer->out, false };
+	if (writer->head.ptr) {
+		buffer_append_slice(writer->out, writer->head);
+		return;
+	}
 	buffer_append_str(writer->out, "data: ");
 	write_head(writer, json, "chat.completion.chunk");
 	writer_key(json, "choices");
 	writer_open(json, '[');
+	if (!writer->out->failed)
+		writer->head = arena_dup(writer->arena, slice_skip(buffer_slice(writer->out), at));
 }
 
 /* Up to the inside of its delta. */
 static void begin_chunk(struct answer_writer *writer, struct writer *json)
 {
 	begin_event(writer, json);
-	writer_open(json, '{');
-	writer_key_i64(json, "index", 0);
-	writer_key(json, "delta");
-	writer_open(json, '{');
+	buffer_append_slice(writer->out, SLICE("{\"index\":0,\"delta\":{"));
 }
 
-static void end_chunk(struct answer_writer *writer, struct writer *json, struct slice finish)
+static void end_chunk(struct answer_writer *writer, struct slice finish)
 {
-	writer_close(json, '}');
-	writer_key_json(json, "logprobs", SLICE("null"));
+	struct buffer *out = writer->out;
+
+	buffer_append_slice(out, SLICE("},\"logprobs\":null,\"finish_reason\":"));
 	if (finish.len > 0)
-		writer_key_escaped(json, "finish_reason", finish);
+		buffer_append_json(out, finish);
 	else
-		writer_key_json(json, "finish_reason", SLICE("null"));
-	writer_close(json, '}');
-	writer_close(json, ']');
-	if (writer->include_usage)
-		writer_key_json(json, "usage", SLICE("null"));
-	writer_close(json, '}');
-	buffer_append_str(writer->out, "\n\n");
+		buffer_append_slice(out, SLICE("null"));
+	buffer_append_slice(out, writer->include_usage ? SLICE("}],\"usage\":null}\n\n")
+						       : SLICE("}]}\n\n"));
 }
 
 /* The role comes once. A content that never comes is null. */
@@ -139,7 +171,7 @@ static void write_role(struct answer_writer *writer, bool text)
 	begin_chunk(writer, &json);
 	writer_key_word(&json, "role", "assistant");
 	writer_key_json(&json, "content", text ? SLICE("\"\"") : SLICE("null"));
-	end_chunk(writer, &json, (struct slice){ 0 });
+	end_chunk(writer, (struct slice){ 0 });
 }
 
 static void write_text_delta(struct answer_writer *writer, const char *key, struct slice text)
@@ -148,7 +180,7 @@ static void write_text_delta(struct answer_writer *writer, const char *key, stru
 
 	begin_chunk(writer, &json);
 	writer_key_escaped(&json, key, text);
-	end_chunk(writer, &json, (struct slice){ 0 });
+	end_chunk(writer, (struct slice){ 0 });
 }
 
 /* Of the newest call; `begin` is the event that begins it. */
@@ -180,7 +212,7 @@ static void write_call_delta(struct answer_writer *writer, const struct answer_e
 		writer_close(&json, '}');
 		writer_close(&json, ']');
 	}
-	end_chunk(writer, &json, (struct slice){ 0 });
+	end_chunk(writer, (struct slice){ 0 });
 }
 
 static void keep(struct answer_writer *writer, const struct answer_event *event)
@@ -189,38 +221,12 @@ static void keep(struct answer_writer *writer, const struct answer_event *event)
 		writer->out->failed = true;
 }
 
-/* The last block of reasoning waits for what comes behind it; `ended` says that it was told. */
-static void write_waiting_detail(struct answer_writer *writer, struct slice call_id)
-{
-	struct answer_block *last =
-	    writer->block_count > 0 ? &writer->blocks[writer->block_count - 1] : NULL;
-	unsigned index = 0;
-	struct writer json;
-
-	if (!last || last->ended || !last->opaque.ptr)
-		return;
-	for (const struct answer_block *block = writer->blocks; block < last; block++)
-		index += block->opaque.ptr ? 1 : 0;
-	begin_chunk(writer, &json);
-	writer_key(&json, "reasoning_details");
-	writer_open(&json, '[');
-	write_detail(writer, &json, last, call_id, index);
-	writer_close(&json, ']');
-	end_chunk(writer, &json, (struct slice){ 0 });
-	buffer_fini(&last->text);
-	last->ended = true;
-}
-
 /* The sequence number counts the pieces of the open call. */
 static void write_block(struct answer_writer *writer, const struct answer_event *event)
 {
-	bool call = event->kind == ANSWER_CALL || event->kind == ANSWER_CUSTOM_CALL;
-
+	keep(writer, event);
 	write_role(writer, event->kind == ANSWER_TEXT);
-	write_waiting_detail(writer, call ? event->id : (struct slice){ 0 });
-	if (event->kind == ANSWER_REASONING)
-		keep(writer, event);
-	if (!call)
+	if (event->kind != ANSWER_CALL && event->kind != ANSWER_CUSTOM_CALL)
 		return;
 	writer->calls++;
 	writer->sequence_number = 0;
@@ -245,15 +251,29 @@ static void write_piece(struct answer_writer *writer, const struct answer_event 
 	write_text_delta(writer, keys[event->kind], event->text);
 }
 
+static bool has_details(const struct answer_writer *writer)
+{
+	for (uint32_t i = 0; i < writer->block_count; i++) {
+		if (writer->blocks[i].opaque.ptr)
+			return true;
+	}
+	return false;
+}
+
+/* All details come at once: some accumulate what a delta has, others keep the last one. */
 static void write_stop(struct answer_writer *writer, const struct answer_event *event)
 {
 	struct writer json;
 
 	keep(writer, event);
 	write_role(writer, false);
-	write_waiting_detail(writer, (struct slice){ 0 });
+	if (has_details(writer)) {
+		begin_chunk(writer, &json);
+		write_details(writer, &json);
+		end_chunk(writer, (struct slice){ 0 });
+	}
 	begin_chunk(writer, &json);
-	end_chunk(writer, &json, finish_reason(writer));
+	end_chunk(writer, finish_reason(writer));
 }
 
 static void write_end(struct answer_writer *writer)
@@ -329,35 +349,6 @@ static void write_texts(const struct answer_writer *writer, struct writer *json,
 			buffer_append_slice(json->out, buffer_slice(&writer->blocks[i].text));
 	}
 	writer_end_string(json);
-}
-
-static struct slice id_behind(const struct answer_writer *writer, uint32_t block)
-{
-	const struct answer_block *next = &writer->blocks[block + 1];
-
-	if (block + 1 == writer->block_count ||
-	    (next->kind != ANSWER_CALL && next->kind != ANSWER_CUSTOM_CALL))
-		return (struct slice){ 0 };
-	return next->id;
-}
-
-static void write_details(struct answer_writer *writer, struct writer *json)
-{
-	unsigned index = 0;
-
-	for (uint32_t i = 0; i < writer->block_count; i++) {
-		const struct answer_block *block = &writer->blocks[i];
-
-		if (block->kind != ANSWER_REASONING || !block->opaque.ptr)
-			continue;
-		if (index == 0) {
-			writer_key(json, "reasoning_details");
-			writer_open(json, '[');
-		}
-		write_detail(writer, json, block, id_behind(writer, i), index++);
-	}
-	if (index > 0)
-		writer_close(json, ']');
 }
 
 static void write_body_of_call(struct writer *json, const char *key,

@@ -421,14 +421,12 @@ static const struct {
 			    "\"custom\":{\"name\":\"f\",\"input\":\"\"}}]") ENDED("tool_calls") },
 	{ "reasoning", "Br P=h P=m Q=s E Br! Q=d E Bca P={} E Br P=x E Br Q=t E S4 Z",
 	  ROLE("null") SENT("\"reasoning_content\":\"h\"") SENT("\"reasoning_content\":\"m\"")
-	      SENT("\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\","
-		   "\"signature\":\"tidegate1.messages..s\",\"index\":0}]")
-		  SENT("\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":"
-		       "\"tidegate1.messages..d\",\"id\":\"a\",\"index\":1}]") CALLED("0", "a")
-		      ARGUED("0", "{}") SENT("\"reasoning_content\":\"x\"")
-			  SENT("\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"\","
-			       "\"signature\":\"tidegate1.messages..t\",\"index\":2}]")
-			      ENDED("tool_calls") },
+	      CALLED("0", "a") ARGUED("0", "{}") SENT("\"reasoning_content\":\"x\"") SENT(
+		  "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\","
+		  "\"signature\":\"tidegate1.messages..s\",\"index\":0},{\"type\":"
+		  "\"reasoning.encrypted\",\"data\":\"tidegate1.messages..d\",\"id\":"
+		  "\"a\",\"index\":1},{\"type\":\"reasoning.text\",\"text\":\"\","
+		  "\"signature\":\"tidegate1.messages..t\",\"index\":2}]") ENDED("tool_calls") },
 	{ "length", "Bt E S2 Z", ROLE("\"\"") ENDED("length") },
 	{ "context", "Bt E S6 Z", ROLE("\"\"") ENDED("length") },
 	{ "sequence", "Bt E S3 Z", ROLE("\"\"") ENDED("stop") },
