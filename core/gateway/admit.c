@@ -12,7 +12,9 @@
 #include "gateway/forwarded.h"
 #include "gateway/keepalive.h"
 #include "gateway/refuse.h"
+#include "gateway/relay.h"
 #include "gateway/tenants.h"
+#include "gateway/translated.h"
 
 /* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
  * and to each program on the way, whose call it was. */
@@ -367,6 +369,7 @@ void exchange_fini(struct exchange *exchange)
 	loop_timer_cancel(exchange->loop->loop, &exchange->keepalive);
 	wire_strip_fini(&exchange->strip);
 	buffer_fini(&exchange->kept);
+	translated_free(&exchange->call);
 	list_remove(&exchange->node);
 }
 

@@ -8,15 +8,16 @@
 #include "base/cleanup.h"
 #include "gateway/drain.h"
 #include "gateway/keepalive.h"
+#include "gateway/relay.h"
+#include "gateway/translated.h"
 
-/* The first target from `from` on whose provider speaks the client's dialect; target_count when
- * there is none. */
+/* The first target from `from` on whose provider speaks the client's dialect, or one into which it
+ * can be translated; target_count when there is none. */
 static size_t next_target(const struct exchange *exchange, size_t from)
 {
 	const struct gateway_route *route = exchange->route;
 
-	while (from < route->target_count &&
-	       !(route->targets[from].provider->plugin->dialects & 1u << exchange->dialect))
+	while (from < route->target_count && !translated_dialect(exchange, &route->targets[from]))
 		from++;
 	return from;
 }
@@ -157,35 +158,51 @@ void attempt_deadline(struct loop_timer *timer)
 
 /* ---- attempts ---- */
 
-static int prepare(struct exchange *exchange, struct tide_call *call)
+/* The upstream's body as parts: their count, or as translated_prepare(). */
+static int prepare_body(struct exchange *exchange, struct tide_call *call, struct wire_error *ret)
 {
-	const struct gateway_target *target = call->target;
-	struct ledger_price room;
-	bool forced = false;
-	int parts;
+	int r;
 
-	parts = wire_request_edit(exchange->dialect, exchange->body, &exchange->request,
-				  target->upstream_model, http_exchange_arena(exchange->http),
-				  call->parts, &forced);
-	if (parts < 0)
-		return parts;
-	exchange->strip_usage = forced;
+	exchange->strip_usage = false;
 	wire_strip_fini(&exchange->strip);
 	wire_strip_init(&exchange->strip);
 	buffer_clear(&exchange->kept);
+	if (call->watch.dialect == exchange->dialect)
+		return wire_request_edit(exchange->dialect, exchange->body, &exchange->request,
+					 call->target->upstream_model,
+					 http_exchange_arena(exchange->http), call->parts,
+					 &exchange->strip_usage);
+	r = translated_prepare(call, ret);
+	if (r < 0)
+		return r;
+	call->parts[0] = buffer_slice(&call->translated->body);
+	return 1;
+}
+
+/* Headers and query of one dialect mean nothing in another. */
+static int prepare(struct exchange *exchange, struct tide_call *call, struct wire_error *ret)
+{
+	const struct gateway_target *target = call->target;
+	struct ledger_price room;
+	int parts = prepare_body(exchange, call, ret);
+
+	if (parts < 0)
+		return parts;
 	call->info = (struct tide_call_info){
 		.size = sizeof(call->info),
-		.dialect = exchange->dialect,
+		.dialect = call->watch.dialect,
 		.model = { target->upstream_model.ptr, target->upstream_model.len },
 		.stream = exchange->request.stream,
 		.attempt = exchange->attempts,
 		.body = (const struct tide_slice *)call->parts,
 		.body_count = (uint64_t)parts,
-		.headers = exchange->client_headers,
-		.header_count = exchange->client_header_count,
 		.request_id = { exchange->id, strlen(exchange->id) },
-		.query = { exchange->query.ptr, exchange->query.len },
 	};
+	if (!call->translated) {
+		call->info.headers = exchange->client_headers;
+		call->info.header_count = exchange->client_header_count;
+		call->info.query = (struct tide_slice){ exchange->query.ptr, exchange->query.len };
+	}
 	call->attempt = ledger_attempt_begin(
 	    exchange->loop->gateway->options.ledger, exchange->entry, target->provider->name,
 	    target->upstream_model, plan_price(exchange, target, &room));
@@ -224,22 +241,30 @@ static void call_start(struct tide_call *call)
 
 static void attempt_start(struct exchange *exchange)
 {
-	static const struct wire_error unprepared = {
+	struct wire_error error = {
 		502, "provider_failed", NULL,
 		"The attempt could not be prepared: out of memory or of attempts."
 	};
+	const struct gateway_target *target = &exchange->route->targets[exchange->target];
 	struct tide_call *call = &exchange->call;
+	int r;
 
+	translated_free(call);
 	memset(call, 0, offsetof(struct tide_call, watch));
-	wire_watch_init(&call->watch, exchange->dialect, exchange->request.stream);
+	wire_watch_init(&call->watch, translated_dialect(exchange, target),
+			exchange->request.stream);
 	list_init(&call->over);
 	call->exchange = exchange;
-	call->target = &exchange->route->targets[exchange->target];
+	call->target = target;
 	call->begun_ns = loop_now_ns(exchange->loop->loop);
 	exchange->attempts++;
-	counter_add(&exchange->loop->counters.attempts, 1);
-	if (prepare(exchange, call) < 0 || attempt_arm(exchange) < 0) {
-		attempt_failed(exchange, &unprepared);
+	r = prepare(exchange, call, &error);
+	if (r == -EINVAL) /* its target cannot be asked this: that was no attempt */
+		exchange->attempts--;
+	else
+		counter_add(&exchange->loop->counters.attempts, 1);
+	if (r < 0 || attempt_arm(exchange) < 0) {
+		attempt_failed(exchange, &error);
 		return;
 	}
 	call_start(call);
@@ -249,8 +274,8 @@ void attempt_first(struct exchange *exchange)
 {
 	static const struct wire_error other_dialect = {
 		400, "dialect_not_supported", "model",
-		"No target of this model speaks the dialect of this path; ask at the other "
-		"dialect's path."
+		"No target of this model speaks the dialect of this path, or one into which it can "
+		"be translated; ask at another path."
 	};
 
 	exchange->target = next_target(exchange, 0);

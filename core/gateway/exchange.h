@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the stages share: the snapshot in force, one loop's state, one request. Private to the
- * gateway. */
+/* What the stages share: the snapshot in force, one loop's state, one request. */
 #pragma once
 
 #include <pthread.h>
@@ -27,6 +26,7 @@ struct gateway_provider {
 	uint64_t first_content_ns, answer_ns, between_ns, total_ns;
 	bool drains; /* answers whose client left, as far as the two limits let it */
 	uint64_t drain_ns, drain_bytes;
+	uint32_t quirks;                                  /* enum wire_quirk */
 	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
 };
 
@@ -154,6 +154,7 @@ void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held);
 /* ---- one request ---- */
 
 struct exchange;
+struct translated;
 
 enum call_ending {
 	CALL_GOES_ON,
@@ -168,6 +169,7 @@ struct tide_call {
 	const struct gateway_target *target;
 	struct ledger_attempt *attempt;
 	struct upstream_call *upstream;
+	struct translated *translated; /* NULL: the target speaks the client's dialect */
 	void *plugin_state;
 	bool active;             /* between start() and the call's end */
 	bool released;           /* the plugin ended it itself: it is not told to cancel */
@@ -277,18 +279,6 @@ void *services_alloc(struct tide_call *call, uint64_t size);
 /* trouble.c [loop] */
 void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char *what,
 		 const char *why);
-/* relay.c */
-void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
-		size_t count, int64_t content_length);
-bool relay_data(struct tide_call *call, struct slice data);
-void relay_end(struct tide_call *call);
-void relay_broken(struct tide_call *call, const struct wire_error *error);
-bool relay_status_switches(int status);
-bool relay_passes_header(struct slice name); /* of an upstream, to a client */
-enum ledger_outcome relay_outcome(const struct tide_call *call);
-/* Every event of the answer has come, its terminal one too. */
-bool relay_is_whole(const struct tide_call *call);
-bool relay_inside_event(const struct tide_call *call); /* the client has half an event */
 /* settle.c */
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);

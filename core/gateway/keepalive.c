@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "gateway/relay.h"
 
 static uint64_t interval_ns(const struct exchange *exchange)
 {

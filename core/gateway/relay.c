@@ -2,13 +2,14 @@
 /* Bytes through as they come. Parsers only watch; while another target could still answer, bytes
  * before the first content are kept back. An answer that breaks off ends in the dialect's own error
  * event, never in a clean end. */
-#include "gateway/exchange.h"
+#include "gateway/relay.h"
 
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "gateway/drain.h"
 #include "gateway/keepalive.h"
+#include "gateway/translated.h"
 #include "gateway/unfit.h"
 
 enum {
@@ -75,7 +76,7 @@ static void own_headers(struct exchange *exchange, int status, struct http_heade
 		    (struct http_header){ SLICE("x-tidegate-error-source"),
 					  arena_printf(http_exchange_arena(exchange->http),
 						       "provider:%.*s", SLICE_ARGS(provider)) };
-	if (exchange->call.watch.stream) {
+	if (exchange->call.translated ? exchange->request.stream : exchange->call.watch.stream) {
 		out[(*count)++] = (struct http_header){ SLICE("cache-control"), SLICE("no-cache") };
 		out[(*count)++] = (struct http_header){ SLICE("x-accel-buffering"), SLICE("no") };
 	}
@@ -141,7 +142,7 @@ static void note_head(struct tide_call *call, const struct upstream_header *head
 				   sizeof(call->attempt->provider_request_id));
 	}
 	if (facts->events != call->watch.stream)
-		wire_watch_init(&call->watch, call->exchange->dialect, facts->events);
+		wire_watch_init(&call->watch, call->watch.dialect, facts->events);
 }
 
 /* What was answered counts as nothing: it is neither relayed nor billed. */
@@ -169,9 +170,33 @@ static bool no_stream(struct tide_call *call)
 	};
 
 	call->explains = call->attempt->status >= 400;
-	if (!call->explains && !call->watch.stream)
-		attempt_switch(call, &late);
-	return call->explains || !call->watch.stream;
+	if (call->explains || call->watch.stream || call->translated)
+		return call->explains;
+	attempt_switch(call, &late);
+	return true;
+}
+
+/* Of an answer as the upstream wrote it. */
+static bool tells_form(struct slice name)
+{
+	return slice_case_eq(name, SLICE("content-type")) ||
+	       slice_case_eq(name, SLICE("content-encoding"));
+}
+
+/* An error is told when its document is whole. False: out of memory, and dealt with. */
+static bool begin_translated(struct tide_call *call, struct http_header *out, size_t *count)
+{
+	bool stream = call->exchange->request.stream && call->attempt->status < 400;
+
+	call->explains = call->attempt->status >= 400;
+	if (!call->explains && translated_open(call) < 0) {
+		attempt_break(call, &attempt_out_of_memory);
+		return false;
+	}
+	out[(*count)++] =
+	    (struct http_header){ SLICE("content-type"),
+				  stream ? SLICE("text/event-stream") : SLICE("application/json") };
+	return true;
 }
 
 void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
@@ -208,11 +233,18 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 	}
 	if (exchange->head_sent && no_stream(call))
 		return;
+	if (call->translated && !begin_translated(call, out, &n))
+		return;
 	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
-		if (relay_passes_header(headers[i].name))
+		if (relay_passes_header(headers[i].name) &&
+		    !(call->translated && tells_form(headers[i].name)))
 			out[n++] = (struct http_header){ headers[i].name, headers[i].value };
 	}
 	own_headers(exchange, status, out, &n);
+	if (translated_is_document(call) || call->explains) {
+		keep_head(exchange, status, out, n);
+		return;
+	}
 	exchange->strip_usage = exchange->strip_usage && call->watch.stream;
 	/* A document of unknown length may turn out to be empty. */
 	if (status < 400 && (call->watch.stream ? attempt_may_switch(exchange) : length < 0))
@@ -234,12 +266,36 @@ static void forward_one(void *user, struct slice data)
 	forwarding->room = http_write(forwarding->http, data) && forwarding->room;
 }
 
+const struct wire_error relay_not_readable = {
+	502, "upstream_incomplete", NULL,
+	"The upstream's answer breaks the rules of its dialect, so that it cannot be translated."
+};
+
+bool relay_write_translated(struct tide_call *call)
+{
+	struct buffer *out = &call->translated->out;
+	bool room = out->len == 0 || http_write(call->exchange->http, buffer_slice(out));
+
+	buffer_clear(out);
+	return room;
+}
+
+static bool forward_translated(struct tide_call *call, struct slice data)
+{
+	if (translated_feed(call, data))
+		return relay_write_translated(call);
+	attempt_break(call, &relay_not_readable);
+	return true;
+}
+
 static bool forward(struct exchange *exchange, struct slice data)
 {
 	struct forwarding forwarding = { exchange->http, true };
 	int r;
 
 	exchange->passed_ns = loop_now_ns(exchange->loop->loop);
+	if (exchange->call.translated)
+		return forward_translated(&exchange->call, data);
 	if (!exchange->strip_usage)
 		return http_write(exchange->http, data);
 	r = wire_strip_feed(&exchange->strip, data, forward_one, &forwarding);
@@ -248,13 +304,18 @@ static bool forward(struct exchange *exchange, struct slice data)
 	return forwarding.room;
 }
 
-static bool release_kept(struct exchange *exchange)
+void relay_commit_kept(struct exchange *exchange, int64_t length)
+{
+	exchange->holding = false;
+	commit(exchange, exchange->kept_status, exchange->kept_headers, exchange->kept_header_count,
+	       length);
+}
+
+bool relay_release_kept(struct exchange *exchange)
 {
 	struct slice kept = buffer_slice(&exchange->kept);
 
-	exchange->holding = false;
-	commit(exchange, exchange->kept_status, exchange->kept_headers, exchange->kept_header_count,
-	       HTTP_LENGTH_UNKNOWN);
+	relay_commit_kept(exchange, HTTP_LENGTH_UNKNOWN);
 	return kept.len == 0 || forward(exchange, kept);
 }
 
@@ -352,7 +413,14 @@ static bool keep(struct tide_call *call, struct slice data)
 	}
 	if (call->explains || (!call->watch.content && !call->watch.terminal && !full))
 		return true;
-	return release_kept(exchange);
+	return relay_release_kept(exchange);
+}
+
+static bool collect(struct tide_call *call, struct slice data)
+{
+	if (!translated_feed(call, data))
+		attempt_break(call, &relay_not_readable);
+	return true;
 }
 
 /* False: the reader is behind; stop until it drains. */
@@ -362,8 +430,9 @@ bool relay_data(struct tide_call *call, struct slice data)
 	bool had_content = call->watch.content, had_terminal = call->watch.terminal;
 	uint64_t bytes_before = call->watch.content_bytes;
 
-	if (exchange->holding && !call->watch.stream)
-		release_kept(exchange);
+	if (exchange->holding && !call->watch.stream && !translated_is_document(call) &&
+	    !call->explains)
+		relay_release_kept(exchange);
 	wire_watch_feed(&call->watch, data);
 	if (call->watch.line_bytes > RELAY_LINE_BYTES && break_long_line(call))
 		return true;
@@ -378,26 +447,11 @@ bool relay_data(struct tide_call *call, struct slice data)
 		drain_data(call, data.len);
 		return true;
 	}
-	if (!exchange->holding && !call->explains)
-		return forward(exchange, data);
-	return keep(call, data);
-}
-
-static void complete(struct tide_call *call)
-{
-	struct exchange *exchange = call->exchange;
-	enum ledger_outcome outcome = relay_outcome(call);
-
-	if (exchange->holding)
-		release_kept(exchange);
-	if (exchange->strip_usage && wire_strip_rest(&exchange->strip).len)
-		http_write(exchange->http, wire_strip_rest(&exchange->strip));
-	if (!call->watch.terminal || call->attempt->outcome != outcome) /* else it is settled */
-		settle_attempt(call, outcome);
-	settle(exchange, outcome, exchange->status);
-	if (wire_watch_at_boundary(&call->watch))
-		keepalive_trailer(exchange);
-	http_finish(exchange->http);
+	if (call->explains)
+		return keep(call, data);
+	if (translated_is_document(call))
+		return collect(call, data);
+	return exchange->holding ? keep(call, data) : forward(exchange, data);
 }
 
 bool relay_is_whole(const struct tide_call *call)
@@ -405,103 +459,10 @@ bool relay_is_whole(const struct tide_call *call)
 	return call->exchange->committed && call->watch.stream && call->watch.terminal;
 }
 
-/* The upstream's error in its own words, as far as they came and can be read. */
-static void explain(struct tide_call *call)
-{
-	struct exchange *exchange = call->exchange;
-	struct arena *arena = http_exchange_arena(exchange->http);
-	int status = call->attempt->status;
-	struct wire_error error = { status, "upstream_error", NULL, NULL };
-
-	error.message = arena_printf(arena, "The upstream answered with %d %s.", status,
-				     http_status_text(status))
-			    .ptr;
-	wire_error_read(buffer_slice(&exchange->kept), arena, &error);
-	settle_attempt(call, LEDGER_ERROR);
-	exchange_refuse(exchange, &error);
-}
-
-void relay_end(struct tide_call *call)
-{
-	static const struct wire_error cut = { 502, "upstream_incomplete", NULL,
-					       "The upstream ended its answer before its end." };
-	static const struct wire_error silent = {
-		502, "upstream_unreachable", NULL,
-		"The provider ended the attempt without an answer."
-	};
-
-	attempt_over(call);
-	if (!call->exchange->http) {
-		drain_over(call->exchange);
-		return;
-	}
-	if (call->explains) {
-		explain(call);
-		return;
-	}
-	if (call->exchange->holding && !call->watch.stream) {
-		trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
-			    "no answer", unfit_empty.message);
-		call->answering = false;
-		relay_broken(call, &unfit_empty);
-		return;
-	}
-	if (call->answering && (!call->watch.stream || call->watch.terminal)) {
-		complete(call);
-		return;
-	}
-	trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop), "broken off",
-		    call->answering ? cut.message : silent.message);
-	relay_broken(call, call->answering ? &cut : &silent);
-}
-
 bool relay_inside_event(const struct tide_call *call)
 {
 	const struct exchange *exchange = call->exchange;
 
-	return !wire_watch_at_boundary(&call->watch) &&
+	return !call->translated && !wire_watch_at_boundary(&call->watch) &&
 	       (!exchange->strip_usage || wire_strip_is_passing(&exchange->strip));
-}
-
-static void tell(struct tide_call *call, const struct wire_error *error)
-{
-	struct exchange *exchange = call->exchange;
-	struct buffer event = { 0 };
-
-	wire_error_event_after(&call->watch, error, relay_inside_event(call), &event);
-	http_write(exchange->http, buffer_slice(&event));
-	buffer_fini(&event);
-	keepalive_trailer(exchange);
-	http_finish(exchange->http);
-}
-
-/* The attempt is over before its end. An answer whose terminal event came is whole all the same. */
-void relay_broken(struct tide_call *call, const struct wire_error *error)
-{
-	struct exchange *exchange = call->exchange;
-
-	if (!exchange->http) {
-		drain_over(exchange);
-		return;
-	}
-	if (relay_is_whole(call)) {
-		complete(call);
-		return;
-	}
-	exchange->holding = false;
-	if (call->explains) {
-		explain(call);
-		return;
-	}
-	if (!exchange->committed) {
-		settle_attempt(call, call->answering ? LEDGER_INCOMPLETE : LEDGER_ERROR);
-		attempt_failed(exchange, error);
-		return;
-	}
-	settle_attempt(call, LEDGER_INCOMPLETE);
-	settle(exchange, LEDGER_INCOMPLETE, exchange->status);
-	if (call->watch.stream)
-		tell(call, error);
-	else
-		http_abort(exchange->http);
 }

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "gateway/drain.h"
+#include "gateway/relay.h"
 
 enum {
 	SERVICES_OVERRUN_BYTES = 1 << 20, /* sent by a plugin that was told to stop */

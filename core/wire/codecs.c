@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The table of what each dialect has. */
 #include "wire/codecs.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lines, and the fields that matter here: event and data. */
 #include "wire/events.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What is told at once, and what waits behind a call that is not whole. */
 #include "wire/order.h"
 
 #include <errno.h>

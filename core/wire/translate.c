@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way of a request: tree, turn, the other dialect's body. The way of an answer: events of the
  * upstream's stream, or its document; its reader; the order of blocks; the client's writer. */
-#include "wire/translate.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -215,6 +215,7 @@ static int end_document(struct wire_translation *translation)
 int wire_translation_end(struct wire_translation *translation, struct buffer *out)
 {
 	static const struct answer_event end = { .what = ANSWER_END };
+	bool whole;
 	int r;
 
 	translation->writer.out = out;
@@ -222,7 +223,9 @@ int wire_translation_end(struct wire_translation *translation, struct buffer *ou
 		return translation->failed;
 	r = translation->upstream_streams ? events_end(&translation->events, on_event, translation)
 					  : end_document(translation);
-	if (r == 0 && !translation->reader.stopped && !translation->reader.failed)
+	whole =
+	    translation->reader.failed ? translation->writer.stream : translation->reader.stopped;
+	if (r == 0 && !whole)
 		r = -EPROTO;
 	if (r == 0)
 		answer_tell(&translation->reader, &end);

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a client's dialect into another that an upstream speaks, and the answer back. Public, beside
+/* From a client's dialect into another that an upstream speaks, and the answer back. Part of
  * wire.h. Pure functions over bytes. [any; one answer: one thread] */
 #pragma once
 
-#include "wire/wire.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "wire/dialect.h"
+
+struct wire_error;
+struct wire_usage;
 
 enum wire_quirk {
 	WIRE_QUIRK_MAX_TOKENS = 1 << 0,   /* chat: max_tokens, not max_completion_tokens */

@@ -8,17 +8,8 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/json.h"
-
-enum wire_dialect { /* the values of enum tide_dialect */
-		    WIRE_OPENAI_CHAT = 1,
-		    WIRE_ANTHROPIC_MESSAGES = 2,
-		    WIRE_OPENAI_RESPONSES = 3,
-		    WIRE_OPENAI_EMBEDDINGS = 4,
-		    WIRE_GEMINI = 5,
-		    WIRE_BEDROCK_CONVERSE = 6,
-		    WIRE_ANTHROPIC_COUNT_TOKENS = 7,
-		    WIRE_DIALECT_COUNT, /* of tables by dialect; 0 is none */
-};
+#include "wire/dialect.h"
+#include "wire/translate.h"
 
 /* Whose shape errors and lists have: Anthropic's, else OpenAI's. */
 static inline bool wire_is_anthropic(enum wire_dialect dialect)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Commas stand before values, but for the first. */
 #include "wire/writer.h"
 
 static void begin_value(struct writer *writer)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The histogram's scale and its quantiles, and which statuses go to the next target. */
-#include "gateway/exchange.h"
+#include "gateway/relay.h"
 
 #include "base/cleanup.h"
 #include "test.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which headers pass: towards an upstream nothing that says who the client is or frames a message,
  * towards a client nothing that only the upstream's own clients should have. */
-#include "gateway/exchange.h"
+#include "gateway/relay.h"
 
 #include "base/cleanup.h"
 #include "test.h"

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which dialect a target is asked in, and what an attempt keeps for it. */
+#include "gateway/translated.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+enum wire_dialect translated_dialect(const struct exchange *exchange,
+				     const struct gateway_target *target)
+{
+	/* What servers speak best comes first. */
+	static const enum wire_dialect others[] = { WIRE_OPENAI_CHAT, WIRE_ANTHROPIC_MESSAGES,
+						    WIRE_OPENAI_RESPONSES, WIRE_GEMINI,
+						    WIRE_BEDROCK_CONVERSE };
+	uint32_t spoken = target->provider->plugin->dialects;
+
+	if (spoken & 1u << exchange->dialect)
+		return exchange->dialect;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		if (spoken & 1u << others[i] && wire_translates(exchange->dialect, others[i]))
+			return others[i];
+	}
+	return 0;
+}
+
+int translated_prepare(struct tide_call *call, struct wire_error *ret)
+{
+	struct exchange *exchange = call->exchange;
+	struct arena *arena = http_exchange_arena(exchange->http);
+	const struct gateway_target *target = call->target;
+	const struct turn_target asked = {
+		.dialect = call->watch.dialect,
+		.model = target->upstream_model,
+		.max_output = target->max_output,
+		.quirks = target->provider->quirks,
+	};
+
+	call->translated = arena_zalloc(arena, sizeof(*call->translated));
+	if (!call->translated)
+		return -ENOMEM;
+	return wire_translate_request(exchange->dialect, exchange->body, &asked, arena,
+				      &call->translated->body, &call->translated->turn, ret);
+}
+
+void translated_free(struct tide_call *call)
+{
+	struct translated *translated = steal(call->translated);
+
+	if (!translated)
+		return;
+	wire_translation_free(translated->translation);
+	buffer_fini(&translated->body);
+	buffer_fini(&translated->out);
+}
+
+int translated_open(struct tide_call *call)
+{
+	struct exchange *exchange = call->exchange;
+	const struct wire_translation_options options = {
+		.client = exchange->dialect,
+		.upstream = call->watch.dialect,
+		.turn = call->translated->turn,
+		.upstream_streams = call->watch.stream,
+		.request_id = slice_of(exchange->id),
+		.model = call->target->upstream_model,
+		.created_s = clock_real_ns() / NS_PER_S,
+		.usage = &call->watch.usage,
+		.arena = http_exchange_arena(exchange->http),
+	};
+
+	call->translated->translation = wire_translation_new(&options);
+	return call->translated->translation ? 0 : -ENOMEM;
+}
+
+bool translated_is_document(const struct tide_call *call)
+{
+	return call->translated && !call->exchange->request.stream;
+}
+
+bool translated_feed(struct tide_call *call, struct slice data)
+{
+	struct translated *translated = call->translated;
+
+	return wire_translation_feed(translated->translation, data, &translated->out) == 0;
+}
+
+bool translated_end(struct tide_call *call)
+{
+	struct translated *translated = call->translated;
+
+	return wire_translation_end(translated->translation, &translated->out) == 0;
+}
+
+void translated_fail(struct tide_call *call, const struct wire_error *error)
+{
+	struct translated *translated = call->translated;
+
+	wire_translation_fail(translated->translation, error, &translated->out);
+}
