@@ -326,65 +326,71 @@ static int read_nothing(struct turn *turn, const struct tree *value, struct turn
 }
 
 /* In the order of reading; without a function: a field as it is. */
-static const struct member {
-	const char *key;
+static const struct {
+	struct slice key;
 	int (*read)(struct turn *turn, const struct tree *value, struct turn_refusal *ret);
 	enum turn_field field;
 } members[] = {
-	{ "system", read_system, 0 },
-	{ "messages", read_messages, 0 },
-	{ "tools", read_tools, 0 },
-	{ "tool_choice", read_choice, 0 },
-	{ "thinking", read_thinking, 0 },
-	{ "output_format", read_format, 0 }, /* of before output_config */
-	{ "output_config", read_output, 0 },
-	{ "metadata", read_metadata, 0 },
-	{ "max_tokens", read_max_tokens, 0 },
-	{ "stop_sequences", read_stop, 0 },
-	{ "mcp_servers", read_servers, 0 },
-	{ "temperature", NULL, TURN_TEMPERATURE },
-	{ "top_p", NULL, TURN_TOP_P },
-	{ "top_k", NULL, TURN_TOP_K },
+	{ SLICE("system"), read_system, 0 },
+	{ SLICE("messages"), read_messages, 0 },
+	{ SLICE("tools"), read_tools, 0 },
+	{ SLICE("tool_choice"), read_choice, 0 },
+	{ SLICE("thinking"), read_thinking, 0 },
+	{ SLICE("output_format"), read_format, 0 }, /* of before output_config */
+	{ SLICE("output_config"), read_output, 0 },
+	{ SLICE("metadata"), read_metadata, 0 },
+	{ SLICE("max_tokens"), read_max_tokens, 0 },
+	{ SLICE("stop_sequences"), read_stop, 0 },
+	{ SLICE("mcp_servers"), read_servers, 0 },
+	{ SLICE("temperature"), NULL, TURN_TEMPERATURE },
+	{ SLICE("top_p"), NULL, TURN_TOP_P },
+	{ SLICE("top_k"), NULL, TURN_TOP_K },
 	/* What the caller reads: */
-	{ "model", read_nothing, 0 },
-	{ "stream", read_nothing, 0 },
+	{ SLICE("model"), read_nothing, 0 },
+	{ SLICE("stream"), read_nothing, 0 },
 	/* Hints, which mean nothing elsewhere and are passed over: */
-	{ "anthropic_beta", read_nothing, 0 },        /* what the client is ready for, */
-	{ "anthropic_version", read_nothing, 0 },     /* where a platform has it in the body */
-	{ "betas", read_nothing, 0 },                 /* the same: SDKs make a header of it */
-	{ "billing_policy", read_nothing, 0 },        /* who pays at Anthropic */
-	{ "cache_control", read_nothing, 0 },         /* where its cache begins */
-	{ "context_management", read_nothing, 0 },    /* what it may leave out of the past */
-	{ "diagnostics", read_nothing, 0 },           /* why its cache was missed */
-	{ "fallback_credit_token", read_nothing, 0 }, /* who pays for a second try */
-	{ "fallbacks", read_nothing, 0 },             /* whom it asks when a model declines */
-	{ "service_tier", read_nothing, 0 },          /* which of its capacity serves, */
-	{ "speed", read_nothing, 0 },                 /* and how fast */
-	{ "user_profile_id", read_nothing, 0 },       /* on whose behalf, for its accounts */
+	{ SLICE("anthropic_beta"), read_nothing, 0 },     /* what the client is ready for, */
+	{ SLICE("anthropic_version"), read_nothing, 0 },  /* where a platform has it in the body */
+	{ SLICE("betas"), read_nothing, 0 },              /* the same: SDKs make a header of it */
+	{ SLICE("billing_policy"), read_nothing, 0 },     /* who pays at Anthropic */
+	{ SLICE("cache_control"), read_nothing, 0 },      /* where its cache begins */
+	{ SLICE("context_management"), read_nothing, 0 }, /* what it may leave out of the past */
+	{ SLICE("diagnostics"), read_nothing, 0 },        /* why its cache was missed */
+	{ SLICE("fallback_credit_token"), read_nothing, 0 }, /* who pays for a second try */
+	{ SLICE("fallbacks"), read_nothing, 0 },       /* whom it asks when a model declines */
+	{ SLICE("service_tier"), read_nothing, 0 },    /* which of its capacity serves, */
+	{ SLICE("speed"), read_nothing, 0 },           /* and how fast */
+	{ SLICE("user_profile_id"), read_nothing, 0 }, /* on whose behalf, for its accounts */
 };
 
-static int check_members(const struct turn *turn, const struct tree *body, struct turn_refusal *ret)
+static int find_member(struct slice key)
 {
-	const char *keys[ARRAY_SIZE(members) + 1] = { NULL };
-
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		keys[i] = members[i].key;
-	return turn_check_keys(turn, body, keys, ret);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (slice_eq(key, members[i].key))
+			return (int)i;
+	}
+	return -1;
 }
 
 int messages_read_turn(const struct tree *body, struct turn *turn, struct turn_refusal *ret)
 {
-	int r = check_members(turn, body, ret);
+	const struct tree *found[ARRAY_SIZE(members)] = { NULL };
+	int r = 0;
 
+	for (const struct tree *node = body->child; node; node = node->next) {
+		int member = find_member(node->key);
+
+		if (member >= 0)
+			found[member] = node;
+		else if (!tree_is_null(node))
+			return turn_refuse_unknown(turn, ret, node);
+	}
 	turn->stream = tree_is(tree_get(body, "stream"), JSON_SCAN_TRUE);
 	for (size_t i = 0; i < ARRAY_SIZE(members) && r == 0; i++) {
-		const struct member *member = &members[i];
-		const struct tree *value = tree_get(body, member->key);
-
-		if (member->read)
-			r = member->read(turn, value, ret);
+		if (members[i].read)
+			r = members[i].read(turn, found[i], ret);
 		else
-			turn_set(turn, member->field, value);
+			turn_set(turn, members[i].field, found[i]);
 	}
 	return r;
 }

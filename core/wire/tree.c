@@ -146,14 +146,14 @@ int tree_parse(struct slice text, struct arena *arena, const struct tree **ret, 
 	return 0;
 }
 
-/* A key is most often written without escapes. */
+/* A key is most often written without escapes; with some it is longer. */
 static bool key_is(struct slice key, struct slice sought)
 {
 	const char *at = sought.ptr;
 
-	if (slice_eq(key, sought))
-		return true;
-	if (!memchr(key.ptr, '\\', key.len))
+	if (key.len <= sought.len)
+		return slice_eq(key, sought);
+	if ((*key.ptr != *at && *key.ptr != '\\') || !memchr(key.ptr, '\\', key.len))
 		return false;
 	for (;;) {
 		int32_t point = json_next_point(&key);

@@ -152,20 +152,30 @@ int turn_check_fields(const struct turn *turn, uint32_t known, const char *diale
 	return 0;
 }
 
+int turn_refuse_unknown(const struct turn *turn, struct turn_refusal *ret,
+			const struct tree *member)
+{
+	return turn_refuse(turn, ret, member,
+			   "This member is not known here, so it cannot be translated for an "
+			   "upstream of another dialect; leave it out, or ask for a model whose "
+			   "provider speaks this one.");
+}
+
+static bool is_among(struct slice key, const char *const *keys)
+{
+	for (; *keys; keys++) {
+		if (strncmp(key.ptr, *keys, key.len) == 0 && (*keys)[key.len] == '\0')
+			return true;
+	}
+	return false;
+}
+
 int turn_check_keys(const struct turn *turn, const struct tree *object, const char *const *keys,
 		    struct turn_refusal *ret)
 {
 	for (const struct tree *member = object->child; member; member = member->next) {
-		const char *const *key = keys;
-
-		while (*key && !slice_eq_str(member->key, *key))
-			key++;
-		if (!*key && !tree_is_null(member))
-			return turn_refuse(
-			    turn, ret, member,
-			    "This member is not known here, so it cannot be "
-			    "translated for an upstream of another dialect; leave it "
-			    "out, or ask for a model whose provider speaks this one.");
+		if (!is_among(member->key, keys) && !tree_is_null(member))
+			return turn_refuse_unknown(turn, ret, member);
 	}
 	return 0;
 }

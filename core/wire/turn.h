@@ -159,6 +159,9 @@ int turn_check_fields(const struct turn *turn, uint32_t known, const char *diale
  * null are passed over. */
 int turn_check_keys(const struct turn *turn, const struct tree *object, const char *const *keys,
 		    struct turn_refusal *ret);
+/* The same, of a member that a reader's own table does not have. */
+int turn_refuse_unknown(const struct turn *turn, struct turn_refusal *ret,
+			const struct tree *member);
 /* The name of the tool that the call `id` called, anywhere before; ptr NULL if there is none. */
 struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
 /* For writers whose dialect has a call's arguments as JSON: the object, {} where the client has

@@ -24,10 +24,19 @@ void writer_close(struct writer *writer, char bracket)
 
 void writer_key(struct writer *writer, const char *key)
 {
-	begin_value(writer);
-	buffer_append_char(writer->out, '"');
-	buffer_append_str(writer->out, key);
-	buffer_append(writer->out, "\":", 2);
+	struct slice name = slice_of(key);
+	char *at;
+
+	if (!buffer_reserve(writer->out, name.len + 4))
+		return;
+	at = writer->out->data + writer->out->len;
+	if (writer->comma)
+		*at++ = ',';
+	*at++ = '"';
+	at = slice_put(at, name);
+	*at++ = '"';
+	*at++ = ':';
+	writer->out->len = (size_t)(at - writer->out->data);
 	writer->comma = false;
 }
 
@@ -44,9 +53,18 @@ void writer_end_string(struct writer *writer)
 
 void writer_escaped(struct writer *writer, struct slice escaped)
 {
-	writer_begin_string(writer);
-	buffer_append_slice(writer->out, escaped);
-	writer_end_string(writer);
+	char *at;
+
+	if (!buffer_reserve(writer->out, escaped.len + 3))
+		return;
+	at = writer->out->data + writer->out->len;
+	if (writer->comma)
+		*at++ = ',';
+	*at++ = '"';
+	at = slice_put(at, escaped);
+	*at++ = '"';
+	writer->out->len = (size_t)(at - writer->out->data);
+	writer->comma = true;
 }
 
 void writer_text(struct writer *writer, struct slice text)
