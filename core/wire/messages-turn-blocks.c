@@ -27,13 +27,22 @@ static int add_text(struct messages_place *place, const struct tree *where, stru
 	return 0;
 }
 
+/* A member that must be a string where it is there. */
+static int check_text(struct messages_place *place, const struct tree *member)
+{
+	if (tree_is_null(member) || member->type == JSON_SCAN_STRING)
+		return 0;
+	return turn_refuse(place->turn, place->refusal, member, "This must be a string.");
+}
+
 /* Escaped; ends in a newline, for it stands before other text. */
 static int add_line(struct messages_place *place, const struct tree *where)
 {
 	struct slice line;
+	int r = check_text(place, where);
 
-	if (tree_is_null(where) || where->text.len == 0)
-		return 0;
+	if (r < 0 || tree_is_null(where) || where->text.len == 0)
+		return r;
 	line = arena_printf(place->turn->arena, "%.*s\\n", SLICE_ARGS(where->text));
 	return line.ptr ? add_text(place, where, line) : -ENOMEM;
 }
@@ -143,6 +152,8 @@ static int read_document(struct messages_place *place, const struct tree *block)
 
 	if (r == 0)
 		r = check_citations(place, block);
+	if (r == 0)
+		r = check_text(place, tree_get(block, "title"));
 	if (r < 0)
 		return r;
 	content =

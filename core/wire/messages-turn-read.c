@@ -156,9 +156,9 @@ static int read_tool(struct turn *turn, const struct tree *node, struct turn_ref
 	tool->description = describe(turn, node);
 	tool->schema = tree_get(node, "input_schema")->text;
 	if (!tree_is_null(strict))
-		tool->strict = strict->text;
+		tool->strict = tree_span(strict);
 	if (!tree_is_null(cache))
-		tool->cache = cache->text;
+		tool->cache = tree_span(cache);
 	return 0;
 }
 
@@ -294,8 +294,11 @@ static int read_max_tokens(struct turn *turn, const struct tree *max, struct tur
 {
 	int64_t tokens;
 
-	if (!tree_is(max, JSON_SCAN_NUMBER) || json_to_i64(max->text, &tokens) < 0 || tokens < 1)
-		return turn_refuse(turn, ret, max, "max_tokens must be a whole number from 1.");
+	if (!tree_is(max, JSON_SCAN_NUMBER) || json_to_i64(max->text, &tokens) < 0 || tokens < 1) {
+		turn_refuse(turn, ret, max, "max_tokens must be a whole number from 1.");
+		ret->param = "max_tokens";
+		return -EINVAL;
+	}
 	turn_set(turn, TURN_MAX_OUTPUT, max);
 	return 0;
 }

@@ -247,6 +247,7 @@ static const struct {
 	{ "thread", WITH("\"thread\":{\"type\":\"create\"}") },
 	{ "n", WITH("\"n\":2") },
 	{ "max_tokens", "{\"max_tokens\":0,\"messages\":[]}" },
+	{ "max_tokens", "{\"messages\":[]}" },
 	{ "output_config.task_budget", WITH("\"output_config\":{\"task_budget\":{}}") },
 	{ "output_config.format", WITH("\"output_config\":{\"format\":{\"type\":\"xml\"}}") },
 	{ "output_config.format.name", WITH("\"output_config\":{\"format\":{\"type\":\"json_"
@@ -288,6 +289,14 @@ static const struct {
 	{ "messages[0].content[0].citations.enabled",
 	  USER("{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"u\"},"
 	       "\"citations\":{\"enabled\":true}}") },
+	{ "messages[0].content[0].title",
+	  USER(
+	      "{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"u\"},\"title\":{}}") },
+	{ "messages[0].content[0].context",
+	  USER("{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"u\"},"
+	       "\"context\":[1]}") },
+	{ "messages[0].content[0].source",
+	  USER("{\"type\":\"search_result\",\"source\":1,\"content\":\"\"}") },
 	{ "messages[0].content[0].content[0].type",
 	  USER("{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":[{\"type\":"
 	       "\"browser_state\"}]}") },
