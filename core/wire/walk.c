@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The walk. Each step takes bytes while the state lasts, so that the loop turns once a token and
- * not once a byte. */
+/* The walk. Each step takes bytes while the state lasts, and goes on to the next one's where only
+ * one can follow, so that the loop turns once a member and not once a byte. */
 #include "wire/walk.h"
 
 #include "base/bytes.h"
@@ -22,23 +22,30 @@ void walk_reset(struct wire_walk *walk)
 	walk->depth = 0;
 }
 
+/* From a backslash, or from the end. */
+static const char *escaped_string_end(const char *at, const char *end, bool *escaped)
+{
+	while (at < end && *at != '"') {
+		if (at + 1 == end) {
+			*escaped = true;
+			return end;
+		}
+		at = bytes_to_quote(at + 2, end);
+	}
+	return at;
+}
+
 /* The quote that ends the string which goes on at `at`, or `end`. */
-static const char *string_end(const char *at, const char *end, bool *escaped)
+static inline const char *string_end(const char *at, const char *end, bool *escaped)
 {
 	if (*escaped && at < end) {
 		*escaped = false;
 		at++;
 	}
-	for (;;) {
-		at = bytes_to_quote(at, end);
-		if (at == end || *at == '"')
-			return at;
-		if (at + 1 == end) {
-			*escaped = true;
-			return end;
-		}
-		at += 2;
-	}
+	at = bytes_to_quote(at, end);
+	if (at < end && *at == '"')
+		return at;
+	return escaped_string_end(at, end, escaped);
 }
 
 /* Collects what may be split: true with the whole of it once it is complete and not too long. */
@@ -132,82 +139,6 @@ static const char *step_between(struct wire_watch *watch, const char *at, const 
 	return at + 1;
 }
 
-static const char *step_key_or_end(struct wire_watch *watch, const char *at, const char *end)
-{
-	for (; at < end; at++) {
-		if (*at == '"') {
-			watch->walk.state = KEY;
-			watch->walk.captured = 0;
-			watch->walk.escaped = false;
-			return at + 1;
-		}
-		if (*at == '}' || *at == ']') {
-			close_container(watch);
-			return at + 1;
-		}
-	}
-	return end;
-}
-
-static uint8_t find_key(const struct walk_node *node, struct slice name)
-{
-	for (const struct walk_key *key = node->keys; key->name; key++) {
-		if (key->len == name.len && key->name[0] == *name.ptr &&
-		    memcmp(key->name, name.ptr, name.len) == 0)
-			return key->node;
-	}
-	return WALK_NONE;
-}
-
-static const char *step_key(struct wire_watch *watch, const char *at, const char *end)
-{
-	struct wire_walk *walk = &watch->walk;
-	const char *quote = string_end(at, end, &walk->escaped);
-	struct slice name;
-	bool whole = collect(walk, at, quote, quote < end, &name);
-
-	if (quote == end)
-		return end;
-	walk->node = WALK_NONE;
-	if (whole)
-		walk->node = find_key(&watch->grammar->nodes[walk->stack[walk->depth - 1]], name);
-	walk->state = VALUE;
-	return quote + 1;
-}
-
-static const char *step_value(struct wire_watch *watch, const char *at, const char *end)
-{
-	for (; at < end; at++) {
-		switch (*at) {
-		case ' ':
-		case '\t':
-		case '\r':
-		case '\n':
-		case ':':
-		case ',':
-			continue;
-		case '"':
-			watch->walk.state = STRING;
-			watch->walk.captured = 0;
-			watch->walk.escaped = false;
-			return at + 1;
-		case '{':
-		case '[':
-			open_container(watch, at);
-			return at + 1;
-		case '}':
-		case ']':
-			close_container(watch);
-			return at + 1;
-		default:
-			watch->walk.state = SCALAR;
-			watch->walk.captured = 0;
-			return at;
-		}
-	}
-	return end;
-}
-
 static const char *step_string(struct wire_watch *watch, const char *at, const char *end)
 {
 	struct wire_walk *walk = &watch->walk;
@@ -230,21 +161,144 @@ static bool ends_scalar(char c)
 	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
+static inline const char *scalar_end(const char *at, const char *end)
+{
+	while (at < end && !ends_scalar(*at))
+		at++;
+	return at;
+}
+
 static const char *step_scalar(struct wire_watch *watch, const char *at, const char *end)
 {
 	struct wire_walk *walk = &watch->walk;
 	uint8_t node = walk->node;
-	const char *stop = at;
+	const char *stop = scalar_end(at, end);
 	struct slice text;
 
-	while (stop < end && !ends_scalar(*stop))
-		stop++;
 	if (watch->grammar->nodes[node].flags & WALK_CAPTURE &&
 	    collect(walk, at, stop, stop < end, &text))
 		tell(watch, node, WALK_SCALAR, text);
 	if (stop < end)
 		value_done(watch);
 	return stop;
+}
+
+static const char *step_value(struct wire_watch *watch, const char *at, const char *end)
+{
+	for (; at < end; at++) {
+		switch (*at) {
+		case ' ':
+		case '\t':
+		case '\r':
+		case '\n':
+		case ':':
+		case ',':
+			continue;
+		case '"':
+			watch->walk.state = STRING;
+			watch->walk.captured = 0;
+			watch->walk.escaped = false;
+			return step_string(watch, at + 1, end);
+		case '{':
+		case '[':
+			open_container(watch, at);
+			return at + 1;
+		case '}':
+		case ']':
+			close_container(watch);
+			return at + 1;
+		default:
+			watch->walk.state = SCALAR;
+			watch->walk.captured = 0;
+			return step_scalar(watch, at, end);
+		}
+	}
+	return end;
+}
+
+static uint8_t find_key(const struct walk_node *node, struct slice name)
+{
+	for (const struct walk_key *key = node->keys; key->len > 0; key++)
+		if (key->len == name.len && memcmp(key->name, name.ptr, name.len) == 0)
+			return key->node;
+	return WALK_NONE;
+}
+
+static const char *step_key(struct wire_watch *watch, const char *at, const char *end)
+{
+	struct wire_walk *walk = &watch->walk;
+	const char *quote = string_end(at, end, &walk->escaped);
+	struct slice name;
+	bool whole = collect(walk, at, quote, quote < end, &name);
+
+	if (quote == end)
+		return end;
+	walk->node = WALK_NONE;
+	if (whole)
+		walk->node = find_key(&watch->grammar->nodes[walk->stack[walk->depth - 1]], name);
+	walk->state = VALUE;
+	return step_value(watch, quote + 1, end);
+}
+
+/* Behind the colon of a key that is whole and without escapes, whose name is told; else NULL. */
+static inline const char *plain_key(const char *at, const char *end, struct slice *ret_name)
+{
+	const char *quote = bytes_to_quote(at, end);
+
+	if (end - quote < 3 || quote[0] != '"' || quote[1] != ':')
+		return NULL;
+	*ret_name = slice_span(at, quote);
+	return quote[2] == ' ' ? quote + 3 : quote + 2;
+}
+
+/* Behind a string or a scalar that is whole and without escapes; else NULL. */
+static inline const char *plain_value(const char *at, const char *end)
+{
+	const char *stop = at;
+
+	if (at == end || *at == '{' || *at == '[')
+		return NULL;
+	if (*at == '"') {
+		stop = bytes_to_quote(at + 1, end);
+		return stop < end && *stop == '"' ? stop + 1 : NULL;
+	}
+	stop = scalar_end(at, end);
+	return stop > at && stop < end ? stop : NULL;
+}
+
+/* Most members mean nothing and come whole: those are passed over here. */
+static const char *step_key_or_end(struct wire_watch *watch, const char *at, const char *end)
+{
+	struct wire_walk *walk = &watch->walk;
+	const struct walk_node *object = &watch->grammar->nodes[walk->stack[walk->depth - 1]];
+
+	for (; at < end; at++) {
+		const char *value, *stop = NULL;
+		struct slice name;
+
+		if (*at == '}' || *at == ']') {
+			close_container(watch);
+			return at + 1;
+		}
+		if (*at != '"')
+			continue;
+		value = plain_key(at + 1, end, &name);
+		if (!value) {
+			walk->state = KEY;
+			walk->captured = 0;
+			walk->escaped = false;
+			return step_key(watch, at + 1, end);
+		}
+		walk->node = find_key(object, name);
+		if (walk->node == WALK_NONE)
+			stop = plain_value(value, end);
+		if (!stop) {
+			walk->state = VALUE;
+			return step_value(watch, value, end);
+		}
+		at = stop - 1;
+	}
+	return end;
 }
 
 static const char *step_skip(struct wire_watch *watch, const char *at, const char *end)

@@ -449,6 +449,38 @@ static void nesting(void)
 	CHECK_INT(watch.usage.input, 3);
 }
 
+/* Members that mean nothing, in front of one that does: whole, and byte by byte. */
+static void meaningless(void)
+{
+	static const char *const members[] = {
+		"\"id\":\"a\"",
+		"\"id\": \"usage\"",
+		"\"id\" :\t\"a\\\"b,}\"",
+		"\"i\\\"d\":\"\\\\\"",
+		"\"\":\"\"",
+		"\"n\":null",
+		"\"n\":  -1.5e3 ",
+		"\"o\":{\"usage\":{\"prompt_tokens\":9}}",
+		"\"o\": [{\"prompt_tokens\":9},\"]\",1]",
+		"\"prompt_tokens\":9",
+		"\"usagE\":{\"prompt_tokens\":9}",
+		"\"a key that is longer than any key which a grammar knows of\":\"usage\"",
+	};
+	struct wire_watch watch;
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(members) * 2; i++) {
+		int len = snprintf(text, sizeof(text), "{%s,\"usage\":{%s,\"prompt_tokens\":3}}",
+				   members[i / 2], members[i / 2]);
+
+		wire_watch_init(&watch, WIRE_OPENAI_CHAT, false);
+		for (int at = 0, step = i % 2 ? 1 : len; at < len; at += step)
+			feed(&watch, text + at, (size_t)step);
+		if (watch.usage.input != 3 || !watch.terminal || !watch.usage.final)
+			test_fail(__FILE__, __LINE__, "%s hides what follows", members[i / 2]);
+	}
+}
+
 /* What no answer can have used is not believed, and the last word before it stays. */
 static void odd_counts(void)
 {
@@ -584,6 +616,7 @@ int main(void)
 	test_run("boundaries", boundaries);
 	test_run("long-event", long_event);
 	test_run("nesting", nesting);
+	test_run("meaningless", meaningless);
 	test_run("odd-counts", odd_counts);
 	test_run("more-cached-than-prompt", more_cached_than_prompt);
 	test_run("response-told", response_told);
