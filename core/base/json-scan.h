@@ -17,6 +17,8 @@ static inline bool json_scan_at(const struct json_scan *scan, char c)
 
 static inline void json_scan_space(struct json_scan *scan)
 {
+	if (scan->at < scan->end && (unsigned char)*scan->at > ' ')
+		return;
 	while (scan->at < scan->end &&
 	       (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\t' || *scan->at == '\r'))
 		scan->at++;

@@ -108,10 +108,18 @@ static int scan_member(struct json_scan *scan, bool object, size_t depth_max,
 	return 0;
 }
 
+/* Of texts that may be escaped: mostly the first bytes that differ tell. */
 static bool keys_equal(struct slice a, struct slice b)
 {
 	int32_t left, right;
 
+	while (a.len > 0 && b.len > 0 && *a.ptr == *b.ptr && *a.ptr != '\\' &&
+	       (unsigned char)*a.ptr < 0x80) {
+		a = slice_skip(a, 1);
+		b = slice_skip(b, 1);
+	}
+	if (a.len > 0 && b.len > 0 && *a.ptr != *b.ptr && *a.ptr != '\\' && *b.ptr != '\\')
+		return false;
 	do {
 		left = json_next_point(&a);
 		right = json_next_point(&b);
@@ -164,19 +172,25 @@ static uint64_t key_hash(struct slice key, uint64_t seed)
 	return hash.state;
 }
 
+enum {
+	KEYS_FEW = 8, /* so many are compared in less time than hashed */
+};
+
 struct key_set {
-	uint64_t seed;
+	uint64_t seed; /* 0 while there are no more than a few: those have no hashes yet */
 	uint64_t hashes[JSON_MEMBERS_MAX];
 };
 
-/* Whether members[count] bears a key of those before it; notes its hash. */
+/* Whether members[count] bears a key of those before it, each of which was asked about. */
 static bool key_repeated(struct key_set *set, const struct json_member *members, size_t count)
 {
-	uint64_t hash = key_hash(members[count].key, set->seed);
-
-	set->hashes[count] = hash;
+	if (count == KEYS_FEW)
+		set->seed = hash_fast(SLICE("json")) | 1;
+	for (size_t i = count == KEYS_FEW ? 0 : count; set->seed && i <= count; i++)
+		set->hashes[i] = key_hash(members[i].key, set->seed);
 	for (size_t i = 0; i < count; i++) {
-		if (set->hashes[i] == hash && keys_equal(members[i].key, members[count].key))
+		if ((!set->seed || set->hashes[i] == set->hashes[count]) &&
+		    keys_equal(members[i].key, members[count].key))
 			return true;
 	}
 	return false;
@@ -189,7 +203,7 @@ static int scan_members(struct json_scan *scan, struct json_member *members, siz
 	size_t count = 0;
 	int r;
 
-	set.seed = hash_fast(SLICE("json")) | 1;
+	set.seed = 0;
 	json_scan_space(scan);
 	if (json_scan_at(scan, '}')) {
 		scan->at++;

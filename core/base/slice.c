@@ -5,50 +5,55 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Eight bytes with A to Z made small. In seven bits a sum tells by its eighth whether a byte
- * reaches a bound, and none carries into the next byte. */
-static uint64_t fold_case(uint64_t word)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-	uint64_t low = word & ~highs;
-	uint64_t from_a = low + ones * (0x80 - 'A'), above_z = low + ones * (0x80 - 'Z' - 1);
+#include "base/bytes.h"
 
-	return word | ((from_a ^ above_z) & ~word & highs) >> 2;
+static bytes_vector fold_case(bytes_vector bytes)
+{
+	return bytes | ((bytes_vector)(bytes - 'A' < 26) & ('a' ^ 'A'));
 }
 
-static uint64_t load64(const char *at)
+/* Up to a vector's bytes; where loads overlap, the same bytes are told twice. */
+static bytes_vector load_short(const char *at, size_t len)
 {
-	uint64_t word;
+	uint64_t halves[2] = { 0 };
+	bytes_vector bytes;
 
-	memcpy(&word, at, sizeof(word));
-	return word;
+	if (len >= 8) {
+		halves[0] = bytes_load64(at);
+		halves[1] = bytes_load64(at + len - 8);
+	} else if (len >= 4) {
+		halves[0] = bytes_load32(at) | bytes_load32(at + len - 4) << 32;
+	} else {
+		halves[0] = (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
+			    (uint64_t)(uint8_t)at[len - 1] << 16;
+	}
+	memcpy(&bytes, halves, sizeof(bytes));
+	return bytes;
 }
 
-/* Up to eight bytes; where loads overlap, the same bytes are told twice. */
-static uint64_t load_short(const char *at, size_t len)
+static bytes_vector load_vector(const char *at)
 {
-	uint32_t first, last;
+	bytes_vector bytes;
 
-	if (len == sizeof(uint64_t))
-		return load64(at);
-	if (len < sizeof(first))
-		return (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
-		       (uint64_t)(uint8_t)at[len - 1] << 16;
-	memcpy(&first, at, sizeof(first));
-	memcpy(&last, at + len - sizeof(last), sizeof(last));
-	return first | (uint64_t)last << 32;
+	memcpy(&bytes, at, sizeof(bytes));
+	return bytes;
+}
+
+static bool vectors_eq(bytes_vector a, bytes_vector b)
+{
+	return bytes_first_lane((bytes_vector)(fold_case(a) != fold_case(b))) == BYTES_STEP;
 }
 
 bool slice_case_eq_bytes(const char *a, const char *b, size_t len)
 {
-	const size_t step = sizeof(uint64_t);
+	size_t last = len - BYTES_STEP;
 
-	if (len <= step)
-		return fold_case(load_short(a, len)) == fold_case(load_short(b, len));
-	for (size_t at = 0; at < len - step; at += step)
-		if (fold_case(load64(a + at)) != fold_case(load64(b + at)))
+	if (len <= BYTES_STEP)
+		return vectors_eq(load_short(a, len), load_short(b, len));
+	for (size_t at = 0; at < last; at += BYTES_STEP)
+		if (!vectors_eq(load_vector(a + at), load_vector(b + at)))
 			return false;
-	return fold_case(load64(a + len - step)) == fold_case(load64(b + len - step));
+	return vectors_eq(load_vector(a + last), load_vector(b + last));
 }
 
 bool slice_has_control(struct slice a)

@@ -75,6 +75,34 @@ static void test_repeated_keys(void)
 		CHECK_INT(scan(distinct[i], members, 4), 2);
 }
 
+/* Few keys are compared otherwise than many: each pair, in objects of all small sizes. */
+static void test_each_pair_of_keys(void)
+{
+	struct json_member members[20];
+
+	for (size_t count = 2; count <= ARRAY_SIZE(members); count++) {
+		for (size_t pair = 0; pair < count * count; pair++) {
+			_cleanup_(buffer_fini) struct buffer text = { 0 };
+			size_t first = pair / count, again = pair % count;
+
+			for (size_t i = 0; i < count; i++) {
+				bool repeats = i == again && first < again;
+				size_t key = repeats ? first : i;
+
+				buffer_append_slice(&text, i == 0 ? SLICE("{") : SLICE(","));
+				buffer_append_slice(&text, repeats ? SLICE("\"ke\\u0079")
+								   : SLICE("\"key"));
+				buffer_append_u64(&text, key);
+				buffer_append_slice(&text, SLICE("\":0"));
+			}
+			buffer_append_slice(&text, SLICE("}"));
+			buffer_append(&text, "", 1);
+			CHECK_INT(scan(text.data, members, count),
+				  first < again ? -EINVAL : (int)count);
+		}
+	}
+}
+
 static void test_bounds_of_members(void)
 {
 	static struct json_member members[JSON_MEMBERS_MAX + 10];
@@ -231,6 +259,7 @@ int main(void)
 {
 	test_run("members", test_members);
 	test_run("repeated_keys", test_repeated_keys);
+	test_run("each_pair_of_keys", test_each_pair_of_keys);
 	test_run("bounds_of_members", test_bounds_of_members);
 	test_run("next", test_next);
 	test_run("next_of_empty_and_broken", test_next_of_empty_and_broken);

@@ -111,7 +111,7 @@ static void test_compare(void)
 /* Every pair of bytes at every place of every length, beside the definition. */
 static void test_case_of_bytes(void)
 {
-	char a[20], b[20];
+	char a[36], b[36];
 
 	for (size_t len = 1; len <= sizeof(a); len++) {
 		for (int pair = 0; pair < 65536; pair++) {
