@@ -299,7 +299,7 @@ static bool open_entry(struct exchange *exchange)
 
 	exchange->entry = ledger_open(loop->gateway->options.ledger, loop->index, &names,
 				      exchange->request.stream, exchange->request.input_estimate,
-				      plan_reservation_nano(exchange));
+				      plan_reservation_nano(exchange), loop_now_ns(loop->loop));
 	if (!exchange->entry)
 		return false;
 	ledger_id_text(exchange->entry->id, exchange->id);

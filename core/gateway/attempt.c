@@ -205,7 +205,8 @@ static int prepare(struct exchange *exchange, struct tide_call *call, struct wir
 	}
 	call->attempt = ledger_attempt_begin(
 	    exchange->loop->gateway->options.ledger, exchange->entry, target->provider->name,
-	    target->upstream_model, plan_price(exchange, target, &room));
+	    target->upstream_model, plan_price(exchange, target, &room),
+	    loop_now_ns(exchange->loop->loop));
 	return call->attempt ? 0 : -ENOSPC;
 }
 

@@ -15,6 +15,19 @@ uint64_t gateway_bucket_us(size_t bucket)
 	return ((uint64_t)quarters[bucket % 4] << (bucket / 4)) >> 10;
 }
 
+size_t gateway_bucket_of(uint64_t us)
+{
+	size_t bucket;
+
+	if (us <= 16)
+		return 0;
+	/* From the power of two below, which is no more than four buckets away. */
+	bucket = 4 * (size_t)(63 - __builtin_clzll(us) - 4);
+	while (bucket < GATEWAY_HISTOGRAM_BUCKETS - 1 && gateway_bucket_us(bucket) < us)
+		bucket++;
+	return bucket < GATEWAY_HISTOGRAM_BUCKETS ? bucket : GATEWAY_HISTOGRAM_BUCKETS - 1;
+}
+
 uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_10000, uint64_t max_us)
 {
 	uint64_t total = 0, seen = 0, wanted, bound;

@@ -57,6 +57,8 @@ struct gateway_counters {
 
 /* Upper bound of a bucket: quarter powers of two from 16 µs. */
 uint64_t gateway_bucket_us(size_t bucket);
+/* The first one whose bound is not less, or the last one. */
+size_t gateway_bucket_of(uint64_t us);
 /* The value below which `ratio` (0…1 in 1/10000) of the counted durations lie; 0 when nothing was
  * counted. Never more than `max_us`, the longest of them, where that is not 0. */
 uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_10000,

@@ -335,7 +335,8 @@ static void note_progress(struct tide_call *call, bool had_content, bool had_ter
 	enum ledger_outcome outcome = exchange->http ? relay_outcome(call) : LEDGER_DEPARTED;
 
 	if (call->watch.content && !had_content) {
-		call->attempt->first_content_us = ledger_elapsed_us(exchange->entry);
+		call->attempt->first_content_us =
+		    ledger_elapsed_us(exchange->entry, loop_now_ns(exchange->loop->loop));
 		exchange->entry->first_content_us = call->attempt->first_content_us;
 		attempt_arm(exchange); /* moves a timer that is set: no memory is needed */
 	}

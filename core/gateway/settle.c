@@ -69,22 +69,8 @@ void settle_attempt(struct tide_call *call, enum ledger_outcome outcome)
 				     : (uint32_t)call->watch.content_bytes;
 	attempt->usage_source = (uint8_t)usage_source(call);
 	attempt->outcome = (uint8_t)outcome;
-	attempt->end_us = ledger_elapsed_us(exchange->entry);
+	attempt->end_us = ledger_elapsed_us(exchange->entry, loop_now_ns(exchange->loop->loop));
 	ledger_price_attempt(exchange->entry, attempt);
-}
-
-static void count_duration(_Atomic uint64_t *histogram, uint64_t us)
-{
-	size_t low = 0, high = GATEWAY_HISTOGRAM_BUCKETS - 1;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (gateway_bucket_us(middle) < us)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	counter_add(&histogram[low], 1);
 }
 
 static void count(struct exchange *exchange)
@@ -103,10 +89,11 @@ static void count(struct exchange *exchange)
 	}
 	counter_raise(&counters->latency_max_us, entry->end_us);
 	counter_raise(&counters->first_content_max_us, entry->first_content_us);
-	count_duration(counters->latency, entry->end_us);
+	counter_add(&counters->latency[gateway_bucket_of(entry->end_us)], 1);
 	counter_add(&counters->latency_us, entry->end_us);
 	if (entry->first_content_us)
-		count_duration(counters->first_content, entry->first_content_us);
+		counter_add(&counters->first_content[gateway_bucket_of(entry->first_content_us)],
+			    1);
 	counter_add(&counters->first_content_us, entry->first_content_us);
 }
 
@@ -120,7 +107,7 @@ void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)
 	entry->outcome = (uint8_t)outcome;
 	entry->status = (uint16_t)status;
 	if (!entry->end_us) /* else its terminal event was the end */
-		entry->end_us = ledger_elapsed_us(entry);
+		entry->end_us = ledger_elapsed_us(entry, loop_now_ns(exchange->loop->loop));
 	count(exchange);
 	ledger_close(exchange->loop->gateway->options.ledger, exchange->loop->index, entry);
 	exchange->entry = NULL;

@@ -4,8 +4,6 @@
  * cost is final only once it is there. */
 #include "ledger/entry.h"
 
-#include "base/clock.h"
-
 enum {
 	BYTES_PER_TOKEN = 4,
 };
@@ -135,9 +133,9 @@ void entry_finish_crashed(struct ledger_entry *entry)
 	}
 }
 
-uint32_t ledger_elapsed_us(const struct ledger_entry *entry)
+uint32_t ledger_elapsed_us(const struct ledger_entry *entry, uint64_t now_ns)
 {
-	uint64_t us = (clock_now_ns() - entry->start_ns) / 1000;
+	uint64_t us = (now_ns - entry->start_ns) / 1000;
 
 	return us == 0 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }

@@ -246,7 +246,7 @@ struct totals *ledger_own_totals(struct ledger *ledger)
 
 struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 				 const struct ledger_names *names, bool stream,
-				 int64_t input_estimate, int64_t reserved_nano)
+				 int64_t input_estimate, int64_t reserved_nano, uint64_t now_ns)
 {
 	struct ledger_entry *entry = inflight_take(&ledger->inflight, loop);
 	uint64_t real_ns = clock_real_ns();
@@ -258,7 +258,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->slot = inflight_slot(&ledger->inflight, entry);
 	entry->id = inflight_next_id(&ledger->inflight, loop, real_ns);
 	entry->start_real_ns = real_ns;
-	entry->start_ns = clock_now_ns();
+	entry->start_ns = now_ns;
 	entry->reserved_nano = reserved_nano;
 	entry->input_estimate = input_estimate;
 	entry->status = 0;
@@ -283,7 +283,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 /* Counted last, so that a crash finds whole attempts only. */
 struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
 					    struct slice provider, struct slice model,
-					    const struct ledger_price *price)
+					    const struct ledger_price *price, uint64_t now_ns)
 {
 	struct ledger_attempt *attempt;
 
@@ -297,7 +297,7 @@ struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger
 	/* What is written here is read by the writer's processor: no more lines than it takes. */
 	memcpy(&attempt->price, price,
 	       offsetof(struct ledger_price, tiers) + price->tier_count * sizeof(price->tiers[0]));
-	attempt->start_us = ledger_elapsed_us(entry);
+	attempt->start_us = ledger_elapsed_us(entry, now_ns);
 	__atomic_store_n(&entry->attempt_count, (uint8_t)(entry->attempt_count + 1),
 			 __ATOMIC_RELEASE);
 	return attempt;
@@ -307,7 +307,7 @@ void ledger_close(struct ledger *ledger, uint32_t loop, struct ledger_entry *ent
 {
 	entry_finish(entry);
 	if (entry->end_us == 0)
-		entry->end_us = ledger_elapsed_us(entry);
+		entry->end_us = ledger_elapsed_us(entry, clock_now_ns());
 	if (inflight_hand_over(&ledger->inflight, loop, entry))
 		writer_kick(&ledger->writer);
 }

@@ -170,15 +170,16 @@ struct ledger_names {
 };
 
 /* [loop] NULL when all entries of this loop are in use. The entry is this loop's until
- * ledger_close. */
+ * ledger_close. `now_ns`, here and below, is clock_now_ns() or the loop's, which costs nothing. */
 struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 				 const struct ledger_names *names, bool stream,
-				 int64_t input_estimate, int64_t reserved_nano);
+				 int64_t input_estimate, int64_t reserved_nano, uint64_t now_ns);
 /* [loop] NULL when LEDGER_ATTEMPTS_MAX are used. */
 struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
 					    struct slice provider, struct slice model,
-					    const struct ledger_price *price);
-uint32_t ledger_elapsed_us(const struct ledger_entry *entry); /* since its start, at least 1 */
+					    const struct ledger_price *price, uint64_t now_ns);
+/* Since its start, at least 1. */
+uint32_t ledger_elapsed_us(const struct ledger_entry *entry, uint64_t now_ns);
 /* [loop] Makes cost_nano final by usage_source: NONE costs nothing; PROVIDER is taken as it is; of
  * PARTIAL what is missing (no input, less output than came) and of ESTIMATED all is filled in from
  * input_estimate and content_bytes (4 bytes a token). From here a crash keeps exactly this cost. */

@@ -19,6 +19,18 @@ static void scale(void)
 	CHECK(gateway_bucket_us(GATEWAY_HISTOGRAM_BUCKETS - 1) > 12 * 3600ull * 1000000);
 }
 
+static void buckets_of_durations(void)
+{
+	CHECK_INT(gateway_bucket_of(0), 0);
+	for (size_t i = 0; i < GATEWAY_HISTOGRAM_BUCKETS; i++) {
+		bool last = i == GATEWAY_HISTOGRAM_BUCKETS - 1;
+
+		CHECK_INT(gateway_bucket_of(gateway_bucket_us(i)), i);
+		CHECK_INT(gateway_bucket_of(gateway_bucket_us(i) + 1), last ? i : i + 1);
+	}
+	CHECK_INT(gateway_bucket_of(UINT64_MAX), GATEWAY_HISTOGRAM_BUCKETS - 1);
+}
+
 static void quantiles(void)
 {
 	uint64_t buckets[GATEWAY_HISTOGRAM_BUCKETS] = { 0 };
@@ -55,6 +67,7 @@ static void statuses(void)
 int main(void)
 {
 	test_run("scale", scale);
+	test_run("buckets-of-durations", buckets_of_durations);
 	test_run("quantiles", quantiles);
 	test_run("statuses", statuses);
 	return 0;

@@ -10,7 +10,8 @@ enum {
 static uint64_t settle_attempts(struct fixture *fixture, uint32_t loop, int number, int attempts)
 {
 	struct ledger_names names = { SLICE("acme"), SLICE("chat"), SLICE("key"), SLICE("route") };
-	struct ledger_entry *entry = ledger_open(fixture->ledger, loop, &names, false, 7, 5000);
+	struct ledger_entry *entry =
+	    ledger_open(fixture->ledger, loop, &names, false, 7, 5000, clock_now_ns());
 	uint64_t id;
 
 	CHECK(entry);
@@ -18,7 +19,7 @@ static uint64_t settle_attempts(struct fixture *fixture, uint32_t loop, int numb
 	for (int n = 0; n < attempts; n++) {
 		struct slice model = n % 2 == 0 ? SLICE("small") : SLICE("large");
 		struct ledger_attempt *attempt = ledger_attempt_begin(
-		    fixture->ledger, entry, SLICE("alpha"), model, &fixture_price);
+		    fixture->ledger, entry, SLICE("alpha"), model, &fixture_price, clock_now_ns());
 
 		CHECK(attempt);
 		attempt->usage_source = LEDGER_USAGE_PROVIDER;

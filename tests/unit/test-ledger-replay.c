@@ -230,7 +230,7 @@ static void test_crashed_after_failover(void)
 	entry->first.usage_source = LEDGER_USAGE_NONE;
 	ledger_price_attempt(entry, &entry->first);
 	CHECK(ledger_attempt_begin(fixture.ledger, entry, SLICE("beta"), SLICE("large"),
-				   &fixture_price));
+				   &fixture_price, clock_now_ns()));
 	copy_file(fixture.inflight, saved);
 	fixture_close(&fixture);
 	copy_file(saved, fixture.inflight);
@@ -412,12 +412,12 @@ static void test_long_names(void)
 	fixture_open(&fixture);
 	names =
 	    (struct ledger_names){ slice_of(name), slice_of(name), slice_of(name), slice_of(name) };
-	entry = ledger_open(fixture.ledger, 0, &names, false, 1, 1);
+	entry = ledger_open(fixture.ledger, 0, &names, false, 1, 1, clock_now_ns());
 	for (int i = 0; i < LEDGER_ATTEMPTS_MAX; i++)
 		CHECK(ledger_attempt_begin(fixture.ledger, entry, slice_of(name), slice_of(name),
-					   &fixture_price));
+					   &fixture_price, clock_now_ns()));
 	CHECK(!ledger_attempt_begin(fixture.ledger, entry, slice_of(name), slice_of(name),
-				    &fixture_price));
+				    &fixture_price, clock_now_ns()));
 	CHECK_INT(strlen(ledger_text(entry, entry->tenant)), 127);
 	CHECK_STR(ledger_text(entry, ledger_attempt_of(entry, LEDGER_ATTEMPTS_MAX - 1)->model),
 		  ledger_text(entry, entry->tenant));

@@ -33,14 +33,14 @@ static void settle_random(struct fixture *fixture, uint64_t *random)
 	names.feature = slice_of(feature);
 	do
 		entry = ledger_open(fixture->ledger, loop, &names, false,
-				    fixture_random(random) % 500, 1);
+				    fixture_random(random) % 500, 1, clock_now_ns());
 	while (!entry);
 	for (uint64_t i = fixture_random(random) % 4; i > 0; i--) {
 		struct ledger_attempt *attempt;
 
 		snprintf(model, sizeof(model), "model-%d", (int)(fixture_random(random) % 9));
 		attempt = ledger_attempt_begin(fixture->ledger, entry, SLICE("alpha"),
-					       slice_of(model), &fixture_price);
+					       slice_of(model), &fixture_price, clock_now_ns());
 		attempt->usage_source = (uint8_t)(fixture_random(random) % 4);
 		attempt->outcome = (uint8_t)(fixture_random(random) % LEDGER_CRASHED);
 		attempt->content_bytes = (uint32_t)(fixture_random(random) % 4000);

@@ -86,13 +86,14 @@ fixture_begin(struct fixture *fixture, uint32_t loop, const char *tenant, const 
 		slice_of(tenant),          SLICE("chat"),           SLICE("key"), SLICE("route"),
 		.run = SLICE("run \"7\""), .client = fixture_client
 	};
-	struct ledger_entry *entry = ledger_open(fixture->ledger, loop, &names, true, 7, 5000);
+	struct ledger_entry *entry =
+	    ledger_open(fixture->ledger, loop, &names, true, 7, 5000, clock_now_ns());
 	struct ledger_attempt *attempt;
 
 	if (!entry)
 		return NULL;
 	attempt = ledger_attempt_begin(fixture->ledger, entry, SLICE("alpha"), slice_of(model),
-				       &fixture_price);
+				       &fixture_price, clock_now_ns());
 	CHECK(attempt);
 	attempt->status = entry->status = 200;
 	attempt->usage_source = LEDGER_USAGE_PROVIDER;
