@@ -18,13 +18,10 @@ struct source_table {
 
 struct source_cursor {
 	sqlite3_vtab_cursor base;
+	const struct db_source *source;
+	const int64_t *cells; /* of the row */
 	size_t row;
 };
-
-static const struct db_source *source_of(sqlite3_vtab_cursor *cursor)
-{
-	return ((const struct source_table *)cursor->pVtab)->source;
-}
 
 static int source_connect(sqlite3 *handle, void *data, int argument_count,
 			  const char *const *arguments, sqlite3_vtab **ret, char **ret_message)
@@ -82,33 +79,41 @@ static int source_close(sqlite3_vtab_cursor *cursor)
 static int source_filter(sqlite3_vtab_cursor *cursor, int index, const char *index_text,
 			 int argument_count, sqlite3_value **arguments)
 {
-	((struct source_cursor *)cursor)->row = 0;
+	struct source_cursor *own = (struct source_cursor *)cursor;
+
+	own->source = ((const struct source_table *)cursor->pVtab)->source;
+	own->cells = own->source->cells;
+	own->row = 0;
 	return SQLITE_OK;
 }
 
 static int source_next(sqlite3_vtab_cursor *cursor)
 {
-	((struct source_cursor *)cursor)->row++;
+	struct source_cursor *own = (struct source_cursor *)cursor;
+
+	own->row++;
+	own->cells += own->source->columns;
 	return SQLITE_OK;
 }
 
 static int source_eof(sqlite3_vtab_cursor *cursor)
 {
-	return ((struct source_cursor *)cursor)->row >= source_of(cursor)->count;
+	const struct source_cursor *own = (const struct source_cursor *)cursor;
+
+	return own->row >= own->source->count;
 }
 
 static int source_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column)
 {
-	const struct db_source *source = source_of(cursor);
-	size_t row = ((struct source_cursor *)cursor)->row;
+	const struct source_cursor *own = (const struct source_cursor *)cursor;
+	const struct db_source *source = own->source;
 	struct slice text;
 
 	if ((size_t)column < source->columns) {
-		sqlite3_result_int64(context,
-				     source->cells[row * source->columns + (size_t)column]);
+		sqlite3_result_int64(context, own->cells[column]);
 		return SQLITE_OK;
 	}
-	text = source->texts[row * source->text_columns + (size_t)column - source->columns];
+	text = source->texts[own->row * source->text_columns + (size_t)column - source->columns];
 	sqlite3_result_text(context, text.ptr ? text.ptr : "", (int)text.len, SQLITE_STATIC);
 	return SQLITE_OK;
 }

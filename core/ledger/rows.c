@@ -13,6 +13,11 @@
 #include "ledger/rollup.h"
 #include "ledger/schema.h"
 
+/* What an entry names; provider and model are its last attempt's, or NULL. */
+struct named {
+	struct name *tenant, *feature, *key, *route, *provider, *model;
+};
+
 struct rows {
 	struct db *db;
 	struct db_statement *find_request, *add_rollup;
@@ -20,6 +25,10 @@ struct rows {
 	struct names names;
 	struct totals *totals;
 	struct rollup rollup;
+	/* Of the entry before in the batch, or NULL: mostly the next one is counted beside it. */
+	const struct ledger_entry *before;
+	struct named named;
+	size_t cell;   /* of `rollup` */
 	bool doubtful; /* rows may be there already: after a crash, or a commit that failed */
 	uint64_t unknown_prices, batch_unknown;
 	struct unpriced unpriced;
@@ -113,9 +122,10 @@ uint64_t rows_unknown_prices(const struct rows *rows)
 
 /* ---- writing ---- */
 
-/* An entry's sums, and the names of its request; those of its last attempt, or NULL. */
+/* An entry's names and sums. */
 struct summary {
-	struct name *tenant, *feature, *key, *route, *provider, *model;
+	struct named named;
+	bool as_before;
 	struct rollup_cell *cell; /* where the request is counted */
 	struct totals_sum sum;
 	uint8_t usage_source;
@@ -142,7 +152,7 @@ static int get_name(struct rows *rows, const struct ledger_entry *entry, enum le
 	return names_get(&rows->names, group, slice_of(ledger_text(entry, at)), ret);
 }
 
-static int summarize(struct rows *rows, const struct ledger_entry *entry, struct summary *ret)
+static int find_names(struct rows *rows, const struct ledger_entry *entry, struct named *ret)
 {
 	int r = get_name(rows, entry, LEDGER_BY_TENANT, entry->tenant, &ret->tenant);
 
@@ -160,6 +170,36 @@ static int summarize(struct rows *rows, const struct ledger_entry *entry, struct
 		if (r == 0)
 			r = get_name(rows, entry, LEDGER_BY_MODEL, last->model, &ret->model);
 	}
+	return r;
+}
+
+static uint64_t quarter_of(const struct ledger_entry *entry)
+{
+	return entry->start_real_ns / (ROLLUP_QUARTER_S * NS_PER_S);
+}
+
+/* The same names at the same places, of one attempt at most, and the same quarter of an hour. */
+static bool as_before(const struct ledger_entry *before, const struct ledger_entry *entry)
+{
+	return before && before->tenant == entry->tenant && before->feature == entry->feature &&
+	       before->key == entry->key && before->route == entry->route &&
+	       before->attempt_count == 1 && entry->attempt_count == 1 &&
+	       before->first.provider == entry->first.provider &&
+	       before->first.model == entry->first.model && before->far_used == 0 &&
+	       entry->far_used == 0 && before->near_used == entry->near_used &&
+	       memcmp(before->near, entry->near, entry->near_used) == 0 &&
+	       quarter_of(before) == quarter_of(entry);
+}
+
+static int summarize(struct rows *rows, const struct ledger_entry *entry, struct summary *ret)
+{
+	int r = 0;
+
+	ret->as_before = as_before(rows->before, entry);
+	if (ret->as_before)
+		ret->named = rows->named;
+	else
+		r = find_names(rows, entry, &ret->named);
 	ret->client.ptr = ret->client_text;
 	ret->client.len = network_address_text(&entry->client, ret->client_text);
 	ret->run = slice_of(ledger_text(entry, entry->run));
@@ -192,12 +232,12 @@ static void add_request(struct rows *rows, const struct ledger_entry *entry,
 	const int64_t cells[BATCH_REQUEST_COLUMNS] = {
 		(int64_t)entry->id,
 		(int64_t)(entry->start_real_ns / NS_PER_MS),
-		summary->tenant->id,
-		summary->feature->id,
-		summary->key->id,
-		summary->route->id,
-		summary->provider ? summary->provider->id : 0,
-		summary->model ? summary->model->id : 0,
+		summary->named.tenant->id,
+		summary->named.feature->id,
+		summary->named.key->id,
+		summary->named.route->id,
+		summary->named.provider ? summary->named.provider->id : 0,
+		summary->named.model ? summary->named.model->id : 0,
 		entry->status,
 		entry->outcome,
 		entry->stream != 0,
@@ -248,10 +288,10 @@ static int cell_of(struct rows *rows, const struct ledger_entry *entry,
 		   struct rollup_cell **ret)
 {
 	struct name *names[LEDGER_GROUPS] = {
-		[LEDGER_BY_TENANT] = summary->tenant,
-		[LEDGER_BY_FEATURE] = summary->feature,
-		[LEDGER_BY_KEY] = summary->key,
-		[LEDGER_BY_ROUTE] = summary->route,
+		[LEDGER_BY_TENANT] = summary->named.tenant,
+		[LEDGER_BY_FEATURE] = summary->named.feature,
+		[LEDGER_BY_KEY] = summary->named.key,
+		[LEDGER_BY_ROUTE] = summary->named.route,
 		[LEDGER_BY_MODEL] = model,
 		[LEDGER_BY_PROVIDER] = provider,
 	};
@@ -272,10 +312,18 @@ static int cell_of(struct rows *rows, const struct ledger_entry *entry,
 static int count_request(struct rows *rows, const struct ledger_entry *entry,
 			 struct summary *summary)
 {
-	int r = cell_of(rows, entry, summary, summary->provider, summary->model, &summary->cell);
+	int r = 0;
 
+	if (summary->as_before)
+		summary->cell = &rows->rollup.cells[rows->cell];
+	else
+		r = cell_of(rows, entry, summary, summary->named.provider, summary->named.model,
+			    &summary->cell);
 	if (r < 0)
 		return r;
+	rows->before = entry;
+	rows->named = summary->named;
+	rows->cell = (size_t)(summary->cell - rows->rollup.cells);
 	summary->cell->change.request.requests++;
 	summary->cell->change.request.errors += summary->sum.errors;
 	return 0;
@@ -299,9 +347,9 @@ static void write_last_attempt(struct rows *rows, const struct ledger_entry *ent
 {
 	int n = entry->attempt_count - 1;
 
-	add_attempt(rows, entry, n, summary->provider, summary->model);
-	count_attempt(rows, ledger_attempt_of(entry, n), summary->provider, summary->model,
-		      summary->cell);
+	add_attempt(rows, entry, n, summary->named.provider, summary->named.model);
+	count_attempt(rows, ledger_attempt_of(entry, n), summary->named.provider,
+		      summary->named.model, summary->cell);
 }
 
 static int write_attempt(struct rows *rows, const struct ledger_entry *entry,
@@ -329,12 +377,12 @@ static void write_line(struct buffer *lines, const struct ledger_entry *entry,
 	struct log_line line = {
 		.id = entry->id,
 		.start_real_ns = entry->start_real_ns,
-		.tenant = summary->tenant->json,
-		.feature = summary->feature->json,
-		.key = summary->key->json,
-		.route = summary->route->json,
-		.model = summary->model ? summary->model->json : SLICE("\"\""),
-		.provider = summary->provider ? summary->provider->json : SLICE("\"\""),
+		.tenant = summary->named.tenant->json,
+		.feature = summary->named.feature->json,
+		.key = summary->named.key->json,
+		.route = summary->named.route->json,
+		.model = summary->named.model ? summary->named.model->json : SLICE("\"\""),
+		.provider = summary->named.provider ? summary->named.provider->json : SLICE("\"\""),
 		.status = entry->status,
 		.stream = entry->stream,
 		.attempts = entry->attempt_count,
@@ -412,6 +460,7 @@ static int write_all(struct rows *rows, struct ledger_entry *const *entries, siz
 	if (names_too_many(&rows->names))
 		names_clear(&rows->names);
 	rows->batch_unknown = 0;
+	rows->before = NULL;
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = write_entry(rows, entries[i], logged && logged[i], lines);
 	if (r == 0)

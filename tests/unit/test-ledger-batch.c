@@ -91,6 +91,52 @@ static void insert_row(const struct fixture *fixture, uint64_t id)
 	db_close(db);
 }
 
+/* Requests that follow one another and differ in one name, or in their quarter of an hour, only. */
+static void test_neighbours(void)
+{
+	static const char *const bases[] = { "acme", "chat", "key1", "rout", "alph", "smal" };
+	struct fixture fixture;
+
+	fixture_prepare(&fixture, "neighbours");
+	fixture.options.entries = 1024;
+	fixture.options.commit_ms = 60000; /* until the stop */
+	fixture_open(&fixture);
+	for (size_t i = 0; i < 3 * 7; i++) {
+		struct slice said[6];
+		struct ledger_entry *entry;
+		struct ledger_attempt *attempt;
+
+		for (size_t name = 0; name < 6; name++)
+			said[name] =
+			    i % 3 == 1 && name == i / 3 ? SLICE("diff") : slice_of(bases[name]);
+		entry = ledger_open(fixture.ledger, 0,
+				    &(struct ledger_names){ said[0], said[1], said[2], said[3] },
+				    false, 7, 5000, clock_now_ns());
+		CHECK(entry);
+		entry->start_real_ns = (i == 3 * 6 + 1 ? 1000 : 100) * NS_PER_S;
+		attempt = ledger_attempt_begin(fixture.ledger, entry, said[4], said[5],
+					       &fixture_price, clock_now_ns());
+		CHECK(attempt);
+		ledger_price_attempt(entry, attempt);
+		entry->outcome = LEDGER_OK;
+		ledger_close(fixture.ledger, 0, entry);
+	}
+	fixture_close(&fixture);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM rollup"), 1 + 7);
+	CHECK_INT(fixture_ask(&fixture, "SELECT MAX(requests) FROM rollup"), 2 * 7);
+	CHECK_INT(fixture_ask(&fixture, "SELECT SUM(requests) FROM rollup WHERE 'diff' IN (tenant, "
+					"feature, key, route, provider, model)"),
+		  6);
+	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE 'diff' IN (tenant, "
+					"feature, key, route, provider, model)"),
+		  6);
+	CHECK_INT(
+	    fixture_ask(&fixture, "SELECT COUNT(*) FROM attempt WHERE 'diff' IN (provider, model)"),
+	    2);
+	CHECK_INT(fixture_ask(&fixture, "SELECT requests FROM rollup WHERE start_s = 900"), 1);
+	fixture_fini(&fixture);
+}
+
 /* Rows that were written before there were clients or runs stay, and say nothing of one. */
 static void test_before(void)
 {
@@ -187,6 +233,7 @@ static void test_later_columns(void)
 int main(void)
 {
 	test_run("large", test_large);
+	test_run("neighbours", test_neighbours);
 	test_run("there already", test_there_already);
 	test_run("before", test_before);
 	test_run("later columns", test_later_columns);
