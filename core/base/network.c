@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum {
 	V4_BYTES = 4,
@@ -12,6 +14,37 @@ enum {
 	V4_BITS = 32,
 	MAPPED_BITS = 96,
 };
+
+ssize_t network_receive(int fd, void *out, size_t size)
+{
+	long len;
+
+	do
+		len = syscall(SYS_recvfrom, fd, out, size, 0, NULL, NULL);
+	while (len < 0 && errno == EINTR);
+	return len < 0 ? -errno : len;
+}
+
+ssize_t network_send(int fd, const void *data, size_t size)
+{
+	long len;
+
+	do
+		len = syscall(SYS_sendto, fd, data, size, MSG_NOSIGNAL, NULL, 0);
+	while (len < 0 && errno == EINTR);
+	return len < 0 ? -errno : len;
+}
+
+ssize_t network_send_parts(int fd, struct iovec *parts, size_t count)
+{
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
+	ssize_t len;
+
+	do
+		len = sendmsg(fd, &message, MSG_NOSIGNAL);
+	while (len < 0 && errno == EINTR);
+	return len < 0 ? -errno : len;
+}
 
 static const uint8_t mapped[V6_BYTES - V4_BYTES] = { [10] = 0xff, [11] = 0xff };
 

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/slice.h"
 
@@ -23,6 +25,12 @@ int network_parse_address(struct slice text, struct network_address *ret);
 /* "10.0.0.0/8", "fd00::/8", or an address alone. -EINVAL for anything else, and where bits behind
  * the prefix are set. */
 int network_parse(struct slice text, struct network *ret);
+/* recv() and send() but for being points of cancellation, which a process with threads pays for by
+ * locked instructions each time. A count of bytes, or -errno; a signal does not end them. [any] */
+ssize_t network_receive(int fd, void *out, size_t size);
+ssize_t network_send(int fd, const void *data, size_t size);
+/* sendmsg(), told likewise. */
+ssize_t network_send_parts(int fd, struct iovec *parts, size_t count);
 /* len is 0 for other families. */
 struct network_address network_address_of(const struct sockaddr *from);
 enum {

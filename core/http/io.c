@@ -3,8 +3,7 @@
  * socket. */
 #include "http/server.h"
 
-#include <errno.h>
-#include <sys/socket.h>
+#include "base/network.h"
 
 /* Reading may come to wait for room in the socket, and writing for input (a change of keys). */
 static ssize_t through_tls(struct connection *connection, ssize_t len)
@@ -25,11 +24,9 @@ ssize_t io_receive(struct connection *connection, char *out, size_t size)
 		return len;
 	}
 
-	do
-		len = recv(connection->io.fd, out, size, 0);
-	while (len < 0 && errno == EINTR);
+	len = network_receive(connection->io.fd, out, size);
 	if (len < 0)
-		return -errno;
+		return len;
 	/* Events come on edges, which spares epoll a second look at each: where more may be at
 	 * hand than was asked for, it must look again. */
 	if ((size_t)len == size)
@@ -40,7 +37,6 @@ ssize_t io_receive(struct connection *connection, char *out, size_t size)
 
 ssize_t io_send(struct connection *connection, struct iovec *parts, size_t count)
 {
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
 	ssize_t len;
 
 	if (connection->tls) {
@@ -50,13 +46,11 @@ ssize_t io_send(struct connection *connection, struct iovec *parts, size_t count
 		return len;
 	}
 
-	do /* One part is the common case, and the cheaper call. */
-		len = count == 1 ? send(connection->io.fd, parts[0].iov_base, parts[0].iov_len,
-					MSG_NOSIGNAL)
-				 : sendmsg(connection->io.fd, &message, MSG_NOSIGNAL);
-	while (len < 0 && errno == EINTR);
+	/* One part is the common case, and the cheaper call. */
+	len = count == 1 ? network_send(connection->io.fd, parts[0].iov_base, parts[0].iov_len)
+			 : network_send_parts(connection->io.fd, parts, count);
 	if (len < 0)
-		return -errno;
+		return len;
 	http_count(&connection->server->stats.bytes_out_total, (uint64_t)len);
 	return len;
 }

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/network.h"
 
 enum {
 	FREE_CONNECTIONS_MAX = 256,
@@ -227,17 +228,14 @@ static int send_parts(struct plain *plain, struct plain_connection *connection)
 
 	while (call->plain.sent < call->plain.total) {
 		struct iovec parts[PARTS_MAX];
-		struct msghdr message = { .msg_iov = parts };
 		bool joined = join_parts(plain, call);
-		size_t bytes =
-		    joined ? plain->head.len : fill_parts(plain, call, parts, &message.msg_iovlen);
-		ssize_t n = joined ? send(connection->io.fd, plain->head.data, bytes, MSG_NOSIGNAL)
-				   : sendmsg(connection->io.fd, &message, MSG_NOSIGNAL);
+		size_t count = 0;
+		size_t bytes = joined ? plain->head.len : fill_parts(plain, call, parts, &count);
+		ssize_t n = joined ? network_send(connection->io.fd, plain->head.data, bytes)
+				   : network_send_parts(connection->io.fd, parts, count);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		call->plain.sent += (uint64_t)n;
 		if ((size_t)n < bytes)
 			return -EAGAIN;
@@ -535,17 +533,15 @@ static void connection_read(struct plain_connection *connection)
 	struct upstream_call *call = connection->call;
 	ssize_t n;
 
-	do
-		n = recv(connection->io.fd, plain->read, PLAIN_READ_BYTES, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	n = network_receive(connection->io.fd, plain->read, PLAIN_READ_BYTES);
+	if (n == -EAGAIN)
 		return;
 	/* Events come on edges, which spares epoll a second look at each: where more may be at
 	 * hand than was asked for, it must look again. */
 	if (n == PLAIN_READ_BYTES)
 		loop_rearm(plain->loop, &connection->io);
 	if (n <= 0) {
-		connection_lost(connection, n < 0 ? errno : 0);
+		connection_lost(connection, (int)-n);
 		return;
 	}
 	call->plain.got_bytes = true;
