@@ -57,6 +57,9 @@ static bool is(char c, uint8_t class)
 
 static const char *span(const char *at, const char *end, uint8_t class)
 {
+	while (end - at >= 4 && classes[(uint8_t)at[0]] & classes[(uint8_t)at[1]] &
+				    classes[(uint8_t)at[2]] & classes[(uint8_t)at[3]] & class)
+		at += 4;
 	while (at < end && is(*at, class))
 		at++;
 	return at;

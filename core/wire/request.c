@@ -316,7 +316,7 @@ int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena
 	struct json_member members[JSON_MEMBERS_MAX];
 	struct wire_request request = { .choices = 1 };
 	struct reading reading = { dialect, arena, &request, error, 0, false };
-	struct error cause = { 0 };
+	struct error cause;
 	int count = json_scan_object(body, members, ARRAY_SIZE(members), &cause);
 
 	if (count < 0)
