@@ -88,9 +88,11 @@ const char *http_exchange_names(const struct http_exchange *exchange)
 
 struct slice http_request_header(const struct http_request *request, struct slice name)
 {
-	for (size_t i = 0; i < request->header_count; i++)
-		if (slice_case_eq(request->headers[i].name, name))
-			return request->headers[i].value;
+	const struct http_header *end = request->headers + request->header_count;
+
+	for (const struct http_header *at = request->headers; at < end; at++)
+		if (at->name.len == name.len && slice_case_eq(at->name, name))
+			return at->value;
 	return (struct slice){ NULL, 0 };
 }
 
