@@ -404,10 +404,10 @@ static bool break_long_line(struct tide_call *call)
 static bool keep(struct tide_call *call, struct slice data)
 {
 	struct exchange *exchange = call->exchange;
-	bool full;
+	bool full = exchange->kept.len + data.len >= RELAY_KEEP_BYTES;
 
-	buffer_append_slice(&exchange->kept, data);
-	full = exchange->kept.len >= RELAY_KEEP_BYTES;
+	if (!call->explains || !full)
+		buffer_append_slice(&exchange->kept, data);
 	if (exchange->kept.failed || (call->explains && full)) {
 		attempt_break(call, &attempt_out_of_memory); /* explain() has words of its own */
 		return true;
