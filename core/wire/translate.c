@@ -34,12 +34,17 @@ bool wire_translates(enum wire_dialect from, enum wire_dialect to)
 
 /* ---- requests ---- */
 
-static int refuse(const struct turn_refusal *refusal, struct wire_error *error)
+/* The message names what is to blame too: not every dialect's errors have a place for it. */
+static int refuse(const struct turn_refusal *refusal, struct arena *arena, struct wire_error *error)
 {
+	struct slice named = { 0 };
+
+	if (refusal->param)
+		named = arena_printf(arena, "%s: %s", refusal->param, refusal->message);
 	*error = (struct wire_error){ .status = 400,
 				      .code = "not_translatable",
 				      .param = refusal->param,
-				      .message = refusal->message };
+				      .message = named.ptr ? named.ptr : refusal->message };
 	return -EINVAL;
 }
 
@@ -61,13 +66,13 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return refuse(&refusal, error);
+		return refuse(&refusal, arena, error);
 	turn_init(turn, from, tree, arena);
 	r = codec_of(from)->read_turn(tree, turn, &refusal);
 	if (r == 0)
 		r = codec_of(target->dialect)->write_turn(turn, target, &writer, &refusal);
 	if (r == -EINVAL)
-		return refuse(&refusal, error);
+		return refuse(&refusal, arena, error);
 	if (r < 0 || out.failed)
 		return -ENOMEM;
 	buffer_fini(ret_body);

@@ -356,6 +356,14 @@ class Bench:
             raise Failure(f'{result["errors"]} of {result["requests"]} requests through {proxy.name} failed')
         return result
 
+    def wire_us(self, what, rounds):
+        """CPU of what is done with the bytes of a request and its answer, connections left out."""
+        with Process([self.program('wire'), what, rounds], self.load_core, stdout=subprocess.PIPE) as worker:
+            out = worker.child.stdout.read()
+            if worker.child.wait() != 0:
+                raise Failure(f'bench-wire {what} failed')
+        return float(out)
+
     def reads_per_s(self, path, milliseconds):
         with Process([self.program('reads'), path, milliseconds], self.load_core, stdout=subprocess.PIPE) as reader:
             out = reader.child.stdout.read()

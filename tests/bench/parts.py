@@ -17,6 +17,11 @@ IDLE = 5000
 SLOW = 500
 
 
+# What a request of 2 KB and its answer cost, and the most that may be. A stream has 32 events.
+WIRE = {'same': 6.0, 'same-stream': None, 'chat-messages': 25.0, 'messages-chat': 25.0, 'chat-messages-stream': None,
+        'messages-chat-stream': None, 'responses-chat': 25.0, 'responses-messages': 25.0}
+
+
 @dataclasses.dataclass(frozen=True)
 class Figure:
     """What a figure is called, its unit, and the most that its ratio or value may be."""
@@ -36,6 +41,7 @@ FIGURES = {
              Figure(f'idle_{IDLE}_requests_per_s', '1/s'), Figure(f'slow_{SLOW}_closed', 'clients')],
     'fs': [Figure('open_read_close_vs_proc', '1/s'), Figure('open_read_close_vs_proc_idle', '1/s')],
     'ledger': [Figure('ledger_us_per_request', 'us', 6.0, 'value')],
+    'wire': [Figure(f'wire_{name}_us'.replace('-', '_'), 'us', bar, 'value') for name, bar in WIRE.items()],
 }
 
 
@@ -291,4 +297,13 @@ def ledger(plan):
     return [rounds.row(figure, 'writer')]
 
 
-PARTS = {'proxy': proxy, 'streams': streams, 'idle': idle, 'fs': fs, 'ledger': ledger}
+def wire(plan):
+    figures = plan.figures('wire')
+    if plan.self_check:
+        return [missing(figure, 'the reference does not look at bodies') for figure in figures]
+    with plan.bench() as bench:
+        rounds = Rounds(plan, 'wire', [(name, lambda name=name: bench.wire_us(name, 20000)) for name in WIRE])
+    return [rounds.row(figure, name) for figure, name in zip(figures, WIRE)]
+
+
+PARTS = {'proxy': proxy, 'streams': streams, 'idle': idle, 'fs': fs, 'ledger': ledger, 'wire': wire}
