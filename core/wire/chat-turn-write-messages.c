@@ -95,6 +95,24 @@ static int write_audio(struct chat_writing *writing, const struct turn_part *par
 	return 0;
 }
 
+/* Of a file that has none: the reference asks for one. */
+static struct slice filename_of(const struct turn_part *part)
+{
+	static const struct {
+		struct slice media_type, name;
+	} rows[] = {
+		{ SLICE("application/pdf"), SLICE("file.pdf") },
+		{ SLICE("text/plain"), SLICE("file.txt") },
+		{ SLICE("text/csv"), SLICE("file.csv") },
+	};
+
+	for (size_t i = 0; part->name.len == 0 && i < ARRAY_SIZE(rows); i++) {
+		if (slice_case_eq(part->media_type, rows[i].media_type))
+			return rows[i].name;
+	}
+	return part->name.len > 0 ? part->name : SLICE("file");
+}
+
 /* A file's id means something at its provider only. */
 static int write_file(struct chat_writing *writing, const struct turn_part *part)
 {
@@ -111,8 +129,7 @@ static int write_file(struct chat_writing *writing, const struct turn_part *part
 	writer_open(writer, '{');
 	if (part->data.ptr) {
 		write_data_url(writer, "file_data", part);
-		writer_key_escaped(writer, "filename",
-				   part->name.len > 0 ? part->name : SLICE("file"));
+		writer_key_escaped(writer, "filename", filename_of(part));
 	} else {
 		writer_key_escaped(writer, "file_id", part->file_id);
 	}

@@ -89,7 +89,7 @@ static const struct {
 	  "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"UklG\",\"format\":\"wav\"}},"
 	  "{\"type\":\"file\",\"file\":{\"file_data\":\"data:application/pdf;base64,JVBE\","
 	  "\"filename\":\"a.PDF\"}},{\"type\":\"file\",\"file\":{\"file_data\":"
-	  "\"data:text/csv;base64,YQ==\",\"filename\":\"file\"}}]}]" },
+	  "\"data:text/csv;base64,YQ==\",\"filename\":\"file.csv\"}}]}]" },
 	{ "calls",
 	  "\"messages\":[" USER ",{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null,"
 	  "\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"index\":0,\"function\":{"
