@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 
 enum {
 	MAX_TOKENS = 4096, /* where neither the client nor the target says any */
@@ -138,20 +140,61 @@ static int write_image(struct writing *writing, const struct turn_part *part)
 	return 0;
 }
 
+static bool is_utf8(struct slice text)
+{
+	uint32_t point;
+
+	while (text.len > 0) {
+		size_t len = utf8_decode(text.ptr, text.len, &point);
+
+		if (len == 0)
+			return false;
+		text = slice_skip(text, len);
+	}
+	return true;
+}
+
+/* In base64 there are only PDF files; those of text are said as what they are. */
+static int write_text_source(struct writing *writing, const struct turn_part *part)
+{
+	struct arena *arena = writing->turn->arena;
+	struct slice bytes = { 0 };
+	int r = base64_decode(tree_unescape(part->data, arena), arena, &bytes);
+
+	if (r == 0 && !is_utf8(bytes))
+		r = -EINVAL;
+	if (r == -EINVAL)
+		return turn_refuse(writing->turn, writing->refusal, part->where,
+				   "The file is no text in UTF-8, encoded in base64.");
+	if (r < 0)
+		return r;
+	writer_key(writing->writer, "source");
+	begin_block(writing, "text");
+	writer_key_word(writing->writer, "media_type", "text/plain");
+	writer_key(writing->writer, "data");
+	writer_text(writing->writer, bytes);
+	writer_close(writing->writer, '}');
+	return 0;
+}
+
 static int write_file(struct writing *writing, const struct turn_part *part)
 {
-	struct slice pdf = SLICE("application/pdf");
+	struct slice pdf = SLICE("application/pdf"), type = part->media_type;
+	bool text = type.len > 5 && slice_case_eq((struct slice){ type.ptr, 5 }, SLICE("text/"));
+	int r = 0;
 
-	if (part->data.ptr && part->media_type.ptr && !slice_case_eq(part->media_type, pdf))
+	if (part->data.ptr && type.ptr && !text && !slice_case_eq(type, pdf))
 		return turn_refuse(writing->turn, writing->refusal, part->where,
-				   "Anthropic Messages takes no files but PDF; send its text "
-				   "instead.");
+				   "Anthropic Messages takes no files but PDF and text.");
 	begin_block(writing, "document");
-	write_source(writing, part, pdf);
+	if (part->data.ptr && text)
+		r = write_text_source(writing, part);
+	else
+		write_source(writing, part, pdf);
 	if (part->name.len > 0)
 		writer_key_escaped(writing->writer, "title", part->name);
 	end_block(writing, part);
-	return 0;
+	return r;
 }
 
 static int refuse_audio(struct writing *writing, const struct turn_part *part)

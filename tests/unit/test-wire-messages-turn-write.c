@@ -301,6 +301,21 @@ static void roles(void)
 	    "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"no\"}]}]}");
 }
 
+static void text_files(void)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct turn turn;
+	struct turn_part *part = begin(&arena, &turn, TURN_USER, TURN_FILE, NULL);
+
+	part->media_type = SLICE("Text/Markdown");
+	part->name = SLICE("a.md");
+	part->data = SLICE("YSJiCsOp");
+	check_written(&turn, 0,
+		      "8000,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\","
+		      "\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":"
+		      "\"a\\\"b\\né\"},\"title\":\"a.md\"}]}]}");
+}
+
 static void set_field(struct turn *turn, int field, const char *json)
 {
 	turn_set_json(turn, field, NULL, slice_of(json));
@@ -352,6 +367,20 @@ static void word_file(struct turn *turn, struct turn_part *part)
 	part->media_type = SLICE("application/msword");
 }
 
+static void bad_base64(struct turn *turn, struct turn_part *part)
+{
+	part->kind = TURN_FILE;
+	part->data = SLICE("A");
+	part->media_type = SLICE("text/plain");
+}
+
+static void latin_text(struct turn *turn, struct turn_part *part)
+{
+	part->kind = TURN_FILE;
+	part->data = SLICE("6Q==");
+	part->media_type = SLICE("text/plain");
+}
+
 static void named(struct turn *turn, struct turn_part *part)
 {
 	turn->messages->name = SLICE("bob");
@@ -392,8 +421,8 @@ static void bad_arguments(struct turn *turn, struct turn_part *part)
 static void unwritable_parts(void)
 {
 	static void (*const spoil[])(struct turn * turn, struct turn_part * part) = {
-		audio,       untyped_image, word_file,    named, any_json,
-		custom_tool, system_only,   system_image, blank, bad_arguments,
+		audio,       untyped_image, word_file, named,         any_json,   custom_tool,
+		system_only, system_image,  blank,     bad_arguments, bad_base64, latin_text,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(spoil); i++) {
@@ -415,6 +444,7 @@ int main(void)
 	test_run("budgets", budgets);
 	test_run("no-budget-behind-a-call", no_budget_behind_a_call);
 	test_run("roles", roles);
+	test_run("text-files", text_files);
 	test_run("unwritable", unwritable);
 	test_run("unwritable-parts", unwritable_parts);
 	return 0;
