@@ -148,34 +148,55 @@ static void read_reasoning(struct answer_reader *reader, const struct tree *delt
 	}
 }
 
-/* An element of a content that is an array: text, or Mistral's thinking. */
-static void read_content_part(struct answer_reader *reader, const struct tree *part,
-			      enum answer_kind kind)
+static bool says(const struct tree *object, const char *key)
 {
+	const struct tree *value = tree_get(object, key);
+
+	return !tree_is_null(value) && !(tree_is(value, JSON_SCAN_ARRAY) && value->count == 0);
+}
+
+static void fail_unsayable(struct answer_reader *reader)
+{
+	fail(reader, NULL,
+	     "The upstream answered with what is no text, for which the client's dialect has no "
+	     "words.");
+}
+
+/* Of a content that is an array: text, or Mistral's thinking, or where it has that from. */
+static void read_content_part(struct answer_reader *reader, const struct tree *part)
+{
+	static const char *const words[] = { "text", "thinking", "refusal", "reference_ids" };
 	const struct tree *thinking = tree_get(part, "thinking");
+	bool known = false;
 
 	if (tree_is(part, JSON_SCAN_STRING)) {
-		say(reader, kind, part->text);
+		say(reader, ANSWER_TEXT, part->text);
 		return;
 	}
 	if (tree_is(thinking, JSON_SCAN_STRING))
 		say(reader, ANSWER_REASONING, thinking->text);
 	for (const struct tree *at = thinking ? thinking->child : NULL; at; at = at->next)
 		say(reader, ANSWER_REASONING, tree_get_text(at, "text"));
-	say(reader, kind, tree_get_text(part, "text"));
+	say(reader, ANSWER_TEXT, tree_get_text(part, "text"));
 	say(reader, ANSWER_REFUSAL, tree_get_text(part, "refusal"));
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		known = known || tree_get(part, words[i]);
+	if (!known)
+		fail_unsayable(reader);
 }
 
-static void read_content(struct answer_reader *reader, const struct tree *content)
+static void read_content(struct answer_reader *reader, const struct tree *delta)
 {
-	if (tree_is(content, JSON_SCAN_STRING)) {
-		say(reader, ANSWER_TEXT, content->text);
-		return;
+	const struct tree *content = tree_get(delta, "content");
+
+	if (says(delta, "audio") || says(delta, "images"))
+		fail_unsayable(reader);
+	if (tree_is(content, JSON_SCAN_ARRAY)) {
+		for (const struct tree *at = content->child; at; at = at->next)
+			read_content_part(reader, at);
+	} else if (!tree_is_null(content)) {
+		read_content_part(reader, content);
 	}
-	if (!tree_is(content, JSON_SCAN_ARRAY))
-		return;
-	for (const struct tree *at = content->child; at; at = at->next)
-		read_content_part(reader, at, ANSWER_TEXT);
 }
 
 /* ---- calls ---- */
@@ -367,7 +388,7 @@ static void read_finish(struct answer_reader *reader, const struct tree *choice)
 	struct slice word = tree_get_text(choice, "finish_reason");
 	struct slice sequence = tree_get_text(choice, "stop_reason"); /* vLLM */
 
-	if (word.len == 0)
+	if (word.len == 0 || slice_eq_str(word, "null"))
 		return;
 	if (is_failure(word)) {
 		fail(reader, tree_get(choice, "error") ? choice : NULL,
@@ -411,7 +432,7 @@ static void read_choice(struct answer_reader *reader, const struct tree *data,
 		delta = tree_get(choice, "message");
 	answer_tell(reader, &begin);
 	read_reasoning(reader, delta);
-	read_content(reader, tree_get(delta, "content"));
+	read_content(reader, delta);
 	say(reader, ANSWER_REFUSAL, tree_get_text(delta, "refusal"));
 	read_calls(reader, delta);
 	read_finish(reader, choice);

@@ -10,12 +10,15 @@
 #define FN(name, arguments) "\"function\":{\"name\":\"" name "\",\"arguments\":\"" arguments "\"}"
 #define MORE(arguments) "\"function\":{\"arguments\":\"" arguments "\"}"
 #define BEGUN "begin c1 m\n"
+#define UNSAYABLE                                                                         \
+	"error 502 : The upstream answered with what is no text, for which the client's " \
+	"dialect has no words.\n"
 
 /* ---- reading ---- */
 
 static const struct {
 	const char *name;
-	const char *events[6];
+	const char *events[8];
 	const char *told;
 } streams[] = {
 	{ "text",
@@ -36,9 +39,23 @@ static const struct {
 	  BEGUN "block 0 reasoning  \n0+hm\nblock 1 text  \n1+a\n1+b\n" },
 	{ "nulls-and-others",
 	  { "{\"choices\":null}", "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"x\"}}]}",
-	    CHUNK("\"delta\":null"), DELTA("\"content\":null,\"tool_calls\":null"),
-	    DELTA("\"tool_calls\":[{}]"), CHUNK("\"finish_reason\":\"\"") },
+	    CHUNK("\"delta\":null"),
+	    DELTA("\"content\":null,\"tool_calls\":null,\"audio\":null,\"images\":[]"),
+	    DELTA("\"tool_calls\":[{}]"), CHUNK("\"finish_reason\":\"\""), FINISH("null") },
 	  BEGUN },
+	{ "content-as-object",
+	  { DELTA("\"content\":{\"text\":\"a\"}") },
+	  BEGUN "block 0 text  \n0+a\n" },
+	{ "references",
+	  { DELTA("\"content\":[{\"type\":\"reference\",\"reference_ids\":[1]}]") },
+	  BEGUN },
+	{ "image",
+	  { DELTA("\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]") },
+	  BEGUN UNSAYABLE },
+	{ "images",
+	  { DELTA("\"content\":null,\"images\":[{\"image_url\":{}}]") },
+	  BEGUN UNSAYABLE },
+	{ "audio", { DELTA("\"audio\":{\"data\":\"\"},\"content\":\"a\"") }, BEGUN UNSAYABLE },
 	{ "choices-twice",
 	  { "{\"choices\":[],\"choices\":[{\"delta\":{\"content\":\"a\"}}]}" },
 	  "begin  \nblock 0 text  \n0+a\n" },
