@@ -440,7 +440,6 @@ static const char *const choice_words[] = {
 	[TURN_REQUIRED] = "any",     [TURN_NAMED] = "tool",
 };
 
-/* Without tools the API takes no choice, and there is none. */
 static void write_choice(struct writing *writing)
 {
 	const struct turn *turn = writing->turn;
@@ -448,7 +447,7 @@ static void write_choice(struct writing *writing)
 	bool alone = slice_eq_str(turn->fields[TURN_PARALLEL].json, "false");
 	const char *word = choice_words[turn->choice];
 
-	if (!turn->tools || (!word && !alone))
+	if (!word && !alone)
 		return;
 	writer_key(writer, "tool_choice");
 	begin_block(writing, word ? word : "auto");
@@ -459,6 +458,7 @@ static void write_choice(struct writing *writing)
 	writer_close(writer, '}');
 }
 
+/* Without tools the API takes no choice, and there is none. */
 static int write_tools(struct writing *writing)
 {
 	int r = 0;

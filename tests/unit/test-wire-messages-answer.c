@@ -121,6 +121,10 @@ static const struct {
 	  START BLOCK("0", CALL("a")) DELTA("0", JSON("x")) BLOCK("0", CALL("b"))
 	      DELTA("0", JSON("y")) STOP("tool_use") END,
 	  " begin(msg_1,claude) B0c(a,n) P0=x B1c(b,n) P1=y stop(calls,) end" },
+	{ "index-reused-by-a-text",
+	  START BLOCK("0", CALL("a")) OVER("0") BLOCK("0", "\"type\":\"text\"")
+	      DELTA("0", TEXT("b")) OVER("0") STOP("tool_use") END,
+	  " begin(msg_1,claude) B0c(a,n) E0 B1t P1=b E1 stop(calls,) end" },
 	{ "no-index",
 	  START "{\"type\":\"content_block_start\",\"content_block\":{" CALL(
 	      "a") "}}\n{\"type\":\"content_block_delta\",\"delta\":{" JSON("x") "}}\n"
@@ -148,6 +152,11 @@ static const struct {
 		      DELTA("3", "\"type\":\"citations_delta\",\"citation\":{\"title\":\"t\"}")
 			  DELTA("3", TEXT("b")) OVER("3") STOP("pause_turn") END,
 	  " begin(msg_1,claude) B0t P0=a E0 B1t P1=b E1 stop(paused,) end" },
+	{ "server-tool-behind-a-call-that-did-not-end",
+	  START BLOCK("0", CALL("a")) DELTA("0", JSON("x"))
+	      BLOCK("1", "\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"w\",\"input\":{}")
+		  DELTA("1", JSON("y")) OVER("1") DELTA("0", JSON("z")) STOP("tool_use") END,
+	  " begin(msg_1,claude) B0c(a,n) P0=x P0=z stop(calls,) end" },
 	{ "compaction",
 	  START BLOCK("0", "\"type\":\"compaction\",\"content\":null")
 	      DELTA("0", "\"type\":\"compaction_delta\",\"content\":\"c\"") OVER("0")
