@@ -121,18 +121,27 @@ static void keep_head(struct exchange *exchange, int status, const struct http_h
 	exchange->kept_header_count = count;
 }
 
+static bool is_type(struct slice value, struct slice type)
+{
+	return value.len >= type.len && slice_case_eq((struct slice){ value.ptr, type.len }, type);
+}
+
+static void note_type(struct tide_call *call, struct slice value, struct unfit_facts *facts)
+{
+	facts->type = value;
+	facts->events = is_type(value, SLICE("text/event-stream"));
+	if (call->translated && is_type(value, SLICE("application/vnd.amazon.eventstream")))
+		facts->events = call->translated->framed = true;
+}
+
 static void note_head(struct tide_call *call, const struct upstream_header *headers, size_t count,
 		      struct unfit_facts *facts)
 {
 	call->answering = true;
 	call->attempt->status = (uint16_t)facts->status;
 	for (size_t i = 0; i < count; i++) {
-		if (slice_case_eq(headers[i].name, SLICE("content-type"))) {
-			struct slice type = { headers[i].value.ptr, strlen("text/event-stream") };
-			facts->type = headers[i].value;
-			facts->events = headers[i].value.len >= type.len &&
-					slice_case_eq(type, SLICE("text/event-stream"));
-		}
+		if (slice_case_eq(headers[i].name, SLICE("content-type")))
+			note_type(call, headers[i].value, facts);
 		if (slice_case_eq(headers[i].name, SLICE("content-encoding")) &&
 		    !slice_case_eq(headers[i].value, SLICE("identity")))
 			facts->coding = headers[i].value;
@@ -424,8 +433,7 @@ static bool collect(struct tide_call *call, struct slice data)
 	return true;
 }
 
-/* False: the reader is behind; stop until it drains. */
-bool relay_data(struct tide_call *call, struct slice data)
+static bool relay_bytes(struct tide_call *call, struct slice data)
 {
 	struct exchange *exchange = call->exchange;
 	bool had_content = call->watch.content, had_terminal = call->watch.terminal;
@@ -453,6 +461,20 @@ bool relay_data(struct tide_call *call, struct slice data)
 	if (translated_is_document(call))
 		return collect(call, data);
 	return exchange->holding ? keep(call, data) : forward(exchange, data);
+}
+
+/* False: the reader is behind; stop until it drains. */
+bool relay_data(struct tide_call *call, struct slice data)
+{
+	_cleanup_(buffer_fini) struct buffer events = { 0 };
+
+	if (!call->translated || !call->translated->framed)
+		return relay_bytes(call, data);
+	if (!translated_unframe(call, data, &events)) {
+		attempt_break(call, &relay_not_readable);
+		return true;
+	}
+	return events.len == 0 || relay_bytes(call, buffer_slice(&events));
 }
 
 bool relay_is_whole(const struct tide_call *call)

@@ -51,6 +51,7 @@ void translated_free(struct tide_call *call)
 	if (!translated)
 		return;
 	wire_translation_free(translated->translation);
+	wire_eventstream_fini(&translated->frames);
 	buffer_fini(&translated->body);
 	buffer_fini(&translated->out);
 }
@@ -72,6 +73,11 @@ int translated_open(struct tide_call *call)
 
 	call->translated->translation = wire_translation_new(&options);
 	return call->translated->translation ? 0 : -ENOMEM;
+}
+
+bool translated_unframe(struct tide_call *call, struct slice data, struct buffer *events)
+{
+	return wire_eventstream_feed(&call->translated->frames, data, events) == 0;
 }
 
 bool translated_is_document(const struct tide_call *call)

@@ -16,6 +16,8 @@ void translated_free(struct tide_call *call);
 
 /* Before the first bytes of a good answer; -ENOMEM. */
 int translated_open(struct tide_call *call);
+/* The events of a framed answer. False when its frames are broken. */
+bool translated_unframe(struct tide_call *call, struct slice data, struct buffer *events);
 /* Whether the client is to get one document. */
 bool translated_is_document(const struct tide_call *call);
 /* Bytes of the answer, whose translation is appended to `call->translated->out`. False when they
@@ -31,4 +33,6 @@ struct translated {
 	struct turn *turn;
 	struct wire_translation *translation;
 	struct buffer out; /* what goes to the client next */
+	bool framed;       /* the answer comes in AWS's frames */
+	struct wire_eventstream frames;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AWS's event streams (application/vnd.amazon.eventstream) as server-sent events, so that all that
- * reads those reads these. Public, beside wire.h. The format: docs.aws.amazon.com/AmazonS3/latest/
+ * reads those reads these. Part of wire.h. The format: docs.aws.amazon.com/AmazonS3/latest/
  * API/RESTSelectObjectAppendix.html; its headers and types: smithy.io/2.0/aws/amazon-eventstream.
  * [one thread: the answer's] */
 #pragma once

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "wire/dialect.h"
+#include "wire/eventstream.h"
 #include "wire/translate.h"
 
 /* Whose shape errors and lists have: Anthropic's, else OpenAI's. */
