@@ -26,7 +26,11 @@ static const struct codec codecs[] = {
 			  .read_event = gemini_read_event,
 			  .read_document = gemini_read_document,
 			  .read_error = gemini_read_error },
-	[WIRE_BEDROCK_CONVERSE] = { .name = "Bedrock Converse" },
+	[WIRE_BEDROCK_CONVERSE] = { .name = "Bedrock Converse",
+				    .write_turn = converse_write_turn,
+				    .read_event = converse_read_event,
+				    .read_document = converse_read_document,
+				    .read_error = converse_read_error },
 };
 
 const struct codec *codec_of(enum wire_dialect dialect)

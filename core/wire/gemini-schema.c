@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gemini's Schema, an OpenAPI 3.0 one (ai.google.dev/api/caching#Schema), as JSON Schema: types in
  * lower case, what may be null as a type, numbers that ProtoJSON has as strings as numbers. */
-#include "wire/gemini.h"
+#include "wire/gemini-json.h"
 
 #include "base/cleanup.h"
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
-#include "wire/gemini.h"
+#include "wire/gemini-json.h"
 #include "wire/turn.h"
 
 enum {

@@ -1,99 +1,228 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names and bytes as ProtoJSON has them (protobuf.dev/programming-guides/json). */
-#include "wire/gemini.h"
+/* What an answer of Gemini's generateContent says, whole or as events (ai.google.dev/api/
+ * generate-content; usage: promptTokenCount includes cachedContentTokenCount, and the total is the
+ * sum of promptTokenCount, toolUsePromptTokenCount, candidatesTokenCount and thoughtsTokenCount).
+ */
+#include "wire/watch.h"
 
-#include "base/cleanup.h"
+enum node {
+	ROOT = WALK_ROOT,
+	USAGE,
+	PROMPT,
+	CACHED,
+	TOOL_PROMPT,
+	CANDIDATES_COUNT,
+	THOUGHTS,
+	TOTAL,
+	CANDIDATES,
+	CANDIDATE,
+	FINISH,
+	CONTENT,
+	PARTS,
+	PART,
+	TEXT,
+	CALL,
+	BLOB,
+	FEEDBACK,
+	BLOCKED,
+	ERROR,
+	ERROR_TYPE,
+	ERROR_CODE,
+};
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/* Of wire_watch.counts. */
+enum count {
+	COUNT_PROMPT,
+	COUNT_CACHED,
+	COUNT_TOOL_PROMPT,
+	COUNT_CANDIDATES,
+	COUNT_THOUGHTS,
+	COUNT_TOTAL,
+};
 
-bool gemini_is_key(struct slice key, const char *camel)
+static const struct walk_key root_keys[] = {
+	WALK_KEY("candidates", CANDIDATES),
+	WALK_KEY("usageMetadata", USAGE),
+	WALK_KEY("promptFeedback", FEEDBACK),
+	WALK_KEY("error", ERROR),
+	{ 0 },
+};
+static const struct walk_key usage_keys[] = {
+	WALK_KEY("promptTokenCount", PROMPT),
+	WALK_KEY("cachedContentTokenCount", CACHED),
+	WALK_KEY("toolUsePromptTokenCount", TOOL_PROMPT),
+	WALK_KEY("candidatesTokenCount", CANDIDATES_COUNT),
+	WALK_KEY("thoughtsTokenCount", THOUGHTS),
+	WALK_KEY("totalTokenCount", TOTAL),
+	{ 0 },
+};
+static const struct walk_key candidate_keys[] = {
+	WALK_KEY("content", CONTENT),
+	WALK_KEY("finishReason", FINISH),
+	{ 0 },
+};
+static const struct walk_key content_keys[] = {
+	WALK_KEY("parts", PARTS),
+	{ 0 },
+};
+static const struct walk_key part_keys[] = {
+	WALK_KEY("text", TEXT),
+	WALK_KEY("functionCall", CALL),
+	WALK_KEY("inlineData", BLOB),
+	WALK_KEY("executableCode", CALL),
+	WALK_KEY("codeExecutionResult", CALL),
+	{ 0 },
+};
+static const struct walk_key call_keys[] = {
+	WALK_KEY("args", TEXT),
+	WALK_KEY("code", TEXT),
+	WALK_KEY("output", TEXT),
+	{ 0 },
+};
+static const struct walk_key blob_keys[] = {
+	WALK_KEY("data", TEXT),
+	{ 0 },
+};
+static const struct walk_key feedback_keys[] = {
+	WALK_KEY("blockReason", BLOCKED),
+	{ 0 },
+};
+static const struct walk_key error_keys[] = {
+	WALK_KEY("status", ERROR_TYPE),
+	WALK_KEY("code", ERROR_CODE),
+	{ 0 },
+};
+
+static const struct walk_node nodes[] = {
+	[ROOT] = { .keys = root_keys },
+	[USAGE] = { .keys = usage_keys },
+	[PROMPT] = { .flags = WALK_CAPTURE },
+	[CACHED] = { .flags = WALK_CAPTURE },
+	[TOOL_PROMPT] = { .flags = WALK_CAPTURE },
+	[CANDIDATES_COUNT] = { .flags = WALK_CAPTURE },
+	[THOUGHTS] = { .flags = WALK_CAPTURE },
+	[TOTAL] = { .flags = WALK_CAPTURE },
+	[CANDIDATES] = { .element = CANDIDATE },
+	[CANDIDATE] = { .keys = candidate_keys },
+	[FINISH] = { .flags = WALK_CAPTURE },
+	[CONTENT] = { .keys = content_keys },
+	[PARTS] = { .element = PART },
+	[PART] = { .keys = part_keys },
+	[TEXT] = { .flags = WALK_PIECES },
+	[CALL] = { .keys = call_keys },
+	[BLOB] = { .keys = blob_keys },
+	[FEEDBACK] = { .keys = feedback_keys },
+	[BLOCKED] = { .flags = WALK_CAPTURE },
+	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES },
+	[ERROR_TYPE] = { .flags = WALK_CAPTURE },
+	[ERROR_CODE] = { .flags = WALK_CAPTURE },
+};
+
+static const uint8_t count_of[] = {
+	[PROMPT] = COUNT_PROMPT,           [CACHED] = COUNT_CACHED,
+	[TOOL_PROMPT] = COUNT_TOOL_PROMPT, [CANDIDATES_COUNT] = COUNT_CANDIDATES,
+	[THOUGHTS] = COUNT_THOUGHTS,       [TOTAL] = COUNT_TOTAL,
+};
+
+static int64_t known(int64_t count)
 {
-	size_t at = 0;
+	return count > 0 ? count : 0;
+}
 
-	for (; *camel; camel++) {
-		bool upper = *camel >= 'A' && *camel <= 'Z';
+/* A server that counts thoughts inside the candidates has a total without them. */
+static bool thoughts_inside(const int64_t *counts)
+{
+	int64_t others = known(counts[COUNT_PROMPT]) + known(counts[COUNT_TOOL_PROMPT]) +
+			 known(counts[COUNT_CANDIDATES]);
 
-		if (upper && at + 1 < key.len && key.ptr[at] == '_' &&
-		    key.ptr[at + 1] == *camel - 'A' + 'a')
-			at += 2;
-		else if (at < key.len && key.ptr[at] == *camel)
-			at++;
-		else
-			return false;
+	return counts[COUNT_TOTAL] >= others && counts[COUNT_CANDIDATES] >= 0 &&
+	       counts[COUNT_TOTAL] < others + known(counts[COUNT_THOUGHTS]);
+}
+
+static void read_usage(struct wire_watch *watch)
+{
+	const int64_t *counts = watch->counts;
+	struct wire_usage *usage = &watch->usage;
+
+	usage->cache_read = counts[COUNT_CACHED];
+	usage->odd = false;
+	if (counts[COUNT_PROMPT] >= 0) {
+		watch_cut(usage, &usage->cache_read, counts[COUNT_PROMPT]);
+		usage->input = counts[COUNT_PROMPT] - known(usage->cache_read) +
+			       known(counts[COUNT_TOOL_PROMPT]);
 	}
-	return at == key.len;
+	usage->reasoning = counts[COUNT_THOUGHTS];
+	usage->output = counts[COUNT_CANDIDATES];
+	if (usage->reasoning > 0 && !thoughts_inside(counts))
+		usage->output = known(usage->output) + usage->reasoning;
+	usage->seen = usage->seen || usage->input >= 0 || usage->output >= 0;
 }
 
-const struct tree *gemini_get(const struct tree *object, const char *camel)
+static void conclude(struct wire_watch *watch)
 {
-	const struct tree *found = NULL;
+	if (watch->event.error)
+		watch_error(watch);
+	if (!watch->stream || watch->finished)
+		watch->terminal = true;
+	if (!watch->event.usage || !watch->usage.seen || !watch->terminal)
+		return;
+	watch->usage.final = true;
+	if (watch->usage.output < 0) /* ProtoJSON leaves zeros out */
+		watch->usage.output = 0;
+}
 
-	if (!tree_is(object, JSON_SCAN_OBJECT))
-		return NULL;
-	for (const struct tree *at = object->child; at; at = at->next) {
-		if (gemini_is_key(at->key, camel))
-			found = at;
+static void on_open(struct wire_watch *watch, uint8_t node)
+{
+	if (node == ROOT)
+		memset(&watch->event, 0, sizeof(watch->event));
+	else if (node == USAGE)
+		watch->event.usage = true;
+	else if (node == CANDIDATES)
+		watch->content = watch->content || !watch->stream;
+	else if (node == CALL)
+		watch->content = true;
+	else if (node == ERROR)
+		watch->event.error = true;
+}
+
+static void on_text(struct wire_watch *watch, uint8_t node, struct slice text)
+{
+	if (node == FINISH)
+		watch->finished =
+		    watch->finished || !slice_eq_str(text, "FINISH_REASON_UNSPECIFIED");
+	else if (node == BLOCKED)
+		watch->finished = true;
+	else if (node == ERROR_TYPE)
+		watch->event.error_type = (uint8_t)watch_error_class(text);
+}
+
+static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
+{
+	switch (what) {
+	case WALK_OPEN:
+		on_open(watch, node);
+		break;
+	case WALK_CLOSE:
+		if (node == USAGE)
+			read_usage(watch);
+		else if (node == ROOT)
+			conclude(watch);
+		break;
+	case WALK_PIECE:
+		watch->event.error = watch->event.error || node == ERROR;
+		watch->content = watch->content || node == TEXT;
+		watch->content_bytes += node == TEXT ? text.len : 0;
+		break;
+	case WALK_TEXT:
+		on_text(watch, node, text);
+		break;
+	case WALK_SCALAR:
+		if (node == ERROR_CODE)
+			watch->event.error_code = (uint8_t)watch_error_class(text);
+		else if (node <= TOTAL)
+			watch_count(text, &watch->counts[count_of[node]]);
+		break;
 	}
-	return found;
 }
 
-struct slice gemini_to_base64(struct slice text, struct arena *arena)
-{
-	size_t len = (text.len + 2) / 3 * 4;
-	char *out = arena_alloc(arena, len), *to = out;
-
-	if (!out)
-		return (struct slice){ 0 };
-	for (size_t at = 0; at < text.len; at += 3) {
-		size_t left = text.len - at;
-		uint32_t bits = (uint32_t)(uint8_t)text.ptr[at] << 16;
-
-		if (left > 1)
-			bits |= (uint32_t)(uint8_t)text.ptr[at + 1] << 8;
-		if (left > 2)
-			bits |= (uint8_t)text.ptr[at + 2];
-		*to++ = alphabet[bits >> 18];
-		*to++ = alphabet[bits >> 12 & 63];
-		*to++ = left > 1 ? alphabet[bits >> 6 & 63] : '=';
-		*to++ = left > 2 ? alphabet[bits & 63] : '=';
-	}
-	return (struct slice){ out, len };
-}
-
-static int digit_of(char c)
-{
-	const char *at;
-
-	if (c == '-')
-		c = '+';
-	if (c == '_')
-		c = '/';
-	at = memchr(alphabet, c, sizeof(alphabet) - 1);
-	return at ? (int)(at - alphabet) : -1;
-}
-
-struct slice gemini_from_base64(struct slice text, struct arena *arena)
-{
-	char *out, *to;
-	uint32_t bits = 0;
-	unsigned held = 0;
-
-	while (text.len > 0 && text.ptr[text.len - 1] == '=')
-		text.len--;
-	out = to = arena_alloc(arena, text.len + 1);
-	if (!out)
-		return (struct slice){ 0 };
-	for (size_t i = 0; i < text.len; i++) {
-		int digit = digit_of(text.ptr[i]);
-
-		if (digit < 0)
-			return (struct slice){ 0 };
-		bits = bits << 6 | (uint32_t)digit;
-		held += 6;
-		if (held < 8)
-			continue;
-		held -= 8;
-		*to++ = (char)(bits >> held & 0xff);
-	}
-	return slice_span(out, to);
-}
+const struct walk_grammar wire_gemini_grammar = { nodes, on };

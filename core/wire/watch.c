@@ -28,6 +28,8 @@ static const struct walk_grammar *const grammars[WIRE_DIALECT_COUNT] = {
 	[WIRE_OPENAI_RESPONSES] = &wire_responses_grammar,
 	[WIRE_OPENAI_EMBEDDINGS] = &wire_embeddings_grammar,
 	[WIRE_ANTHROPIC_COUNT_TOKENS] = &wire_messages_grammar,
+	[WIRE_GEMINI] = &wire_gemini_grammar,
+	[WIRE_BEDROCK_CONVERSE] = &wire_converse_grammar,
 };
 
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream)
@@ -180,6 +182,26 @@ enum wire_error_class watch_error_class(struct slice text)
 		{ "500", WIRE_ERROR_INTERNAL },
 		{ "502", WIRE_ERROR_INTERNAL },
 		{ "504", WIRE_ERROR_INTERNAL },
+		/* Google (google.rpc.Code) */
+		{ "UNAVAILABLE", WIRE_ERROR_OVERLOADED },
+		{ "RESOURCE_EXHAUSTED", WIRE_ERROR_RATE_LIMIT },
+		{ "UNAUTHENTICATED", WIRE_ERROR_AUTHENTICATION },
+		{ "PERMISSION_DENIED", WIRE_ERROR_AUTHENTICATION },
+		{ "INVALID_ARGUMENT", WIRE_ERROR_INVALID },
+		{ "FAILED_PRECONDITION", WIRE_ERROR_INVALID },
+		{ "NOT_FOUND", WIRE_ERROR_INVALID },
+		/* Bedrock: events' names, and types of bodies */
+		{ "serviceUnavailableException", WIRE_ERROR_OVERLOADED },
+		{ "ServiceUnavailableException", WIRE_ERROR_OVERLOADED },
+		{ "ModelNotReadyException", WIRE_ERROR_OVERLOADED },
+		{ "throttlingException", WIRE_ERROR_RATE_LIMIT },
+		{ "ThrottlingException", WIRE_ERROR_RATE_LIMIT },
+		{ "ServiceQuotaExceededException", WIRE_ERROR_QUOTA },
+		{ "AccessDeniedException", WIRE_ERROR_AUTHENTICATION },
+		{ "UnrecognizedClientException", WIRE_ERROR_AUTHENTICATION },
+		{ "validationException", WIRE_ERROR_INVALID },
+		{ "ValidationException", WIRE_ERROR_INVALID },
+		{ "ResourceNotFoundException", WIRE_ERROR_INVALID },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -8,6 +8,8 @@ extern const struct walk_grammar wire_chat_grammar;       /* chat.c */
 extern const struct walk_grammar wire_messages_grammar;   /* messages.c */
 extern const struct walk_grammar wire_responses_grammar;  /* responses.c */
 extern const struct walk_grammar wire_embeddings_grammar; /* embeddings.c */
+extern const struct walk_grammar wire_gemini_grammar;     /* gemini.c */
+extern const struct walk_grammar wire_converse_grammar;   /* converse.c */
 
 /* A token count of the provider's. null, and what no answer can have used, leaves `ret` as it is:
  * the last word that says something wins. */

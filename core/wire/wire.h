@@ -98,7 +98,7 @@ enum wire_error_class { /* how an error event or body reads, for the decision be
 enum {
 	WIRE_CAPTURE_BYTES = 96, /* of one key, number or short string that is looked at */
 	WIRE_WALK_DEPTH = 8,
-	WIRE_EVENT_NAME_BYTES = 24,
+	WIRE_EVENT_NAME_BYTES = 32,
 };
 
 enum wire_status { /* of a response (Responses), as it was last told */

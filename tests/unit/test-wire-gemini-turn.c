@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "test.h"
-#include "wire/gemini.h"
+#include "wire/gemini-json.h"
 #include "wire/turn.h"
 
 static struct arena arena;
