@@ -13,7 +13,17 @@ CLEANUP_DEFINE(struct conf, conf_unref);
 
 enum {
 	KEY_FILE_BYTES_MAX = 1048576,
+	KEY_MODELS_MAX = 256,
 };
+
+static json_t *texts_json(const char *const *texts)
+{
+	json_t *array = texts ? json_array() : NULL;
+
+	for (; texts && *texts; texts++)
+		json_array_append_new(array, json_string(*texts));
+	return array;
+}
 
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		   json_t **ret, struct error *error)
@@ -27,11 +37,11 @@ int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_ca
 		char fingerprint[9];
 		hash_hex(key->sha256, 4, fingerprint);
 		json_array_append_new(
-		    rows, json_pack("{s:s, s:s, s:s, s:b, s:s?, s:s?}", "name", key->name, "tenant",
-				    key->tenant->name, "feature", key->feature, "disabled",
-				    key->disabled, "fingerprint",
+		    rows, json_pack("{s:s, s:s, s:s, s:b, s:s?, s:s?, s:o?}", "name", key->name,
+				    "tenant", key->tenant->name, "feature", key->feature,
+				    "disabled", key->disabled, "fingerprint",
 				    memcmp(key->sha256, none, sizeof(none)) ? fingerprint : NULL,
-				    "identity", key->identity));
+				    "identity", key->identity, "models", texts_json(key->models)));
 	}
 	*ret =
 	    json_pack("{s:s, s:o}", "owner", conf_owner_name(conf->owners[CONF_KEY]), "keys", rows);
@@ -55,6 +65,33 @@ static int check_arguments(const char *name, const char *tenant, const char *fea
 			return error_set(error, -EINVAL, "\"%s\" %s", rows[i].word,
 					 rows[i].complaint);
 	}
+	return 0;
+}
+
+/* `models` as a line of the key's text, if it is given: a list of patterns. */
+static int append_models(json_t *arguments, struct buffer *text, struct error *error)
+{
+	json_t *models = json_object_get(arguments, "models"), *one;
+	size_t index;
+
+	if (!models || json_is_null(models))
+		return 0;
+	if (!json_is_array(models) || json_array_size(models) > KEY_MODELS_MAX)
+		return error_set(error, -EINVAL, "\"models\" must be a list of %d texts at most",
+				 KEY_MODELS_MAX);
+	buffer_append_str(text, ";\n\tmodels = [ ");
+	json_array_foreach (models, index, one) {
+		struct slice pattern = { json_string_value(one), json_string_length(one) };
+
+		if (pattern.len == 0 || pattern.len > LEDGER_NAME_MAX || slice_has_control(pattern))
+			return error_set(error, -EINVAL,
+					 "each of \"models\" must be a text of 1 to %d bytes "
+					 "without control characters",
+					 LEDGER_NAME_MAX);
+		buffer_append_str(text, index > 0 ? ", " : "");
+		conf_append_string(text, pattern);
+	}
+	buffer_append_str(text, " ]");
 	return 0;
 }
 
@@ -117,6 +154,11 @@ int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_
 	if (feature) {
 		buffer_append_str(&text, ";\n\tfeature = ");
 		conf_append_string(&text, slice_of(feature));
+	}
+	r = append_models(arguments, &text, error);
+	if (r < 0) {
+		explicit_bzero(key, sizeof(key));
+		return r;
 	}
 	buffer_printf(&text, ";\n\tsha256 = \"%s\";\n};\n", hex);
 	r = write_key(admin, now, name, buffer_slice(&text), error);

@@ -11,17 +11,12 @@
 #include "base/cleanup.h"
 
 static const struct option options[] = {
-	{ "socket", required_argument, NULL, 's' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "by", required_argument, NULL, 'b' },
-	{ "period", required_argument, NULL, 'p' },
-	{ "tenant", required_argument, NULL, 't' },
-	{ "feature", required_argument, NULL, 'e' },
-	{ "follow", no_argument, NULL, 'f' },
-	{ "lines", required_argument, NULL, 'n' },
-	{ "version", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
+	{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+	{ "by", required_argument, NULL, 'b' },     { "period", required_argument, NULL, 'p' },
+	{ "tenant", required_argument, NULL, 't' }, { "feature", required_argument, NULL, 'e' },
+	{ "models", required_argument, NULL, 'm' }, { "follow", no_argument, NULL, 'f' },
+	{ "lines", required_argument, NULL, 'n' },  { "version", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },         { 0 },
 };
 
 int wrong_usage(const struct command_verb *verb, const char *format, ...)
@@ -69,6 +64,7 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 'p', &command->period, OPTION_PERIOD },
 		{ 't', &command->tenant, OPTION_TENANT },
 		{ 'e', &command->feature, OPTION_FEATURE },
+		{ 'm', &command->models, OPTION_MODELS },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -161,7 +157,8 @@ static int check(const struct command *command, const struct command_verb *verb)
 	} owned[] = {
 		{ OPTION_BY, "--by" },         { OPTION_PERIOD, "--period" },
 		{ OPTION_TENANT, "--tenant" }, { OPTION_FEATURE, "--feature" },
-		{ OPTION_FOLLOW, "--follow" }, { OPTION_LINES, "--lines" },
+		{ OPTION_MODELS, "--models" }, { OPTION_FOLLOW, "--follow" },
+		{ OPTION_LINES, "--lines" },
 	};
 
 	if (command->argc > verb->words_max)

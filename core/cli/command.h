@@ -18,6 +18,7 @@ enum option_bit {
 	OPTION_FEATURE = 8,
 	OPTION_FOLLOW = 16,
 	OPTION_LINES = 32,
+	OPTION_MODELS = 64,
 };
 
 struct command_verb;
@@ -26,7 +27,7 @@ struct command {
 	const struct command_verb *verb;
 	const char *socket;
 	bool json, help, version, follow;
-	const char *by, *period, *tenant, *feature;
+	const char *by, *period, *tenant, *feature, *models;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;

@@ -96,6 +96,7 @@ struct conf_route {
 struct conf_tenant {
 	const char *name;
 	const char *description;
+	const char **models; /* patterns, NULL-terminated; NULL: all */
 	struct conf_place place;
 };
 
@@ -107,6 +108,7 @@ struct conf_key {
 	uint8_t sha256[32];   /* all zero: no text is this key */
 	const char *identity; /* "URI:…" and so on, of a client certificate; NULL: none is */
 	bool disabled;
+	const char **models; /* patterns, NULL-terminated; NULL: all that the tenant may */
 };
 
 struct conf_limits {

@@ -389,6 +389,10 @@ static const struct option tenant_rows[] = {
 	OBJECT_NAME("acme"),
 	{ "description", OPTION_TEXT, 0, OBJECT(tenant.description), .example = "ACME Ltd.",
 	  .doc = "For people." },
+	{ "models", OPTION_TEXTS, 0, OBJECT(tenant.models), .example = "gpt-* fast",
+	  .doc = "The models that its keys may use, by the names that clients say: of routes, "
+		 "models, or PROVIDER/MODEL; a * stands for anything. Without it all. Others are "
+		 "not listed, and answered as if they did not exist." },
 };
 SECTION(tenant, "tenant", "A tenant: whose keys, whose money.");
 
@@ -406,6 +410,8 @@ static const struct option key_rows[] = {
 		 "without a key over such a connection is this key's. One name is one key's." },
 	{ "feature", OPTION_FEATURE, 0, OBJECT(key.feature), .fallback = "-",
 	  .doc = "The feature to count under where a request names none." },
+	{ "models", OPTION_TEXTS, 0, OBJECT(key.models), .example = "gpt-* fast",
+	  .doc = "The models that it may use, of those that its tenant may; in the same words." },
 	{ "disabled", OPTION_FLAG, 0, OBJECT(key.disabled), .fallback = "false",
 	  .doc = "Refuse the key, and keep it." },
 };

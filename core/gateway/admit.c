@@ -11,6 +11,7 @@
 #include "gateway/drain.h"
 #include "gateway/forwarded.h"
 #include "gateway/keepalive.h"
+#include "gateway/models.h"
 #include "gateway/refuse.h"
 #include "gateway/relay.h"
 #include "gateway/tenants.h"
@@ -167,66 +168,6 @@ static const struct keys_entry *authenticate(struct gateway_loop *loop, struct h
 	return NULL;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Names may hold slashes and blanks, which SDKs escape. An empty slice when it cannot be read. */
-static struct slice percent_decode(struct arena *arena, struct slice text)
-{
-	char *out = arena_alloc(arena, text.len + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; out && i < text.len; i++) {
-		int high = 0, low = text.ptr[i];
-
-		if (low == '%') {
-			high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-			low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
-			if (high < 0 || low < 0)
-				return (struct slice){ 0 };
-			i += 2;
-		}
-		out[n++] = (char)(high << 4 | low);
-	}
-	return (struct slice){ out, out ? n : 0 };
-}
-
-static void reply_model(struct gateway_loop *loop, struct http_exchange *http)
-{
-	const struct http_request *request = http_exchange_request(http);
-	enum wire_dialect dialect = endpoint_dialect(request);
-	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
-	struct slice id = percent_decode(http_exchange_arena(http),
-					 slice_skip(request->path, strlen("/v1/models/")));
-	const struct gateway_route *route = map_get(&loop->current->snapshot->routes, id);
-	struct buffer body = { 0 };
-
-	if (!route) {
-		const struct wire_error unknown = refuse_model(http, id);
-
-		reply_error(http, dialect, &unknown, NULL, 0);
-		return;
-	}
-	wire_models_add(dialect, route->name, route->targets[0].provider->name, true, &body);
-	http_reply(http, 200, &type, 1, buffer_slice(&body));
-	buffer_fini(&body);
-}
-
-static void reply_models(struct gateway_loop *loop, struct http_exchange *http)
-{
-	const struct http_header type = { SLICE("content-type"), SLICE("application/json") };
-	const struct gateway_snapshot *snapshot = loop->current->snapshot;
-	bool messages = endpoint_dialect(http_exchange_request(http)) == WIRE_ANTHROPIC_MESSAGES;
-
-	http_reply(http, 200, &type, 1,
-		   buffer_slice(messages ? &snapshot->models_messages : &snapshot->models_chat));
-}
-
 static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 		       const struct endpoint_row *row)
 {
@@ -262,6 +203,7 @@ static void on_request(struct http_exchange *http, void *data)
 {
 	struct gateway_loop *loop = data;
 	const struct endpoint_row *other, *row = endpoint_find(http_exchange_request(http), &other);
+	const struct keys_entry *key;
 
 	http_exchange_set_user(http, NULL);
 	if (!row) {
@@ -274,12 +216,13 @@ static void on_request(struct http_exchange *http, void *data)
 		admit_head(loop, http, row);
 		return;
 	}
-	if (!authenticate(loop, http, endpoint_dialect(http_exchange_request(http))))
+	key = authenticate(loop, http, endpoint_dialect(http_exchange_request(http)));
+	if (!key)
 		return;
 	if (row->endpoint == ENDPOINT_MODEL)
-		reply_model(loop, http);
+		models_reply_one(loop, http, key);
 	else
-		reply_models(loop, http);
+		models_reply(loop, http, key);
 }
 
 /* A caller who is known gets a row even for what we refuse, read or not, so that nothing that was
@@ -343,7 +286,7 @@ static void on_body(struct http_exchange *http, struct slice body)
 		return;
 	}
 	if (!exchange->route) {
-		refusal = refuse_model(http, exchange->request.model);
+		refusal = refuse_model(http, exchange->key, exchange->request.model);
 		exchange_refuse(exchange, &refusal);
 		return;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the stages share: the snapshot in force, one loop's state, one request. */
+/* What the stages share: one loop's state, one request. Private to the gateway. */
 #pragma once
 
 #include <pthread.h>
@@ -12,64 +12,9 @@
 #include "gateway/gateway.h"
 #include "gateway/registry-objects.h"
 #include "gateway/routes.h"
-#include "gateway/runs.h"
+#include "gateway/snapshot.h"
 #include "upstream/upstream.h"
 #include "wire/wire.h"
-
-/* ---- long-lived: one per provider object, kept by reloads that do not change the object ---- */
-
-struct gateway_provider {
-	struct registry_object object; /* first: it is kept in the registry */
-	struct slice name;
-	struct plugin_provider *plugin;
-	struct upstream_origin *origin; /* NULL: answers in process */
-	uint64_t first_content_ns, answer_ns, between_ns, total_ns;
-	bool drains; /* answers whose client left, as far as the two limits let it */
-	uint64_t drain_ns, drain_bytes;
-	uint32_t quirks;                                  /* enum wire_quirk */
-	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
-};
-
-/* ---- immutable: what one configuration means to requests ---- */
-
-struct gateway_target {
-	struct gateway_provider *provider;
-	struct slice upstream_model;
-	struct ledger_price price;
-	int64_t max_output; /* assumed where the client names no cap */
-};
-
-struct gateway_route {
-	struct slice name;
-	struct gateway_target *targets;
-	size_t target_count;
-};
-
-struct gateway_snapshot {
-	_Atomic uint32_t refs;
-	struct gateway_snapshot *next; /* in the graveyard */
-	struct conf *conf;
-	struct ledger_book *book;
-	struct keys_entry *key_entries;
-	struct keys_table *keys;
-	struct map providers; /* name → gateway_provider, held in the registry */
-	struct map tenants;   /* name → gateway_tenant, likewise */
-	struct map routes;    /* a client's model → gateway_route: routes, then models */
-	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
-	struct network *trusted;                 /* before the applications' listener */
-	size_t trusted_count;
-	struct run_sources runs;
-	struct arena arena;
-	struct buffer models_chat, models_messages; /* answers of GET /v1/models */
-};
-
-int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
-			 struct gateway_snapshot **ret, struct error *error);
-void gateway_snapshot_destroy(struct gateway_snapshot *snapshot);
-/* Fills a target for a provider's model outside any route. */
-void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
-			    const struct conf_provider *provider, const struct conf_model *model,
-			    struct slice upstream_model, struct ledger_price *ret);
 
 /* A loop's hold on a snapshot: one atomic reference for all its requests. */
 struct loop_snapshot {

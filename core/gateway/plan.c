@@ -4,6 +4,7 @@
 #include "gateway/exchange.h"
 
 #include "base/clock.h"
+#include "gateway/rights.h"
 
 enum {
 	PLAN_ADHOC_MAX = 1000, /* PROVIDER/MODEL names of clients remembered by a loop */
@@ -59,7 +60,8 @@ const struct gateway_route *plan_route(struct exchange *exchange)
 {
 	const struct gateway_route *route;
 
-	if (!exchange->request.model.ptr)
+	if (!exchange->request.model.ptr ||
+	    !rights_allow_model(exchange->key, exchange->request.model))
 		return NULL;
 	route = map_get(&exchange->held->snapshot->routes, exchange->request.model);
 	return route ? route : adhoc_route(exchange);

@@ -3,6 +3,8 @@
  * what there is in their place. Escaping is left to the dialect's error body. */
 #include "gateway/refuse.h"
 
+#include "gateway/rights.h"
+
 enum {
 	REFUSE_QUOTE_BYTES = 80,
 };
@@ -79,11 +81,21 @@ void refuse_path(struct http_exchange *http, const struct endpoint_row *other)
 	reply_error(http, endpoint_dialect(request), &error, &allow, other ? 1 : 0);
 }
 
-struct wire_error refuse_model(struct http_exchange *http, struct slice model)
+struct wire_error refuse_model(struct http_exchange *http, const struct keys_entry *key,
+			       struct slice model)
 {
 	struct arena *arena = http_exchange_arena(http);
 	struct slice name = quoted(arena, model);
 
+	if (rights_limited(key))
+		return (struct wire_error){
+			404, "model_not_found", "model",
+			arena_printf(arena,
+				     "The model \"%.*s\" does not exist, or this key may not use "
+				     "it. GET /v1/models lists what it may.",
+				     SLICE_ARGS(name))
+			    .ptr
+		};
 	return (struct wire_error){
 		404, "model_not_found", "model",
 		arena_printf(

@@ -5,4 +5,6 @@
 #include "gateway/exchange.h"
 
 void refuse_path(struct http_exchange *http, const struct endpoint_row *other);
-struct wire_error refuse_model(struct http_exchange *http, struct slice model);
+/* Which models there are is not told to a key that may not use all of them. */
+struct wire_error refuse_model(struct http_exchange *http, const struct keys_entry *key,
+			       struct slice model);

@@ -213,9 +213,10 @@ static int add_route(struct gateway_snapshot *snapshot, const char *name,
 	*route = (struct gateway_route){ slice_of(name), out, count };
 	if (map_get(&snapshot->routes, route->name))
 		return 0; /* a route of that name comes before a model */
-	return map_put(&snapshot->routes, route->name, route, NULL) < 0
-		   ? error_set(error, -ENOMEM, "out of memory")
-		   : 0;
+	if (map_put(&snapshot->routes, route->name, route, NULL) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	snapshot->listed[snapshot->listed_count++] = route;
+	return 0;
 }
 
 static int add_routes(struct gateway_snapshot *snapshot, struct error *error)
@@ -223,6 +224,11 @@ static int add_routes(struct gateway_snapshot *snapshot, struct error *error)
 	const struct conf *conf = snapshot->conf;
 	int r = 0;
 
+	snapshot->listed =
+	    arena_alloc(&snapshot->arena, (conf->route_count + conf->model_count + 1) *
+					      sizeof(const struct gateway_route *));
+	if (!snapshot->listed)
+		return error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < conf->route_count && r >= 0; i++)
 		r = add_route(snapshot, conf->routes[i].name, conf->routes[i].targets,
 			      conf->routes[i].target_count, error);
@@ -250,6 +256,8 @@ static int add_keys(struct gateway_snapshot *snapshot, struct error *error)
 		entries[i].feature = conf->keys[i].feature;
 		entries[i].identity = conf->keys[i].identity;
 		entries[i].disabled = conf->keys[i].disabled;
+		entries[i].models = conf->keys[i].models;
+		entries[i].tenant_models = conf->keys[i].tenant->models;
 		memcpy(entries[i].sha256, conf->keys[i].sha256, sizeof(entries[i].sha256));
 	}
 	return keys_table_new(entries, conf->key_count, &snapshot->keys, error);
@@ -303,24 +311,6 @@ static int add_runs(struct gateway_snapshot *snapshot, struct error *error)
 				 &runs->baggage_count, error);
 }
 
-/* Lists are the same for every key, so they are written once. */
-static int write_models(struct gateway_snapshot *snapshot, enum wire_dialect dialect,
-			struct buffer *out)
-{
-	struct slice first = { 0 }, last = { 0 };
-
-	wire_models_begin(dialect, out);
-	map_foreach (entry, &snapshot->routes) {
-		struct gateway_route *route = entry->value;
-		wire_models_add(dialect, route->name, route->targets[0].provider->name,
-				first.ptr == NULL, out);
-		first = first.ptr ? first : route->name;
-		last = route->name;
-	}
-	wire_models_end(dialect, first, last, out);
-	return out->failed ? -ENOMEM : 0;
-}
-
 void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 {
 	if (!snapshot)
@@ -336,8 +326,6 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 	free(snapshot->key_entries);
 	for (size_t i = 0; i < GATEWAY_LISTENERS; i++)
 		http_tls_unref(snapshot->tls[i]);
-	buffer_fini(&snapshot->models_chat);
-	buffer_fini(&snapshot->models_messages);
 	arena_fini(&snapshot->arena);
 	ledger_book_unref(snapshot->book);
 	conf_unref(snapshot->conf);
@@ -379,9 +367,6 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	r = certificates_load(gateway, snapshot, error);
 	if (r < 0)
 		return r;
-	if (write_models(snapshot, WIRE_OPENAI_CHAT, &snapshot->models_chat) < 0 ||
-	    write_models(snapshot, WIRE_ANTHROPIC_MESSAGES, &snapshot->models_messages) < 0)
-		return error_set(error, -ENOMEM, "out of memory");
 	*ret = steal(snapshot);
 	return 0;
 }

@@ -16,8 +16,9 @@ enum {
 struct keys_entry {
 	const char *name, *tenant, *feature; /* borrowed, as the entries: they outlive the table */
 	const char *identity; /* of a client's certificate, "URI:…" and so on; NULL: none is it */
-	void *data;           /* the owner's own */
-	uint8_t sha256[32];   /* all zero: no text is it */
+	const char *const *models, *const *tenant_models; /* patterns, NULL-terminated; NULL: all */
+	void *data;                                       /* the owner's own */
+	uint8_t sha256[32];                               /* all zero: no text is it */
 	bool disabled;
 };
 

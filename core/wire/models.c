@@ -46,11 +46,12 @@ static void append_id(struct buffer *out, const char *key, struct slice id)
 }
 
 void wire_models_end(enum wire_dialect dialect, struct slice first_id, struct slice last_id,
-		     struct buffer *out)
+		     bool more, struct buffer *out)
 {
 	buffer_append_char(out, ']');
 	if (wire_is_anthropic(dialect)) {
-		append_id(out, ",\"has_more\":false,\"first_id\":", first_id);
+		buffer_append_str(out, more ? ",\"has_more\":true" : ",\"has_more\":false");
+		append_id(out, ",\"first_id\":", first_id);
 		append_id(out, ",\"last_id\":", last_id);
 	}
 	buffer_append_char(out, '}');

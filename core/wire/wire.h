@@ -234,4 +234,4 @@ void wire_models_begin(enum wire_dialect dialect, struct buffer *out);
 void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice owner, bool first,
 		     struct buffer *out);
 void wire_models_end(enum wire_dialect dialect, struct slice first_id, struct slice last_id,
-		     struct buffer *out);
+		     bool more, struct buffer *out);

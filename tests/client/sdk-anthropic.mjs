@@ -109,6 +109,16 @@ if (target === 'gateway') {
 	});
 }
 
+if (target === 'gateway') {
+	await check('models', async () => {
+		const names = [];
+		for await (const model of client.models.list({ limit: 7 })) names.push(model.id);
+		const whole = await client.models.list({ limit: 1000 });
+		assert.deepEqual(names, whole.data.map((model) => model.id));
+		assert.equal((await client.models.retrieve(named('text'))).id, named('text'));
+	});
+}
+
 await check('error-mid-stream-is-an-error', async () => {
 	const error = await thrown(() => client.messages.stream(ask('error-mid', 'err')).finalMessage());
 	assert.ok(error instanceof Anthropic.APIError, `${error.constructor.name} ${error.message}`);

@@ -130,6 +130,16 @@ def count_fails():
     equal(type(error), anthropic.RateLimitError, "class")
 
 
+def models():
+    """In pages, each model once; and one by its name."""
+    names = [model.id for model in client.models.list(limit=7)]
+    equal(len(names), len(set(names)), "models, each once")
+    whole = client.models.list(limit=1000)
+    equal((names, whole.has_more), ([model.id for model in whole.data], False), "in pages and whole")
+    assert PREFIX + "text" in names, names
+    equal(client.models.retrieve(PREFIX + "text").display_name, PREFIX + "text", "one")
+
+
 def wrong_key():
     stranger = anthropic.Anthropic(base_url=BASE, api_key="' OR '1'='1", max_retries=0)
     error = thrown(lambda: stranger.messages.create(**ask("text", "hi")))
@@ -178,6 +188,7 @@ suite.check("count-tokens", count_tokens)
 suite.check("count-tokens-error", count_fails)
 if TARGET == "gateway":
     suite.check("count-tokens-estimated", count_estimated)
+    suite.check("models", models)
     suite.check("wrong-key", wrong_key)
     suite.check("stream-cut-is-an-error", stream_fails, "cut")
 suite.check("error-mid-stream-is-an-error", stream_fails, "error-mid")

@@ -36,9 +36,9 @@ static const char every_option[] =
     "    cache_read_usd_per_mtok = \"0.075\"; cache_write_usd_per_mtok = \"0\";\n"
     "    cache_write_1h_usd_per_mtok = \"0.000000001\"; }; } );\n"
     "routes = ( { name = \"r\"; targets = [ \"m\", \"p/a/b\" ]; } );\n"
-    "tenants = ( { name = \"t\"; description = \"T \xc3\xa4\"; } );\n"
+    "tenants = ( { name = \"t\"; description = \"T \xc3\xa4\"; models = [ \"a*\" ]; } );\n"
     "keys = ( { name = \"k\"; tenant = \"t\"; feature = \"f\"; disabled = true;\n"
-    "  identity = \"URI:spiffe://t/k\";"
+    "  models = [ \"b\", \"a/b\" ]; identity = \"URI:spiffe://t/k\";"
     "  sha256 = \"0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F20\"; } );\n";
 
 static void check_main(const struct conf *conf)
@@ -187,6 +187,10 @@ static void check_others(const struct conf *conf)
 	CHECK_STR(route->targets[0].upstream_model, "u");
 	CHECK(!route->targets[1].model && route->targets[1].provider == model->provider);
 	CHECK_STR(route->targets[1].upstream_model, "a/b");
+	CHECK_STR(tenant->models[0], "a*");
+	CHECK(!tenant->models[1]);
+	CHECK_STR(key->models[1], "a/b");
+	CHECK(!key->models[2]);
 	CHECK_STR(tenant->description, "T \xc3\xa4");
 	CHECK(key->tenant == tenant && key->disabled);
 	CHECK_STR(key->feature, "f");

@@ -172,7 +172,7 @@ static void models(void)
 	wire_models_begin(WIRE_OPENAI_CHAT, &out);
 	wire_models_add(WIRE_OPENAI_CHAT, SLICE("a"), SLICE("alpha"), true, &out);
 	wire_models_add(WIRE_OPENAI_CHAT, SLICE("b\""), SLICE("beta"), false, &out);
-	wire_models_end(WIRE_OPENAI_CHAT, SLICE("a"), SLICE("b\""), &out);
+	wire_models_end(WIRE_OPENAI_CHAT, SLICE("a"), SLICE("b\""), false, &out);
 	CHECK_SLICE(
 	    buffer_slice(&out),
 	    "{\"object\":\"list\",\"data\":["
@@ -181,14 +181,15 @@ static void models(void)
 	buffer_clear(&out);
 	wire_models_begin(WIRE_ANTHROPIC_MESSAGES, &out);
 	wire_models_add(WIRE_ANTHROPIC_MESSAGES, SLICE("a"), SLICE("alpha"), true, &out);
-	wire_models_end(WIRE_ANTHROPIC_MESSAGES, SLICE("a"), SLICE("a"), &out);
+	wire_models_end(WIRE_ANTHROPIC_MESSAGES, SLICE("a"), SLICE("a"), true, &out);
 	CHECK_SLICE(buffer_slice(&out),
 		    "{\"data\":[{\"type\":\"model\",\"id\":\"a\",\"display_name\":\"a\","
-		    "\"created_at\":\"1970-01-01T00:00:00Z\"}],\"has_more\":false,"
+		    "\"created_at\":\"1970-01-01T00:00:00Z\"}],\"has_more\":true,"
 		    "\"first_id\":\"a\",\"last_id\":\"a\"}");
 	buffer_clear(&out);
 	wire_models_begin(WIRE_ANTHROPIC_MESSAGES, &out);
-	wire_models_end(WIRE_ANTHROPIC_MESSAGES, (struct slice){ 0 }, (struct slice){ 0 }, &out);
+	wire_models_end(WIRE_ANTHROPIC_MESSAGES, (struct slice){ 0 }, (struct slice){ 0 }, false,
+			&out);
 	CHECK_SLICE(buffer_slice(&out),
 		    "{\"data\":[],\"has_more\":false,\"first_id\":null,\"last_id\":null}");
 }
