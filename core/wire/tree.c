@@ -131,6 +131,8 @@ int tree_parse(struct slice text, struct arena *arena, const struct tree **ret, 
 	struct tree *root = NULL;
 	int r;
 
+	if (!text.ptr) /* an empty buffer's */
+		text = SLICE("");
 	building.scan = (struct json_scan){ text.ptr, text.ptr, text.ptr + text.len, error };
 	building.arena = arena;
 	building.depth = 0;
