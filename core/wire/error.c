@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Our own errors in the dialects' shapes, so that an SDK throws what it would throw at the
- * provider's (platform.openai.com/docs/guides/error-codes, docs.anthropic.com/en/api/errors). */
+ * provider's (platform.openai.com/docs/guides/error-codes, docs.anthropic.com/en/api/errors,
+ * cloud.google.com/apis/design/errors). */
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -15,29 +16,34 @@ enum {
 
 static const struct {
 	int status;
-	const char *chat, *messages;
+	const char *chat, *messages, *gemini; /* google.rpc.Code */
 } types[] = {
-	{ 400, "invalid_request_error", "invalid_request_error" },
-	{ 401, "invalid_request_error", "authentication_error" },
-	{ 402, "insufficient_quota", "billing_error" },
-	{ 403, "permission_error", "permission_error" },
-	{ 404, "invalid_request_error", "not_found_error" },
-	{ 405, "invalid_request_error", "invalid_request_error" },
-	{ 408, "timeout_error", "timeout_error" },
-	{ 413, "invalid_request_error", "request_too_large" },
-	{ 422, "invalid_request_error", "invalid_request_error" },
-	{ 429, "rate_limit_error", "rate_limit_error" },
-	{ 503, "service_unavailable", "overloaded_error" },
-	{ 504, "timeout_error", "timeout_error" },
-	{ 529, "service_unavailable", "overloaded_error" },
+	{ 400, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT" },
+	{ 401, "invalid_request_error", "authentication_error", "UNAUTHENTICATED" },
+	{ 402, "insufficient_quota", "billing_error", "FAILED_PRECONDITION" },
+	{ 403, "permission_error", "permission_error", "PERMISSION_DENIED" },
+	{ 404, "invalid_request_error", "not_found_error", "NOT_FOUND" },
+	{ 405, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT" },
+	{ 408, "timeout_error", "timeout_error", "DEADLINE_EXCEEDED" },
+	{ 413, "invalid_request_error", "request_too_large", "INVALID_ARGUMENT" },
+	{ 422, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT" },
+	{ 429, "rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED" },
+	{ 503, "service_unavailable", "overloaded_error", "UNAVAILABLE" },
+	{ 504, "timeout_error", "timeout_error", "DEADLINE_EXCEEDED" },
+	{ 529, "service_unavailable", "overloaded_error", "UNAVAILABLE" },
 };
 
 static const char *type_of(enum wire_dialect dialect, int status)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (types[i].status == status)
-			return wire_is_anthropic(dialect) ? types[i].messages : types[i].chat;
+		if (types[i].status != status)
+			continue;
+		if (dialect == WIRE_GEMINI)
+			return types[i].gemini;
+		return wire_is_anthropic(dialect) ? types[i].messages : types[i].chat;
 	}
+	if (dialect == WIRE_GEMINI)
+		return status < 500 ? "INVALID_ARGUMENT" : "INTERNAL";
 	if (status < 500)
 		return "invalid_request_error";
 	return wire_is_anthropic(dialect) ? "api_error" : "server_error";
@@ -61,8 +67,29 @@ static void append_head(const char *frame, enum wire_dialect dialect,
 	buffer_append_json(out, slice_of(error->message ? error->message : "unknown error"));
 }
 
+/* Google's SDKs throw what has a code that is a status. */
+static void append_google(const struct wire_error *error, struct buffer *out)
+{
+	buffer_printf(out, "{\"error\":{\"code\":%d,\"message\":", error->status);
+	buffer_append_json(out, slice_of(error->message ? error->message : "unknown error"));
+	buffer_append_str(out, ",\"status\":");
+	append_or_null(out, type_of(WIRE_GEMINI, error->status));
+	if (error->param) {
+		buffer_append_str(out, ",\"details\":[{\"@type\":"
+				       "\"type.googleapis.com/google.rpc.BadRequest\","
+				       "\"fieldViolations\":[{\"field\":");
+		append_or_null(out, error->param);
+		buffer_append_str(out, "}]}]");
+	}
+	buffer_append_str(out, "}}");
+}
+
 void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, struct buffer *out)
 {
+	if (dialect == WIRE_GEMINI) {
+		append_google(error, out);
+		return;
+	}
 	if (wire_is_anthropic(dialect)) {
 		append_head("{\"type\":\"error\",\"error\":{", dialect, error, out);
 		buffer_append_str(out, "}}");
@@ -195,6 +222,10 @@ void wire_error_read(struct slice document, struct arena *arena, struct wire_err
 
 struct slice wire_keepalive(enum wire_dialect dialect)
 {
+	/* Google's SDKs read a comment as the beginning of an error, or drop the event behind it;
+	 * but for an empty line they have no meaning. */
+	if (dialect == WIRE_GEMINI)
+		return SLICE("\n");
 	return wire_is_anthropic(dialect) ? SLICE("event: ping\ndata: {\"type\": \"ping\"}\n\n")
 					  : SLICE(": ping\n");
 }

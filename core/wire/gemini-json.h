@@ -12,6 +12,9 @@ const struct tree *gemini_get(const struct tree *object, const char *camel);
 /* A Schema of Gemini's as JSON Schema. */
 void gemini_write_schema(struct writer *out, const struct tree *schema);
 
+/* In the place of an id: the thoughts are not shown. */
+#define GEMINI_REDACTED_ID SLICE("redacted")
+
 /* Signatures are bytes to Gemini's clients, which some decode: what is no base64 of Gemini's own
  * travels within base64. ptr NULL when out of memory. */
 struct slice gemini_to_base64(struct slice text, struct arena *arena);

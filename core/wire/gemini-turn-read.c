@@ -194,7 +194,8 @@ static int read_signature(struct reading *reading, struct slice told, struct tur
 		return 0;
 	part->origin = probe.origin;
 	part->opaque = tree_escape(probe.opaque, reading->turn->arena);
-	if (probe.opaque_id.ptr)
+	part->redacted = slice_eq(probe.opaque_id, GEMINI_REDACTED_ID);
+	if (probe.opaque_id.ptr && !part->redacted)
 		part->opaque_id = tree_escape(probe.opaque_id, reading->turn->arena);
 	return part->opaque.ptr ? 0 : -ENOMEM;
 }

@@ -24,6 +24,17 @@ static void bodies(void)
 		    "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\","
 		    "\"message\":\"no \\\"x\\\" here\"}}");
 	buffer_clear(&out);
+	wire_error_body(WIRE_GEMINI, &not_found, &out);
+	CHECK_SLICE(buffer_slice(&out),
+		    "{\"error\":{\"code\":404,\"message\":\"no \\\"x\\\" here\",\"status\":"
+		    "\"NOT_FOUND\",\"details\":[{\"@type\":"
+		    "\"type.googleapis.com/google.rpc.BadRequest\",\"fieldViolations\":[{\"field\":"
+		    "\"model\"}]}]}}");
+	buffer_clear(&out);
+	wire_error_body(WIRE_GEMINI, &(struct wire_error){ .status = 502 }, &out);
+	CHECK_SLICE(buffer_slice(&out), "{\"error\":{\"code\":502,\"message\":\"unknown error\","
+					"\"status\":\"INTERNAL\"}}");
+	buffer_clear(&out);
 	wire_error_body(WIRE_OPENAI_CHAT, &(struct wire_error){ .status = 502 }, &out);
 	CHECK_SLICE(buffer_slice(&out), "{\"error\":{\"type\":\"server_error\",\"message\":"
 					"\"unknown error\",\"param\":null,\"code\":null}}");
@@ -43,6 +54,8 @@ static const struct {
 	{ WIRE_ANTHROPIC_MESSAGES, "event: content_block_delta\ndata: {\"type\":\"cont", true },
 	{ WIRE_ANTHROPIC_MESSAGES, "event: content_bl", true },
 	{ WIRE_ANTHROPIC_MESSAGES, "event: ping\n", true },
+	{ WIRE_GEMINI, "", false },
+	{ WIRE_GEMINI, "data: {\"candidates\":[{\"cont", true },
 	{ WIRE_OPENAI_RESPONSES, "", false },
 	{ WIRE_OPENAI_RESPONSES, "event: response.in_progress\ndata: {\"type\":\"respo", true },
 	{ WIRE_OPENAI_RESPONSES, "event: response.in_pro", true },
