@@ -133,6 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	dialect = bytes[0] & 1 ? WIRE_ANTHROPIC_MESSAGES : WIRE_OPENAI_CHAT;
 	if (bytes[0] & 2)
 		dialect = WIRE_OPENAI_RESPONSES;
+	if (bytes[0] & 4)
+		dialect = bytes[0] & 1 ? WIRE_ANTHROPIC_COUNT_TOKENS : WIRE_OPENAI_EMBEDDINGS;
 	step = bytes[1] ? bytes[1] : 1;
 	data = (struct slice){ (const char *)bytes + HEAD_BYTES, size - HEAD_BYTES };
 	check_watch(data, dialect, true, step);
