@@ -22,8 +22,9 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Names may hold slashes and blanks, which SDKs escape. An empty slice when it cannot be read. */
-static struct slice percent_decode(struct arena *arena, struct slice text)
+/* Names may hold slashes and blanks, which SDKs escape; in a query a blank may be a plus too. An
+ * empty slice when it cannot be read. */
+static struct slice percent_decode(struct arena *arena, struct slice text, bool query)
 {
 	char *out = arena_alloc(arena, text.len + 1);
 	size_t n = 0;
@@ -31,7 +32,9 @@ static struct slice percent_decode(struct arena *arena, struct slice text)
 	for (size_t i = 0; out && i < text.len; i++) {
 		int high = 0, low = text.ptr[i];
 
-		if (low == '%') {
+		if (query && low == '+')
+			low = ' ';
+		if (text.ptr[i] == '%') {
 			high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
 			low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
 			if (high < 0 || low < 0)
@@ -62,9 +65,9 @@ static const char *read_page(struct arena *arena, struct slice query, struct pag
 			    ret->limit > MODELS_LIMIT_MAX)
 				return "limit must be a whole number from 1 to 1000.";
 		} else if (slice_eq_str(name, "after_id")) {
-			ret->after = percent_decode(arena, value);
+			ret->after = percent_decode(arena, value, true);
 		} else if (slice_eq_str(name, "before_id")) {
-			ret->before = percent_decode(arena, value);
+			ret->before = percent_decode(arena, value, true);
 		}
 	}
 	return ret->after.len > 0 && ret->before.len > 0
@@ -168,7 +171,7 @@ void models_reply_one(struct gateway_loop *loop, struct http_exchange *http,
 	const struct http_request *request = http_exchange_request(http);
 	enum wire_dialect dialect = endpoint_dialect(request);
 	struct slice id = percent_decode(http_exchange_arena(http),
-					 slice_skip(request->path, strlen("/v1/models/")));
+					 slice_skip(request->path, strlen("/v1/models/")), false);
 	const struct gateway_route *route = map_get(&loop->current->snapshot->routes, id);
 	struct buffer body = { 0 };
 

@@ -159,6 +159,8 @@ def register(suite):
             ("?limit=3&after_id=gpt-4o", NAMES[4:], False),
             ("?after_id=vendor%2Flarge", NAMES[2:], False),
             ("?after_id=slow", [], False),
+            ("?after_id=odd+name", NAMES[6:], False),
+            ("?after_id=odd%20name", NAMES[6:], False),
             ("?after_id=gone", [], False),
             ("?limit=2&before_id=gpt-4o", NAMES[1:3], True),
             ("?limit=3&before_id=gpt-4o", NAMES[:3], False),
