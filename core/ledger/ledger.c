@@ -19,6 +19,8 @@ enum {
 	ENTRIES_DEFAULT = 16384,
 	COMMIT_MS_DEFAULT = 50,
 	FEATURES_DEFAULT = 1000,
+	ANSWERS_DEFAULT = 100000,
+	ANSWERS_DAYS_DEFAULT = 30,
 };
 
 CLEANUP_DEFINE(struct ledger, ledger_free);
@@ -94,6 +96,10 @@ static int open_rows(struct ledger *ledger, const struct ledger_options *options
 		return error_set_at(error, r, ledger->rows_path, 0, 0, "cannot read the ledger: %s",
 				    rows_message(ledger->rows));
 	inflight_raise_ids(&ledger->inflight, newest);
+	ledger->answers = rows_answers(ledger->rows);
+	answers_limit(
+	    ledger->answers, options->answers_max > 0 ? options->answers_max : ANSWERS_DEFAULT,
+	    options->answers_keep_days > 0 ? options->answers_keep_days : ANSWERS_DAYS_DEFAULT);
 	return 0;
 }
 
@@ -138,6 +144,10 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 		while (ledger->writer.left_over && writer_work(&ledger->writer) >= 0)
 			;
 	} while (writer_adopt(&ledger->writer) == 1);
+	r = answers_load(ledger->answers);
+	if (r < 0)
+		return error_set_at(error, r, ledger->rows_path, 0, 0, "cannot read the ledger: %s",
+				    rows_message(ledger->rows));
 	atomic_store(&ledger->writer.shared, ledger->writer.left_over || ledger->writer.held > 0);
 	r = writer_start(&ledger->writer);
 	if (r < 0)
@@ -266,6 +276,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->stream = stream;
 	entry->attempt_count = 0;
 	entry->attempts_failed_over = 0;
+	entry->answer = 0;
 	entry->first_content_us = entry->end_us = 0;
 	entry->client = names->client;
 	entry->near[0] = '\0';
@@ -310,6 +321,35 @@ void ledger_close(struct ledger *ledger, uint32_t loop, struct ledger_entry *ent
 		entry->end_us = ledger_elapsed_us(entry, clock_now_ns());
 	if (inflight_hand_over(&ledger->inflight, loop, entry))
 		writer_kick(&ledger->writer);
+}
+
+void ledger_answer_note(struct ledger *ledger, struct ledger_entry *entry, struct slice id,
+			bool pending)
+{
+	answers_note(ledger->answers, entry, id, pending);
+}
+
+void ledger_answer_known(struct ledger *ledger, struct ledger_entry *entry)
+{
+	answers_known(ledger->answers, entry);
+}
+
+int ledger_answer_find(struct ledger *ledger, struct slice tenant, struct slice id,
+		       struct arena *arena, struct ledger_answer *ret)
+{
+	return answers_find(ledger->answers, tenant, id, arena, ret);
+}
+
+bool ledger_answer_settle(struct ledger *ledger, struct ledger_entry *entry,
+			  const struct ledger_answer *answer)
+{
+	return answers_settle(ledger->answers, entry, answer);
+}
+
+void ledger_answer_forget(struct ledger *ledger, struct ledger_entry *entry,
+			  const struct ledger_answer *answer)
+{
+	answers_forget(ledger->answers, entry, answer);
 }
 
 void ledger_id_text(uint64_t id, char out[static LEDGER_ID_SIZE])

@@ -8,6 +8,7 @@
  * left is replayed, idempotent by request id. */
 #pragma once
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/network.h"
@@ -34,6 +35,7 @@ enum {
 	LEDGER_TIERS_MAX = 4,
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
+	LEDGER_ANSWER_ID_MAX = 96,
 	LEDGER_NEAR_TEXT = 544, /* an entry is a kilobyte, four to a page */
 	LEDGER_FAR_TEXT = (4 + 2 * LEDGER_ATTEMPTS_MAX) *
 			  (LEDGER_NAME_MAX + 1), /* every name fits, here or in the entry */
@@ -112,6 +114,7 @@ struct ledger_entry {
 	uint16_t status;                      /* HTTP status sent to the client; 0 none */
 	uint8_t outcome; /* CRASHED until the loop says otherwise: what a crash leaves is kept */
 	uint8_t stream, attempt_count, attempts_failed_over;
+	uint16_t answer; /* the ledger's. It lies where earlier releases had nothing, and 0 */
 	uint32_t first_content_us, end_us;
 	uint16_t near_used, far_used;
 	struct network_address client;
@@ -143,6 +146,7 @@ struct ledger_options {
 	uint32_t entries; /* in all; default 16384 */
 	uint32_t commit_ms;
 	uint32_t features_max; /* distinct names totalled; later ones count as "other" */
+	uint32_t answers_max, answers_keep_days; /* default 100000, 30; the oldest are forgotten */
 };
 
 struct ledger;
@@ -196,6 +200,30 @@ enum {
 	LEDGER_ID_SIZE = 17,
 };
 void ledger_id_text(uint64_t id, char out[static LEDGER_ID_SIZE]);
+
+/* ---- answers that providers keep, for clients who ask for them by their ids. [any]; each holds a
+ * lock for a look-up, which nobody holds while he waits ---- */
+
+struct ledger_answer {
+	struct slice tenant, id;             /* as it was asked for */
+	struct slice provider, model, route; /* who issued it, and what it had been asked for */
+	uint64_t request;                    /* by which it was made */
+	bool pending;                        /* its usage was not known when that was settled */
+};
+
+/* The entry's last attempt was answered under this id; durable once the entry is closed. */
+void ledger_answer_note(struct ledger *ledger, struct ledger_entry *entry, struct slice id,
+			bool pending);
+/* Its usage is known after all, and billed by the entry itself. */
+void ledger_answer_known(struct ledger *ledger, struct ledger_entry *entry);
+/* -ENOENT where that tenant has none, or none any more; texts are copied into the arena. -ENOMEM */
+int ledger_answer_find(struct ledger *ledger, struct slice tenant, struct slice id,
+		       struct arena *arena, struct ledger_answer *ret);
+/* True for the first who learns its usage: the entry is to bill it. */
+bool ledger_answer_settle(struct ledger *ledger, struct ledger_entry *entry,
+			  const struct ledger_answer *answer);
+void ledger_answer_forget(struct ledger *ledger, struct ledger_entry *entry,
+			  const struct ledger_answer *answer);
 
 /* [ticker] Now and then: a writer without work seals the request log when its hour is over. */
 void ledger_tick(struct ledger *ledger);

@@ -11,8 +11,9 @@
 struct ledger {
 	struct inflight inflight;
 	struct totals totals;
-	struct rows *rows;      /* [writer] once it runs */
-	struct request_log log; /* [writer] once it runs */
+	struct rows *rows;       /* [writer] once it runs */
+	struct answers *answers; /* of the rows */
+	struct request_log log;  /* [writer] once it runs */
 	struct writer writer;
 	char *rows_path, *inflight_path;
 	char *own_path; /* of our in-flight file until it is in place; NULL where it always was */

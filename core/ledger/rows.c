@@ -32,6 +32,7 @@ struct rows {
 	bool doubtful; /* rows may be there already: after a crash, or a commit that failed */
 	uint64_t unknown_prices, batch_unknown;
 	struct unpriced unpriced;
+	struct answers answers;
 };
 
 CLEANUP_DEFINE(struct rows, rows_close);
@@ -78,6 +79,8 @@ int rows_open(const char *path, struct totals *totals, struct rows **ret, struct
 	r = prepare(rows);
 	if (r == 0)
 		r = names_init(&rows->names, rows->db, totals);
+	if (r == 0)
+		r = answers_init(&rows->answers, rows->db);
 	if (r < 0)
 		return error_set_at(error, r, path, 0, 0, "cannot use the ledger: %s",
 				    db_message(rows->db));
@@ -89,6 +92,8 @@ struct rows *rows_close(struct rows *rows)
 {
 	if (!rows)
 		return NULL;
+	if (rows->answers.db)
+		answers_fini(&rows->answers);
 	names_fini(&rows->names);
 	rollup_fini(&rows->rollup);
 	batch_fini(&rows->batch);
@@ -113,6 +118,11 @@ bool rows_overwritten(struct rows *rows)
 struct unpriced *rows_unpriced(struct rows *rows)
 {
 	return &rows->unpriced;
+}
+
+struct answers *rows_answers(struct rows *rows)
+{
+	return &rows->answers;
 }
 
 uint64_t rows_unknown_prices(const struct rows *rows)
@@ -422,6 +432,8 @@ static int write_entry(struct rows *rows, const struct ledger_entry *entry, bool
 		r = count_request(rows, entry, &summary);
 	if (r == 0 && entry->attempt_count > 0)
 		write_last_attempt(rows, entry, &summary);
+	if (r == 0)
+		r = answers_write(&rows->answers, entry);
 	return r == 0 && batch_is_full(&rows->batch) ? batch_flush(&rows->batch) : r;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "db/db.h"
+#include "ledger/answers.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
 #include "ledger/totals.h"
@@ -30,6 +31,7 @@ int rows_version(struct rows *rows, int64_t *ret);
  * `lines`. */
 int rows_commit(struct rows *rows, struct ledger_entry *const *entries, size_t count,
 		const bool *logged, struct buffer *lines);
+struct answers *rows_answers(struct rows *rows);
 struct unpriced *rows_unpriced(struct rows *rows);
 uint64_t
 rows_unknown_prices(const struct rows *rows); /* attempts with usage but no price, so far */

@@ -101,9 +101,15 @@ static const char run_schema[] =
     "ALTER TABLE request_row ADD COLUMN run TEXT NOT NULL DEFAULT '';"
     "DROP VIEW request;" REQUEST_VIEW(", r.client AS client, r.run AS run");
 
+/* An answer that a provider keeps under `text`; its request's row says whose it is and by whom. */
+static const char answer_schema[] =
+    "CREATE TABLE answer_row (id INTEGER PRIMARY KEY, text TEXT NOT NULL, made_s INTEGER NOT "
+    "NULL, pending INTEGER NOT NULL);";
+
 const struct db_migration schema_steps[] = {
 	{ 1, first_schema },
 	{ 2, client_schema },
 	{ 3, run_schema },
+	{ 4, answer_schema },
 };
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);

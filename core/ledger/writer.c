@@ -309,8 +309,11 @@ static void restore(struct writer *writer, uint64_t now_ns)
 		return;
 	if (r == 0)
 		r = rows_restore(writer->rows);
+	if (r == 0)
+		r = answers_load(rows_answers(writer->rows));
 	if (r < 0) {
-		log_debug("totals cannot be summed anew: %s", rows_message(writer->rows));
+		log_debug("what another daemon wrote cannot be read: %s",
+			  rows_message(writer->rows));
 		return;
 	}
 	writer->version = version;
