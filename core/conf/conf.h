@@ -117,7 +117,8 @@ struct conf_limits {
 	uint64_t body_bytes, body_budget_bytes;
 	uint32_t line_bytes; /* of a provider's stream */
 	uint32_t features;   /* distinct feature names remembered; later ones count as "other" */
-	uint32_t inflight;   /* requests in flight over all loops; 503 above. Needs a restart. */
+	uint32_t responses, responses_days; /* ids that are remembered. Needs a restart. */
+	uint32_t inflight; /* requests in flight over all loops; 503 above. Needs a restart. */
 };
 
 /* TLS of one listener; certificate_pem NULL: it speaks plain HTTP. */

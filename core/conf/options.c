@@ -211,6 +211,13 @@ static const struct option limits_rows[] = {
 	  .fallback = "60000",
 	  .doc = "How long another tidegated may prepare to take over, while changes wait; then "
 		 "it is sent away." },
+	{ "responses", OPTION_COUNT, OPTION_RESTART, LIMIT(responses), .min = 1, .max = 10000000,
+	  .fallback = "100000",
+	  .doc =
+	      "Ids of responses that providers keep, of which the appliance remembers whose they "
+	      "are; the oldest are forgotten above, and answered with 404." },
+	{ "responses_days", OPTION_DAYS, OPTION_RESTART, LIMIT(responses_days), .min = 1,
+	  .max = 3650, .fallback = "30", .doc = "How long it remembers them." },
 	{ "features", OPTION_COUNT, 0, LIMIT(features), .min = 1, .max = 1000000,
 	  .fallback = "1000",
 	  .doc = "Different feature names that are totalled; later ones count as \"other\"." },

@@ -132,6 +132,8 @@ static int open_ledger(struct daemon *daemon, unsigned loops, struct error *erro
 		.entries = conf->limits.inflight,
 		.commit_ms = conf->commit_ms,
 		.features_max = conf->limits.features,
+		.answers_max = conf->limits.responses,
+		.answers_keep_days = conf->limits.responses_days,
 	};
 
 	snprintf(folder, sizeof(folder), "%s/ledger", conf->state);

@@ -10,12 +10,18 @@
 #include "base/clock.h"
 #include "gateway/drain.h"
 #include "gateway/forwarded.h"
+#include "gateway/health.h"
 #include "gateway/keepalive.h"
 #include "gateway/models.h"
 #include "gateway/refuse.h"
 #include "gateway/relay.h"
+#include "gateway/stored.h"
 #include "gateway/tenants.h"
 #include "gateway/translated.h"
+
+enum {
+	SMALL_BODY_BYTES = 64 << 10, /* of calls that need none */
+};
 
 /* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
  * and to each program on the way, whose call it was. */
@@ -192,11 +198,14 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 		return;
 	}
 	exchange->key = key;
+	exchange->endpoint = row->endpoint;
 	exchange->dialect = row->dialect;
+	if (row->endpoint == ENDPOINT_RESPONSES_COMPACT)
+		exchange->stored.rest = SLICE("/compact");
 	exchange->query = request->query;
 	exchange->feature = feature.ptr ? feature : slice_of(key->feature);
 	http_exchange_set_share(http, ((const struct gateway_tenant *)key->data)->share);
-	http_want_body(http, 0);
+	http_want_body(http, endpoint_is_by_id(row->endpoint) ? SMALL_BODY_BYTES : 0);
 }
 
 static void on_request(struct http_exchange *http, void *data)
@@ -258,39 +267,48 @@ void admit_refuse_unread(struct exchange *exchange, const struct wire_error *err
 	exchange_refuse(exchange, error);
 }
 
+/* Where the request may go. False, with what to tell the client. */
+static bool plan(struct exchange *exchange, struct error *error, struct wire_error *ret)
+{
+	struct arena *arena = http_exchange_arena(exchange->http);
+
+	if (endpoint_is_by_id(exchange->endpoint))
+		return stored_plan(exchange, ret);
+	*ret = (struct wire_error){ .status = 400, .code = "invalid_request" };
+	ret->message = error->message;
+	if (wire_request_scan(exchange->dialect, exchange->body, arena, &exchange->request, error) <
+	    0)
+		return false;
+	exchange->route = plan_route(exchange);
+	if (!exchange->route) {
+		*ret = refuse_model(exchange->http, exchange->key, exchange->request.model);
+		return false;
+	}
+	return exchange->dialect != WIRE_OPENAI_RESPONSES || stored_pin(exchange, ret);
+}
+
 static void on_body(struct http_exchange *http, struct slice body)
 {
 	struct exchange *exchange = http_exchange_user(http);
-	struct wire_error refusal = { .status = 400, .code = "invalid_request" };
+	struct wire_error refusal;
 	struct error error; /* zeroing all of it costs more than most scans */
-	int r;
+	bool planned;
 
 	error.message[0] = '\0';
 	exchange->body = body;
-	r = wire_request_scan(exchange->dialect, body, http_exchange_arena(http),
-			      &exchange->request, &error);
-	if (r >= 0)
-		exchange->route = plan_route(exchange);
+	planned = plan(exchange, &error, &refusal);
 	if (!open_entry(exchange)) {
 		refusal = (struct wire_error){
 			503, "too_many_requests_in_flight", NULL,
 			"All entries for requests in flight are in use (limits.inflight). Try "
 			"again in a few seconds."
 		};
-		exchange_refuse(exchange, &refusal);
-		return;
+		planned = false;
 	}
-	if (r < 0) {
-		refusal.message = error.message;
+	if (planned)
+		attempt_first(exchange);
+	else
 		exchange_refuse(exchange, &refusal);
-		return;
-	}
-	if (!exchange->route) {
-		refusal = refuse_model(http, exchange->key, exchange->request.model);
-		exchange_refuse(exchange, &refusal);
-		return;
-	}
-	attempt_first(exchange);
 }
 
 static void on_drain(struct http_exchange *http)

@@ -11,13 +11,30 @@
 #include "gateway/relay.h"
 #include "gateway/translated.h"
 
+/* What only who speaks the client's dialect can answer: calls about stored answers, those that go
+ * on from one, and those that are to be stored meanwhile. */
+static bool needs_dialect(const struct exchange *exchange)
+{
+	return exchange->stored.rest.len > 0 || exchange->stored.pinned ||
+	       exchange->request.background;
+}
+
+static bool can_answer(const struct exchange *exchange, const struct gateway_target *target)
+{
+	enum wire_dialect dialect = translated_dialect(exchange, target);
+
+	if (exchange->stored.pinned && exchange->stored.pinned != target->provider)
+		return false;
+	return dialect && (dialect == exchange->dialect || !needs_dialect(exchange));
+}
+
 /* The first target from `from` on whose provider speaks the client's dialect, or one into which it
  * can be translated; target_count when there is none. */
 static size_t next_target(const struct exchange *exchange, size_t from)
 {
 	const struct gateway_route *route = exchange->route;
 
-	while (from < route->target_count && !translated_dialect(exchange, &route->targets[from]))
+	while (from < route->target_count && !can_answer(exchange, &route->targets[from]))
 		from++;
 	return from;
 }
@@ -167,6 +184,10 @@ static int prepare_body(struct exchange *exchange, struct tide_call *call, struc
 	wire_strip_fini(&exchange->strip);
 	wire_strip_init(&exchange->strip);
 	buffer_clear(&exchange->kept);
+	if (endpoint_is_by_id(exchange->endpoint)) {
+		call->parts[0] = exchange->body;
+		return exchange->endpoint == ENDPOINT_RESPONSE_CANCEL && exchange->body.len > 0;
+	}
 	if (call->watch.dialect == exchange->dialect)
 		return wire_request_edit(exchange->dialect, exchange->body, &exchange->request,
 					 call->target->upstream_model,
@@ -185,7 +206,10 @@ static int prepare(struct exchange *exchange, struct tide_call *call, struct wir
 	const struct gateway_target *target = call->target;
 	struct ledger_price room;
 	int parts = prepare_body(exchange, call, ret);
+	struct slice method = { 0 };
 
+	if (exchange->stored.rest.len > 0)
+		method = http_exchange_request(exchange->http)->method_text;
 	if (parts < 0)
 		return parts;
 	call->info = (struct tide_call_info){
@@ -197,6 +221,8 @@ static int prepare(struct exchange *exchange, struct tide_call *call, struct wir
 		.body = (const struct tide_slice *)call->parts,
 		.body_count = (uint64_t)parts,
 		.request_id = { exchange->id, strlen(exchange->id) },
+		.method = { method.ptr, method.len },
+		.rest = { exchange->stored.rest.ptr, exchange->stored.rest.len },
 	};
 	if (!call->translated) {
 		call->info.headers = exchange->client_headers;

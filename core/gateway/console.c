@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "gateway/health.h"
 
 enum {
 	CONSOLE_BODY_BYTES = 1024 * 1024,

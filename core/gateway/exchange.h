@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "gateway/certificates.h"
 #include "gateway/gateway.h"
+#include "gateway/stored-state.h"
 #include "gateway/registry-objects.h"
 #include "gateway/routes.h"
 #include "gateway/snapshot.h"
@@ -146,9 +147,11 @@ struct exchange {
 	struct loop_snapshot *held;
 	const struct keys_entry *key;
 	struct slice feature, query;
+	enum endpoint endpoint;
 	enum wire_dialect dialect;
 	struct slice body;
 	struct wire_request request;
+	struct stored_state stored;
 	const struct gateway_route *route;
 	size_t target; /* index of the target being tried */
 	uint32_t attempts;
@@ -184,9 +187,6 @@ bool admit_passes_header(struct slice name); /* of a client, to an upstream */
 bool admit_presented_key(const struct http_request *request, struct slice *ret);
 /* console.c */
 extern const struct http_handler gateway_console_handler;
-/* health.c */
-bool health_reply(struct gateway *gateway, struct http_exchange *http, enum endpoint endpoint,
-		  bool detail);
 /* plan.c: the route of a client's model, or NULL */
 const struct gateway_route *plan_route(struct exchange *exchange);
 const struct ledger_price *plan_price(const struct exchange *exchange,

@@ -2,6 +2,8 @@
 /* Health, answered by the loop itself: alive means that this loop turns; ready means that requests
  * are taken. A store that cannot be written is said and does not make us unready, or a full disk
  * would be an outage. */
+#include "gateway/health.h"
+
 #include "gateway/exchange.h"
 
 bool health_reply(struct gateway *gateway, struct http_exchange *http, enum endpoint endpoint,

@@ -14,38 +14,6 @@ enum {
 
 static const struct http_header type_json = { { "content-type", 12 }, { "application/json", 16 } };
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Names may hold slashes and blanks, which SDKs escape; in a query a blank may be a plus too. An
- * empty slice when it cannot be read. */
-static struct slice percent_decode(struct arena *arena, struct slice text, bool query)
-{
-	char *out = arena_alloc(arena, text.len + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; out && i < text.len; i++) {
-		int high = 0, low = text.ptr[i];
-
-		if (query && low == '+')
-			low = ' ';
-		if (text.ptr[i] == '%') {
-			high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-			low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
-			if (high < 0 || low < 0)
-				return (struct slice){ 0 };
-			i += 2;
-		}
-		out[n++] = (char)(high << 4 | low);
-	}
-	return (struct slice){ out, out ? n : 0 };
-}
-
 /* ---- a page ---- */
 
 struct page {
@@ -65,9 +33,9 @@ static const char *read_page(struct arena *arena, struct slice query, struct pag
 			    ret->limit > MODELS_LIMIT_MAX)
 				return "limit must be a whole number from 1 to 1000.";
 		} else if (slice_eq_str(name, "after_id")) {
-			ret->after = percent_decode(arena, value, true);
+			ret->after = endpoint_unescape(arena, value, true);
 		} else if (slice_eq_str(name, "before_id")) {
-			ret->before = percent_decode(arena, value, true);
+			ret->before = endpoint_unescape(arena, value, true);
 		}
 	}
 	return ret->after.len > 0 && ret->before.len > 0
@@ -121,6 +89,31 @@ static void write_list(enum wire_dialect dialect, const struct gateway_route *co
 			count > 0 ? shown[count - 1]->name : none, more, out);
 }
 
+static bool names_member(struct slice query, const char *name)
+{
+	struct slice value;
+
+	while (query.len > 0) {
+		struct slice member = slice_cut(query, '&', &query);
+
+		if (slice_eq_str(slice_cut(member, '=', &value), name))
+			return true;
+	}
+	return false;
+}
+
+/* Codex, which alone names its version, cannot read a list without a member of its own; when that
+ * is empty it goes by what it knows itself. */
+static void add_codex_member(struct buffer *body)
+{
+	struct buffer list = *body;
+
+	*body = (struct buffer){ 0 };
+	buffer_append_str(body, "{\"models\":[],");
+	buffer_append_slice(body, slice_skip(buffer_slice(&list), 1));
+	buffer_fini(&list);
+}
+
 static void reply_buffer(struct http_exchange *http, struct buffer *body)
 {
 	if (body->failed)
@@ -162,6 +155,9 @@ void models_reply(struct gateway_loop *loop, struct http_exchange *http,
 		first = cut_page(&page, shown, &count, &more);
 	}
 	write_list(dialect, shown + first, count, more, &body);
+	if (!wire_is_anthropic(dialect) && !body.failed &&
+	    names_member(request->query, "client_version"))
+		add_codex_member(&body);
 	reply_buffer(http, &body);
 }
 
@@ -170,8 +166,8 @@ void models_reply_one(struct gateway_loop *loop, struct http_exchange *http,
 {
 	const struct http_request *request = http_exchange_request(http);
 	enum wire_dialect dialect = endpoint_dialect(request);
-	struct slice id = percent_decode(http_exchange_arena(http),
-					 slice_skip(request->path, strlen("/v1/models/")), false);
+	struct slice id = endpoint_unescape(
+	    http_exchange_arena(http), slice_skip(request->path, strlen("/v1/models/")), false);
 	const struct gateway_route *route = map_get(&loop->current->snapshot->routes, id);
 	struct buffer body = { 0 };
 

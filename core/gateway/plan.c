@@ -95,7 +95,7 @@ int64_t plan_reservation_nano(const struct exchange *exchange)
 {
 	int64_t most = 0, choices = exchange->request.choices > 0 ? exchange->request.choices : 1;
 
-	if (!exchange->route)
+	if (!exchange->route || endpoint_is_by_id(exchange->endpoint))
 		return 0;
 	for (size_t i = 0; i < exchange->route->target_count; i++) {
 		const struct gateway_target *target = &exchange->route->targets[i];

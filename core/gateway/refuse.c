@@ -21,12 +21,35 @@ static struct slice quoted(struct arena *arena, struct slice text)
 	return arena_printf(arena, "%.*s…", (int)len, text.ptr);
 }
 
-static const char *methods_of(const struct endpoint_row *row)
+static const char *method_name(enum http_method method)
 {
-	return row->method == HTTP_GET ? "GET, HEAD" : "POST";
+	static const char *const names[] = {
+		[HTTP_GET] = "GET",
+		[HTTP_POST] = "POST",
+		[HTTP_DELETE] = "DELETE",
+	};
+
+	return names[method];
 }
 
-/* "POST /v1/chat/completions, …": the paths that SDKs ask, by the table. */
+/* "GET, DELETE": all that the path answers. */
+static struct slice methods_of(struct arena *arena, struct slice path)
+{
+	struct slice text = SLICE("");
+
+	for (size_t i = 0; i < endpoint_count(); i++) {
+		const struct endpoint_row *row = endpoint_at(i);
+		bool head = row->method == HTTP_GET && !row->reaches_provider;
+
+		if (endpoint_takes(row, path))
+			text = arena_printf(arena, "%.*s%s%s%s", SLICE_ARGS(text),
+					    text.len ? ", " : "", method_name(row->method),
+					    head ? ", HEAD" : "");
+	}
+	return text;
+}
+
+/* "POST /v1/chat/completions, …": the paths that SDKs ask first, by the table. */
 static struct slice served(struct arena *arena)
 {
 	struct slice text = SLICE("");
@@ -34,10 +57,11 @@ static struct slice served(struct arena *arena)
 	for (size_t i = 0; i < endpoint_count(); i++) {
 		const struct endpoint_row *row = endpoint_at(i);
 
-		if (!row->reaches_provider && row->endpoint != ENDPOINT_MODELS)
+		if ((!row->reaches_provider && row->endpoint != ENDPOINT_MODELS) ||
+		    endpoint_is_by_id(row->endpoint))
 			continue;
 		text = arena_printf(arena, "%.*s%s%s %s", SLICE_ARGS(text), text.len ? ", " : "",
-				    row->method == HTTP_GET ? "GET" : "POST", row->path);
+				    method_name(row->method), row->path);
 	}
 	return text;
 }
@@ -58,27 +82,76 @@ static const char *nothing_there(struct arena *arena, struct slice path)
 	    .ptr;
 }
 
-void refuse_path(struct http_exchange *http, const struct endpoint_row *other)
+/* Clients that try a WebSocket first go on by plain requests at once where they are told so by this
+ * status. */
+static bool asks_websocket(const struct http_request *request)
+{
+	return slice_case_eq(http_request_header(request, SLICE("upgrade")), SLICE("websocket"));
+}
+
+static void refuse_method(struct http_exchange *http, struct wire_error *error,
+			  struct http_header *allow)
 {
 	const struct http_request *request = http_exchange_request(http);
 	struct arena *arena = http_exchange_arena(http);
-	struct wire_error error = { .status = 404, .code = "unknown_path" };
-	struct http_header allow = { SLICE("allow"), { 0 } };
+	struct slice path = quoted(arena, request->path);
+	struct slice method = quoted(arena, request->method_text);
 
-	if (other) {
-		struct slice path = quoted(arena, request->path);
-		struct slice method = quoted(arena, request->method_text);
-
-		allow.value = slice_of(methods_of(other));
-		error = (struct wire_error){ .status = 405, .code = "method_not_allowed" };
-		error.message =
-		    arena_printf(arena, "%.*s does not answer %.*s; it answers %.*s.",
-				 SLICE_ARGS(path), SLICE_ARGS(method), SLICE_ARGS(allow.value))
+	allow->value = methods_of(arena, request->path);
+	if (asks_websocket(request)) {
+		*error = (struct wire_error){ .status = 426, .code = "websocket_not_served" };
+		error->message =
+		    arena_printf(arena,
+				 "%.*s is served by plain requests (%.*s), not by a WebSocket.",
+				 SLICE_ARGS(path), SLICE_ARGS(allow->value))
 			.ptr;
-	} else {
-		error.message = nothing_there(arena, request->path);
+		return;
 	}
-	reply_error(http, endpoint_dialect(request), &error, &allow, other ? 1 : 0);
+	*error = (struct wire_error){ .status = 405, .code = "method_not_allowed" };
+	error->message =
+	    arena_printf(arena, "%.*s does not answer %.*s; it answers %.*s.", SLICE_ARGS(path),
+			 SLICE_ARGS(method), SLICE_ARGS(allow->value))
+		.ptr;
+}
+
+void refuse_path(struct http_exchange *http, const struct endpoint_row *other)
+{
+	const struct http_request *request = http_exchange_request(http);
+	struct wire_error error = { .status = 404, .code = "unknown_path" };
+	struct http_header more[2] = { { SLICE("allow"), { 0 } },
+				       { SLICE("upgrade"), SLICE("HTTP/1.1") } };
+
+	if (other)
+		refuse_method(http, &error, &more[0]);
+	else
+		error.message = nothing_there(http_exchange_arena(http), request->path);
+	reply_error(http, endpoint_dialect(request), &error, more,
+		    other ? 1 + (error.status == 426) : 0);
+}
+
+struct wire_error refuse_answer(struct http_exchange *http, struct slice id, bool gone)
+{
+	struct arena *arena = http_exchange_arena(http);
+	struct slice name = quoted(arena, id);
+
+	return (struct wire_error){
+		404, "response_not_found", NULL,
+		gone ? "The provider that keeps this response is not configured here any more."
+		     : arena_printf(arena, "Response with id '%.*s' not found.", SLICE_ARGS(name))
+			   .ptr
+	};
+}
+
+struct wire_error refuse_previous(struct http_exchange *http, struct slice id)
+{
+	struct arena *arena = http_exchange_arena(http);
+	struct slice name = quoted(arena, id);
+
+	return (struct wire_error){
+		404, "previous_response_not_found", "previous_response_id",
+		arena_printf(arena, "Previous response with id '%.*s' not found.", SLICE_ARGS(name))
+		    .ptr
+	};
 }
 
 struct wire_error refuse_model(struct http_exchange *http, const struct keys_entry *key,

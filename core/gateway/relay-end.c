@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "gateway/drain.h"
 #include "gateway/keepalive.h"
+#include "gateway/stored.h"
 #include "gateway/translated.h"
 #include "gateway/unfit.h"
 
@@ -75,6 +76,7 @@ static void complete(struct tide_call *call)
 		http_write(exchange->http, wire_strip_rest(&exchange->strip));
 	if (!call->watch.terminal || call->attempt->outcome != outcome) /* else it is settled */
 		settle_attempt(call, outcome);
+	stored_deleted(call);
 	settle(exchange, outcome, exchange->status);
 	if (call->translated || wire_watch_at_boundary(&call->watch))
 		keepalive_trailer(exchange);
@@ -132,7 +134,8 @@ void relay_end(struct tide_call *call)
 		explain(call);
 		return;
 	}
-	if (call->exchange->holding && !call->watch.stream && !call->translated) {
+	if (call->exchange->holding && !call->watch.stream && !call->translated &&
+	    !stored_may_be_empty(call->exchange)) {
 		trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
 			    "no answer", unfit_empty.message);
 		call->answering = false;

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "gateway/drain.h"
 #include "gateway/keepalive.h"
+#include "gateway/stored.h"
 #include "gateway/translated.h"
 #include "gateway/unfit.h"
 
@@ -208,6 +209,12 @@ static bool begin_translated(struct tide_call *call, struct http_header *out, si
 	return true;
 }
 
+static const struct wire_error no_compact = {
+	404, "compact_not_served", NULL,
+	"The provider of this model has nothing at /responses/compact, or not this model: it "
+	"answered that there is none."
+};
+
 void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
 		size_t count, int64_t length)
 {
@@ -219,7 +226,7 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 
 	note_head(call, headers, count, &facts);
 	unfit = unfit_head(&facts);
-	if (unfit) {
+	if (unfit && !(unfit == &unfit_empty && stored_may_be_empty(exchange))) {
 		fail_unfit(call, &facts, unfit);
 		return;
 	}
@@ -238,6 +245,10 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 	}
 	if (!exchange->http) {
 		drain_head(call);
+		return;
+	}
+	if (exchange->endpoint == ENDPOINT_RESPONSES_COMPACT && (status == 404 || status == 405)) {
+		attempt_switch(call, &no_compact);
 		return;
 	}
 	if (exchange->head_sent && no_stream(call))
@@ -302,6 +313,7 @@ static bool forward(struct exchange *exchange, struct slice data)
 	struct forwarding forwarding = { exchange->http, true };
 	int r;
 
+	stored_note(exchange);
 	exchange->passed_ns = loop_now_ns(exchange->loop->loop);
 	if (exchange->call.translated)
 		return forward_translated(&exchange->call, data);
@@ -332,6 +344,9 @@ enum ledger_outcome relay_outcome(const struct tide_call *call)
 {
 	if (call->attempt->status >= 300)
 		return LEDGER_ERROR;
+	if (endpoint_is_by_id(
+		call->exchange->endpoint)) /* of an answer that may have failed itself */
+		return call->watch.stream && !call->watch.terminal ? LEDGER_INCOMPLETE : LEDGER_OK;
 	if (call->watch.error != WIRE_ERROR_NONE || !call->watch.terminal)
 		return LEDGER_INCOMPLETE;
 	return LEDGER_OK;

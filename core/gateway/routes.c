@@ -7,9 +7,16 @@
 
 #include "base/cleanup.h"
 
+#define RESPONSES WIRE_OPENAI_RESPONSES
+
 static const struct endpoint_row rows[] = {
 	{ HTTP_POST, "/v1/chat/completions", ENDPOINT_CHAT, WIRE_OPENAI_CHAT, true },
-	{ HTTP_POST, "/v1/responses", ENDPOINT_RESPONSES, WIRE_OPENAI_RESPONSES, true },
+	{ HTTP_POST, "/v1/responses", ENDPOINT_RESPONSES, RESPONSES, true },
+	{ HTTP_POST, "/v1/responses/compact", ENDPOINT_RESPONSES_COMPACT, RESPONSES, true },
+	{ HTTP_GET, "/v1/responses/{id}", ENDPOINT_RESPONSE, RESPONSES, true },
+	{ HTTP_DELETE, "/v1/responses/{id}", ENDPOINT_RESPONSE_DELETE, RESPONSES, true },
+	{ HTTP_POST, "/v1/responses/{id}/cancel", ENDPOINT_RESPONSE_CANCEL, RESPONSES, true },
+	{ HTTP_GET, "/v1/responses/{id}/input_items", ENDPOINT_RESPONSE_ITEMS, RESPONSES, true },
 	{ HTTP_POST, "/v1/messages", ENDPOINT_MESSAGES, WIRE_ANTHROPIC_MESSAGES, true },
 	{ HTTP_POST, "/v1/messages/count_tokens", ENDPOINT_COUNT_TOKENS,
 	  WIRE_ANTHROPIC_COUNT_TOKENS, true },
@@ -39,19 +46,36 @@ const struct endpoint_row *endpoint_at(size_t index)
 	return &rows[index];
 }
 
-static bool path_matches(const char *pattern, struct slice path)
+bool endpoint_takes(const struct endpoint_row *row, struct slice path)
 {
-	size_t len = strlen(pattern);
+	static const struct slice id = { "{id}", 4 };
+	struct slice pattern = slice_of(row->path);
 
-	if (pattern[len - 1] == '*')
-		return path.len > len - 1 && memcmp(path.ptr, pattern, len - 1) == 0;
-	return path.len == len && memcmp(path.ptr, pattern, len) == 0;
+	while (pattern.len > 0 && path.len > 0) {
+		struct slice rest;
+
+		if (pattern.ptr[0] == '*')
+			return true;
+		if (slice_starts(pattern, id)) {
+			if (slice_cut(path, '/', &rest).len == 0)
+				return false;
+			path = slice_skip(path, slice_cut(path, '/', &rest).len);
+			pattern = slice_skip(pattern, id.len);
+			continue;
+		}
+		if (pattern.ptr[0] != path.ptr[0])
+			return false;
+		path = slice_skip(path, 1);
+		pattern = slice_skip(pattern, 1);
+	}
+	return pattern.len == 0 && path.len == 0;
 }
 
-/* HEAD is answered wherever GET is. */
-static bool method_matches(enum http_method row, enum http_method asked)
+/* HEAD is answered wherever GET is, but for what a provider answers. */
+static bool method_matches(const struct endpoint_row *row, enum http_method asked)
 {
-	return row == asked || (row == HTTP_GET && asked == HTTP_HEAD);
+	return row->method == asked ||
+	       (row->method == HTTP_GET && asked == HTTP_HEAD && !row->reaches_provider);
 }
 
 const struct endpoint_row *endpoint_find(const struct http_request *request,
@@ -59,9 +83,9 @@ const struct endpoint_row *endpoint_find(const struct http_request *request,
 {
 	*ret_other = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!path_matches(rows[i].path, request->path))
+		if (!endpoint_takes(&rows[i], request->path))
 			continue;
-		if (method_matches(rows[i].method, request->method))
+		if (method_matches(&rows[i], request->method))
 			return &rows[i];
 		*ret_other = &rows[i];
 	}
@@ -93,4 +117,34 @@ enum wire_dialect endpoint_dialect(const struct http_request *request)
 	if (http_request_header(request, SLICE("anthropic-version")).ptr)
 		return WIRE_ANTHROPIC_MESSAGES;
 	return WIRE_OPENAI_CHAT;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+struct slice endpoint_unescape(struct arena *arena, struct slice text, bool query)
+{
+	char *out = arena_alloc(arena, text.len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; out && i < text.len; i++) {
+		int high = 0, low = text.ptr[i];
+
+		if (query && low == '+')
+			low = ' ';
+		if (text.ptr[i] == '%') {
+			high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
+			low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return (struct slice){ 0 };
+			i += 2;
+		}
+		out[n++] = (char)(high << 4 | low);
+	}
+	return (struct slice){ out, out ? n : 0 };
 }

@@ -8,6 +8,11 @@
 enum endpoint {
 	ENDPOINT_CHAT,
 	ENDPOINT_RESPONSES,
+	ENDPOINT_RESPONSES_COMPACT,
+	ENDPOINT_RESPONSE, /* by its id, as those that follow */
+	ENDPOINT_RESPONSE_DELETE,
+	ENDPOINT_RESPONSE_CANCEL,
+	ENDPOINT_RESPONSE_ITEMS,
 	ENDPOINT_MESSAGES,
 	ENDPOINT_COUNT_TOKENS,
 	ENDPOINT_EMBEDDINGS,
@@ -20,7 +25,7 @@ enum endpoint {
 
 struct endpoint_row {
 	enum http_method method;
-	const char *path; /* a final '*' takes the rest */
+	const char *path; /* {id} takes one segment, a final '*' the rest */
 	enum endpoint endpoint;
 	enum wire_dialect dialect; /* of its errors */
 	bool reaches_provider;     /* then it goes through admit() */
@@ -29,8 +34,17 @@ struct endpoint_row {
 /* NULL when there is none; then *ret_other is one of the path with another method, or NULL. */
 const struct endpoint_row *endpoint_find(const struct http_request *request,
 					 const struct endpoint_row **ret_other);
+bool endpoint_takes(const struct endpoint_row *row, struct slice path);
+/* It is about an answer that a provider keeps. */
+static inline bool endpoint_is_by_id(enum endpoint endpoint)
+{
+	return endpoint >= ENDPOINT_RESPONSE && endpoint <= ENDPOINT_RESPONSE_ITEMS;
+}
 size_t endpoint_count(void);
 const struct endpoint_row *endpoint_at(size_t index);
 /* A path of a provider's API, served here or not. */
 bool endpoint_is_providers(struct slice path);
+/* Names may hold slashes and blanks, which SDKs escape; in a query a blank may be a plus too. An
+ * empty slice when it cannot be read. */
+struct slice endpoint_unescape(struct arena *arena, struct slice text, bool query);
 enum wire_dialect endpoint_dialect(const struct http_request *request);

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "gateway/keepalive.h"
+#include "gateway/stored.h"
 
 static int64_t known(int64_t tokens)
 {
@@ -63,11 +64,13 @@ void settle_attempt(struct tide_call *call, enum ledger_outcome outcome)
 		return;
 	if (call->watch.usage.odd)
 		tell_odd(call);
-	copy_usage(&call->watch.usage, &attempt->usage);
+	attempt->usage_source = (uint8_t)stored_bill(call, usage_source(call));
+	attempt->usage = (struct ledger_usage){ 0 };
+	if (attempt->usage_source != LEDGER_USAGE_NONE)
+		copy_usage(&call->watch.usage, &attempt->usage);
 	attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
 				     ? UINT32_MAX
 				     : (uint32_t)call->watch.content_bytes;
-	attempt->usage_source = (uint8_t)usage_source(call);
 	attempt->outcome = (uint8_t)outcome;
 	attempt->end_us = ledger_elapsed_us(exchange->entry, loop_now_ns(exchange->loop->loop));
 	ledger_price_attempt(exchange->entry, attempt);

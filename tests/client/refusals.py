@@ -309,8 +309,7 @@ TWO_KEYS = {
     "differ-turned": lambda a, b: [("x-api-key", a), ("authorization", f"Bearer {b}")],
 }
 NOT_YET = (
-    "/v1/responses",
-    "/v1/responses/resp_1/cancel",
+    "/v1/responses/resp_1/other",
     "/v1/completions",
     "/v1/images/generations",
     "/v1/messages/batches",

@@ -63,7 +63,7 @@ ERRORS = {  # status: (OpenAI type, OpenAI code, Anthropic type)
     503: ("server_error", "service_unavailable", "api_error"),
     529: ("server_error", "overloaded", "overloaded_error"),
 }
-CHAT, MESSAGES = "chat", "messages"
+CHAT, MESSAGES, RESPONSES = "chat", "messages", "responses"
 CREATED = 1700000000
 
 
@@ -109,8 +109,9 @@ class Ask:
     @property
     def texts(self):
         """The texts of all messages, the system prompt of Messages among them."""
-        parts = [self.body.get("system") or ""] if self.dialect == MESSAGES else []
-        parts += [m.get("content") or "" for m in self.body["messages"]]
+        first = {MESSAGES: "system", RESPONSES: "instructions"}.get(self.dialect)
+        parts = [self.body.get(first) or ""] if first else []
+        parts += [m.get("content") or "" for m in messages(self.dialect, self.body)]
         return [p if isinstance(p, str) else "".join(b.get("text", "") for b in p) for p in parts]
 
     @property
@@ -135,16 +136,24 @@ class Ask:
         if self.scenario != "tools" or not tools:
             return []
         chosen = [tools[0], tools[0]] + tools[1:2]
-        prefix = "call" if self.dialect == CHAT else "toolu"
+        prefix = "toolu" if self.dialect == MESSAGES else "call"
         return [
             (name, f"{prefix}_{self.id[:8]}{n}", ['{"city": ', f'"c{n}"', ', "n": ', f"{n}", "}"])
             for n, name in enumerate(chosen)
         ]
 
 
+def messages(dialect, body):
+    """The messages of a request; those of Responses may be one text."""
+    if dialect != RESPONSES:
+        return body["messages"]
+    given = body.get("input") or ""
+    return [{"role": "user", "content": given}] if isinstance(given, str) else given
+
+
 def ask(dialect, body):
     """Reads what scripts the answer to a parsed request: its last message, else its model name."""
-    text = body["messages"][-1].get("content")
+    text = messages(dialect, body)[-1].get("content")
     if isinstance(text, str) and text.startswith('{"answers":'):
         scripts = json.loads(text)["answers"]
         script = scripts.get(body["model"]) or scripts["*"]
@@ -173,7 +182,7 @@ def compact(value):
 def plan(dialect, body):
     """The whole answer to a parsed request."""
     what = ask(dialect, body)
-    maker = ChatMaker(what) if dialect == CHAT else MessagesMaker(what)
+    maker = MAKERS[dialect](what)
     first_s = what.options.get("first", 1000 if what.scenario == "slow" else 0) / 1000
     if what.scenario.startswith("status-"):
         made = error_plan(maker, int(what.scenario.removeprefix("status-")))
@@ -476,6 +485,224 @@ class MessagesMaker:
             "error",
             error={"type": "overloaded_error", "message": "upstream failed inside the stream"},
         )
+
+
+class ResponsesMaker:
+    """OpenAI Responses. Cached tokens are a part of the input, as in Chat Completions."""
+
+    lead = 4
+
+    def __init__(self, what):
+        self.ask = what
+        self.count = 0
+
+    def usage(self):
+        if "usage" in self.ask.script:
+            return self.ask.script["usage"]
+        prompt, cached, _, out = tokens(self.ask)
+        return {
+            "input_tokens": prompt,
+            "input_tokens_details": {"cached_tokens": cached},
+            "output_tokens": out,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": prompt + out,
+        }
+
+    @property
+    def id(self):
+        return f"resp_{self.ask.id}"
+
+    def response(self, status, output=(), usage=None, error=None):
+        body = self.ask.body
+        made = {
+            "id": self.id,
+            "object": "response",
+            "created_at": CREATED,
+            "status": status,
+            "background": bool(body.get("background")),
+            "error": error,
+            "incomplete_details": None,
+            "instructions": body.get("instructions"),
+            "max_output_tokens": body.get("max_output_tokens"),
+            "model": self.ask.model,
+            "output": list(output),
+            "parallel_tool_calls": True,
+            "previous_response_id": body.get("previous_response_id"),
+            "store": body.get("store", True) is not False,
+            "temperature": 1.0,
+            "text": body.get("text") or {"format": {"type": "text"}},
+            "tool_choice": "auto",
+            "tools": body.get("tools") or [],
+            "top_p": 1.0,
+            "truncation": "disabled",
+            "usage": usage,
+            "metadata": {},
+        }
+        if self.ask.scenario == "unknown-fields":
+            made["zz_unknown"] = {"b": [1.50, 1e3], "a": "é\u2028"}
+        return made
+
+    def message(self, text, status="completed"):
+        part = {"type": "output_text", "text": text, "annotations": []}
+        return {
+            "id": f"msg_{self.ask.id}",
+            "type": "message",
+            "status": status,
+            "role": "assistant",
+            "content": [] if text is None else [part],
+        }
+
+    @staticmethod
+    def call(name, call, text, status="completed"):
+        return {
+            "id": f"fc_{call}",
+            "type": "function_call",
+            "status": status,
+            "call_id": call,
+            "name": name,
+            "arguments": text,
+        }
+
+    def output(self):
+        calls = self.ask.calls()
+        if calls:
+            return [self.call(name, call, "".join(parts)) for name, call, parts in calls]
+        return [self.message("".join(self.ask.pieces()))]
+
+    def completed(self):
+        usage = None if self.ask.scenario == "no-usage" else self.usage()
+        return self.response("completed", self.output(), usage)
+
+    def document(self):
+        queued = self.ask.body.get("background")
+        return compact(self.response("queued") if queued else self.completed())
+
+    def event(self, kind, /, **more):
+        body = {"type": kind, "sequence_number": self.count, **more}
+        self.count += 1
+        return f"event: {kind}\ndata: ".encode() + compact(body) + b"\n\n"
+
+    def events(self):
+        begun = self.response("in_progress")
+        made = [self.event(f"response.{name}", response=begun) for name in ("created", "in_progress")]
+        if self.ask.calls():
+            for n, (name, call, parts) in enumerate(self.ask.calls()):
+                made += self._call_events(n, name, call, parts)
+        else:
+            made += self._text_events()
+        return [*made, self.event("response.completed", response=self.completed())]
+
+    def _text_events(self):
+        where = {"item_id": f"msg_{self.ask.id}", "output_index": 0, "content_index": 0}
+        text = "".join(self.ask.pieces())
+        item = self.message(None, "in_progress")
+        part = {"type": "output_text", "text": "", "annotations": []}
+        yield self.event("response.output_item.added", output_index=0, item=item)
+        yield self.event("response.content_part.added", **where, part=part)
+        for piece in self.ask.pieces():
+            yield self.event("response.output_text.delta", **where, delta=piece, logprobs=[])
+        yield self.event("response.output_text.done", **where, text=text, logprobs=[])
+        yield self.event("response.content_part.done", **where, part={**part, "text": text})
+        yield self.event("response.output_item.done", output_index=0, item=self.message(text))
+
+    def _call_events(self, index, name, call, parts):
+        where = {"item_id": f"fc_{call}", "output_index": index}
+        kind = "response.function_call_arguments"
+        text = "".join(parts)
+        item = self.call(name, call, "", "in_progress")
+        yield self.event("response.output_item.added", output_index=index, item=item)
+        for part in parts:
+            yield self.event(f"{kind}.delta", **where, delta=part)
+        yield self.event(f"{kind}.done", **where, name=name, arguments=text)
+        item = self.call(name, call, text)
+        yield self.event("response.output_item.done", output_index=index, item=item)
+
+    def error(self, status):
+        return ChatMaker(self.ask).error(status)
+
+    def error_event(self, status):
+        error = {"code": "server_error", "message": "upstream failed inside the stream"}
+        return self.event("response.failed", response=self.response("failed", error=error))
+
+
+MAKERS = {CHAT: ChatMaker, MESSAGES: MessagesMaker, RESPONSES: ResponsesMaker}
+
+
+class Kept:
+    """Responses that were stored: what GET, DELETE, cancel and input_items answer. A background
+    one is in progress when it is asked for the first time, and completed from then on."""
+
+    def __init__(self):
+        self.makers, self.asked, self.cancelled = {}, {}, set()
+
+    def clear(self):
+        self.__init__()
+
+    def take(self, body):
+        """Remembers what a request is about to be answered with."""
+        if body.get("store") is not False:
+            maker = ResponsesMaker(ask(RESPONSES, body))
+            self.makers[maker.id], self.asked[maker.id] = maker, 0
+
+    def response(self, id_):
+        maker = self.makers[id_]
+        if id_ in self.cancelled:
+            return maker.response("cancelled")
+        self.asked[id_] += 1
+        if maker.ask.body.get("background") and self.asked[id_] == 1:
+            return maker.response("in_progress")
+        return maker.completed()
+
+    def stream(self, id_, after):
+        """All events behind the one of that number."""
+        maker = ResponsesMaker(self.makers[id_].ask)
+        pieces = maker.events()[after + 1 :]
+        headers = (("content-type", "text/event-stream; charset=utf-8"),)
+        return Plan(headers=headers, pieces=pieces, stream=True, framing="chunked")
+
+    def plan(self, method, parts, query):
+        """The answer to a call about one; `parts` are those of its path."""
+        id_, what = parts[0], "/".join(parts[1:])
+        if id_ not in self.makers:
+            return json_plan(404, missing(id_))
+        if (method, what) == ("GET", "input_items"):
+            data = [
+                {"id": f"in_{n}", "type": "message", **m}
+                for n, m in enumerate(messages(RESPONSES, self.makers[id_].ask.body))
+            ]
+            return json_plan(200, {"object": "list", "data": data, "has_more": False})
+        if (method, what) == ("POST", "cancel"):
+            self.cancelled.add(id_)
+        elif (method, what) == ("DELETE", ""):
+            del self.makers[id_]
+            return json_plan(200, {"id": id_, "object": "response", "deleted": True})
+        elif (method, what) != ("GET", ""):
+            return json_plan(404, missing(id_))
+        elif query.get("stream") == ["true"]:
+            return self.stream(id_, int(query.get("starting_after", ["-1"])[0]))
+        return json_plan(200, self.response(id_))
+
+
+def missing(id_):
+    message = f"Response with id '{id_}' not found."
+    return {"error": {"message": message, "type": "invalid_request_error", "code": None}}
+
+
+def json_plan(status, value):
+    headers = (("content-type", "application/json"),)
+    return Plan(status=status, headers=headers, pieces=[json.dumps(value).encode()])
+
+
+def compaction(body):
+    """What /v1/responses/compact answers."""
+    maker = ResponsesMaker(ask(RESPONSES, body))
+    if maker.ask.scenario.startswith("status-"):
+        return error_plan(maker, int(maker.ask.scenario.removeprefix("status-")))
+    item = {"id": f"cmp_{maker.ask.id}", "type": "compaction", "encrypted_content": "gAAAA"}
+    made = {"id": maker.id, "object": "response.compaction", "created_at": CREATED}
+    answer = json_plan(200, {**made, "output": [item], "usage": maker.usage()})
+    answer.usage = maker.usage()
+    return answer
 
 
 MODELS = {

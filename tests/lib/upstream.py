@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripted upstream: stands in for paid providers, and remembers every byte it was sent.
 
-It speaks OpenAI Chat Completions, Embeddings, Models and Anthropic Messages, with its counts of
-tokens, over HTTP/1.1; answers.py and embedded.py say which model name answers what. It runs as a process of its own, so that a test's own work does not
+It speaks OpenAI Chat Completions, Responses, Embeddings, Models and Anthropic Messages, with its
+counts of tokens, over HTTP/1.1; answers.py and embedded.py say which model name answers what. It
+runs as a process of its own, so that a test's own work does not
 slow its streams:
 
     with Upstream() as upstream:
@@ -29,16 +30,22 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import answers  # noqa: E402
 import embedded  # noqa: E402
 
-DIALECTS = {"/v1/chat/completions": answers.CHAT, "/v1/messages": answers.MESSAGES}
+DIALECTS = {
+    "/v1/chat/completions": answers.CHAT,
+    "/v1/messages": answers.MESSAGES,
+    "/v1/responses": answers.RESPONSES,
+}
 OTHERS = {
     "/v1/embeddings": embedded.embeddings,
     "/v1/messages/count_tokens": embedded.count,
+    "/v1/responses/compact": answers.compaction,
 }
 REASONS = {**http.client.responses, 529: "Overloaded"}
 
@@ -52,6 +59,7 @@ class Server:
 
     def __init__(self):
         self.records = []
+        self.kept = answers.Kept()
         self.connections = set()
         self.connection_count = 0
 
@@ -210,9 +218,12 @@ class Connection(asyncio.Protocol):
         return await self.send_plan(made)
 
     def plan_for(self, method, target, body):
-        path = target.partition("?")[0]
+        path, _, query = target.partition("?")
         if (method, path) == ("GET", "/v1/models"):
             return self.json_plan(200, answers.MODELS)
+        below = path.removeprefix("/v1/responses/").split("/")
+        if path.startswith("/v1/responses/") and (method, below) != ("POST", ["compact"]):
+            return self.server.kept.plan(method, below, urllib.parse.parse_qs(query))
         if method != "POST" or path not in {**DIALECTS, **OTHERS}:
             return self.json_plan(
                 404, {"error": {"message": f"no {method} {path}", "type": "invalid_request_error"}}
@@ -222,6 +233,8 @@ class Connection(asyncio.Protocol):
             self.record["model"] = request["model"]
             if path in OTHERS:
                 return OTHERS[path](request)
+            if path == "/v1/responses":
+                self.server.kept.take(request)
             return answers.plan(DIALECTS[path], request)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return self.json_plan(
@@ -231,11 +244,7 @@ class Connection(asyncio.Protocol):
 
     @staticmethod
     def json_plan(status, value):
-        return answers.Plan(
-            status=status,
-            headers=(("content-type", "application/json"),),
-            pieces=[json.dumps(value).encode()],
-        )
+        return answers.json_plan(status, value)
 
     async def send_plan(self, made):
         """Sends an answer as its plan says; false when the connection ends with it."""

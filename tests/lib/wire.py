@@ -205,6 +205,9 @@ def token_classes(usage):
     if "prompt_tokens" in usage:
         cached = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
         return usage["prompt_tokens"] - cached, cached, 0, usage.get("completion_tokens", 0)
+    if "input_tokens_details" in usage:
+        cached = usage["input_tokens_details"]["cached_tokens"]
+        return usage["input_tokens"] - cached, cached, 0, usage["output_tokens"]
     return (
         usage["input_tokens"],
         usage.get("cache_read_input_tokens", 0),

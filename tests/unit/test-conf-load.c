@@ -22,7 +22,8 @@ static const char every_option[] =
     "  body_bytes = 15015; body_budget_bytes = 5000000000L; body_ms = 17; idle_ms = 18;\n"
     "  write_ms = 19; output_bytes = 20020; drain_ms = 0; takeover_drain_ms = 21;\n"
     "  takeover_wait_ms = 29;"
-    "  features = 22; keepalive_ms = 23; line_bytes = 70000; };\n"
+    "  responses = 24; responses_days = 25; features = 22; keepalive_ms = 23; line_bytes = 70000; "
+    "};\n"
     "providers = ( { name = \"p\"; plugin = \"openai\"; base_url = \"https://h:1/v1//\";\n"
     "  secret = \"file:secrets/p\"; lane = \"curl\"; allow_private = true; http2 = true;\n"
     "  price_provider = \"azure\"; ca_file = \"ca\"; cert_file = \"cert\"; key_file = \"key\";\n"
@@ -112,6 +113,8 @@ static void check_limits(const struct conf_limits *limits)
 	CHECK_INT(limits->takeover_wait_ms, 29);
 	CHECK_INT(limits->keepalive_ms, 23);
 	CHECK_INT(limits->features, 22);
+	CHECK_INT(limits->responses, 24);
+	CHECK_INT(limits->responses_days, 25);
 }
 
 static void check_plugin_options(const struct conf_provider *provider)
