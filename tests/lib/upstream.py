@@ -322,11 +322,11 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
 
-async def serve():
-    """Serves until SIGTERM; the first line printed is the port."""
+async def serve(kind=Connection):
+    """Serves until SIGTERM with connections of a kind; the first line printed is the port."""
     loop = asyncio.get_running_loop()
     state = Server()
-    server = await loop.create_server(lambda: Connection(state), "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(lambda: kind(state), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -356,11 +356,12 @@ class Record(dict):
 
 
 class Upstream:
-    """A scripted upstream in a process of its own; a context manager."""
+    """A scripted upstream in a process of its own; a context manager. `command` is another one
+    that serves."""
 
-    def __init__(self):
+    def __init__(self, command=(sys.executable, __file__)):
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self.port = int(self.process.stdout.readline())
 
