@@ -19,9 +19,10 @@ struct reading {
 		const struct turn_part *call;
 	} * calls, **last_call;
 	uint32_t call_count, open_count;
-	struct turn_part *thoughts; /* of the message at hand, while they go on */
-	size_t thoughts_room;       /* bytes that their text may have where it is */
-	bool validated;             /* calls keep to their schemas */
+	struct turn_message *message; /* the last content's */
+	struct turn_part *growing;    /* its last part: thoughts or text that may go on */
+	size_t growing_room;          /* bytes that its text may have where it is */
+	bool validated;               /* calls keep to their schemas */
 };
 
 /* ---- members ---- */
@@ -166,6 +167,7 @@ static int read_media(struct reading *reading, struct place place, const struct 
 
 	if (r < 0)
 		return r;
+	reading->growing = NULL;
 	part = add(reading, place, kind_of(media_type), media);
 	if (!part)
 		return -ENOMEM;
@@ -200,69 +202,69 @@ static int read_signature(struct reading *reading, struct slice told, struct tur
 	return part->opaque.ptr ? 0 : -ENOMEM;
 }
 
-/* Appends; room grows by doubling, since a client may send any number of pieces. */
-static int add_thought(struct reading *reading, struct slice text)
+/* Room grows by doubling, since a client may send any number of pieces. */
+static int append_text(struct reading *reading, struct slice text)
 {
-	struct turn_part *part = reading->thoughts;
+	struct turn_part *part = reading->growing;
 	size_t len = part->text.len + text.len;
 
 	if (part->text.len == 0) {
 		part->text = text;
-		reading->thoughts_room = 0; /* it is the body's */
+		reading->growing_room = 0; /* it is the body's */
 		return 0;
 	}
-	if (len > reading->thoughts_room) {
+	if (len > reading->growing_room) {
 		char *room = arena_alloc(reading->turn->arena, 2 * len);
 
 		if (!room)
 			return -ENOMEM;
 		slice_put(room, part->text);
 		part->text.ptr = room;
-		reading->thoughts_room = 2 * len;
+		reading->growing_room = 2 * len;
 	}
 	slice_put((char *)part->text.ptr + part->text.len, text);
 	part->text.len = len;
 	return 0;
 }
 
-/* Pieces of thoughts are one, up to the signature. */
-static int read_thought(struct reading *reading, struct turn_message *message,
-			const struct tree *where, struct slice text, struct slice signature)
+/* The model's pieces in a row are one part, as they were before they came as a stream. */
+static int read_piece(struct reading *reading, struct turn_message *message,
+		      enum turn_part_kind kind, const struct tree *where, struct slice text)
 {
-	struct turn_part *part = reading->thoughts;
-	int r;
+	struct turn_part *part = reading->growing;
 
-	if (!part)
-		part = turn_add_part(reading->turn, message, TURN_REASONING, where);
+	if (!part || part->kind != kind || message->role != TURN_ASSISTANT)
+		part = turn_add_part(reading->turn, message, kind, where);
 	if (!part)
 		return -ENOMEM;
-	reading->thoughts = part;
-	r = add_thought(reading, text);
-	if (r < 0 || signature.len == 0)
-		return r;
-	reading->thoughts = NULL;
-	return read_signature(reading, signature, part);
+	reading->growing = part;
+	return append_text(reading, text);
+}
+
+/* What vouches for the thoughts before it, or for no thoughts that are told. */
+static int read_vouched(struct reading *reading, struct turn_message *message,
+			const struct tree *where, struct slice signature)
+{
+	int r;
+
+	if (signature.len == 0)
+		return 0;
+	r = read_piece(reading, message, TURN_REASONING, where, (struct slice){ 0 });
+	if (r == 0)
+		r = read_signature(reading, signature, reading->growing);
+	reading->growing = NULL;
+	return r;
 }
 
 static int read_text(struct reading *reading, struct turn_message *message, const struct tree *part,
 		     struct slice text)
 {
-	struct slice signature = get_text(part, "thoughtSignature");
 	bool thought = tree_is(gemini_get(part, "thought"), JSON_SCAN_TRUE);
-	struct turn_part *added;
+	int r = 0;
 
-	if (thought)
-		return read_thought(reading, message, part, text, signature);
-	if (text.len > 0) {
-		reading->thoughts = NULL;
-		added = turn_add_part(reading->turn, message, TURN_TEXT, part);
-		if (!added)
-			return -ENOMEM;
-		added->text = text;
-	}
-	if (signature.len == 0)
-		return 0;
-	return read_thought(reading, message, part, (struct slice){ 0 }, signature);
+	if (text.len > 0)
+		r = read_piece(reading, message, thought ? TURN_REASONING : TURN_TEXT, part, text);
+	return r < 0 ? r : read_vouched(reading, message, part, get_text(part, "thoughtSignature"));
 }
 
 /* ---- calls and results ---- */
@@ -297,11 +299,11 @@ static int read_call(struct reading *reading, struct turn_message *message, cons
 		r = turn_refuse(reading->turn, reading->ret, call, "This must have a name.");
 	if (r >= 0 && !tree_is_null(args))
 		r = expect(reading, args, JSON_SCAN_OBJECT, "an object");
-	if (r >= 0 && signature.len > 0)
-		r = read_thought(reading, message, part, (struct slice){ 0 }, signature);
+	if (r >= 0)
+		r = read_vouched(reading, message, part, signature);
 	if (r < 0)
 		return r;
-	reading->thoughts = NULL;
+	reading->growing = NULL;
 	added = turn_add_part(reading->turn, message, TURN_CALL, call);
 	if (!added)
 		return -ENOMEM;
@@ -433,7 +435,6 @@ static int read_parts(struct reading *reading, struct turn_message *message,
 	const struct tree *parts = gemini_get(content, "parts");
 	int r = expect_object(reading, content, content_keys);
 
-	reading->thoughts = NULL;
 	if (r < 0 || tree_is_null(parts))
 		return r;
 	if (tree_is(parts, JSON_SCAN_OBJECT)) /* ProtoJSON takes one for a list */
@@ -442,6 +443,18 @@ static int read_parts(struct reading *reading, struct turn_message *message,
 	for (const struct tree *part = parts->child; part && r >= 0; part = part->next)
 		r = read_part(reading, message, part);
 	return r;
+}
+
+/* The SDKs keep a streamed answer as one content an event: what one side says in a row is one
+ * message, so that thoughts find their signature. */
+static struct turn_message *message_of(struct reading *reading, enum turn_role role,
+				       const struct tree *content)
+{
+	if (reading->message && reading->message->role == role)
+		return reading->message;
+	reading->growing = NULL;
+	reading->message = turn_add_message(reading->turn, role, content);
+	return reading->message;
 }
 
 static int read_content(struct reading *reading, const struct tree *content)
@@ -454,7 +467,7 @@ static int read_content(struct reading *reading, const struct tree *content)
 	    !tree_is_word(role, "function"))
 		return turn_refuse(reading->turn, reading->ret, role,
 				   "A role is \"user\" or \"model\".");
-	message = turn_add_message(reading->turn, model ? TURN_ASSISTANT : TURN_USER, content);
+	message = message_of(reading, model ? TURN_ASSISTANT : TURN_USER, content);
 	return message ? read_parts(reading, message, content) : -ENOMEM;
 }
 

@@ -124,6 +124,15 @@ static const struct {
 	  "\"parts\":[{\"functionResponse\":{\"id\":\"call_0\",\"name\":\"f\",\"response\":"
 	  "{\"output\":\"{\\\"a\\\":[1]}\"}}},{\"functionResponse\":{\"id\":\"call_1\",\"name\":"
 	  "\"f\",\"response\":{\"output\":\"{\\\"b\\\":2}\"}}}]}],\"generationConfig\":{}}" },
+	/* what came as a stream is whole again; what a user says stays in its parts */
+	{ "{\"contents\":[{\"parts\":[{\"text\":\"a\"},{\"text\":\"b\"}]},{\"role\":\"model\","
+	  "\"parts\":[{\"text\":\"He\"}]},{\"role\":\"model\",\"parts\":[{\"text\":\"\"},"
+	  "{\"text\":\"l\"}]},{\"role\":\"model\",\"parts\":[{\"text\":\"lo\",\"thoughtSignature\":"
+	  "\"c2ln\"},{\"text\":\"!\"}]}]}",
+	  "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"},{\"text\":\"b\"}]},"
+	  "{\"role\":\"model\",\"parts\":[{\"text\":\"Hello\"},{\"text\":\"!\","
+	  "\"thoughtSignature\":"
+	  "\"c2ln\"}]}],\"generationConfig\":{}}" },
 	{ "{" CONTENT ",\"safetySettings\":[{\"category\":\"c\",\"threshold\":\"BLOCK_NONE\"}],"
 	  "\"labels\":{\"a\":\"b\"},\"model\":\"models/m\",\"cachedContent\":null}",
 	  CONFIG("") },
@@ -389,7 +398,8 @@ static void foreign_signature(void)
 		snprintf(
 		    body, sizeof(body),
 		    "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"text\":\"h\",\"thought\":"
-		    "true},{\"text\":\"m\",\"thought\":true},{\"text\":\"!\",\"thought\":true},"
+		    "true}]},{\"role\":\"model\",\"parts\":[{\"text\":\"m\",\"thought\":true},{"
+		    "\"text\":\"!\",\"thought\":true},"
 		    "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"%.*s\"},{\"text\":"
 		    "\"n\",\"thought\":true}]}]}",
 		    SLICE_ARGS(wrapped));
