@@ -16,7 +16,7 @@ void answer_tell(struct answer_reader *reader, const struct answer_event *event)
 		reader->begun = true;
 		reader->sink(reader->user, &begin);
 	}
-	if (event->what == ANSWER_STOP && reader->stopped)
+	if (event->what == ANSWER_STOP && event->stop == ANSWER_STOP_UNSAID && reader->stopped)
 		return;
 	reader->begun = reader->begun || event->what == ANSWER_BEGIN;
 	reader->stopped = reader->stopped || event->what == ANSWER_STOP;

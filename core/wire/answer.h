@@ -20,9 +20,9 @@ enum answer_what {
 	ANSWER_PIECE,     /* block; text: more of its text, or of a call's arguments */
 	ANSWER_OPAQUE,    /* block (reasoning); text: what vouches for it, id, whole */
 	ANSWER_BLOCK_END, /* block; readers of dialects that do not say it leave it out */
-	ANSWER_STOP,      /* once: stop, sequence */
-	ANSWER_ERROR,     /* error; nothing follows */
-	ANSWER_END,       /* once, last; usage is all known now */
+	ANSWER_STOP,  /* stop, sequence; of several the last word, and writers hear it at the end */
+	ANSWER_ERROR, /* error; nothing follows */
+	ANSWER_END,   /* once, last; usage is all known now */
 };
 
 enum answer_kind {

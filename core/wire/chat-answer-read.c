@@ -56,16 +56,9 @@ static void leave_reasoning(struct answer_reader *reader)
 	answer_tell(reader, &event);
 }
 
-static bool is_over(struct answer_reader *reader)
-{
-	if (reader->stopped && !reader->failed)
-		fail(reader, NULL, "The upstream's answer goes on behind its finish_reason.");
-	return reader->stopped;
-}
-
 static void say(struct answer_reader *reader, enum answer_kind kind, struct slice text)
 {
-	if (text.len == 0 || is_over(reader))
+	if (text.len == 0)
 		return;
 	if (kind != ANSWER_REASONING)
 		leave_reasoning(reader);
@@ -106,7 +99,7 @@ static void read_detail(struct answer_reader *reader, const struct tree *detail)
 	struct answer_event event = { .kind = ANSWER_REASONING, .redacted = hidden };
 
 	say(reader, ANSWER_REASONING, detail_text(detail));
-	if (tree_get_text(detail, hidden ? "data" : "signature").len == 0 || is_over(reader))
+	if (tree_get_text(detail, hidden ? "data" : "signature").len == 0)
 		return;
 	if (reader->open < 0 || reader->open_kind != ANSWER_REASONING) {
 		event.what = ANSWER_BLOCK;
@@ -295,7 +288,7 @@ static void read_call(struct answer_reader *reader, const struct tree *node)
 		piece.text = arguments->text;
 	else if (tree_is(arguments, JSON_SCAN_OBJECT))
 		piece.text = tree_escape(arguments->text, reader->scratch);
-	if ((piece.text.len == 0 && delta.name.len == 0 && delta.id.len == 0) || is_over(reader))
+	if (piece.text.len == 0 && delta.name.len == 0 && delta.id.len == 0)
 		return;
 	if (!call)
 		call = add_call(reader, &delta);

@@ -212,6 +212,24 @@ static void take_part(struct order *order, const struct answer_event *event)
 	pass_on(order, false);
 }
 
+/* It is passed on with the end: some servers say it with each event. */
+static void take_stop(struct order *order, const struct answer_event *event)
+{
+	order->stop = *event;
+	order->stop.sequence = (struct slice){ 0 };
+	if (!copy(order, event->sequence, &order->stop.sequence))
+		order->failed = -ENOMEM;
+}
+
+static void take_end(struct order *order, const struct answer_event *event)
+{
+	pass_on(order, true);
+	end_open(order);
+	if (event->what == ANSWER_END && order->stop.what == ANSWER_STOP)
+		order->sink(order->user, &order->stop);
+	order->sink(order->user, event);
+}
+
 void order_take(void *data, const struct answer_event *event)
 {
 	struct order *order = data;
@@ -228,11 +246,11 @@ void order_take(void *data, const struct answer_event *event)
 		take_part(order, event);
 		break;
 	case ANSWER_STOP:
+		take_stop(order, event);
+		break;
 	case ANSWER_END:
 	case ANSWER_ERROR:
-		pass_on(order, true);
-		end_open(order);
-		order->sink(order->user, event);
+		take_end(order, event);
 		break;
 	case ANSWER_BEGIN:
 		order->sink(order->user, event);

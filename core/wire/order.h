@@ -30,7 +30,8 @@ struct order {
 	struct order_json json;
 	struct order_waiting *waiting, **last;
 	size_t waiting_bytes;
-	int failed; /* -ENOMEM, or -E2BIG: more than TRANSLATION_AHEAD_BYTES wait */
+	struct answer_event stop; /* the last one told */
+	int failed;               /* -ENOMEM, or -E2BIG: more than TRANSLATION_AHEAD_BYTES wait */
 };
 
 void order_init(struct order *order, struct arena *arena, answer_sink_fn sink, void *user);

@@ -10,6 +10,7 @@
 /* A hint may be passed over: the answer means the same without it. */
 static const bool hints[TURN_FIELDS] = {
 	[TURN_SUMMARY] = true,
+	[TURN_VERBOSITY] = true, /* how long a text is, not what it says */
 	[TURN_SERVICE_TIER] = true,
 	[TURN_END_USER] = true,
 };
@@ -197,7 +198,6 @@ struct slice turn_tool_of_call(const struct turn *turn, struct slice id)
 int turn_arguments(const struct turn *turn, const struct turn_part *call, struct slice *ret_json,
 		   struct turn_refusal *ret)
 {
-	struct error error = { 0 };
 	const struct tree *tree;
 	struct slice json;
 	int r;
@@ -211,16 +211,17 @@ int turn_arguments(const struct turn *turn, const struct turn_part *call, struct
 		return 0;
 	}
 	json = tree_unescape(call->arguments, turn->arena);
-	r = json.ptr ? tree_parse(json, turn->arena, &tree, &error) : -ENOMEM;
+	r = json.ptr ? tree_parse(json, turn->arena, &tree, NULL) : -ENOMEM;
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0 || !tree_is(tree, JSON_SCAN_OBJECT))
-		return turn_refuse(
-		    turn, ret, call->where,
-		    "The arguments of this call must be the text of a JSON object%s%s",
-		    r < 0 ? ": " : ".", r < 0 ? error.message : "");
-	*ret_json = tree_span(tree);
-	return 0;
+	if (r == 0 && tree_is(tree, JSON_SCAN_OBJECT)) {
+		*ret_json = tree_span(tree);
+		return 0;
+	}
+	/* A model wrote them, and can go on only if it is told what it wrote. */
+	*ret_json =
+	    arena_printf(turn->arena, "{\"INVALID_JSON\":\"%.*s\"}", SLICE_ARGS(call->arguments));
+	return ret_json->ptr ? 0 : -ENOMEM;
 }
 
 static struct slice origin_word(enum wire_dialect dialect)

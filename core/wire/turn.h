@@ -92,7 +92,7 @@ enum turn_field {
 	TURN_EFFORT,          /* "none" "minimal" "low" "medium" "high" "xhigh" "max" */
 	TURN_THINKING_BUDGET, /* tokens; 0: no thinking; -1: as the model sees fit */
 	TURN_SUMMARY,         /* of reasoning: "auto" "concise" "detailed" "none"; a hint */
-	TURN_VERBOSITY,       /* "low" "medium" "high" */
+	TURN_VERBOSITY,       /* "low" "medium" "high"; a hint */
 	TURN_PARALLEL,        /* calls: true, false */
 	TURN_SERVICE_TIER,    /* as the client says it; a hint */
 	TURN_END_USER,        /* the end user, a string; a hint */
@@ -165,7 +165,8 @@ int turn_refuse_unknown(const struct turn *turn, struct turn_refusal *ret,
 /* The name of the tool that the call `id` called, anywhere before; ptr NULL if there is none. */
 struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
 /* For writers whose dialect has a call's arguments as JSON: the object, {} where the client has
- * none. 0, -ENOMEM, or -EINVAL with `ret` where it is no object, or takes text (custom). */
+ * none, and {"INVALID_JSON":"…"} of what is none. 0, -ENOMEM, or -EINVAL with `ret` where it takes
+ * text (custom). */
 int turn_arguments(const struct turn *turn, const struct turn_part *call, struct slice *ret_json,
 		   struct turn_refusal *ret);
 

@@ -335,15 +335,6 @@ static void efforts(void)
 
 static void not_said(void)
 {
-	struct turn_part *part;
-
-	start();
-	part = add(TURN_ASSISTANT, TURN_CALL);
-	part->arguments = SLICE("{}},{");
-	check_refused("JSON");
-	start();
-	add(TURN_ASSISTANT, TURN_CALL)->arguments = SLICE("[]");
-	check_refused("JSON object");
 	start();
 	add(TURN_ASSISTANT, TURN_CALL)->custom = true;
 	check_refused("custom");

@@ -180,7 +180,7 @@ static const struct {
 	  START
 	  "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":null},\"usage\":null}\n" STOP(
 	      "end_turn") STOP("max_tokens") END,
-	  " begin(msg_1,claude) stop(done,) end" },
+	  " begin(msg_1,claude) stop(done,) stop(length,) end" },
 	{ "no-reason", START END, " begin(msg_1,claude) stop(unsaid,) end" },
 	{ "no-start", DELTA("0", TEXT("a")) STOP("end_turn") END,
 	  " begin(,) B0t P0=a stop(done,) end" },

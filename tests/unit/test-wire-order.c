@@ -9,30 +9,34 @@
 #include "test.h"
 
 /* What is told, and what a writer hears: B0t begins block 0, a text; P0 its piece; E0 its end; Q0
- * what vouches for it; S the stop. Letters: t text, r reasoning, c call, x custom call. */
+ * what vouches for it; S the stop, Z the end. Letters: t text, r reasoning, c call, x custom call.
+ */
 static const struct row {
 	const char *name, *told, *heard;
 } rows[] = {
-	{ "text-ends-by-the-next", "B0t P0=hi B1t P1=ho S", "B0t P0=hi E0 B1t P1=ho E1 S" },
-	{ "call-ends-when-whole", "B0c P0={\\\"a\\\": P0=[1]} B1t P1=x S",
-	  "B0c P0={\\\"a\\\": P0=[1]} E0 B1t P1=x E1 S" },
-	{ "calls-mixed", "B0c P0={ B1c P1={ P0=} P1=} S", "B0c P0={ P0=} E0 B1c P1={ P1=} E1 S" },
-	{ "three-mixed", "B0c B1c B2c P2={} P1={ P0={} P1=} S",
-	  "B0c P0={} E0 B1c P1={ P1=} E1 B2c P2={} E2 S" },
-	{ "never-whole", "B0c P0={ B1c P1={} S", "B0c P0={ E0 B1c P1={} E1 S" },
-	{ "no-arguments", "B0c B1c P1={} S", "B0c E0 B1c P1={} E1 S" },
-	{ "told-ends", "B0c E0 B1c E1 S", "B0c E0 B1c E1 S" },
-	{ "braces-in-strings", "B0c P0={\\\"a\\\":\\\"}{\\\\\\\"}\\\" P0=} S",
-	  "B0c P0={\\\"a\\\":\\\"}{\\\\\\\"}\\\" P0=} E0 S" },
-	{ "escaped-otherwise", "B0c P0=\\u007b P0=\\u007d B1t S",
-	  "B0c P0=\\u007b P0=\\u007d E0 B1t E1 S" },
-	{ "more-behind-the-end", "B0c P0={}{} P0=z B1t S", "B0c P0={} E0 B1t E1 S" },
-	{ "no-json", "B0c P0=ab P0=cd S", "B0c P0=ab P0=cd E0 S" },
-	{ "custom", "B0x P0={} P0=more B1t P1=x S", "B0x P0={} P0=more E0 B1t P1=x E1 S" },
-	{ "opaque", "B0r P0=so Q0=sig B1c B2c P2={} Q2=t S",
-	  "B0r P0=so Q0=sig E0 B1c E1 B2c P2={} E2 S" },
-	{ "reasoning-waits", "B0c P0={ B1r P1=hm Q1=sig P0=} S",
-	  "B0c P0={ P0=} E0 B1r P1=hm Q1=sig E1 S" },
+	{ "text-ends-by-the-next", "B0t P0=hi B1t P1=ho S Z", "B0t P0=hi E0 B1t P1=ho E1 S Z" },
+	{ "call-ends-when-whole", "B0c P0={\\\"a\\\": P0=[1]} B1t P1=x S Z",
+	  "B0c P0={\\\"a\\\": P0=[1]} E0 B1t P1=x E1 S Z" },
+	{ "calls-mixed", "B0c P0={ B1c P1={ P0=} P1=} S Z",
+	  "B0c P0={ P0=} E0 B1c P1={ P1=} E1 S Z" },
+	{ "three-mixed", "B0c B1c B2c P2={} P1={ P0={} P1=} S Z",
+	  "B0c P0={} E0 B1c P1={ P1=} E1 B2c P2={} E2 S Z" },
+	{ "never-whole", "B0c P0={ B1c P1={} S Z", "B0c P0={ E0 B1c P1={} E1 S Z" },
+	{ "no-arguments", "B0c B1c P1={} S Z", "B0c E0 B1c P1={} E1 S Z" },
+	{ "told-ends", "B0c E0 B1c E1 S Z", "B0c E0 B1c E1 S Z" },
+	{ "braces-in-strings", "B0c P0={\\\"a\\\":\\\"}{\\\\\\\"}\\\" P0=} S Z",
+	  "B0c P0={\\\"a\\\":\\\"}{\\\\\\\"}\\\" P0=} E0 S Z" },
+	{ "escaped-otherwise", "B0c P0=\\u007b P0=\\u007d B1t S Z",
+	  "B0c P0=\\u007b P0=\\u007d E0 B1t E1 S Z" },
+	{ "more-behind-the-end", "B0c P0={}{} P0=z B1t S Z", "B0c P0={} E0 B1t E1 S Z" },
+	{ "no-json", "B0c P0=ab P0=cd S Z", "B0c P0=ab P0=cd E0 S Z" },
+	{ "custom", "B0x P0={} P0=more B1t P1=x S Z", "B0x P0={} P0=more E0 B1t P1=x E1 S Z" },
+	{ "opaque", "B0r P0=so Q0=sig B1c B2c P2={} Q2=t S Z",
+	  "B0r P0=so Q0=sig E0 B1c E1 B2c P2={} E2 S Z" },
+	{ "stop-said-early", "B0t P0=a S P0=b B1c P1={} S Z", "B0t P0=a P0=b E0 B1c P1={} E1 S Z" },
+	{ "no-stop", "B0t P0=a Z", "B0t P0=a E0 Z" },
+	{ "reasoning-waits", "B0c P0={ B1r P1=hm Q1=sig P0=} S Z",
+	  "B0c P0={ P0=} E0 B1r P1=hm Q1=sig E1 S Z" },
 };
 
 static enum answer_kind kind_of(char letter)
@@ -74,7 +78,7 @@ static void hear(void *user, const struct answer_event *event)
 		buffer_printf(heard, "E%u", event->block);
 		break;
 	default:
-		buffer_append_char(heard, 'S');
+		buffer_append_char(heard, event->what == ANSWER_STOP ? 'S' : 'Z');
 	}
 }
 
@@ -84,7 +88,9 @@ static void tell_word(struct order *order, const char *word, size_t len)
 	char copy[128];
 
 	snprintf(copy, sizeof(copy), "%.*s", (int)len, word);
-	if (copy[0] != 'S')
+	if (copy[0] == 'Z')
+		event.what = ANSWER_END;
+	else if (copy[0] != 'S')
 		event.block = (uint32_t)(copy[1] - '0');
 	if (copy[0] == 'B') {
 		event.what = ANSWER_BLOCK;

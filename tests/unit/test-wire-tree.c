@@ -181,6 +181,35 @@ static void refusals(void)
 	arena_fini(&arena);
 }
 
+/* Where a dialect has arguments as JSON, what a model wrote wrongly is told and does not end the
+ * conversation. */
+static void arguments(void)
+{
+	static const struct {
+		const char *told, *json;
+	} rows[] = {
+		{ "", "{}" },
+		{ " {\\\"a\\\": 1e2} ", "{\"a\": 1e2}" },
+		{ "[]", "{\"INVALID_JSON\":\"[]\"}" },
+		{ "{}},{", "{\"INVALID_JSON\":\"{}},{\"}" },
+		{ "{\\\"a", "{\"INVALID_JSON\":\"{\\\"a\"}" },
+	};
+	struct arena arena;
+	struct turn turn;
+
+	arena_init(&arena, NULL);
+	turn_init(&turn, WIRE_OPENAI_CHAT, NULL, &arena);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct turn_part call = { .arguments = slice_of(rows[i].told) };
+		struct turn_refusal refusal;
+		struct slice json;
+
+		CHECK_INT(turn_arguments(&turn, &call, &json, &refusal), 0);
+		CHECK_SLICE(json, rows[i].json);
+	}
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	test_run("values", values);
@@ -190,5 +219,6 @@ int main(void)
 	test_run("escapes", escapes);
 	test_run("opaque", opaque_texts);
 	test_run("refusals", refusals);
+	test_run("arguments", arguments);
 	return 0;
 }
