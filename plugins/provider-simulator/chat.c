@@ -135,8 +135,8 @@ static void add_or_null(struct text *out, const char *string)
 }
 
 /* Types and codes as OpenAI sends them with each status. */
-static void error(struct run *run, uint32_t status, const char *message, const char *code,
-		  const char *param)
+void chat_error(struct run *run, uint32_t status, const char *message, const char *code,
+		const char *param)
 {
 	static const struct {
 		uint32_t status;
@@ -169,7 +169,7 @@ static void error(struct run *run, uint32_t status, const char *message, const c
 static void error_event(struct run *run, const char *message)
 {
 	text_add(&run->out, "data: ");
-	error(run, 500, message, NULL, NULL);
+	chat_error(run, 500, message, NULL, NULL);
 	text_add(&run->out, "\n\n");
 }
 
@@ -178,7 +178,7 @@ const struct dialect chat_dialect = {
 	.piece = piece,
 	.tail = tail,
 	.document = document,
-	.error = error,
+	.error = chat_error,
 	.error_event = error_event,
 	.request_id_header = "x-request-id",
 };

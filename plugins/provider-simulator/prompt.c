@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading a request of either dialect as far as an answer depends on it. */
+/* Reading a request of any dialect as far as an answer depends on it. */
 #include "simulator.h"
 
 #include <stdlib.h>
@@ -47,7 +47,11 @@ static bool is_tool_result(json_t *message)
 	json_t *part = json_array_get(json_object_get(message, "content"), 0);
 	const char *type = json_string_value(json_object_get(part, "type"));
 
-	return (role && strcmp(role, "tool") == 0) || (type && strcmp(type, "tool_result") == 0);
+	if (!type) /* of Responses */
+		type = json_string_value(json_object_get(message, "type"));
+	return (role && strcmp(role, "tool") == 0) ||
+	       (type &&
+		(strcmp(type, "tool_result") == 0 || strcmp(type, "function_call_output") == 0));
 }
 
 static void read_tool(struct prompt *prompt, json_t *tools)
@@ -55,13 +59,14 @@ static void read_tool(struct prompt *prompt, json_t *tools)
 	json_t *tool = json_array_get(tools, 0);
 	json_t *function = json_object_get(tool, "function");
 	json_t *holder = function ? function : tool;
+	json_t *parameters = json_object_get(holder, "parameters");
 	const char *name = json_string_value(json_object_get(holder, "name"));
 
 	if (!name)
 		return;
 	prompt->tool = strdup(name);
 	prompt->schema =
-	    json_incref(json_object_get(holder, function ? "parameters" : "input_schema"));
+	    json_incref(parameters ? parameters : json_object_get(holder, "input_schema"));
 }
 
 static bool tools_are_off(json_t *choice)
@@ -74,7 +79,7 @@ static bool tools_are_off(json_t *choice)
 }
 
 /* Of chat: response_format { type, json_schema { schema } }; of Messages: output_config { format {
- * type, schema } }. */
+ * type, schema } }; of Responses: text { format { type, schema } }. */
 static void read_format(struct prompt *prompt, json_t *body)
 {
 	json_t *format = json_object_get(body, "response_format");
@@ -82,6 +87,8 @@ static void read_format(struct prompt *prompt, json_t *body)
 
 	if (prompt->dialect == TIDE_DIALECT_ANTHROPIC_MESSAGES)
 		format = json_object_get(json_object_get(body, "output_config"), "format");
+	else if (prompt->dialect == TIDE_DIALECT_OPENAI_RESPONSES)
+		format = json_object_get(json_object_get(body, "text"), "format");
 	type = json_string_value(json_object_get(format, "type"));
 	prompt->wants_json = type && strcmp(type, "text") != 0;
 	if (!type || strcmp(type, "json_schema") != 0)
@@ -93,11 +100,16 @@ static void read_format(struct prompt *prompt, json_t *body)
 
 static uint64_t read_max(json_t *body)
 {
-	json_t *newer = json_object_get(body, "max_completion_tokens");
-	json_t *max = json_is_integer(newer) ? newer : json_object_get(body, "max_tokens");
-	json_int_t value = json_integer_value(max);
+	static const char *const names[] = { "max_output_tokens", "max_completion_tokens",
+					     "max_tokens" };
 
-	return value > 0 ? (uint64_t)value : 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		json_t *max = json_object_get(body, names[i]);
+
+		if (json_is_integer(max))
+			return json_integer_value(max) > 0 ? (uint64_t)json_integer_value(max) : 0;
+	}
+	return 0;
 }
 
 static bool is_messages(const struct prompt *prompt)
@@ -106,23 +118,53 @@ static bool is_messages(const struct prompt *prompt)
 	       prompt->dialect == TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS;
 }
 
+/* Items of Responses hold a content, or what a function put out. */
+static void take_messages(struct prompt *prompt, json_t *messages)
+{
+	size_t index;
+	json_t *message;
+
+	json_array_foreach (messages, index, message) {
+		json_t *content = json_object_get(message, "content");
+
+		take_message(prompt, content ? content : json_object_get(message, "output"));
+	}
+}
+
+/* The messages' array; NULL for a text, which is taken. */
+static const char *read_messages(struct prompt *prompt, json_t *body, json_t **ret)
+{
+	bool responses = prompt->dialect == TIDE_DIALECT_OPENAI_RESPONSES;
+	json_t *messages = json_object_get(body, responses ? "input" : "messages");
+	json_t *first = json_object_get(body, responses ? "instructions" : "system");
+
+	prompt->seed = hash_start;
+	if (first && (responses || is_messages(prompt)))
+		take_message(prompt, first);
+	*ret = NULL;
+	if (responses && json_is_string(messages)) {
+		take_message(prompt, messages);
+		return NULL;
+	}
+	if (!json_is_array(messages) || json_array_size(messages) == 0)
+		return responses ? "input must be a text or an array of at least one item"
+				 : "messages must be an array of at least one message";
+	take_messages(prompt, messages);
+	*ret = messages;
+	return NULL;
+}
+
 static const char *read_body(struct prompt *prompt, json_t *body)
 {
-	json_t *messages = json_object_get(body, "messages"), *message = NULL;
+	json_t *messages, *message;
 	json_t *choices = json_object_get(body, "n");
-	json_t *system = json_object_get(body, "system");
-	size_t index;
+	const char *wrong;
 
-	if (!json_is_array(messages) || json_array_size(messages) == 0)
-		return "messages must be an array of at least one message";
 	if (json_is_integer(choices) && json_integer_value(choices) != 1)
 		return "the simulator answers with one choice: n must be 1";
-	prompt->seed = hash_start;
-	if (system && is_messages(prompt))
-		take_message(prompt, system);
-	json_array_foreach (messages, index, message) {
-		take_message(prompt, json_object_get(message, "content"));
-	}
+	wrong = read_messages(prompt, body, &messages);
+	if (wrong)
+		return wrong;
 	prompt->seed =
 	    hash_mix(prompt->seed, (uint64_t)json_integer_value(json_object_get(body, "seed")));
 	prompt->stream = json_is_true(json_object_get(body, "stream"));

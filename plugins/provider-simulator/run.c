@@ -347,7 +347,9 @@ static void refuse_later(struct tide_call *call, void *data)
 	struct run *run = data;
 
 	run->busy = true;
-	if (run->script.status == 404)
+	if (services_of(run)->info(call)->rest.len > 0)
+		refuse(run, 404, "The simulator keeps no responses.", "response_not_found", NULL);
+	else if (run->script.status == 404)
 		refuse(run, 404, "The simulator has no such model; its names begin with sim-.",
 		       "model_not_found", "model");
 	else
@@ -360,6 +362,7 @@ static void refuse_later(struct tide_call *call, void *data)
 static const struct dialect *const dialects[] = {
 	[TIDE_DIALECT_OPENAI_CHAT] = &chat_dialect,
 	[TIDE_DIALECT_ANTHROPIC_MESSAGES] = &messages_dialect,
+	[TIDE_DIALECT_OPENAI_RESPONSES] = &responses_dialect,
 	[TIDE_DIALECT_OPENAI_EMBEDDINGS] = &embeddings_dialect,
 	[TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS] = &count_dialect,
 };
@@ -379,7 +382,8 @@ int32_t run_start(const struct tide_host *host, struct tide_call *call, uint64_t
 	text_json(&run->model, info->model.ptr, info->model.len);
 	wrong = prompt_read(info, &run->prompt);
 	*ret = run;
-	if (!script_read(info->model, slow_first_ms, slow_between_ms, &run->script)) {
+	if (!script_read(info->model, slow_first_ms, slow_between_ms, &run->script) ||
+	    info->rest.len > 0) {
 		run->script.status = 404;
 		host->call->timer(call, 0, refuse_later, run);
 		return 0;

@@ -61,7 +61,7 @@ static void resume(void *state, struct tide_call *call, void *run)
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
 	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES |
-		    1u << TIDE_DIALECT_OPENAI_EMBEDDINGS |
+		    1u << TIDE_DIALECT_OPENAI_RESPONSES | 1u << TIDE_DIALECT_OPENAI_EMBEDDINGS |
 		    1u << TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS,
 	.create = create,
 	.destroy = destroy,

@@ -114,6 +114,7 @@ struct run {
 	struct text out, word; /* of the event that is written, and its piece */
 	uint64_t completion;   /* pieces to be sent, at most max_tokens */
 	uint64_t sent;
+	uint64_t events; /* of Responses, which are numbered */
 	enum { PHASE_HEAD, PHASE_PIECES, PHASE_TAIL } phase;
 	bool waiting; /* for room */
 	bool busy;    /* a call of the host is on the stack: what frees the run waits for it */
@@ -136,9 +137,13 @@ struct dialect {
 
 extern const struct dialect chat_dialect;       /* chat.c */
 extern const struct dialect messages_dialect;   /* messages.c */
+extern const struct dialect responses_dialect;  /* responses.c */
 extern const struct dialect count_dialect;      /* messages.c */
 extern const struct dialect embeddings_dialect; /* embeddings.c */
 
+/* chat.c: OpenAI's dialects have the same errors. */
+void chat_error(struct run *run, uint32_t status, const char *message, const char *code,
+		const char *param);
 bool run_calls_tool(const struct run *run);
 bool run_was_cut(const struct run *run); /* by max_tokens */
 int32_t run_start(const struct tide_host *host, struct tide_call *call, uint64_t slow_first_ms,

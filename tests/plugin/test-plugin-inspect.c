@@ -28,7 +28,7 @@ static void text(void)
 	CHECK_SLICE(buffer_slice(&out),
 		    "simulator 0.1.0: Deterministic answers in process\n"
 		    "kind provider, ABI 0.3\n"
-		    "dialects: openai-chat anthropic-messages openai-embeddings "
+		    "dialects: openai-chat anthropic-messages openai-responses openai-embeddings "
 		    "anthropic-count-tokens\n"
 		    "option first_ms (int, 0 to 3600000, default 1000): How long sim-slow waits "
 		    "before its first word.\n"

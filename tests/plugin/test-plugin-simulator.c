@@ -8,6 +8,7 @@
 
 #define CHAT TIDE_DIALECT_OPENAI_CHAT
 #define MESSAGES TIDE_DIALECT_ANTHROPIC_MESSAGES
+#define RESPONSES TIDE_DIALECT_OPENAI_RESPONSES
 
 #define TOOL_SCHEMA                                                                            \
 	"{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"},\"n\":{\"type\":" \
@@ -16,6 +17,8 @@
 	"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\"," \
 	"\"parameters\":" TOOL_SCHEMA                                           \
 	"}},{\"type\":\"function\",\"function\":{\"name\":\"news\"}}],"
+#define RESPONSES_TOOLS \
+	"\"tools\":[{\"type\":\"function\",\"name\":\"weather\",\"parameters\":" TOOL_SCHEMA "}],"
 #define MESSAGES_TOOLS "\"tools\":[{\"name\":\"weather\",\"input_schema\":" TOOL_SCHEMA "}],"
 
 static struct plugin_set *set;
@@ -120,6 +123,38 @@ static void take_messages(json_t *event)
 	take_usage(json_object_get(event, "usage"), "input_tokens", "output_tokens");
 }
 
+/* A response as it is, whole or within an event. */
+static void take_response(json_t *response, bool whole)
+{
+	json_t *item = json_array_get(json_object_get(response, "output"), 0);
+	json_t *part = json_array_get(json_object_get(item, "content"), 0);
+
+	copy_text(got.id, sizeof(got.id), json_object_get(response, "id"));
+	copy_text(got.finish, sizeof(got.finish), json_object_get(response, "status"));
+	copy_text(got.tool, sizeof(got.tool), json_object_get(item, "name"));
+	if (json_is_object(json_object_get(response, "usage")))
+		take_usage(json_object_get(response, "usage"), "input_tokens", "output_tokens");
+	if (!whole)
+		return;
+	add_text(&got.content, json_object_get(part, "text"));
+	add_text(&got.arguments, json_object_get(item, "arguments"));
+}
+
+static void take_responses(json_t *event)
+{
+	const char *type = json_string_value(json_object_get(event, "type"));
+	json_t *delta = json_object_get(event, "delta");
+
+	if (!type) {
+		take_response(event, true);
+		return;
+	}
+	CHECK_INT(json_integer_value(json_object_get(event, "sequence_number")), got.events);
+	take_response(json_object_get(event, "response"), false);
+	got.contents += json_string_length(delta) > 0;
+	add_text(strstr(type, "arguments") ? &got.arguments : &got.content, delta);
+}
+
 static void take(struct slice text)
 {
 	json_t *value = json_loadb(text.ptr, text.len, 0, NULL);
@@ -128,6 +163,8 @@ static void take(struct slice text)
 		test_fail(__FILE__, __LINE__, "no JSON: %.*s", SLICE_ARGS(text));
 	if (call.info.dialect == CHAT)
 		take_chat(value);
+	else if (call.info.dialect == RESPONSES)
+		take_responses(value);
 	else
 		take_messages(value);
 	json_decref(value);
@@ -197,6 +234,10 @@ static void check_whole(const char *finish)
 	"\"messages\":[{\"role\":\"system\",\"content\":\"Br\"},{\"role\":\"user\",\"content\":" \
 	"\"Gr\xc3\xbc\xc3\x9f"                                                                   \
 	"e, \\\"you\\\"\"}]}"
+#define HELLO_INPUT                                                                     \
+	"\"instructions\":\"Br\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":" \
+	"\"input_text\",\"text\":\"Gr\xc3\xbc\xc3\x9f"                                  \
+	"e, \\\"you\\\"\"}]}]}"
 #define STREAM "\"stream\":true,\"stream_options\":{\"include_usage\":true},"
 
 static void same_streamed_and_not(void)
@@ -216,14 +257,20 @@ static void same_streamed_and_not(void)
 		{ MESSAGES, "sim-echo", "\"max_tokens\":99,", "end_turn" },
 		{ MESSAGES, "sim-tools", "\"max_tokens\":99," MESSAGES_TOOLS, "tool_use" },
 		{ MESSAGES, "sim-text", "\"max_tokens\":2,", "max_tokens" },
+		{ RESPONSES, "sim-text", "", "completed" },
+		{ RESPONSES, "sim-echo", "", "completed" },
+		{ RESPONSES, "sim-json", "", "completed" },
+		{ RESPONSES, "sim-tools", RESPONSES_TOOLS, "completed" },
+		{ RESPONSES, "sim-text", "\"max_output_tokens\":2,", "incomplete" },
 	};
 	_cleanup_(buffer_fini) struct buffer content = { 0 };
 	char body[2048];
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *hello = cases[i].dialect == RESPONSES ? HELLO_INPUT : HELLO;
 		int64_t prompt, completion;
 
-		snprintf(body, sizeof(body), "{%s" HELLO, cases[i].more);
+		snprintf(body, sizeof(body), "{%s%s", cases[i].more, hello);
 		ask(cases[i].dialect, cases[i].model, body);
 		check_whole(cases[i].finish);
 		buffer_clear(&content);
@@ -234,7 +281,7 @@ static void same_streamed_and_not(void)
 		/* "Br": 1 + 4; "Grüße, "you"": 14 bytes, 4 + 4 */
 		CHECK_INT(prompt, 13);
 		CHECK(content.len > 0 && completion > 0);
-		snprintf(body, sizeof(body), "{" STREAM "%s" HELLO, cases[i].more);
+		snprintf(body, sizeof(body), "{" STREAM "%s%s", cases[i].more, hello);
 		ask(cases[i].dialect, cases[i].model, body);
 		check_whole(cases[i].finish);
 		CHECK_INT(got.prompt_tokens, prompt);
@@ -310,6 +357,30 @@ static void tools(void)
 	    "C\"}]}]}]}");
 	check_whole("end_turn");
 	CHECK_INT(got.prompt_tokens, 1 + 4);
+	ask(RESPONSES, "sim-tools", "{" RESPONSES_TOOLS "\"input\":\"22 C\"}");
+	check_whole("completed");
+	CHECK_STR(got.tool, "weather");
+	CHECK(got.arguments.len > 0 && got.content.len == 0);
+	ask(RESPONSES, "sim-tools",
+	    "{" RESPONSES_TOOLS "\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"x\","
+	    "\"output\":\"22 C\"}]}");
+	check_whole("completed");
+	CHECK(got.arguments.len == 0 && got.content.len > 0);
+	CHECK_INT(got.prompt_tokens, 1 + 4);
+}
+
+/* It keeps none, and says so to who asks for one. */
+static void stored_responses(void)
+{
+	host_done(&call);
+	host_ready(&call, provider, RESPONSES, "sim-text", "");
+	call.info.body_count = 0;
+	call.info.method = (struct tide_slice){ "GET", 3 };
+	call.info.rest = (struct tide_slice){ "/resp_1", 7 };
+	host_run(&call);
+	CHECK_INT(call.ending, ENDED);
+	CHECK_INT(call.status, 404);
+	CHECK(memmem(call.answer.data, call.answer.len, "keeps no responses", 18));
 }
 
 #define FORMAT(schema)                                                                    \
@@ -398,6 +469,9 @@ static void errors(void)
 		{ CHAT, "sim-text", "{\"n\":2," HELLO, 400, "invalid_request_error", NULL },
 		{ CHAT, "sim-text", "[]", 400, "invalid_request_error", NULL },
 		{ CHAT, "sim-error-in-stream", "{" HELLO, 500, "server_error", NULL },
+		{ RESPONSES, "sim-error-503", "{" HELLO_INPUT, 503, "service_unavailable_error",
+		  "service_unavailable" },
+		{ RESPONSES, "sim-text", "{\"input\":7}", 400, "invalid_request_error", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -518,6 +592,7 @@ int main(int argc, char **argv)
 	test_run("deterministic", deterministic);
 	test_run("words", words);
 	test_run("tools", tools);
+	test_run("stored-responses", stored_responses);
 	test_run("schemas", schemas);
 	test_run("recursive-schema", recursive_schema);
 	test_run("errors", errors);
