@@ -90,7 +90,7 @@ int wire_request_edit(enum wire_dialect dialect, struct slice body,
 	struct splice splices[2];
 	size_t count = 0;
 
-	if (!slice_eq(request->model, upstream_model)) {
+	if (request->model_value.ptr && !slice_eq(request->model, upstream_model)) {
 		struct slice model = quote(upstream_model, arena);
 
 		if (!model.ptr)

@@ -19,6 +19,8 @@ enum take {
 	TAKE_STREAM,
 	TAKE_STREAM_OPTIONS,
 	TAKE_MESSAGES,
+	TAKE_CONTENTS,
+	TAKE_GENERATION,
 	TAKE_TEXTS,
 	TAKE_INPUT, /* other members whose bytes the model reads */
 	TAKE_MAX_OUTPUT,
@@ -34,6 +36,7 @@ enum take {
 #define COUNTS (1u << WIRE_ANTHROPIC_COUNT_TOKENS)
 #define EMBEDDINGS (1u << WIRE_OPENAI_EMBEDDINGS)
 #define RESPONSES (1u << WIRE_OPENAI_RESPONSES)
+#define GEMINI (1u << WIRE_GEMINI)
 
 /* The members that we read, by dialect. */
 static const struct row {
@@ -45,7 +48,7 @@ static const struct row {
 	{ SLICE("messages"), CHAT | MESSAGES | COUNTS, TAKE_MESSAGES },
 	{ SLICE("stream"), CHAT | MESSAGES | RESPONSES, TAKE_STREAM },
 	{ SLICE("max_tokens"), CHAT | MESSAGES, TAKE_MAX_OUTPUT },
-	{ SLICE("tools"), CHAT | MESSAGES | RESPONSES | COUNTS, TAKE_INPUT },
+	{ SLICE("tools"), CHAT | MESSAGES | RESPONSES | COUNTS | GEMINI, TAKE_INPUT },
 	{ SLICE("system"), MESSAGES | COUNTS, TAKE_INPUT },
 	{ SLICE("response_format"), CHAT, TAKE_INPUT },
 	{ SLICE("stream_options"), CHAT, TAKE_STREAM_OPTIONS },
@@ -60,6 +63,11 @@ static const struct row {
 	{ SLICE("store"), RESPONSES, TAKE_STORE },
 	{ SLICE("background"), RESPONSES, TAKE_BACKGROUND },
 	{ SLICE("conversation"), RESPONSES, TAKE_CONVERSATION },
+	{ SLICE("contents"), GEMINI, TAKE_CONTENTS },
+	{ SLICE("systemInstruction"), GEMINI, TAKE_INPUT },
+	{ SLICE("system_instruction"), GEMINI, TAKE_INPUT }, /* ProtoJSON has both names */
+	{ SLICE("generationConfig"), GEMINI, TAKE_GENERATION },
+	{ SLICE("generation_config"), GEMINI, TAKE_GENERATION },
 };
 
 struct reading {
@@ -242,6 +250,52 @@ static int take_messages(struct reading *reading, const struct json_member *memb
 	return 0;
 }
 
+/* One, or an array of them. */
+static int take_contents(struct reading *reading, const struct json_member *member)
+{
+	struct slice at = member->value;
+	struct json_member first;
+
+	if (member->type != JSON_SCAN_OBJECT && member->type != JSON_SCAN_ARRAY)
+		return error_set(reading->error, -EINVAL, "contents must be an array");
+	if (!json_next(&at, &first))
+		return error_set(reading->error, -EINVAL, "contents must not be empty");
+	reading->prompt = true;
+	add_input(reading, member->value);
+	return 0;
+}
+
+/* The last of both names of a member; absent is as null. */
+static int take_inner_count(struct reading *reading, struct slice object, const char *const *names,
+			    int64_t *ret)
+{
+	struct json_member member;
+	int r = 0;
+
+	for (int i = 0; i < 2 && r == 0; i++) {
+		if (json_find(object, names[i], &member))
+			r = take_count(reading, &member, names[i], 1, ret);
+	}
+	return r;
+}
+
+static int take_generation(struct reading *reading, const struct json_member *member)
+{
+	static const char *const most[] = { "maxOutputTokens", "max_output_tokens" };
+	static const char *const choices[] = { "candidateCount", "candidate_count" };
+	int r;
+
+	if (member->type == JSON_SCAN_NULL)
+		return 0;
+	if (member->type != JSON_SCAN_OBJECT)
+		return error_set(reading->error, -EINVAL, "generationConfig must be an object");
+	add_input(reading, member->value); /* holds the schema of structured output */
+	r = take_inner_count(reading, member->value, most, &reading->request->max_output);
+	return r < 0
+		   ? r
+		   : take_inner_count(reading, member->value, choices, &reading->request->choices);
+}
+
 /* A text, texts, tokens, or lists of tokens: these are numbers, and each is one. */
 static int take_texts(struct reading *reading, const struct json_member *member)
 {
@@ -277,6 +331,10 @@ static int take_member(struct reading *reading, const struct row *row,
 		return take_stream_options(reading, member);
 	case TAKE_MESSAGES:
 		return take_messages(reading, member);
+	case TAKE_CONTENTS:
+		return take_contents(reading, member);
+	case TAKE_GENERATION:
+		return take_generation(reading, member);
 	case TAKE_TEXTS:
 		return take_texts(reading, member);
 	case TAKE_INPUT:
@@ -300,6 +358,13 @@ static int take_member(struct reading *reading, const struct row *row,
 	}
 	return 0;
 }
+
+/* What a request of this dialect must have, beside its model. */
+static const char *const prompt_names[WIRE_DIALECT_COUNT] = {
+	[WIRE_OPENAI_CHAT] = "messages",    [WIRE_ANTHROPIC_MESSAGES] = "messages",
+	[WIRE_OPENAI_EMBEDDINGS] = "input", [WIRE_ANTHROPIC_COUNT_TOKENS] = "messages",
+	[WIRE_GEMINI] = "contents",
+};
 
 static struct slice closing_brace(struct slice body)
 {
@@ -329,11 +394,10 @@ int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena
 		if (r < 0)
 			return r;
 	}
-	if (!request.model.ptr)
+	if (!request.model.ptr && dialect != WIRE_GEMINI)
 		return error_set(error, -EINVAL, "model is missing");
-	if (!reading.prompt && dialect != WIRE_OPENAI_RESPONSES)
-		return error_set(error, -EINVAL, "%s is missing",
-				 dialect == WIRE_OPENAI_EMBEDDINGS ? "input" : "messages");
+	if (!reading.prompt && prompt_names[dialect])
+		return error_set(error, -EINVAL, "%s is missing", prompt_names[dialect]);
 	request.object_end = closing_brace(body);
 	request.object_empty = count == 0;
 	request.input_estimate = (int64_t)(reading.input_bytes / BYTES_PER_TOKEN);

@@ -135,11 +135,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		dialect = WIRE_OPENAI_RESPONSES;
 	if (bytes[0] & 4)
 		dialect = bytes[0] & 1 ? WIRE_ANTHROPIC_COUNT_TOKENS : WIRE_OPENAI_EMBEDDINGS;
+	if (bytes[0] & 8)
+		dialect = bytes[0] & 1 ? WIRE_BEDROCK_CONVERSE : WIRE_GEMINI;
 	step = bytes[1] ? bytes[1] : 1;
 	data = (struct slice){ (const char *)bytes + HEAD_BYTES, size - HEAD_BYTES };
 	check_watch(data, dialect, true, step);
 	check_watch(data, dialect, false, step);
 	check_strip(data, step);
-	check_request(data, dialect);
+	if (!(bytes[0] & 8)) /* those name the model in their paths */
+		check_request(data, dialect);
 	return 0;
 }

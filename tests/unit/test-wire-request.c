@@ -90,6 +90,41 @@ static void members_of_responses(void)
 	      !request.conversation);
 }
 
+/* Its path says model and stream; the body goes on as it is, or is refused. */
+static void gemini(void)
+{
+	static const char body[] =
+	    "{\"contents\":[{\"parts\":[]}],\"system_instruction\":\"1234\",\"model\":7,"
+	    "\"generationConfig\":{\"maxOutputTokens\":9,\"candidate_count\":2}}";
+	static const char *const bodies[] = {
+		"{}",
+		"{\"contents\":[]}",
+		"{\"contents\":{}}",
+		"{\"contents\":\"x\"}",
+		"{\"contents\":[1],\"generationConfig\":[]}",
+		"{\"contents\":[1],\"generation_config\":{\"max_output_tokens\":-1}}",
+		"{\"contents\":[1],\"generationConfig\":{\"candidateCount\":\"2\"}}",
+	};
+	struct wire_request request = scanned(WIRE_GEMINI, body);
+	struct slice parts[WIRE_PARTS_MAX];
+	bool forced;
+
+	CHECK(!request.model.ptr && !request.model_value.ptr && !request.stream);
+	CHECK_INT(request.max_output, 9);
+	CHECK_INT(request.choices, 2);
+	CHECK_INT(request.input_estimate, (14 + 6 + 41) / 4);
+	CHECK_INT(wire_request_edit(WIRE_GEMINI, slice_of(body), &request, SLICE("gemini-3-pro"),
+				    &arena, parts, &forced),
+		  1);
+	CHECK_SLICE(parts[0], body);
+	CHECK(!forced);
+	scanned(WIRE_GEMINI, "{\"contents\":{\"parts\":{}},\"generationConfig\":null}");
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		CHECK_INT(scan(WIRE_GEMINI, bodies[i], &request), -EINVAL);
+		CHECK(error.message[0]);
+	}
+}
+
 static void refusals_of_responses(void)
 {
 	static const char *const bodies[] = {
@@ -350,6 +385,7 @@ int main(void)
 	test_run("members-of-responses", members_of_responses);
 	test_run("refusals", refusals);
 	test_run("refusals-of-responses", refusals_of_responses);
+	test_run("gemini", gemini);
 	test_run("embeddings", embeddings);
 	test_run("counts", counts);
 	test_run("too-deep", too_deep);
