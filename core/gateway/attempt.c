@@ -321,6 +321,13 @@ void attempt_first(struct exchange *exchange)
 	attempt_start(exchange);
 }
 
+/* Of the servers that speak Messages, many have no path to count at. */
+bool attempt_counts_nothing(const struct exchange *exchange, int status)
+{
+	return exchange->dialect == WIRE_ANTHROPIC_COUNT_TOKENS &&
+	       (status == 404 || status == 405 || status == 501);
+}
+
 void attempt_failed(struct exchange *exchange, const struct wire_error *error)
 {
 	if (!exchange->http) {
@@ -328,7 +335,11 @@ void attempt_failed(struct exchange *exchange, const struct wire_error *error)
 		return;
 	}
 	if (!attempt_may_switch(exchange)) {
-		exchange_refuse(exchange, error);
+		if (exchange->call.attempt &&
+		    attempt_counts_nothing(exchange, exchange->call.attempt->status))
+			exchange_estimate(exchange);
+		else
+			exchange_refuse(exchange, error);
 		return;
 	}
 	if (exchange->call.attempt)

@@ -207,6 +207,8 @@ void attempt_switch(struct tide_call *call, const struct wire_error *error);
 /* The attempt cannot go on. */
 void attempt_break(struct tide_call *call, const struct wire_error *error);
 void attempt_resume(struct tide_call *call);
+/* It is a count, and the upstream's status says that it cannot count. */
+bool attempt_counts_nothing(const struct exchange *exchange, int status);
 /* Another target could still answer. */
 bool attempt_may_switch(const struct exchange *exchange);
 void attempt_deadline(struct loop_timer *timer);

@@ -247,6 +247,13 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		drain_head(call);
 		return;
 	}
+	if (attempt_counts_nothing(exchange, status)) {
+		static const struct wire_error error = { 502, "upstream_error", NULL,
+							 "The upstream cannot count." };
+
+		attempt_switch(call, &error);
+		return;
+	}
 	if (exchange->endpoint == ENDPOINT_RESPONSES_COMPACT && (status == 404 || status == 405)) {
 		attempt_switch(call, &no_compact);
 		return;
