@@ -54,7 +54,8 @@ struct wire_request {
 };
 
 /* Checks the body (JSON, UTF-8, duplicate keys, depth, types of the members we read) and finds the
- * spans. Gemini's body says neither model nor stream, which are its path's. -EINVAL with `error` saying which member is wrong and why. */
+ * spans. Gemini's body says neither model nor stream, which are its path's. -EINVAL with `error`
+ * saying which member is wrong and why. */
 int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena *arena,
 		      struct wire_request *ret, struct error *error);
 
