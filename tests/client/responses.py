@@ -6,7 +6,7 @@ import json
 
 from costs import expect_cost
 from tap import equal
-from tidegate import Tidegate, free_port, noon_zone, provider
+from tidegate import Tidegate, free_port, noon_zone, provider, simulator
 from upstream import Upstream
 from wire import Connection, without_comments
 from world import CHAT_PRICE
@@ -32,7 +32,17 @@ MODELS = (
     "status-404",
     "status-429",
     "status-503",
+    "json",
     "text.words-30.between-20",
+)
+SIM_MODELS = (
+    "sim-text",
+    "sim-tools",
+    "sim-json",
+    "sim-cut",
+    "sim-error-in-stream",
+    "sim-error-400",
+    "sim-error-429",
 )
 FALLS = ("error-first", "error-role", "cut-early", "status-429", "status-503")
 # A body no serialiser would write: order, spaces, escapes and numbers must survive.
@@ -53,6 +63,9 @@ def gate_of(one, two, lane):
         {"name": "plain", "provider": "plain", "upstream_model": "text", "price": CHAT_PRICE},
         {"name": "gone", "provider": "gone", "upstream_model": "text", "price": CHAT_PRICE},
     ]
+    models += [
+        {"name": m, "provider": "sim", "upstream_model": m, "price": CHAT_PRICE} for m in SIM_MODELS
+    ]
     routes = [{"name": f"fall-{m}", "targets": [m, "of-two"]} for m in FALLS]
     routes += [
         {"name": "both", "targets": ["text", "of-two"]},
@@ -65,6 +78,7 @@ def gate_of(one, two, lane):
             provider("one", one.url("/v1"), lane=lane),
             provider("two", two.url("/v1"), lane=lane),
             provider("plain", one.url("/v1"), lane=lane, options={"dialects": "chat"}),
+            simulator(),
             provider("gone", f"http://127.0.0.1:{free_port()}/v1", lane=lane),
         ],
         models=models,
@@ -381,7 +395,7 @@ class Checks:
         equal(self.by_id("GET", pending)[1]["cost_nano"], 0, "billed before the restart")
 
 
-def register(suite, lane="auto"):
+def register(suite, sdks, lane="auto"):
     if not suite.wanted(f"{suite.prefix}responses"):
         return
     with Upstream() as one, Upstream() as two, gate_of(one, two, lane) as gate:
@@ -422,3 +436,4 @@ def register(suite, lane="auto"):
             "restarts",
         ):
             check(name.replace("_", "-"), getattr(checks, name))
+        sdks(gate, one)
