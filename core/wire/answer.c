@@ -3,6 +3,7 @@
 #include "wire/answer.h"
 
 #include "base/cleanup.h"
+#include "wire/watch.h"
 
 /* ---- reading ---- */
 
@@ -55,6 +56,19 @@ void answer_tell_stop(struct answer_reader *reader, enum answer_stop stop, struc
 	struct answer_event event = { .what = ANSWER_STOP, .stop = stop, .sequence = sequence };
 
 	answer_tell(reader, &event);
+}
+
+int answer_error_status(struct slice type, const char *code)
+{
+	static const int statuses[] = {
+		[WIRE_ERROR_NONE] = 502,       [WIRE_ERROR_OVERLOADED] = 503,
+		[WIRE_ERROR_RATE_LIMIT] = 429, [WIRE_ERROR_QUOTA] = 402,
+		[WIRE_ERROR_INVALID] = 400,    [WIRE_ERROR_AUTHENTICATION] = 401,
+		[WIRE_ERROR_INTERNAL] = 500,
+	};
+	enum wire_error_class class = code ? watch_error_class(slice_of(code)) : WIRE_ERROR_NONE;
+
+	return statuses[class != WIRE_ERROR_NONE ? class : watch_error_class(type)];
 }
 
 /* ---- writing ---- */

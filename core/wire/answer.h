@@ -79,6 +79,7 @@ struct answer_reader {
 		int64_t index; /* the upstream's own */
 		uint32_t block;
 		uint64_t id_hash; /* 0: it said none yet */
+		uint32_t state;   /* the dialect's own */
 	} call[ANSWER_CALLS_MAX];
 	struct slice request_id; /* ours, for dialects whose calls have no ids */
 };
@@ -90,6 +91,8 @@ uint32_t answer_tell_block(struct answer_reader *reader, enum answer_kind kind, 
 /* A piece of text or reasoning of the open block; begins one where another kind is open. */
 void answer_tell_piece(struct answer_reader *reader, enum answer_kind kind, struct slice text);
 void answer_tell_stop(struct answer_reader *reader, enum answer_stop stop, struct slice sequence);
+/* The status of an error that came without one, by the upstream's words; code may be NULL. */
+int answer_error_status(struct slice type, const char *code);
 
 /* One event of the stream: `name` is its event: line, or empty; `data` its JSON. */
 typedef void (*answer_read_event_fn)(struct answer_reader *reader, struct slice name,
@@ -157,6 +160,8 @@ struct answer_writer {
  * to write at ANSWER_END, and for streams that repeat it. False when out of memory. */
 bool answer_keep(struct answer_writer *writer, const struct answer_event *event);
 void answer_writer_fini(struct answer_writer *writer);
+/* What Responses call an error, which clients decide by whether to ask again (error.c). */
+const char *wire_failed_code(const struct wire_error *error);
 
 typedef void (*answer_write_fn)(struct answer_writer *writer, const struct answer_event *event);
 

@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
-#include "wire/watch.h"
 
 #define NO_BLOCK UINT32_MAX /* of a call whose name is not known yet */
 
@@ -16,19 +15,6 @@ static const char *const reasoning_members[] = { NULL, "reasoning_content", "rea
 
 /* ---- errors ---- */
 
-static int status_of(struct slice type, const char *code)
-{
-	static const int statuses[] = {
-		[WIRE_ERROR_NONE] = 502,       [WIRE_ERROR_OVERLOADED] = 503,
-		[WIRE_ERROR_RATE_LIMIT] = 429, [WIRE_ERROR_QUOTA] = 402,
-		[WIRE_ERROR_INVALID] = 400,    [WIRE_ERROR_AUTHENTICATION] = 401,
-		[WIRE_ERROR_INTERNAL] = 500,
-	};
-	enum wire_error_class class = code ? watch_error_class(slice_of(code)) : WIRE_ERROR_NONE;
-
-	return statuses[class != WIRE_ERROR_NONE ? class : watch_error_class(type)];
-}
-
 /* Ends the answer with what `body` says, or with `message`. */
 static void fail(struct answer_reader *reader, const struct tree *body, const char *message)
 {
@@ -37,7 +23,7 @@ static void fail(struct answer_reader *reader, const struct tree *body, const ch
 
 	if (body)
 		chat_read_error(body, reader->scratch, &error, &event.error_type);
-	error.status = status_of(event.error_type, error.code);
+	error.status = answer_error_status(event.error_type, error.code);
 	answer_tell(reader, &event);
 }
 
@@ -272,7 +258,9 @@ static struct answer_call *add_call(struct answer_reader *reader, const struct c
 		fail(reader, NULL, "The upstream's answer calls more tools than are taken.");
 		return NULL;
 	}
-	*call = (struct answer_call){ delta->index, NO_BLOCK, delta->id_hash };
+	*call = (struct answer_call){ .index = delta->index,
+				      .block = NO_BLOCK,
+				      .id_hash = delta->id_hash };
 	reader->calls++;
 	return call;
 }

@@ -21,42 +21,6 @@ static struct turn_part *add(struct chat_reading *reading, struct place place,
 
 /* ---- parts ---- */
 
-/* Some write a slash as \/: such a text is brought into the form without, ptr NULL when out of
- * memory. */
-static struct slice plain(struct chat_reading *reading, struct slice text)
-{
-	struct arena *arena = reading->turn->arena;
-
-	if (!memchr(text.ptr, '\\', text.len))
-		return text;
-	text = tree_unescape(text, arena);
-	return text.ptr ? tree_escape(text, arena) : text;
-}
-
-/* data:TYPE;base64,DATA, or an URL. */
-static int read_source(struct chat_reading *reading, struct turn_part *part,
-		       const struct tree *node)
-{
-	const struct slice scheme = SLICE("data:"), base64 = SLICE(";base64");
-	struct slice text = plain(reading, node->text), head, data;
-
-	if (!text.ptr)
-		return -ENOMEM;
-	if (text.len < scheme.len ||
-	    !slice_case_eq((struct slice){ text.ptr, scheme.len }, scheme)) {
-		part->url = text;
-		return 0;
-	}
-	head = slice_cut(slice_skip(text, scheme.len), ',', &data);
-	if (head.len < base64.len ||
-	    !slice_case_eq(slice_skip(head, head.len - base64.len), base64))
-		return chat_refuse(reading, node, "a data: URL must be of base64 here");
-	part->data = data;
-	head.len -= base64.len;
-	part->media_type = slice_cut(head, ';', &head);
-	return 0;
-}
-
 static int read_text(struct chat_reading *reading, struct turn_part *part, const struct tree *value)
 {
 	part->text = value->text;
@@ -79,7 +43,7 @@ static int read_image(struct chat_reading *reading, struct turn_part *part,
 		url = chat_need_text(reading, value, "url");
 		part->detail = tree_get_text(value, "detail");
 	}
-	return url ? read_source(reading, part, url) : -EINVAL;
+	return url ? turn_read_url(reading->turn, part, url, reading->ret) : -EINVAL;
 }
 
 static int read_audio(struct chat_reading *reading, struct turn_part *part,
@@ -99,28 +63,6 @@ static int read_audio(struct chat_reading *reading, struct turn_part *part,
 	return chat_check_keys(reading, value, keys);
 }
 
-static bool ends_in_pdf(struct slice name)
-{
-	const struct slice end = SLICE(".pdf");
-
-	return name.len >= end.len && slice_case_eq(slice_skip(name, name.len - end.len), end);
-}
-
-static int read_file_data(struct chat_reading *reading, struct turn_part *part,
-			  const struct tree *data)
-{
-	int r = read_source(reading, part, data);
-
-	if (r < 0 || !part->url.ptr || memchr(part->url.ptr, ':', part->url.len))
-		return r;
-	/* Base64 alone: then only the name tells what it is. */
-	part->data = part->url;
-	part->url = (struct slice){ 0 };
-	if (ends_in_pdf(part->name))
-		part->media_type = SLICE("application/pdf");
-	return 0;
-}
-
 static int read_file(struct chat_reading *reading, struct turn_part *part, const struct tree *value)
 {
 	static const char *const keys[] = { "file_data", "file_id", "filename", NULL };
@@ -134,7 +76,7 @@ static int read_file(struct chat_reading *reading, struct turn_part *part, const
 	part->name = tree_get_text(value, "filename");
 	part->file_id = tree_get_text(value, "file_id");
 	if (tree_is(data, JSON_SCAN_STRING))
-		return read_file_data(reading, part, data);
+		return turn_read_file_data(reading->turn, part, data, reading->ret);
 	return part->file_id.ptr ? 0
 				 : chat_refuse(reading, value, "file_data or file_id is missing");
 }

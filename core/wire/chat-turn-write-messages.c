@@ -6,7 +6,6 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
-#include "base/hash.h"
 
 #define BIT(n) (1u << (n))
 
@@ -31,19 +30,6 @@ static void write_text(struct writer *writer, struct slice text)
 	writer_close(writer, '}');
 }
 
-static void write_data_url(struct writer *writer, const char *key, const struct turn_part *part)
-{
-	writer_key(writer, key);
-	writer_begin_string(writer);
-	buffer_append_str(writer->out, "data:");
-	buffer_append_slice(writer->out, part->media_type.len > 0
-					     ? part->media_type
-					     : SLICE("application/octet-stream"));
-	buffer_append_str(writer->out, ";base64,");
-	buffer_append_slice(writer->out, part->data);
-	writer_end_string(writer);
-}
-
 static int write_image(struct chat_writing *writing, const struct turn_part *part)
 {
 	struct writer *writer = writing->writer;
@@ -57,7 +43,7 @@ static int write_image(struct chat_writing *writing, const struct turn_part *par
 	writer_key(writer, "image_url");
 	writer_open(writer, '{');
 	if (part->data.ptr)
-		write_data_url(writer, "url", part);
+		turn_write_data_url(writer, "url", part);
 	else
 		writer_key_escaped(writer, "url", part->url);
 	if (part->detail.ptr)
@@ -95,24 +81,6 @@ static int write_audio(struct chat_writing *writing, const struct turn_part *par
 	return 0;
 }
 
-/* Of a file that has none: the reference asks for one. */
-static struct slice filename_of(const struct turn_part *part)
-{
-	static const struct {
-		struct slice media_type, name;
-	} rows[] = {
-		{ SLICE("application/pdf"), SLICE("file.pdf") },
-		{ SLICE("text/plain"), SLICE("file.txt") },
-		{ SLICE("text/csv"), SLICE("file.csv") },
-	};
-
-	for (size_t i = 0; part->name.len == 0 && i < ARRAY_SIZE(rows); i++) {
-		if (slice_case_eq(part->media_type, rows[i].media_type))
-			return rows[i].name;
-	}
-	return part->name.len > 0 ? part->name : SLICE("file");
-}
-
 /* A file's id means something at its provider only. */
 static int write_file(struct chat_writing *writing, const struct turn_part *part)
 {
@@ -128,8 +96,8 @@ static int write_file(struct chat_writing *writing, const struct turn_part *part
 	writer_key(writer, "file");
 	writer_open(writer, '{');
 	if (part->data.ptr) {
-		write_data_url(writer, "file_data", part);
-		writer_key_escaped(writer, "filename", filename_of(part));
+		turn_write_data_url(writer, "file_data", part);
+		writer_key_escaped(writer, "filename", turn_filename(part));
 	} else {
 		writer_key_escaped(writer, "file_id", part->file_id);
 	}
@@ -220,28 +188,13 @@ static void open_message(struct writer *writer, const char *role, struct slice n
 		writer_key_escaped(writer, "name", name);
 }
 
-/* A longer one than OpenAI takes becomes a digest of it, in calls and results alike. */
-static void write_id(struct writer *writer, const char *key, struct slice id)
-{
-	const struct slice prefix = SLICE("call_");
-	uint8_t digest[SHA256_BYTES];
-	char text[SHA256_HEX_SIZE + 8];
-
-	if (id.len > ID_MAX) {
-		hash_sha256(id, digest);
-		hash_hex(digest, 16, slice_put(text, prefix));
-		id = slice_of(text);
-	}
-	writer_key_escaped(writer, key, id);
-}
-
 static int write_result(struct chat_writing *writing, const struct turn_part *part)
 {
 	struct writer *writer = writing->writer;
 	int r;
 
 	open_message(writer, "tool", (struct slice){ 0 });
-	write_id(writer, "tool_call_id", part->id);
+	turn_write_call_id(writer, "tool_call_id", part->id, ID_MAX);
 	/* An error can only be told by its text. */
 	r = write_content(writing, part->content, TEXTS, part->is_error ? "Error: " : "");
 	writer_close(writer, '}');
@@ -356,7 +309,7 @@ static void write_call(struct writer *writer, const struct turn_part *part)
 	const char *type = part->custom ? "custom" : "function";
 
 	writer_open(writer, '{');
-	write_id(writer, "id", part->id);
+	turn_write_call_id(writer, "id", part->id, ID_MAX);
 	writer_key_word(writer, "type", type);
 	writer_key(writer, type);
 	writer_open(writer, '{');

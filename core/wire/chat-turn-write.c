@@ -147,20 +147,6 @@ static void write_format(struct writer *writer, const struct turn *turn)
 	writer_close(writer, '}');
 }
 
-/* A budget of tokens has no other words here. */
-static const char *effort_of_budget(struct slice json)
-{
-	int64_t budget = -1;
-
-	if (json_to_i64(json, &budget) < 0 || budget < 0)
-		return NULL;
-	if (budget == 0)
-		return "none";
-	if (budget < 4096)
-		return "low";
-	return budget < 16384 ? "medium" : "high";
-}
-
 static void write_effort(struct chat_writing *writing)
 {
 	const struct turn_value *values = writing->turn->fields;
@@ -173,7 +159,7 @@ static void write_effort(struct chat_writing *writing)
 		return;
 	}
 	word = values[TURN_THINKING_BUDGET].json.ptr
-		   ? effort_of_budget(values[TURN_THINKING_BUDGET].json)
+		   ? turn_effort_of_budget(values[TURN_THINKING_BUDGET].json)
 		   : NULL;
 	if (word)
 		writer_key_word(writing->writer, "reasoning_effort", word);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "base/cleanup.h"
+#include "wire/answer.h"
 
 enum {
 	ERROR_TEXT_BYTES = 1024,
@@ -103,8 +104,7 @@ void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, 
 	buffer_append_str(out, "}}");
 }
 
-/* Codes that clients decide by whether to ask again. */
-static const char *failed_code(const struct wire_error *error)
+const char *wire_failed_code(const struct wire_error *error)
 {
 	if (error->code)
 		return error->code;
@@ -125,7 +125,7 @@ static void append_failed(const struct wire_error *error, const char *id, int64_
 	buffer_append_json(out, slice_of(id[0] ? id : "resp_0"));
 	buffer_append_str(out, ",\"object\":\"response\",\"created_at\":0,"
 			       "\"status\":\"failed\",\"error\":{\"code\":");
-	buffer_append_json(out, slice_of(failed_code(error)));
+	buffer_append_json(out, slice_of(wire_failed_code(error)));
 	buffer_append_str(out, ",\"message\":");
 	buffer_append_json(out, slice_of(error->message ? error->message : "unknown error"));
 	buffer_append_str(out, "},\"incomplete_details\":null,\"instructions\":null,"

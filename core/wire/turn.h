@@ -69,6 +69,9 @@ struct turn_tool {
 	struct slice cache;  /* JSON: a hint */
 	bool custom;         /* takes text, by `format` (JSON), and no arguments */
 	struct slice format; /* as Responses have it: {"type":"grammar","syntax":…} */
+	bool wrapped;        /* it was custom: its text is the member `input` of its arguments */
+	/* Responses: `name` is both of these together, where the client has it in a namespace */
+	struct slice space, plain_name;
 };
 
 enum turn_choice { TURN_CHOICE_UNSAID, TURN_AUTO, TURN_NONE, TURN_REQUIRED, TURN_NAMED };
@@ -169,6 +172,22 @@ struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
  * text (custom). */
 int turn_arguments(const struct turn *turn, const struct turn_part *call, struct slice *ret_json,
 		   struct turn_refusal *ret);
+
+/* For readers: `node` is data:TYPE;base64,DATA, or an URL. The second takes base64 alone too, as
+ * files have it, whose type only their name tells. 0, -ENOMEM, or -EINVAL with `ret`. */
+int turn_read_url(const struct turn *turn, struct turn_part *part, const struct tree *node,
+		  struct turn_refusal *ret);
+int turn_read_file_data(const struct turn *turn, struct turn_part *part, const struct tree *node,
+			struct turn_refusal *ret);
+/* For writers: a data: URL of the part's data; and the name of a file, of its type where it has
+ * none. */
+void turn_write_data_url(struct writer *writer, const char *key, const struct turn_part *part);
+struct slice turn_filename(const struct turn_part *part);
+/* The id of a call, or, of one that is longer than `most` bytes, a digest of it: the same in calls
+ * and results. */
+void turn_write_call_id(struct writer *writer, const char *key, struct slice id, size_t most);
+/* A budget of tokens in the words of TURN_EFFORT; NULL where it says none. */
+const char *turn_effort_of_budget(struct slice json);
 
 /* What vouches for reasoning is only good at its origin; through a client of another dialect it
  * travels as "tidegate1.DIALECT.ID.OPAQUE". */
