@@ -14,6 +14,7 @@ struct codec {
 	answer_read_document_fn read_document;
 	answer_read_error_fn read_error;
 	answer_write_fn write_answer;
+	bool custom_tools; /* it has some that take text */
 };
 
 /* Never NULL: a dialect that nobody translates has an empty one. */

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "wire/codecs.h"
+#include "wire/custom.h"
 #include "wire/events.h"
 #include "wire/order.h"
 
@@ -19,6 +20,7 @@ struct wire_translation {
 	struct arena scratch; /* of one event */
 	struct answer_reader reader;
 	struct order order;
+	struct custom custom; /* behind the order, before the writer */
 	struct answer_writer writer;
 	bool client_failed; /* told an error: nothing more is written */
 	int failed;
@@ -48,6 +50,12 @@ static int refuse(const struct turn_refusal *refusal, struct arena *arena, struc
 	return -EINVAL;
 }
 
+static bool has_custom_tools(const struct turn_target *target)
+{
+	return codec_of(target->dialect)->custom_tools &&
+	       !(target->quirks & WIRE_QUIRK_NO_CUSTOM_TOOLS);
+}
+
 int wire_translate_request(enum wire_dialect from, struct slice body,
 			   const struct turn_target *target, struct arena *arena,
 			   struct buffer *ret_body, struct turn **ret_turn,
@@ -69,6 +77,8 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 		return refuse(&refusal, arena, error);
 	turn_init(turn, from, tree, arena);
 	r = codec_of(from)->read_turn(tree, turn, &refusal);
+	if (r == 0 && !has_custom_tools(target))
+		r = custom_wrap(turn);
 	if (r == 0)
 		r = codec_of(target->dialect)->write_turn(turn, target, &writer, &refusal);
 	if (r == -EINVAL)
@@ -112,7 +122,8 @@ struct wire_translation *wire_translation_new(const struct wire_translation_opti
 	translation->to = codec_of(options->client);
 	translation->events.most = TRANSLATION_EVENT_BYTES;
 	arena_init(&translation->scratch, options->arena->pool);
-	order_init(&translation->order, options->arena, write_event, translation);
+	custom_init(&translation->custom, options->turn, options->arena, write_event, translation);
+	order_init(&translation->order, options->arena, custom_take, &translation->custom);
 	translation->reader = (struct answer_reader){
 		.dialect = options->upstream,
 		.sink = order_take,
@@ -144,6 +155,7 @@ struct wire_translation *wire_translation_free(struct wire_translation *translat
 	buffer_fini(&translation->document);
 	arena_fini(&translation->scratch);
 	order_fini(&translation->order);
+	custom_fini(&translation->custom);
 	answer_writer_fini(&translation->writer);
 	free(translation);
 	return NULL;
@@ -179,7 +191,7 @@ static int failure(const struct wire_translation *translation, int r)
 		return translation->failed;
 	if (translation->order.failed)
 		return translation->order.failed;
-	if (translation->writer.out->failed)
+	if (translation->writer.out->failed || translation->custom.failed)
 		return -ENOMEM;
 	return r;
 }

@@ -21,6 +21,7 @@ enum wire_quirk {
 	WIRE_QUIRK_NO_STREAM_OPTIONS = 1 << 3, /* chat: include_usage is not known */
 	WIRE_QUIRK_TEXT_CONTENT = 1 << 4, /* chat: texts of a message are joined into one string */
 	WIRE_QUIRK_NO_EFFORT = 1 << 5,    /* chat: reasoning_effort is not known, and left out */
+	WIRE_QUIRK_NO_CUSTOM_TOOLS = 1 << 6, /* chat, responses: all tools are functions */
 };
 
 /* What there is to know of an upstream. */
