@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 
@@ -61,6 +62,7 @@ static struct turn_part *new_part(struct turn *turn, enum turn_part_kind kind,
 	part->kind = kind;
 	part->where = where;
 	part->origin = turn->from;
+	part->last_content = &part->content;
 	return part;
 }
 
@@ -79,13 +81,12 @@ struct turn_part *turn_add_part(struct turn *turn, struct turn_message *message,
 struct turn_part *turn_add_content(struct turn *turn, struct turn_part *result,
 				   enum turn_part_kind kind, const struct tree *where)
 {
-	struct turn_part *part = new_part(turn, kind, where), **at = &result->content;
+	struct turn_part *part = new_part(turn, kind, where);
 
 	if (!part)
 		return NULL;
-	while (*at)
-		at = &(*at)->next;
-	*at = part;
+	*result->last_content = part;
+	result->last_content = &part->next;
 	return part;
 }
 
@@ -181,18 +182,65 @@ int turn_check_keys(const struct turn *turn, const struct tree *object, const ch
 	return 0;
 }
 
-struct slice turn_tool_of_call(const struct turn *turn, struct slice id)
+static int compare_ids(struct slice a, struct slice b)
 {
-	struct slice name = { 0 };
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
+
+	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_calls(const void *a, const void *b)
+{
+	return compare_ids((*(const struct turn_part *const *)a)->id,
+			   (*(const struct turn_part *const *)b)->id);
+}
+
+static size_t collect_calls(const struct turn *turn, const struct turn_part **ret)
+{
+	size_t count = 0;
 
 	for (const struct turn_message *message = turn->messages; message;
 	     message = message->next) {
 		for (const struct turn_part *part = message->parts; part; part = part->next) {
-			if (part->kind == TURN_CALL && slice_eq(part->id, id))
-				name = part->tool;
+			if (part->kind == TURN_CALL && ret)
+				ret[count] = part;
+			count += part->kind == TURN_CALL;
 		}
 	}
-	return name;
+	return count;
+}
+
+/* A client may send any number of calls, and as many results. */
+static void index_calls(struct turn *turn)
+{
+	size_t count = collect_calls(turn, NULL);
+
+	turn->calls = arena_alloc(turn->arena, (count + 1) * sizeof(turn->calls[0]));
+	if (!turn->calls)
+		return;
+	turn->call_count = collect_calls(turn, turn->calls);
+	qsort(turn->calls, count, sizeof(turn->calls[0]), compare_calls);
+}
+
+struct slice turn_tool_of_call(struct turn *turn, struct slice id)
+{
+	size_t low = 0, high;
+
+	if (!turn->calls)
+		index_calls(turn);
+	for (high = turn->call_count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+		int order = compare_ids(turn->calls[middle]->id, id);
+
+		if (order == 0)
+			return turn->calls[middle]->tool;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (struct slice){ 0 };
 }
 
 int turn_arguments(const struct turn *turn, const struct turn_part *call, struct slice *ret_json,

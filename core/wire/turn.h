@@ -44,8 +44,8 @@ struct turn_part {
 	 * it; may be empty. A custom tool's takes text that is no JSON. */
 	struct slice id, tool, arguments;
 	bool custom;
-	bool is_error;             /* the result is one */
-	struct turn_part *content; /* of a result: text, image, file */
+	bool is_error;                             /* the result is one */
+	struct turn_part *content, **last_content; /* of a result: text, image, file */
 	/* reasoning: what only its origin can read, and must get back as it was */
 	struct slice opaque, opaque_id;
 	enum wire_dialect origin; /* of `opaque` */
@@ -124,6 +124,9 @@ struct turn {
 	struct slice format_schema; /* JSON */
 	struct slice format_strict; /* JSON */
 	struct turn_value fields[TURN_FIELDS];
+	/* [private] of turn_tool_of_call(): by id, once it was asked */
+	const struct turn_part **calls;
+	size_t call_count;
 };
 
 /* Why a request cannot be said. Texts are constant or in the arena. */
@@ -165,8 +168,9 @@ int turn_check_keys(const struct turn *turn, const struct tree *object, const ch
 /* The same, of a member that a reader's own table does not have. */
 int turn_refuse_unknown(const struct turn *turn, struct turn_refusal *ret,
 			const struct tree *member);
-/* The name of the tool that the call `id` called, anywhere before; ptr NULL if there is none. */
-struct slice turn_tool_of_call(const struct turn *turn, struct slice id);
+/* The name of the tool that the call `id` called, anywhere in the turn, which is whole by now; ptr
+ * NULL if there is none, or when out of memory. */
+struct slice turn_tool_of_call(struct turn *turn, struct slice id);
 /* For writers whose dialect has a call's arguments as JSON: the object, {} where the client has
  * none, and {"INVALID_JSON":"…"} of what is none. 0, -ENOMEM, or -EINVAL with `ret` where it takes
  * text (custom). */

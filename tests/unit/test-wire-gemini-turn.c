@@ -299,6 +299,37 @@ static void foreign_calls(void)
 	}
 }
 
+/* As many as a body may have, in the order that is the worst for a search. */
+static void many_results(void)
+{
+	const int count = 200000;
+	struct turn_message *said, *told;
+	struct buffer out = { 0 };
+	struct turn_part *result;
+
+	start();
+	said = turn_add_message(&turn, TURN_ASSISTANT, turn.body);
+	told = turn_add_message(&turn, TURN_USER, turn.body);
+	CHECK(said && told);
+	for (int i = 0; i < count; i++) {
+		struct turn_part *part = turn_add_part(&turn, said, TURN_CALL, turn.body);
+
+		part->id = arena_printf(&arena, "c%d", i);
+		part->tool = arena_printf(&arena, "t%d", i);
+		part = turn_add_part(&turn, told, TURN_RESULT, turn.body);
+		part->id = arena_printf(&arena, "c%d", count - 1 - i);
+	}
+	result = told->parts;
+	for (int i = 0; i < count; i++)
+		turn_add_content(&turn, result, TURN_TEXT, turn.body)->text = SLICE("x");
+	CHECK_INT(write_body("gemini-3-pro", 0, &out), 0);
+	CHECK_SLICE(turn_tool_of_call(&turn, SLICE("c199999")), "t199999");
+	CHECK_SLICE(turn_tool_of_call(&turn, SLICE("c0")), "t0");
+	CHECK(!turn_tool_of_call(&turn, SLICE("c")).ptr);
+	buffer_fini(&out);
+	arena_fini(&arena);
+}
+
 static void efforts(void)
 {
 	static const struct {
@@ -447,6 +478,7 @@ int main(void)
 	test_run("refused", refused);
 	test_run("instructions-anywhere", instructions_anywhere);
 	test_run("foreign-calls", foreign_calls);
+	test_run("many-results", many_results);
 	test_run("efforts", efforts);
 	test_run("not-said", not_said);
 	test_run("foreign-signature", foreign_signature);
