@@ -270,6 +270,7 @@ def register(suite, lane="auto"):
         for name, *call in (
             ("chat", CHAT, world.QUIET, COMMENT, 10, usage),
             ("messages", MESSAGES, f"a-{world.QUIET}", PING, 10, {}),
+            ("responses", "/v1/responses", world.QUIET, COMMENT, 10, {"input": "hi"}),
             ("chat-bytes", CHAT, "bytes", COMMENT, 0, usage),
         ):
             more = call.pop()

@@ -16,7 +16,7 @@ from tap import equal
 from tidegate import Tidegate, price, provider
 from wire import Connection
 
-MESSAGES = "/v1/messages"
+MESSAGES, RESPONSES = "/v1/messages", "/v1/responses"
 FULL = bool(os.environ.get("TIDEGATE_FULL"))
 WAIT_S = 20
 USAGE = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
@@ -35,11 +35,25 @@ MESSAGES_EVENTS = (
     event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 1}),
     event("message_stop"),
 )
+BEGUN = {"id": "resp_1", "object": "response", "status": "in_progress", "usage": None}
+TOLD = {"input_tokens": 5, "output_tokens": 1, "total_tokens": 6}
+RESPONSES_EVENTS = (
+    event("response.created", sequence_number=0, response=BEGUN),
+    event("response.output_item.added", sequence_number=1, output_index=0, item={"type": "message"}),
+    event("response.output_text.delta", sequence_number=2, item_id="msg_1", delta="said"),
+    b": comment\n\n",
+    event(
+        "response.completed",
+        sequence_number=3,
+        response={**BEGUN, "status": "completed", "usage": TOLD},
+    ),
+)
 # name -> (target, what the client asks for beside a stream, the upstream's events, those that pass)
 STREAMS = {
     "chat": (CHAT, {"stream_options": {"include_usage": True}}, CHAT_EVENTS, CHAT_EVENTS),
     "chat-stripped": (CHAT, {}, CHAT_EVENTS, [e for e in CHAT_EVENTS if e is not USAGE_CHUNK]),
     "messages": (MESSAGES, {"max_tokens": 9}, MESSAGES_EVENTS, MESSAGES_EVENTS),
+    "responses": (RESPONSES, {"input": "hi"}, RESPONSES_EVENTS, RESPONSES_EVENTS),
 }
 LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n"}
 
