@@ -12,7 +12,7 @@
 
 enum {
 	ROUNDS = 1000,
-	PAIRS = 6,
+	PAIRS = 12,
 };
 
 static const enum wire_dialect dialects[] = { WIRE_OPENAI_CHAT, WIRE_ANTHROPIC_MESSAGES,
