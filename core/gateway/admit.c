@@ -249,9 +249,10 @@ static bool open_entry(struct exchange *exchange)
 		.client = forwarded_client(exchange->held->snapshot, exchange->http),
 	};
 
-	exchange->entry = ledger_open(loop->gateway->options.ledger, loop->index, &names,
-				      exchange->request.stream, exchange->request.input_estimate,
-				      plan_reservation_nano(exchange), loop_now_ns(loop->loop));
+	exchange->entry = ledger_open(
+	    loop->gateway->options.ledger, loop->index, &names, exchange->request.stream,
+	    stored_is_unestimated(exchange) ? 0 : exchange->request.input_estimate,
+	    plan_reservation_nano(exchange), loop_now_ns(loop->loop));
 	if (!exchange->entry)
 		return false;
 	ledger_id_text(exchange->entry->id, exchange->id);

@@ -371,9 +371,10 @@ static void note_progress(struct tide_call *call, bool had_content, bool had_ter
 		exchange->entry->first_content_us = call->attempt->first_content_us;
 		attempt_arm(exchange); /* moves a timer that is set: no memory is needed */
 	}
-	call->attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
-					   ? UINT32_MAX
-					   : (uint32_t)call->watch.content_bytes;
+	if (!stored_is_unestimated(exchange))
+		call->attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
+						   ? UINT32_MAX
+						   : (uint32_t)call->watch.content_bytes;
 	if (!call->watch.terminal || had_terminal)
 		return;
 	settle_attempt(call, outcome);

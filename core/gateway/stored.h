@@ -22,5 +22,10 @@ static inline bool stored_may_be_empty(const struct exchange *exchange)
 {
 	return exchange->endpoint == ENDPOINT_RESPONSE_DELETE;
 }
+/* Nothing is to be estimated for it, whatever dies: its usage is none, or told to a later call. */
+static inline bool stored_is_unestimated(const struct exchange *exchange)
+{
+	return exchange->request.background || endpoint_is_by_id(exchange->endpoint);
+}
 /* The provider has deleted it. */
 void stored_deleted(struct tide_call *call);

@@ -327,6 +327,29 @@ class Checks:
         self.by_id("GET", last["id"])
         equal(self.by_id("GET", last["id"])[1]["cost_nano"], 0, "cost of a call later")
 
+    def background_crash(self):
+        """What dies while its usage is not known is not estimated: a later call bills it."""
+        with Connection(self.gate.api_port) as connection:
+            body = {
+                "model": "text.words-30.between-20",
+                "stream": True,
+                "background": True,
+                "input": "dies in the background",
+            }
+            connection.chat(self.gate.keys["app"], body, target=TARGET)
+            head = connection.head()
+            pieces = connection.pieces(head)
+            while b"output_text.delta" not in head.body:
+                next(pieces)
+            self.gate.kill()
+        self.gate.start()
+        row = self.gate.wait_request(head.id)
+        equal((row["outcome"], row["cost_nano"]), ("crashed", 0), "row")
+        id_ = json.loads(head.body.split(b"data: ")[1].split(b"\n")[0])["response"]["id"]
+        self.by_id("GET", id_)
+        answer, row, _, _ = self.by_id("GET", id_)
+        expect_cost(row, answer.json()["usage"], CHAT_PRICE)
+
     # What coding agents ask
 
     def websocket(self):
@@ -429,6 +452,7 @@ def register(suite, sdks, lane="auto"):
             "conversation",
             "background",
             "background_stream",
+            "background_crash",
             "websocket",
             "compact",
             "compact_missing",
