@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A turn as the body of Bedrock's Converse (docs.aws.amazon.com: API_runtime_Converse), whose path
- * says model and stream. What only some of its models take goes into additionalModelRequestFields,
- * for those that are known by their ids. */
+ * says model and stream. Some of its models, known by their ids, take more than others. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "wire/converse-turn.h"
 #include "wire/messages-turn.h"
 
 enum {
 	DOCUMENT_NAME_BYTES = 180, /* of 200; the rest is for a number */
-};
-
-static const uint32_t known_fields =
-    1u << TURN_MAX_OUTPUT | 1u << TURN_TEMPERATURE | 1u << TURN_TOP_P | 1u << TURN_TOP_K |
-    1u << TURN_STOP | 1u << TURN_EFFORT | 1u << TURN_THINKING_BUDGET | 1u << TURN_PARALLEL;
-
-static const struct {
-	enum turn_field field;
-	const char *key;
-} plain_fields[] = {
-	{ TURN_MAX_OUTPUT, "maxTokens" },
-	{ TURN_TEMPERATURE, "temperature" },
-	{ TURN_TOP_P, "topP" },
-	{ TURN_STOP, "stopSequences" },
 };
 
 static const struct format {
@@ -49,15 +34,6 @@ static const struct format {
 	{ 0 },
 };
 
-struct writing {
-	struct turn *turn;
-	const struct turn_target *target;
-	struct writer *out;
-	struct turn_refusal *ret;
-	bool claude, nova;
-	uint32_t documents; /* so far */
-};
-
 static bool contains(struct slice text, const char *word)
 {
 	return memmem(text.ptr, text.len, word, strlen(word));
@@ -65,7 +41,7 @@ static bool contains(struct slice text, const char *word)
 
 /* ---- parts ---- */
 
-static bool is_said(const struct writing *writing, const struct turn_part *part)
+static bool is_said(const struct converse_writing *writing, const struct turn_part *part)
 {
 	if (part->kind != TURN_REASONING)
 		return messages_is_said(part);
@@ -75,7 +51,7 @@ static bool is_said(const struct writing *writing, const struct turn_part *part)
 		(part->origin == WIRE_ANTHROPIC_MESSAGES && writing->claude && !part->redacted));
 }
 
-static void write_cache(struct writing *writing, struct slice cache)
+void converse_write_cache(struct converse_writing *writing, struct slice cache)
 {
 	struct json_member ttl;
 
@@ -91,7 +67,7 @@ static void write_cache(struct writing *writing, struct slice cache)
 	writer_close(writing->out, '}');
 }
 
-static int write_text(struct writing *writing, const struct turn_part *part)
+static int write_text(struct converse_writing *writing, const struct turn_part *part)
 {
 	writer_open(writing->out, '{');
 	writer_key_escaped(writing->out, "text", part->text);
@@ -106,7 +82,7 @@ static const char *find_format(const struct format *formats, struct slice type)
 	return formats->format;
 }
 
-static int write_source(struct writing *writing, const struct turn_part *part)
+static int write_source(struct converse_writing *writing, const struct turn_part *part)
 {
 	struct slice url = tree_unescape(part->url, writing->turn->arena);
 
@@ -130,8 +106,8 @@ static int write_source(struct writing *writing, const struct turn_part *part)
 	return 0;
 }
 
-static int write_media(struct writing *writing, const struct turn_part *part, const char *key,
-		       const struct format *formats)
+static int write_media(struct converse_writing *writing, const struct turn_part *part,
+		       const char *key, const struct format *formats)
 {
 	const char *format = find_format(formats, part->media_type);
 	int r;
@@ -149,12 +125,12 @@ static int write_media(struct writing *writing, const struct turn_part *part, co
 	return r;
 }
 
-static int write_image(struct writing *writing, const struct turn_part *part)
+static int write_image(struct converse_writing *writing, const struct turn_part *part)
 {
 	return write_media(writing, part, "image", image_formats);
 }
 
-static int write_audio(struct writing *writing, const struct turn_part *part)
+static int write_audio(struct converse_writing *writing, const struct turn_part *part)
 {
 	return write_media(writing, part, "audio", audio_formats);
 }
@@ -166,7 +142,7 @@ static bool is_of_name(char c)
 }
 
 /* Letters, digits, single blanks, hyphens and brackets; each name once in a request. */
-static void write_document_name(struct writing *writing, struct slice name)
+static void write_document_name(struct converse_writing *writing, struct slice name)
 {
 	struct buffer *out = writing->out->out;
 	char last = 0;
@@ -189,7 +165,7 @@ static void write_document_name(struct writing *writing, struct slice name)
 	writer_end_string(writing->out);
 }
 
-static int write_document(struct writing *writing, const struct turn_part *part)
+static int write_document(struct converse_writing *writing, const struct turn_part *part)
 {
 	const char *format = find_format(document_formats, part->media_type);
 	int r;
@@ -208,7 +184,7 @@ static int write_document(struct writing *writing, const struct turn_part *part)
 	return r;
 }
 
-static int write_call(struct writing *writing, const struct turn_part *part)
+static int write_call(struct converse_writing *writing, const struct turn_part *part)
 {
 	struct slice id = messages_call_id(writing->turn->arena, part->id), input;
 	int r = turn_arguments(writing->turn, part, &input, writing->ret);
@@ -228,9 +204,9 @@ static int write_call(struct writing *writing, const struct turn_part *part)
 	return 0;
 }
 
-static int write_part(struct writing *writing, const struct turn_part *part);
+static int write_part(struct converse_writing *writing, const struct turn_part *part);
 
-static int write_result(struct writing *writing, const struct turn_part *part)
+static int write_result(struct converse_writing *writing, const struct turn_part *part)
 {
 	struct slice id = messages_call_id(writing->turn->arena, part->id);
 	int r = 0;
@@ -255,7 +231,7 @@ static int write_result(struct writing *writing, const struct turn_part *part)
 	return r;
 }
 
-static int write_reasoning(struct writing *writing, const struct turn_part *part)
+static int write_reasoning(struct converse_writing *writing, const struct turn_part *part)
 {
 	writer_open(writing->out, '{');
 	writer_key(writing->out, "reasoningContent");
@@ -274,9 +250,10 @@ static int write_reasoning(struct writing *writing, const struct turn_part *part
 	return 0;
 }
 
-static int write_part(struct writing *writing, const struct turn_part *part)
+static int write_part(struct converse_writing *writing, const struct turn_part *part)
 {
-	static int (*const kinds[])(struct writing * writing, const struct turn_part *part) = {
+	static int (*const kinds[])(struct converse_writing * writing,
+				    const struct turn_part *part) = {
 		[TURN_TEXT] = write_text,     [TURN_REFUSAL] = write_text,
 		[TURN_IMAGE] = write_image,   [TURN_AUDIO] = write_audio,
 		[TURN_FILE] = write_document, [TURN_CALL] = write_call,
@@ -293,7 +270,8 @@ static bool is_system(const struct turn_message *message)
 	return message->role == TURN_SYSTEM || message->role == TURN_DEVELOPER;
 }
 
-static bool says_anything(const struct writing *writing, const struct turn_message *message)
+static bool says_anything(const struct converse_writing *writing,
+			  const struct turn_message *message)
 {
 	for (const struct turn_part *part = message->parts; part; part = part->next) {
 		if (is_said(writing, part))
@@ -303,7 +281,7 @@ static bool says_anything(const struct writing *writing, const struct turn_messa
 }
 
 /* Instructions have no place but before the conversation. */
-static int write_system(struct writing *writing)
+static int write_system(struct converse_writing *writing)
 {
 	bool open = false;
 
@@ -322,7 +300,7 @@ static int write_system(struct writing *writing)
 			}
 			open = true;
 			write_text(writing, part);
-			write_cache(writing, part->cache);
+			converse_write_cache(writing, part->cache);
 		}
 	}
 	if (open)
@@ -330,7 +308,7 @@ static int write_system(struct writing *writing)
 	return 0;
 }
 
-static const struct turn_message *next_spoken(const struct writing *writing,
+static const struct turn_message *next_spoken(const struct converse_writing *writing,
 					      const struct turn_message *message)
 {
 	while (message && (is_system(message) || !says_anything(writing, message)))
@@ -339,7 +317,7 @@ static const struct turn_message *next_spoken(const struct writing *writing,
 }
 
 /* What one side says in a row is one message; of the user's, results come first. */
-static int write_side(struct writing *writing, const struct turn_message *first,
+static int write_side(struct converse_writing *writing, const struct turn_message *first,
 		      const struct turn_message *end, bool results)
 {
 	for (const struct turn_message *message = first; message != end;
@@ -352,13 +330,13 @@ static int write_side(struct writing *writing, const struct turn_message *first,
 			r = write_part(writing, part);
 			if (r < 0)
 				return r;
-			write_cache(writing, part->cache);
+			converse_write_cache(writing, part->cache);
 		}
 	}
 	return 0;
 }
 
-static int check_names(const struct writing *writing)
+static int check_names(const struct converse_writing *writing)
 {
 	for (const struct turn_message *message = writing->turn->messages; message;
 	     message = message->next) {
@@ -372,7 +350,7 @@ static int check_names(const struct writing *writing)
 	return 0;
 }
 
-static int write_messages(struct writing *writing)
+static int write_messages(struct converse_writing *writing)
 {
 	const struct turn_message *message = next_spoken(writing, writing->turn->messages), *end;
 	int r = check_names(writing);
@@ -398,282 +376,16 @@ static int write_messages(struct writing *writing)
 	return r;
 }
 
-/* ---- tools ---- */
-
-static int write_tool(struct writing *writing, const struct turn_tool *tool)
-{
-	struct writer *out = writing->out;
-
-	if (tool->custom)
-		return turn_refuse(writing->turn, writing->ret, tool->where,
-				   "Bedrock has no custom tools, whose input is text.");
-	if (tool->schema.ptr && *tool->schema.ptr != '{')
-		return turn_refuse(writing->turn, writing->ret, tool->where,
-				   "The schema of a tool must be an object.");
-	writer_open(out, '{');
-	writer_key(out, "toolSpec");
-	writer_open(out, '{');
-	writer_key_escaped(out, "name", tool->name);
-	if (tool->description.len > 0)
-		writer_key_escaped(out, "description", tool->description);
-	writer_key(out, "inputSchema");
-	writer_open(out, '{');
-	writer_key(out, "json");
-	messages_write_schema(out, tool->schema.ptr ? tool->schema : SLICE("{\"properties\":{}}"),
-			      "type", SLICE("object"));
-	writer_close(out, '}');
-	if (slice_eq(tool->strict, SLICE("true")))
-		writer_key_bool(out, "strict", true);
-	writer_close(out, '}');
-	writer_close(out, '}');
-	write_cache(writing, tool->cache);
-	return 0;
-}
-
-static void write_choice(struct writing *writing)
-{
-	static const char *const words[] = {
-		[TURN_AUTO] = "auto",
-		[TURN_REQUIRED] = "any",
-		[TURN_NAMED] = "tool",
-	};
-	const struct turn *turn = writing->turn;
-
-	if (turn->choice == TURN_CHOICE_UNSAID)
-		return;
-	writer_key(writing->out, "toolChoice");
-	writer_open(writing->out, '{');
-	writer_key(writing->out, words[turn->choice]);
-	writer_open(writing->out, '{');
-	if (turn->choice == TURN_NAMED)
-		writer_key_escaped(writing->out, "name", turn->choice_name);
-	writer_close(writing->out, '}');
-	writer_close(writing->out, '}');
-}
-
-static bool has_calls(const struct turn *turn)
-{
-	for (const struct turn_message *message = turn->messages; message;
-	     message = message->next) {
-		for (const struct turn_part *part = message->parts; part; part = part->next) {
-			if (part->kind == TURN_CALL || part->kind == TURN_RESULT)
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool wants_one_call(const struct turn *turn)
-{
-	return turn->tools && slice_eq(turn->fields[TURN_PARALLEL].json, SLICE("false"));
-}
-
-static int write_tools(struct writing *writing)
-{
-	const struct turn *turn = writing->turn;
-	int r = 0;
-
-	if (!turn->tools)
-		return 0;
-	if (turn->choice == TURN_NONE) /* without tools none is called, but calls cannot be told */
-		return has_calls(turn) ? turn_refuse(turn, writing->ret, turn->choice_where,
-						     "Bedrock cannot be kept from calling tools "
-						     "where some have been called.")
-				       : 0;
-	writer_key(writing->out, "toolConfig");
-	writer_open(writing->out, '{');
-	writer_key(writing->out, "tools");
-	writer_open(writing->out, '[');
-	for (const struct turn_tool *tool = turn->tools; tool && r == 0; tool = tool->next)
-		r = write_tool(writing, tool);
-	writer_close(writing->out, ']');
-	if (!wants_one_call(turn)) /* else it is said with that */
-		write_choice(writing);
-	writer_close(writing->out, '}');
-	return r;
-}
-
-/* ---- how it goes on ---- */
-
-static void write_inference(struct writing *writing)
-{
-	const struct turn *turn = writing->turn;
-	bool open = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(plain_fields); i++) {
-		struct slice json = turn->fields[plain_fields[i].field].json;
-
-		if (!json.ptr)
-			continue;
-		if (!open) {
-			writer_key(writing->out, "inferenceConfig");
-			writer_open(writing->out, '{');
-		}
-		open = true;
-		writer_key_json(writing->out, plain_fields[i].key, json);
-	}
-	if (open)
-		writer_close(writing->out, '}');
-}
-
-/* The schema is text there. Claude's effort goes with its thinking. */
-static int write_output(struct writing *writing)
-{
-	const struct turn *turn = writing->turn;
-	struct slice effort = turn->fields[TURN_EFFORT].json, schema;
-	struct writer *out = writing->out;
-
-	if ((!effort.ptr || writing->claude) && turn->format != TURN_JSON_SCHEMA)
-		return 0;
-	writer_key(out, "outputConfig");
-	writer_open(out, '{');
-	if (effort.ptr && !writing->claude)
-		writer_key_json(out, "effort", effort);
-	if (turn->format == TURN_JSON_SCHEMA) {
-		schema = tree_escape(turn->format_schema, turn->arena);
-		if (!schema.ptr)
-			return -ENOMEM;
-		writer_key(out, "textFormat");
-		writer_open(out, '{');
-		writer_key_word(out, "type", "json_schema");
-		writer_key(out, "structure");
-		writer_open(out, '{');
-		writer_key(out, "jsonSchema");
-		writer_open(out, '{');
-		writer_key_escaped(out, "schema", schema);
-		if (turn->format_name.len > 0)
-			writer_key_escaped(out, "name", turn->format_name);
-		if (turn->format_description.len > 0)
-			writer_key_escaped(out, "description", turn->format_description);
-		for (int i = 0; i < 3; i++)
-			writer_close(out, '}');
-	}
-	writer_close(out, '}');
-	return 0;
-}
-
-static void write_one_call(const struct turn *turn, struct writer *out)
-{
-	writer_key(out, "tool_choice");
-	writer_open(out, '{');
-	writer_key_word(out, "type",
-			turn->choice == TURN_NAMED      ? "tool"
-			: turn->choice == TURN_REQUIRED ? "any"
-							: "auto");
-	if (turn->choice == TURN_NAMED)
-		writer_key_escaped(out, "name", turn->choice_name);
-	writer_key_bool(out, "disable_parallel_tool_use", true);
-	writer_close(out, '}');
-}
-
-static int64_t max_tokens(const struct writing *writing)
-{
-	struct slice json = writing->turn->fields[TURN_MAX_OUTPUT].json;
-	int64_t count;
-
-	return json.ptr && json_to_i64(json, &count) == 0 ? count : writing->target->max_output;
-}
-
-/* In the words of Anthropic's own API, but for the format, which Converse has itself. */
-static int write_claude(struct writing *writing, struct writer *out)
-{
-	struct turn thinker = *writing->turn;
-	struct slice top_k = thinker.fields[TURN_TOP_K].json;
-	int64_t most = max_tokens(writing);
-
-	thinker.format = TURN_FORMAT_UNSAID;
-	if (top_k.ptr)
-		writer_key_json(out, "top_k", top_k);
-	if (wants_one_call(&thinker) && thinker.choice != TURN_NONE)
-		write_one_call(&thinker, out);
-	return messages_write_thinking(&thinker, writing->target, most > 0 ? most : INT64_MAX, out,
-				       writing->ret);
-}
-
-static void write_nova(struct writing *writing, struct writer *out)
-{
-	struct slice top_k = writing->turn->fields[TURN_TOP_K].json;
-
-	if (!top_k.ptr)
-		return;
-	writer_key(out, "inferenceConfig");
-	writer_open(out, '{');
-	writer_key_json(out, "topK", top_k);
-	writer_close(out, '}');
-}
-
-static int write_additional(struct writing *writing)
-{
-	_cleanup_(buffer_fini) struct buffer text = { 0 };
-	struct writer out = { &text, false };
-	int r = 0;
-
-	writer_open(&out, '{');
-	if (writing->claude)
-		r = write_claude(writing, &out);
-	else if (writing->nova)
-		write_nova(writing, &out);
-	writer_close(&out, '}');
-	if (text.failed)
-		return -ENOMEM;
-	if (r == 0 && text.len > 2)
-		writer_key_json(writing->out, "additionalModelRequestFields", buffer_slice(&text));
-	return r;
-}
-
-/* ---- what cannot be said ---- */
-
-static int refuse_field(const struct writing *writing, enum turn_field field, const char *why)
-{
-	return turn_refuse(writing->turn, writing->ret, writing->turn->fields[field].where, "%s",
-			   why);
-}
-
-static bool is_above_one(struct slice number)
-{
-	char text[32];
-
-	return number.ptr && slice_copy(number, text, sizeof(text)) && strtod(text, NULL) > 1;
-}
-
-static int check_fields(const struct writing *writing)
-{
-	const struct turn *turn = writing->turn;
-	int r = turn_check_fields(turn, known_fields, "Bedrock Converse", writing->ret);
-
-	if (r < 0)
-		return r;
-	if (is_above_one(turn->fields[TURN_TEMPERATURE].json))
-		return refuse_field(writing, TURN_TEMPERATURE,
-				    "Bedrock's temperature is at most 1.");
-	if (turn->format == TURN_JSON_OBJECT)
-		return turn_refuse(turn, writing->ret, turn->format_where,
-				   "Bedrock answers in JSON by a schema only.");
-	if (writing->claude)
-		return 0;
-	if (turn_has(turn, TURN_TOP_K) && !writing->nova)
-		return refuse_field(writing, TURN_TOP_K, "Bedrock has this for some models only.");
-	if (turn_has(turn, TURN_THINKING_BUDGET) ||
-	    slice_eq(turn->fields[TURN_EFFORT].json, SLICE("\"none\"")))
-		return refuse_field(writing,
-				    turn_has(turn, TURN_THINKING_BUDGET) ? TURN_THINKING_BUDGET
-									 : TURN_EFFORT,
-				    "Bedrock has this for Anthropic's models only.");
-	return wants_one_call(turn) ? refuse_field(writing, TURN_PARALLEL,
-						   "Bedrock has this for Anthropic's models only.")
-				    : 0;
-}
-
 int converse_write_turn(struct turn *turn, const struct turn_target *target, struct writer *writer,
 			struct turn_refusal *ret)
 {
-	struct writing writing = { .turn = turn,
-				   .target = target,
-				   .out = writer,
-				   .ret = ret,
-				   .claude = contains(target->model, "anthropic."),
-				   .nova = contains(target->model, "amazon.nova") };
-	int r = check_fields(&writing);
+	struct converse_writing writing = { .turn = turn,
+					    .target = target,
+					    .out = writer,
+					    .ret = ret,
+					    .claude = contains(target->model, "anthropic."),
+					    .nova = contains(target->model, "amazon.nova") };
+	int r = converse_check_fields(&writing);
 
 	if (r < 0)
 		return r;
@@ -682,13 +394,7 @@ int converse_write_turn(struct turn *turn, const struct turn_target *target, str
 	if (r == 0)
 		r = write_messages(&writing);
 	if (r == 0)
-		r = write_tools(&writing);
-	if (r < 0)
-		return r;
-	write_inference(&writing);
-	r = write_output(&writing);
-	if (r == 0)
-		r = write_additional(&writing);
+		r = converse_write_config(&writing);
 	writer_close(writer, '}');
 	return r == 0 && writer->out->failed ? -ENOMEM : r;
 }

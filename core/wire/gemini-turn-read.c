@@ -5,24 +5,10 @@
 
 #include "base/cleanup.h"
 #include "wire/gemini-json.h"
-#include "wire/turn.h"
+#include "wire/gemini-turn.h"
 
 enum {
 	OPEN_CALLS_MAX = 1024, /* without a response so far */
-};
-
-struct reading {
-	struct turn *turn;
-	struct turn_refusal *ret;
-	struct open_call {
-		struct open_call *next;
-		const struct turn_part *call;
-	} * calls, **last_call;
-	uint32_t call_count, open_count;
-	struct turn_message *message; /* the last content's */
-	struct turn_part *growing;    /* its last part: thoughts or text that may go on */
-	size_t growing_room;          /* bytes that its text may have where it is */
-	bool validated;               /* calls keep to their schemas */
 };
 
 /* ---- members ---- */
@@ -30,10 +16,10 @@ struct reading {
 /* What no model sees, or what asks for no more than other providers do anyway, is a hint. */
 static const char *const body_keys[] = {
 	"contents",    "systemInstruction", "tools",
-	"toolConfig",  "generationConfig",  "safetySettings", /* looked at below */
-	"model",                                              /* the path's */
-	"labels",                                             /* of Google's bill */
-	"serviceTier",                                        /* hint */
+	"toolConfig",  "generationConfig",  "safetySettings",
+	"model",       /* the path's */
+	"labels",      /* of Google's bill */
+	"serviceTier", /* how soon */
 	NULL,
 };
 static const char *const content_keys[] = { "role", "parts", NULL };
@@ -53,52 +39,9 @@ static const char *const file_keys[] = { "mimeType", "fileUri", "displayName", N
 static const char *const call_keys[] = { "id", "name", "args", NULL };
 static const char *const response_keys[] = { "id", "name", "response", "parts", NULL };
 static const char *const response_part_keys[] = { "inlineData", "fileData", NULL };
-static const char *const tool_keys[] = { "functionDeclarations", NULL };
-static const char *const declaration_keys[] = { "name", "description", "parameters",
-						"parametersJsonSchema", NULL };
-static const char *const tool_config_keys[] = { "functionCallingConfig", NULL };
-static const char *const calling_keys[] = { "mode", "allowedFunctionNames", NULL };
-static const char *const thinking_keys[] = { "includeThoughts", "thinkingBudget", "thinkingLevel",
-					     NULL };
 
-static const struct {
-	const char *key;
-	enum turn_field field;
-} generation_fields[] = {
-	{ "temperature", TURN_TEMPERATURE },
-	{ "topP", TURN_TOP_P },
-	{ "topK", TURN_TOP_K },
-	{ "maxOutputTokens", TURN_MAX_OUTPUT },
-	{ "seed", TURN_SEED },
-	{ "presencePenalty", TURN_PRESENCE_PENALTY },
-	{ "frequencyPenalty", TURN_FREQUENCY_PENALTY },
-	{ "stopSequences", TURN_STOP },
-	{ "candidateCount", TURN_CHOICES },
-	{ "responseLogprobs", TURN_LOGPROBS },
-	{ "logprobs", TURN_TOP_LOGPROBS },
-};
-static const char *const generation_keys[] = {
-	"temperature",
-	"topP",
-	"topK",
-	"maxOutputTokens",
-	"seed",
-	"presencePenalty",
-	"frequencyPenalty",
-	"stopSequences",
-	"candidateCount",
-	"responseLogprobs",
-	"logprobs",
-	"responseMimeType",
-	"responseSchema",
-	"responseJsonSchema",
-	"_responseJsonSchema",
-	"thinkingConfig",
-	"responseModalities",
-	NULL,
-};
-
-static int check_keys(struct reading *reading, const struct tree *object, const char *const *keys)
+static int check_keys(struct gemini_reading *reading, const struct tree *object,
+		      const char *const *keys)
 {
 	for (const struct tree *member = object->child; member; member = member->next) {
 		const char *const *key = keys;
@@ -114,7 +57,7 @@ static int check_keys(struct reading *reading, const struct tree *object, const 
 	return 0;
 }
 
-static int expect(struct reading *reading, const struct tree *value, enum json_type type,
+int gemini_expect(struct gemini_reading *reading, const struct tree *value, enum json_type type,
 		  const char *what)
 {
 	return tree_is(value, type)
@@ -123,14 +66,15 @@ static int expect(struct reading *reading, const struct tree *value, enum json_t
 }
 
 /* An object with no other members than these. */
-static int expect_object(struct reading *reading, const struct tree *value, const char *const *keys)
+int gemini_expect_object(struct gemini_reading *reading, const struct tree *value,
+			 const char *const *keys)
 {
-	int r = expect(reading, value, JSON_SCAN_OBJECT, "an object");
+	int r = gemini_expect(reading, value, JSON_SCAN_OBJECT, "an object");
 
 	return r < 0 ? r : check_keys(reading, value, keys);
 }
 
-static struct slice get_text(const struct tree *object, const char *key)
+struct slice gemini_text(const struct tree *object, const char *key)
 {
 	const struct tree *value = gemini_get(object, key);
 
@@ -151,18 +95,18 @@ struct place { /* a message, or a result */
 	struct turn_part *result;
 };
 
-static struct turn_part *add(struct reading *reading, struct place place, enum turn_part_kind kind,
-			     const struct tree *where)
+static struct turn_part *add(struct gemini_reading *reading, struct place place,
+			     enum turn_part_kind kind, const struct tree *where)
 {
 	return place.result ? turn_add_content(reading->turn, place.result, kind, where)
 			    : turn_add_part(reading->turn, place.message, kind, where);
 }
 
-static int read_media(struct reading *reading, struct place place, const struct tree *media,
+static int read_media(struct gemini_reading *reading, struct place place, const struct tree *media,
 		      const char *const *keys)
 {
-	int r = expect_object(reading, media, keys);
-	struct slice media_type = get_text(media, "mimeType");
+	int r = gemini_expect_object(reading, media, keys);
+	struct slice media_type = gemini_text(media, "mimeType");
 	struct turn_part *part;
 
 	if (r < 0)
@@ -172,8 +116,8 @@ static int read_media(struct reading *reading, struct place place, const struct 
 	if (!part)
 		return -ENOMEM;
 	part->media_type = media_type;
-	part->data = get_text(media, "data");
-	part->url = get_text(media, "fileUri");
+	part->data = gemini_text(media, "data");
+	part->url = gemini_text(media, "fileUri");
 	if (part->data.len + part->url.len == 0)
 		return turn_refuse(reading->turn, reading->ret, media,
 				   "This must have data or a fileUri, as a string.");
@@ -181,7 +125,7 @@ static int read_media(struct reading *reading, struct place place, const struct 
 }
 
 /* What we told a client is within base64; Gemini's own is told as it is. */
-static int read_signature(struct reading *reading, struct slice told, struct turn_part *part)
+static int read_signature(struct gemini_reading *reading, struct slice told, struct turn_part *part)
 {
 	struct slice inner =
 	    gemini_from_base64(tree_unescape(told, reading->turn->arena), reading->turn->arena);
@@ -203,7 +147,7 @@ static int read_signature(struct reading *reading, struct slice told, struct tur
 }
 
 /* Room grows by doubling, since a client may send any number of pieces. */
-static int append_text(struct reading *reading, struct slice text)
+static int append_text(struct gemini_reading *reading, struct slice text)
 {
 	struct turn_part *part = reading->growing;
 	size_t len = part->text.len + text.len;
@@ -228,7 +172,7 @@ static int append_text(struct reading *reading, struct slice text)
 }
 
 /* The model's pieces in a row are one part, as they were before they came as a stream. */
-static int read_piece(struct reading *reading, struct turn_message *message,
+static int read_piece(struct gemini_reading *reading, struct turn_message *message,
 		      enum turn_part_kind kind, const struct tree *where, struct slice text)
 {
 	struct turn_part *part = reading->growing;
@@ -242,7 +186,7 @@ static int read_piece(struct reading *reading, struct turn_message *message,
 }
 
 /* What vouches for the thoughts before it, or for no thoughts that are told. */
-static int read_vouched(struct reading *reading, struct turn_message *message,
+static int read_vouched(struct gemini_reading *reading, struct turn_message *message,
 			const struct tree *where, struct slice signature)
 {
 	int r;
@@ -256,20 +200,21 @@ static int read_vouched(struct reading *reading, struct turn_message *message,
 	return r;
 }
 
-static int read_text(struct reading *reading, struct turn_message *message, const struct tree *part,
-		     struct slice text)
+static int read_text(struct gemini_reading *reading, struct turn_message *message,
+		     const struct tree *part, struct slice text)
 {
 	bool thought = tree_is(gemini_get(part, "thought"), JSON_SCAN_TRUE);
 	int r = 0;
 
 	if (text.len > 0)
 		r = read_piece(reading, message, thought ? TURN_REASONING : TURN_TEXT, part, text);
-	return r < 0 ? r : read_vouched(reading, message, part, get_text(part, "thoughtSignature"));
+	return r < 0 ? r
+		     : read_vouched(reading, message, part, gemini_text(part, "thoughtSignature"));
 }
 
 /* ---- calls and results ---- */
 
-static int remember_call(struct reading *reading, struct turn_part *part)
+static int remember_call(struct gemini_reading *reading, struct turn_part *part)
 {
 	struct open_call *call = arena_zalloc(reading->turn->arena, sizeof(*call));
 
@@ -287,18 +232,18 @@ static int remember_call(struct reading *reading, struct turn_part *part)
 	return part->id.ptr ? 0 : -ENOMEM;
 }
 
-static int read_call(struct reading *reading, struct turn_message *message, const struct tree *part,
-		     const struct tree *call)
+static int read_call(struct gemini_reading *reading, struct turn_message *message,
+		     const struct tree *part, const struct tree *call)
 {
-	struct slice signature = get_text(part, "thoughtSignature");
+	struct slice signature = gemini_text(part, "thoughtSignature");
 	const struct tree *args = gemini_get(call, "args");
 	struct turn_part *added;
-	int r = expect_object(reading, call, call_keys);
+	int r = gemini_expect_object(reading, call, call_keys);
 
-	if (r >= 0 && get_text(call, "name").len == 0)
+	if (r >= 0 && gemini_text(call, "name").len == 0)
 		r = turn_refuse(reading->turn, reading->ret, call, "This must have a name.");
 	if (r >= 0 && !tree_is_null(args))
-		r = expect(reading, args, JSON_SCAN_OBJECT, "an object");
+		r = gemini_expect(reading, args, JSON_SCAN_OBJECT, "an object");
 	if (r >= 0)
 		r = read_vouched(reading, message, part, signature);
 	if (r < 0)
@@ -307,8 +252,8 @@ static int read_call(struct reading *reading, struct turn_message *message, cons
 	added = turn_add_part(reading->turn, message, TURN_CALL, call);
 	if (!added)
 		return -ENOMEM;
-	added->id = get_text(call, "id");
-	added->tool = get_text(call, "name");
+	added->id = gemini_text(call, "id");
+	added->tool = gemini_text(call, "name");
 	if (!tree_is_null(args)) {
 		added->arguments = tree_escape(args->text, reading->turn->arena);
 		if (!added->arguments.ptr)
@@ -318,7 +263,7 @@ static int read_call(struct reading *reading, struct turn_message *message, cons
 }
 
 /* By its id, or the first of its name that has no result yet; it has one from now on. */
-static const struct turn_part *take_call(struct reading *reading, struct slice id,
+static const struct turn_part *take_call(struct gemini_reading *reading, struct slice id,
 					 struct slice name)
 {
 	for (struct open_call **at = &reading->calls; *at; at = &(*at)->next) {
@@ -337,7 +282,7 @@ static const struct turn_part *take_call(struct reading *reading, struct slice i
 
 /* "output" and "error" alone have a meaning of their own (ai.google.dev/api/caching#
  * FunctionResponse); else all of it is the output. */
-static int read_output(struct reading *reading, struct turn_part *result,
+static int read_output(struct gemini_reading *reading, struct turn_part *result,
 		       const struct tree *response)
 {
 	const struct tree *error = tree_get(response, "error"), *output = response;
@@ -357,11 +302,12 @@ static int read_output(struct reading *reading, struct turn_part *result,
 	return text->text.ptr ? 0 : -ENOMEM;
 }
 
-static int read_response_parts(struct reading *reading, struct turn_part *result,
+static int read_response_parts(struct gemini_reading *reading, struct turn_part *result,
 			       const struct tree *parts)
 {
 	struct place place = { .result = result };
-	int r = tree_is_null(parts) ? 0 : expect(reading, parts, JSON_SCAN_ARRAY, "an array");
+	int r =
+	    tree_is_null(parts) ? 0 : gemini_expect(reading, parts, JSON_SCAN_ARRAY, "an array");
 
 	if (r < 0 || tree_is_null(parts))
 		return r;
@@ -369,7 +315,7 @@ static int read_response_parts(struct reading *reading, struct turn_part *result
 		const struct tree *blob = gemini_get(part, "inlineData");
 		const struct tree *file = gemini_get(part, "fileData");
 
-		r = expect_object(reading, part, response_part_keys);
+		r = gemini_expect_object(reading, part, response_part_keys);
 		if (r >= 0)
 			r = blob ? read_media(reading, place, blob, blob_keys)
 				 : read_media(reading, place, file ? file : part, file_keys);
@@ -377,17 +323,18 @@ static int read_response_parts(struct reading *reading, struct turn_part *result
 	return r;
 }
 
-static int read_response(struct reading *reading, struct turn_message *message,
+static int read_response(struct gemini_reading *reading, struct turn_message *message,
 			 const struct tree *response)
 {
-	struct slice id = get_text(response, "id"), name = get_text(response, "name");
+	struct slice id = gemini_text(response, "id"), name = gemini_text(response, "name");
 	const struct tree *output = gemini_get(response, "response");
 	const struct turn_part *call;
 	struct turn_part *part;
-	int r = expect_object(reading, response, response_keys);
+	int r = gemini_expect_object(reading, response, response_keys);
 
 	if (r >= 0)
-		r = expect(reading, output ? output : response, JSON_SCAN_OBJECT, "an object");
+		r = gemini_expect(reading, output ? output : response, JSON_SCAN_OBJECT,
+				  "an object");
 	if (r < 0)
 		return r;
 	call = take_call(reading, id, name);
@@ -406,10 +353,11 @@ static int read_response(struct reading *reading, struct turn_message *message,
 
 /* ---- contents ---- */
 
-static int read_part(struct reading *reading, struct turn_message *message, const struct tree *part)
+static int read_part(struct gemini_reading *reading, struct turn_message *message,
+		     const struct tree *part)
 {
 	struct place place = { .message = message };
-	int r = expect_object(reading, part, part_keys);
+	int r = gemini_expect_object(reading, part, part_keys);
 	const struct tree *value;
 
 	if (r < 0)
@@ -423,23 +371,23 @@ static int read_part(struct reading *reading, struct turn_message *message, cons
 	if (!tree_is_null(value = gemini_get(part, "fileData")))
 		return read_media(reading, place, value, file_keys);
 	value = gemini_get(part, "text");
-	if (tree_is_null(value) && get_text(part, "thoughtSignature").len > 0)
+	if (tree_is_null(value) && gemini_text(part, "thoughtSignature").len > 0)
 		return read_text(reading, message, part, (struct slice){ 0 });
-	r = expect(reading, value ? value : part, JSON_SCAN_STRING, "a text");
+	r = gemini_expect(reading, value ? value : part, JSON_SCAN_STRING, "a text");
 	return r < 0 ? r : read_text(reading, message, part, value->text);
 }
 
-static int read_parts(struct reading *reading, struct turn_message *message,
+static int read_parts(struct gemini_reading *reading, struct turn_message *message,
 		      const struct tree *content)
 {
 	const struct tree *parts = gemini_get(content, "parts");
-	int r = expect_object(reading, content, content_keys);
+	int r = gemini_expect_object(reading, content, content_keys);
 
 	if (r < 0 || tree_is_null(parts))
 		return r;
 	if (tree_is(parts, JSON_SCAN_OBJECT)) /* ProtoJSON takes one for a list */
 		return read_part(reading, message, parts);
-	r = expect(reading, parts, JSON_SCAN_ARRAY, "an array");
+	r = gemini_expect(reading, parts, JSON_SCAN_ARRAY, "an array");
 	for (const struct tree *part = parts->child; part && r >= 0; part = part->next)
 		r = read_part(reading, message, part);
 	return r;
@@ -447,7 +395,7 @@ static int read_parts(struct reading *reading, struct turn_message *message,
 
 /* The SDKs keep a streamed answer as one content an event: what one side says in a row is one
  * message, so that thoughts find their signature. */
-static struct turn_message *message_of(struct reading *reading, enum turn_role role,
+static struct turn_message *message_of(struct gemini_reading *reading, enum turn_role role,
 				       const struct tree *content)
 {
 	if (reading->message && reading->message->role == role)
@@ -457,7 +405,7 @@ static struct turn_message *message_of(struct reading *reading, enum turn_role r
 	return reading->message;
 }
 
-static int read_content(struct reading *reading, const struct tree *content)
+static int read_content(struct gemini_reading *reading, const struct tree *content)
 {
 	const struct tree *role = gemini_get(content, "role");
 	bool model = tree_is_word(role, "model");
@@ -471,7 +419,7 @@ static int read_content(struct reading *reading, const struct tree *content)
 	return message ? read_parts(reading, message, content) : -ENOMEM;
 }
 
-static int read_contents(struct reading *reading, const struct tree *contents)
+static int read_contents(struct gemini_reading *reading, const struct tree *contents)
 {
 	int r = 0;
 
@@ -485,7 +433,7 @@ static int read_contents(struct reading *reading, const struct tree *contents)
 	return r;
 }
 
-static int read_system(struct reading *reading, const struct tree *system)
+static int read_system(struct gemini_reading *reading, const struct tree *system)
 {
 	struct turn_message *message;
 	int r;
@@ -504,267 +452,16 @@ static int read_system(struct reading *reading, const struct tree *system)
 	return 0;
 }
 
-/* ---- tools ---- */
-
-static int read_schema(struct reading *reading, const struct tree *schema, struct slice *ret)
-{
-	_cleanup_(buffer_fini) struct buffer text = { 0 };
-	struct writer writer = { &text, false };
-
-	gemini_write_schema(&writer, schema);
-	if (text.failed)
-		return -ENOMEM;
-	*ret = arena_dup(reading->turn->arena, buffer_slice(&text));
-	return ret->ptr ? 0 : -ENOMEM;
-}
-
-static int read_declaration(struct reading *reading, const struct tree *declaration)
-{
-	const struct tree *schema = gemini_get(declaration, "parametersJsonSchema");
-	const struct tree *own = gemini_get(declaration, "parameters");
-	struct turn_tool *tool;
-	int r = expect_object(reading, declaration, declaration_keys);
-
-	if (r >= 0 && get_text(declaration, "name").len == 0)
-		r = turn_refuse(reading->turn, reading->ret, declaration, "This must have a name.");
-	if (r < 0)
-		return r;
-	tool = turn_add_tool(reading->turn, declaration);
-	if (!tool)
-		return -ENOMEM;
-	tool->name = get_text(declaration, "name");
-	tool->description = get_text(declaration, "description");
-	if (!tree_is_null(schema))
-		tool->schema = tree_span(schema);
-	else if (!tree_is_null(own))
-		return read_schema(reading, own, &tool->schema);
-	return 0;
-}
-
-static int read_tool(struct reading *reading, const struct tree *tool)
-{
-	const struct tree *list = gemini_get(tool, "functionDeclarations");
-	int r = expect_object(reading, tool, tool_keys);
-
-	if (r < 0 || tree_is_null(list))
-		return r;
-	r = expect(reading, list, JSON_SCAN_ARRAY, "an array");
-	for (const struct tree *at = list->child; at && r >= 0; at = at->next)
-		r = read_declaration(reading, at);
-	return r;
-}
-
-static int read_tools(struct reading *reading, const struct tree *tools)
-{
-	int r = tree_is_null(tools) ? 0 : expect(reading, tools, JSON_SCAN_ARRAY, "an array");
-
-	if (r < 0 || tree_is_null(tools))
-		return r;
-	for (const struct tree *at = tools->child; at && r >= 0; at = at->next)
-		r = read_tool(reading, at);
-	return r;
-}
-
-static bool is_tool(const struct turn *turn, const struct tree *name)
-{
-	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next) {
-		if (tree_is(name, JSON_SCAN_STRING) && slice_eq(tool->name, name->text))
-			return true;
-	}
-	return false;
-}
-
-/* Others force one tool, or any: some of several cannot be told. */
-static int read_allowed(struct reading *reading, const struct tree *names)
-{
-	struct turn *turn = reading->turn;
-	uint32_t tools = 0;
-
-	turn->choice = TURN_REQUIRED;
-	if (!tree_is(names, JSON_SCAN_ARRAY) || names->count == 0)
-		return 0;
-	for (const struct tree *at = names->child; at; at = at->next) {
-		if (!is_tool(turn, at))
-			return turn_refuse(turn, reading->ret, at, "No tool has this name.");
-	}
-	if (names->count == 1) {
-		turn->choice = TURN_NAMED;
-		turn->choice_name = names->child->text;
-		return 0;
-	}
-	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next)
-		tools++;
-	return names->count == tools
-		   ? 0
-		   : turn_refuse(turn, reading->ret, names,
-				 "Some tools of several cannot be asked for in the upstream's "
-				 "dialect; name one, or all.");
-}
-
-static int read_tool_config(struct reading *reading, const struct tree *config)
-{
-	const struct tree *calling = gemini_get(config, "functionCallingConfig");
-	const struct tree *mode = gemini_get(calling, "mode");
-	int r = tree_is_null(config) ? 0 : expect_object(reading, config, tool_config_keys);
-
-	if (r >= 0 && !tree_is_null(calling))
-		r = expect_object(reading, calling, calling_keys);
-	if (r < 0 || tree_is_null(mode) || tree_is_word(mode, "MODE_UNSPECIFIED"))
-		return r;
-	reading->turn->choice_where = calling;
-	reading->validated = tree_is_word(mode, "VALIDATED");
-	if (tree_is_word(mode, "ANY"))
-		return read_allowed(reading, gemini_get(calling, "allowedFunctionNames"));
-	if (tree_is_word(mode, "NONE"))
-		reading->turn->choice = TURN_NONE;
-	else if (tree_is_word(mode, "AUTO") || reading->validated)
-		reading->turn->choice = TURN_AUTO;
-	else
-		return turn_refuse(reading->turn, reading->ret, mode, "This mode is not known.");
-	for (struct turn_tool *tool = reading->turn->tools; tool; tool = tool->next)
-		tool->strict = reading->validated ? SLICE("true") : tool->strict;
-	return 0;
-}
-
-/* ---- how it goes on ---- */
-
-static int read_level(struct reading *reading, const struct tree *level)
-{
-	static const struct {
-		const char *level, *effort;
-	} rows[] = {
-		{ "MINIMAL", "\"minimal\"" }, { "LOW", "\"low\"" },     { "MEDIUM", "\"medium\"" },
-		{ "HIGH", "\"high\"" },       { "XHIGH", "\"xhigh\"" },
-	};
-
-	if (tree_is_null(level) || tree_is_word(level, "THINKING_LEVEL_UNSPECIFIED"))
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!tree_is(level, JSON_SCAN_STRING) ||
-		    !slice_case_eq(level->text, slice_of(rows[i].level)))
-			continue;
-		turn_set_json(reading->turn, TURN_EFFORT, level, slice_of(rows[i].effort));
-		return 0;
-	}
-	return turn_refuse(reading->turn, reading->ret, level, "This level is not known.");
-}
-
-static int read_thinking(struct reading *reading, const struct tree *thinking)
-{
-	const struct tree *shown = gemini_get(thinking, "includeThoughts");
-	int r = tree_is_null(thinking) ? 0 : expect_object(reading, thinking, thinking_keys);
-
-	if (r < 0)
-		return r;
-	turn_set(reading->turn, TURN_THINKING_BUDGET, gemini_get(thinking, "thinkingBudget"));
-	if (tree_is(shown, JSON_SCAN_TRUE))
-		turn_set_json(reading->turn, TURN_SUMMARY, shown, SLICE("\"auto\""));
-	return read_level(reading, gemini_get(thinking, "thinkingLevel"));
-}
-
-static int read_format(struct reading *reading, const struct tree *config)
-{
-	const struct tree *type = gemini_get(config, "responseMimeType");
-	const struct tree *own = gemini_get(config, "responseSchema");
-	const struct tree *schema = gemini_get(config, "responseJsonSchema");
-	struct turn *turn = reading->turn;
-
-	if (tree_is_null(schema))
-		schema = gemini_get(config, "_responseJsonSchema");
-	turn->format_where = type;
-	if (tree_is_null(type) && tree_is_null(own) && tree_is_null(schema))
-		return 0;
-	if (tree_is_word(type, "text/plain")) {
-		turn->format = TURN_FORMAT_TEXT;
-		return 0;
-	}
-	if (!tree_is_null(type) && !tree_is_word(type, "application/json"))
-		return turn_refuse(turn, reading->ret, type, "This type is not known elsewhere.");
-	turn->format = TURN_JSON_OBJECT;
-	if (tree_is_null(own) && tree_is_null(schema))
-		return 0;
-	turn->format = TURN_JSON_SCHEMA;
-	turn->format_name = SLICE("answer");
-	turn->format_strict = SLICE("true");
-	turn->format_schema = tree_is_null(schema) ? (struct slice){ 0 } : tree_span(schema);
-	return tree_is_null(schema) ? read_schema(reading, own, &turn->format_schema) : 0;
-}
-
-static int read_modalities(struct reading *reading, const struct tree *modalities)
-{
-	if (tree_is_null(modalities) ||
-	    (modalities->count == 1 && tree_is_word(modalities->child, "TEXT")))
-		return 0;
-	return turn_refuse(reading->turn, reading->ret, modalities,
-			   "Other dialects' answers are text.");
-}
-
-/* Values that ask for what is so anyway. */
-static bool is_default(enum turn_field field, const struct tree *value)
-{
-	if (field == TURN_CHOICES)
-		return slice_eq(value->text, SLICE("1"));
-	if (field == TURN_LOGPROBS)
-		return tree_is(value, JSON_SCAN_FALSE);
-	return field == TURN_STOP && value->count == 0;
-}
-
-static int read_generation(struct reading *reading, const struct tree *config)
-{
-	int r = tree_is_null(config) ? 0 : expect_object(reading, config, generation_keys);
-
-	if (r < 0 || tree_is_null(config))
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(generation_fields); i++) {
-		const struct tree *value = gemini_get(config, generation_fields[i].key);
-
-		if (value && !is_default(generation_fields[i].field, value))
-			turn_set(reading->turn, generation_fields[i].field, value);
-	}
-	r = read_format(reading, config);
-	if (r >= 0)
-		r = read_modalities(reading, gemini_get(config, "responseModalities"));
-	return r < 0 ? r : read_thinking(reading, gemini_get(config, "thinkingConfig"));
-}
-
-/* Who asks for no filter gets each provider's own; one that asks for more must not get less. */
-static int read_safety(struct reading *reading, const struct tree *settings)
-{
-	static const char *const lenient[] = { "BLOCK_NONE", "OFF",
-					       "HARM_BLOCK_THRESHOLD_UNSPECIFIED" };
-
-	if (!tree_is(settings, JSON_SCAN_ARRAY))
-		return 0;
-	for (const struct tree *at = settings->child; at; at = at->next) {
-		const struct tree *threshold = gemini_get(at, "threshold");
-		bool passes = tree_is_null(threshold);
-
-		for (size_t i = 0; i < ARRAY_SIZE(lenient); i++)
-			passes = passes || tree_is_word(threshold, lenient[i]);
-		if (!passes)
-			return turn_refuse(reading->turn, reading->ret, threshold,
-					   "The upstream has filters of its own, which cannot be "
-					   "made to block more.");
-	}
-	return 0;
-}
-
 int gemini_read_turn(const struct tree *body, struct turn *turn, struct turn_refusal *ret)
 {
-	struct reading reading = { .turn = turn, .ret = ret };
+	struct gemini_reading reading = { .turn = turn, .ret = ret };
 	int r;
 
 	reading.last_call = &reading.calls;
-	r = expect_object(&reading, body, body_keys);
+	r = gemini_expect_object(&reading, body, body_keys);
 	if (r >= 0)
 		r = read_system(&reading, gemini_get(body, "systemInstruction"));
 	if (r >= 0)
 		r = read_contents(&reading, gemini_get(body, "contents"));
-	if (r >= 0)
-		r = read_tools(&reading, gemini_get(body, "tools"));
-	if (r >= 0)
-		r = read_tool_config(&reading, gemini_get(body, "toolConfig"));
-	if (r >= 0)
-		r = read_generation(&reading, gemini_get(body, "generationConfig"));
-	return r < 0 ? r : read_safety(&reading, gemini_get(body, "safetySettings"));
+	return r < 0 ? r : gemini_read_config(&reading, body);
 }
