@@ -158,10 +158,14 @@ def clocked(upstream):
 def turn_hour(gate, clock):
     """Puts the clock forward by an hour; the sealed log's name."""
     folder = gate.state / "logs"
-    before = set(os.listdir(folder))
+
+    def sealed():
+        return set(folder.glob("requests-*.jsonl"))
+
+    before = sealed()
     clock.set(3600)
-    after = wait_until(lambda: set(os.listdir(folder)) - before, what="a sealed log")
-    return after.pop()
+    after = wait_until(lambda: sealed() - before, what="a sealed log")
+    return after.pop().name
 
 
 def over_the_hour(upstream):
