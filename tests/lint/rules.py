@@ -21,9 +21,8 @@ BINARY_SUFFIXES = {".png", ".ico", ".woff2", ".gz", ".so", ".bin"}
 class Tree:
     """The files of a source tree: those git knows or would add, or all when it is no git tree."""
 
-    def __init__(self, top, build=None):
+    def __init__(self, top):
         self.top = pathlib.Path(top)
-        self.build = pathlib.Path(build) if build else None
         self.files = sorted(self._list())
         self._text = {}
 
@@ -79,27 +78,33 @@ def may_use(folder, used):
     return table.LAYERS.get(used, 99) < table.LAYERS.get(folder, -1)
 
 
-def resolve(tree, name, header):
-    """Path in the tree of a quoted include, or None; "" when it is made by the build."""
+def made_headers(tree):
+    """Paths of the headers that a custom_target makes, whether they are built by now or not."""
+    return {os.path.join(os.path.dirname(name), header) for name in tree.files if name.endswith("meson.build")
+            for header in re.findall(r"^\s*output: '([^']+\.h)'", tree.text(name) or "", re.M)}
+
+
+def resolve(tree, name, header, made):
+    """Path in the tree of a quoted include, or None; "" when it is one of those `made` by the build."""
     for base in (os.path.dirname(name), "core", "core/include", "web", "plugins"):
         path = os.path.normpath(os.path.join(base, header))
         if (tree.top / path).is_file():
             return path
-        if tree.build and (tree.build / path).is_file():
+        if path in made:
             return ""
     return None
 
 
 def layers(tree):
     """Includes go downwards, to public headers, and never round in a circle."""
-    edges = {}
+    edges, made = {}, made_headers(tree)
     for name in tree.c_files("core", "plugins", "web"):
         folder = folder_of(name)
         if folder is None or not (folder.startswith("plugins/") or folder in table.LAYERS or folder in table.APART):
             yield name, 0, f"folder {folder} is not in the table of layers"
             continue
         for line, header, quoted in tree.includes(name):
-            path = resolve(tree, name, header) if quoted or header.startswith("tidegate/") else ""
+            path = resolve(tree, name, header, made) if quoted or header.startswith("tidegate/") else ""
             if path is None:
                 yield name, line, f'"{header}" is no file of the tree'
             elif path:

@@ -28,7 +28,8 @@ GOOD = {
     "plugins/example/own.h": HEAD + "#pragma once\n",
     "plugins/other/other.c": HEAD + '#include "common/shared.h"\n',
     "plugins/common/shared.h": HEAD + "#pragma once\n",
-    "web/api/api.c": HEAD + "#include <civetweb.h>\n",
+    "web/api/api.c": HEAD + '#include <civetweb.h>\n#include "made.h"\n',
+    "web/api/meson.build": f"# {rules.SPDX}\nmade = custom_target('made.h',\n  output: 'made.h',\n)\n",
     "packaging/requirements.txt": "a==1 \\\n    --hash=sha256:00\n",
     "packaging/package-lock.json": '{"packages": {"": {}, "node_modules/a": {"integrity": "sha512-a"}}}\n',
     "tests/run": f"#!/bin/bash\n# {rules.SPDX}\nsuites=(unit)\nfull_suites=(install)\n"
@@ -65,6 +66,7 @@ BAD = {
         ("a circle", {"core/db/row.h": HEAD + '#include "db/db.h"\n', "core/db/db.h": HEAD + '#include "db/row.h"\n'},
          "includes itself"),
         ("no such header", {"core/db/db.c": HEAD + '#include "db/gone.h"\n'}, "no file of the tree"),
+        ("a header that another folder makes", {"core/db/db.c": HEAD + '#include "made.h"\n'}, "no file of the tree"),
         ("an unknown folder", {"core/misc/x.c": HEAD}, "not in the table"),
     ],
     "foreign-headers": [
