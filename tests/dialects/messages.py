@@ -141,9 +141,9 @@ def stop(script):
     }
 
 
-def message_of(model, content, **more):
+def message_of(script, model, content, **more):
     return {
-        "id": "msg_1",
+        "id": script.get("id", "msg_1"),
         "type": "message",
         "role": "assistant",
         "model": model,
@@ -166,7 +166,7 @@ def whole(block):
 
 def document(script, model, _):
     content = [whole(block) for block in script["blocks"]]
-    return message_of(model, content, **stop(script), usage=usage(script["usage"]))
+    return message_of(script, model, content, **stop(script), usage=usage(script["usage"]))
 
 
 def event(name, **more):
@@ -189,7 +189,7 @@ def deltas(block):
 def events(script, model, _):
     count = usage(script["usage"])
     made = [
-        event("message_start", message=message_of(model, [], usage={**count, "output_tokens": 1})),
+        event("message_start", message=message_of(script, model, [], usage={**count, "output_tokens": 1})),
         event("ping"),
     ]
     for number, block in enumerate(script["blocks"]):

@@ -118,6 +118,7 @@ def usage(count):
 
 
 def item_of(number, block):
+    space = {"namespace": block["space"]} if "space" in block else {}
     if "call" in block:
         return {
             "id": f"fc_{number}",
@@ -125,7 +126,18 @@ def item_of(number, block):
             "status": "completed",
             "call_id": block["id"],
             "name": block["call"],
+            **space,
             "arguments": "".join(block["arguments"]),
+        }
+    if "custom" in block:
+        return {
+            "id": f"ctc_{number}",
+            "type": "custom_tool_call",
+            "status": "completed",
+            "call_id": block["id"],
+            "name": block["custom"],
+            **space,
+            "input": "".join(block["input"]),
         }
     if "reasoning" in block:
         text = "".join(block["reasoning"])
@@ -188,6 +200,7 @@ PARTS = {  # of an item: the event of its pieces, its end, and where its text st
     "text": ("response.output_text", "text", "content_index"),
     "reasoning": ("response.reasoning_summary_text", "text", "summary_index"),
     "call": ("response.function_call_arguments", "arguments", None),
+    "custom": ("response.custom_tool_call_input", "input", None),
 }
 
 
@@ -215,16 +228,17 @@ EMPTY = {
     "content": [],
     "summary": [],
     "arguments": "",
+    "input": "",
     "encrypted_content": "",
     "status": "in_progress",
 }
 
 
 def item_events(number, block, item):
-    kind = next(name for name in ("call", "reasoning", "text") if name in block)
+    kind = next(name for name in PARTS if name in block)
     name, member, index = PARTS[kind]
     at = {"item_id": item["id"], "output_index": number, **({index: 0} if index else {})}
-    pieces = block["arguments" if kind == "call" else kind]
+    pieces = block[{"call": "arguments", "custom": "input"}.get(kind, kind)]
     part = {
         "text": ("response.content_part", text_part("")),
         "reasoning": ("response.reasoning_summary_part", {"type": "summary_text", "text": ""}),

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The appliance of these checks: a provider for each dialect, all of them the scripted model. A model's name
+is what an agent asks for, a dot, and the dialect of who answers."""
+
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lib"))
+
+from tidegate import Tidegate, price, provider  # noqa: E402
+from upstream import Upstream  # noqa: E402
+
+PRICE = price("3.0000007", "15.123", "0.3000011")
+PLUGINS = {  # dialect: plugin, path of the base URL, options
+    "messages": ("anthropic", "", None),
+    "chat": ("openai", "/v1", {"dialects": "chat"}),
+    "responses": ("openai", "/v1", {"dialects": "responses"}),
+    "gemini": ("gemini", "", None),
+}
+
+
+def model():
+    return Upstream((sys.executable, str(HERE / "model.py")))
+
+
+def gate(upstream, pairs):
+    """`pairs` are (name that an agent asks for, dialect that answers, whether that is the agent's own)."""
+    return Tidegate(
+        providers=[
+            provider(name, upstream.url(path), plugin=plugin, **({"options": more} if more else {}))
+            for name, (plugin, path, more) in PLUGINS.items()
+        ],
+        models=[
+            {
+                "name": f"{asked}.{dialect}",
+                "provider": dialect,
+                "upstream_model": "own" if own else "foreign",
+                "price": PRICE,
+            }
+            for asked, dialect, own in pairs
+        ],
+        keys=[{"name": "app", "feature": "coding"}],
+    )
