@@ -4,6 +4,9 @@
 
 #include "ledger/ledger.h"
 
+/* Begins to bring into the caches what most requests use of an entry, before it is needed: many
+ * others were used since it was. [any] */
+void entry_fetch(const struct ledger_entry *entry);
 /* Adds a name to the entry's text, cut at LEDGER_NAME_MAX on a character's boundary; its offset. */
 uint16_t entry_add_text(struct ledger_entry *entry, struct slice name);
 /* Whether an entry that was read back makes sense: its offsets, counts and names. */

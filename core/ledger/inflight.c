@@ -499,6 +499,8 @@ struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop)
 	mark_used(inflight, taken);
 	entry = inflight_entry(inflight, taken);
 	attach_far(inflight, entry, taken);
+	if (own->free_count > 0)
+		entry_fetch(inflight_entry(inflight, own->free[own->free_count - 1]));
 	return entry;
 }
 

@@ -13,6 +13,10 @@
 #include "ledger/rollup.h"
 #include "ledger/schema.h"
 
+enum {
+	FETCH_AHEAD = 2, /* entries */
+};
+
 /* What an entry names; provider and model are its last attempt's, or NULL. */
 struct named {
 	struct name *tenant, *feature, *key, *route, *provider, *model;
@@ -473,8 +477,11 @@ static int write_all(struct rows *rows, struct ledger_entry *const *entries, siz
 		names_clear(&rows->names);
 	rows->batch_unknown = 0;
 	rows->before = NULL;
-	for (size_t i = 0; r == 0 && i < count; i++)
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (i + FETCH_AHEAD < count)
+			entry_fetch(entries[i + FETCH_AHEAD]);
 		r = write_entry(rows, entries[i], logged && logged[i], lines);
+	}
 	if (r == 0)
 		r = batch_flush(&rows->batch);
 	if (r == 0)

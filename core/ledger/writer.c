@@ -110,9 +110,11 @@ static void collect(struct writer *writer)
 	} else {
 		writer->count = inflight_collect(writer->inflight, writer->slots, ROWS_BATCH_MAX);
 	}
-	for (size_t i = 0; i < writer->count; i++)
+	for (size_t i = 0; i < writer->count; i++) {
 		writer->entries[i] = inflight_entry(
 		    writer->left_path ? &writer->left : writer->inflight, writer->slots[i]);
+		__builtin_prefetch(&writer->entries[i]->id);
+	}
 	/* Ascending ids are appends to SQLite. */
 	qsort(writer->entries, writer->count, sizeof(writer->entries[0]), compare_entries);
 	writer->committed = false;
