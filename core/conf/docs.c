@@ -147,6 +147,7 @@ static void sample_value(const struct option *option, struct buffer *out)
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
 	case OPTION_NETWORKS:
+	case OPTION_HEADERS:
 		sample_texts(text, out);
 		break;
 	case OPTION_PLUGIN:
@@ -174,7 +175,7 @@ static void sample_row(const struct option *option, int depth, struct buffer *ou
 	}
 	buffer_append_str(&comment, option->doc);
 	if (option->values) {
-		buffer_append_str(&comment, " One of ");
+		buffer_append_str(&comment, option->type == OPTION_TEXTS ? " Value: " : " One of ");
 		option_describe(option, &comment);
 		buffer_append_char(&comment, '.');
 	}

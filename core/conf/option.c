@@ -96,6 +96,7 @@ void option_describe(const struct option *option, struct buffer *out)
 		[OPTION_TEXTS] = "a list of texts, [ \"a\", \"b\" ]",
 		[OPTION_LISTEN] = "a list of addresses, [ \"127.0.0.1:8080\" ]",
 		[OPTION_NETWORKS] = "a list of addresses and networks, [ \"10.0.0.0/8\" ]",
+		[OPTION_HEADERS] = "a list of headers, [ \"name: value\" ]",
 		[OPTION_FLAG] = "true or false",
 		[OPTION_MONEY] = "dollars in quotes, \"0.15\"",
 		[OPTION_SHA256] = "64 hexadecimal digits in quotes",
@@ -105,11 +106,13 @@ void option_describe(const struct option *option, struct buffer *out)
 		[OPTION_OBJECTS] = "a list of groups, ( { … }, { … } )",
 	};
 
-	switch (option->type) {
-	case OPTION_CHOICE:
-	case OPTION_OWNER:
+	if (option->type == OPTION_TEXTS && option->values)
+		buffer_append_str(out, "a list of ");
+	if (option->values) {
 		describe_values(option, out);
 		return;
+	}
+	switch (option->type) {
 	case OPTION_COUNT:
 		describe_range(option, "", out);
 		return;
@@ -206,17 +209,17 @@ static void write_sum_at(const void *at, struct buffer *out)
 }
 
 static void (*const writers[])(const void *at, struct buffer *out) = {
-	[OPTION_TEXT] = write_text_at,    [OPTION_CHOICE] = write_text_at,
-	[OPTION_NAME] = write_text_at,    [OPTION_FEATURE] = write_text_at,
-	[OPTION_URL] = write_text_at,     [OPTION_PATH] = write_text_at,
-	[OPTION_FILE] = write_text_at,    [OPTION_IDENTITY] = write_text_at,
-	[OPTION_SECRET] = write_text_at,  [OPTION_TEXTS] = write_texts_at,
-	[OPTION_LISTEN] = write_texts_at, [OPTION_NETWORKS] = write_texts_at,
-	[OPTION_OWNER] = write_owner_at,  [OPTION_FLAG] = write_flag_at,
-	[OPTION_COUNT] = write_u32_at,    [OPTION_MS] = write_u32_at,
-	[OPTION_DAYS] = write_u32_at,     [OPTION_BYTES32] = write_u32_at,
-	[OPTION_BYTES] = write_u64_at,    [OPTION_MONEY] = write_i64_at,
-	[OPTION_SHA256] = write_sum_at,
+	[OPTION_TEXT] = write_text_at,     [OPTION_CHOICE] = write_text_at,
+	[OPTION_NAME] = write_text_at,     [OPTION_FEATURE] = write_text_at,
+	[OPTION_URL] = write_text_at,      [OPTION_PATH] = write_text_at,
+	[OPTION_FILE] = write_text_at,     [OPTION_IDENTITY] = write_text_at,
+	[OPTION_SECRET] = write_text_at,   [OPTION_TEXTS] = write_texts_at,
+	[OPTION_LISTEN] = write_texts_at,  [OPTION_NETWORKS] = write_texts_at,
+	[OPTION_HEADERS] = write_texts_at, [OPTION_OWNER] = write_owner_at,
+	[OPTION_FLAG] = write_flag_at,     [OPTION_COUNT] = write_u32_at,
+	[OPTION_MS] = write_u32_at,        [OPTION_DAYS] = write_u32_at,
+	[OPTION_BYTES32] = write_u32_at,   [OPTION_BYTES] = write_u64_at,
+	[OPTION_MONEY] = write_i64_at,     [OPTION_SHA256] = write_sum_at,
 };
 
 void option_write_value(const struct option *option, const void *base, struct buffer *out)

@@ -347,6 +347,22 @@ static const struct option provider_rows[] = {
 	{ "drain_max_bytes", OPTION_BYTES, 0, OBJECT(provider.drain_max_bytes), .min = 0,
 	  .max = 1ull << 44, .fallback = "16777216",
 	  .doc = "How many bytes of it are read before the call is closed." },
+	{ "quirks", OPTION_TEXTS, 0, OBJECT(provider.quirks),
+	  .values = "max_tokens|no_developer|thinking_budget|no_stream_options|text_content|"
+		    "no_effort",
+	  .example = "max_tokens no_developer",
+	  .doc = "What the server does not know of its dialect, for requests that are translated "
+		 "into it. max_tokens: it wants max_tokens, not max_completion_tokens. "
+		 "no_developer: messages of the developer go as messages of the system. "
+		 "thinking_budget: an effort of reasoning goes as a budget of tokens (Messages and "
+		 "Gemini, for models that know no effort). no_stream_options: it refuses "
+		 "stream_options; they are not added to what is not translated either, so that "
+		 "the usage of streams is estimated. text_content: several texts of a message are "
+		 "joined into one. no_effort: reasoning_effort is left out." },
+	{ "headers", OPTION_HEADERS, 0, OBJECT(provider.headers),
+	  .example = "x-team:platform openai-organization:org-1",
+	  .doc = "Headers that every request to the provider has, each \"NAME: VALUE\", in place "
+		 "of others of their names. Keys are not for here: they go into \"secret\"." },
 	{ "options", OPTION_PLUGIN, .doc = "The plugin's own options; its manual names them." },
 };
 SECTION(provider, "provider", "A provider: where calls go, and with which secret.");

@@ -6,19 +6,20 @@
 #include "conf/object.h"
 
 enum option_type {
-	OPTION_TEXT,    /* const char * */
-	OPTION_CHOICE,  /* const char *, one of `values` */
-	OPTION_NAME,    /* const char *, the name of an object */
-	OPTION_FEATURE, /* const char *, [A-Za-z0-9._-]{1,64} */
-	OPTION_URL,     /* const char *, http(s), without trailing slashes */
-	OPTION_PATH,    /* const char *, absolute */
-	OPTION_FILE,    /* const char *, absolute, readable now; `extra`: const char * of its text,
-			   or 0 */
-	OPTION_SECRET,  /* const char * as written; `extra`: const char * of what it names */
-	OPTION_TEXTS,  /* const char **, NULL-terminated; `extra`: struct conf_place * of each, or 0
-			*/
-	OPTION_LISTEN, /* the same, each HOST:PORT */
+	OPTION_TEXT,     /* const char * */
+	OPTION_CHOICE,   /* const char *, one of `values` */
+	OPTION_NAME,     /* const char *, the name of an object */
+	OPTION_FEATURE,  /* const char *, [A-Za-z0-9._-]{1,64} */
+	OPTION_URL,      /* const char *, http(s), without trailing slashes */
+	OPTION_PATH,     /* const char *, absolute */
+	OPTION_FILE,     /* const char *, absolute, readable now; `extra`: const char * of its text,
+			    or 0 */
+	OPTION_SECRET,   /* const char * as written; `extra`: const char * of what it names */
+	OPTION_TEXTS,    /* const char **, NULL-terminated, each one of `values` if there are some;
+			    `extra`: struct conf_place * of each, or 0 */
+	OPTION_LISTEN,   /* the same, each HOST:PORT */
 	OPTION_NETWORKS, /* the same, each ADDRESS or ADDRESS/BITS; NULL where not given */
+	OPTION_HEADERS,  /* the same, each NAME: VALUE; NULL where not given */
 	OPTION_OWNER,    /* enum conf_owner */
 	OPTION_FLAG,     /* bool */
 	OPTION_COUNT,    /* uint32_t */

@@ -97,6 +97,8 @@ static const char *check(const struct option *option, struct slice text)
 		return value_check_listen(text);
 	case OPTION_NETWORKS:
 		return value_check_network(text);
+	case OPTION_HEADERS:
+		return value_check_header(text);
 	default:
 		return value_check_text(text);
 	}
@@ -237,6 +239,8 @@ static int read_texts(const struct reader *reader, const config_setting_t *setti
 		complaint = check(option, text);
 		if (complaint)
 			return wrong(reader, element, option, complaint);
+		if (option->values && !one_of(text, option->values))
+			return not_of_values(reader, element, option, text);
 		places[i] = document_value_place(reader->document, element);
 		texts[i] = snapshot_text(reader->snapshot, text);
 		if (!texts[i])
@@ -381,6 +385,7 @@ int read_value(const struct reader *reader, const config_setting_t *setting,
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
 	case OPTION_NETWORKS:
+	case OPTION_HEADERS:
 		return read_texts(reader, setting, option, base);
 	case OPTION_OWNER:
 		return read_owner(reader, setting, option, base);

@@ -6,7 +6,9 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 
+#include "base/cleanup.h"
 #include "base/network.h"
+#include "base/token.h"
 #include "base/utf8.h"
 
 enum {
@@ -172,6 +174,52 @@ const char *value_check_network(struct slice text)
 	if (network_parse(text, &network) < 0)
 		return "must hold addresses, as in \"192.0.2.7\", and networks, as in "
 		       "\"10.0.0.0/8\" or \"fd00::/8\", with no bits set behind the prefix";
+	return NULL;
+}
+
+static bool is_header_of(const char *const *names, size_t count, struct slice name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (slice_case_eq(name, slice_of(names[i])))
+			return true;
+	}
+	return false;
+}
+
+const char *value_check_header(struct slice text)
+{
+	static const char *const framing[] = {
+		"host",
+		"connection",
+		"content-length",
+		"transfer-encoding",
+		"te",
+		"trailer",
+		"upgrade",
+		"expect",
+		"keep-alive",
+		"content-type",
+		"proxy-authorization",
+		"accept-encoding",
+	};
+	static const char *const keys[] = {
+		"authorization",        "api-key", "x-api-key",
+		"x-goog-api-key",       "cookie",  "x-amz-date",
+		"x-amz-security-token",
+	};
+	struct slice value, name = slice_cut(text, ':', &value);
+
+	if (value_check_text(text))
+		return value_check_text(text);
+	if (name.len == text.len || !token_is(name))
+		return "must be headers, as in \"x-team: platform\"";
+	if (slice_trim(value).len == 0)
+		return "must not hold a header without a value";
+	if (is_header_of(framing, ARRAY_SIZE(framing), name))
+		return "must not hold headers that the appliance writes itself, as this one";
+	if (is_header_of(keys, ARRAY_SIZE(keys), name))
+		return "must not hold keys, which go into \"secret\"; the plugin's options say in "
+		       "which header";
 	return NULL;
 }
 

@@ -18,6 +18,8 @@ const char *value_check_url(struct slice text);
 const char *value_check_identity(struct slice text);
 const char *value_check_listen(struct slice text);
 const char *value_check_network(struct slice text);
+/* NAME: VALUE, of a request to a provider: none that frames it, and none that carries a key. */
+const char *value_check_header(struct slice text);
 /* Whether two checked listeners would take each other's connections: the same port of one address,
  * or of an address and the wildcard of its family. Port 0 never does. */
 bool value_listen_overlap(struct slice first, struct slice second);

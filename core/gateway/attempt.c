@@ -175,6 +175,22 @@ void attempt_deadline(struct loop_timer *timer)
 
 /* ---- attempts ---- */
 
+/* The client's bytes, but for what is ours to say. */
+static int edit_body(struct exchange *exchange, struct tide_call *call)
+{
+	const struct wire_request *request = &exchange->request;
+	struct wire_request asked;
+
+	if (call->target->provider->quirks & WIRE_QUIRK_NO_STREAM_OPTIONS) {
+		asked = *request;
+		asked.include_usage = true; /* so that nothing is added */
+		request = &asked;
+	}
+	return wire_request_edit(exchange->dialect, exchange->body, request,
+				 call->target->upstream_model, http_exchange_arena(exchange->http),
+				 call->parts, &exchange->strip_usage);
+}
+
 /* The upstream's body as parts: their count, or as translated_prepare(). */
 static int prepare_body(struct exchange *exchange, struct tide_call *call, struct wire_error *ret)
 {
@@ -189,10 +205,7 @@ static int prepare_body(struct exchange *exchange, struct tide_call *call, struc
 		return exchange->endpoint == ENDPOINT_RESPONSE_CANCEL && exchange->body.len > 0;
 	}
 	if (call->watch.dialect == exchange->dialect)
-		return wire_request_edit(exchange->dialect, exchange->body, &exchange->request,
-					 call->target->upstream_model,
-					 http_exchange_arena(exchange->http), call->parts,
-					 &exchange->strip_usage);
+		return edit_body(exchange, call);
 	r = translated_prepare(call, ret);
 	if (r < 0)
 		return r;

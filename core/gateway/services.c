@@ -129,6 +129,23 @@ static const struct upstream_sigv4 *signer_from(const struct tide_http_request *
 	return signer;
 }
 
+/* False: out of memory. */
+static bool add_own_headers(struct tide_call *call, struct upstream_request *request)
+{
+	const struct own_headers *own = &call->target->provider->headers;
+	struct upstream_header *out;
+
+	if (own->count == 0)
+		return true;
+	out = services_alloc(call, (request->header_count + own->count) * sizeof(*out));
+	if (!out)
+		return false;
+	request->header_count =
+	    own_headers_merge(own, request->headers, request->header_count, out);
+	request->headers = out;
+	return true;
+}
+
 static int service_send(struct tide_call *call, const struct tide_http_request *http)
 {
 	struct upstream_sigv4 signer;
@@ -149,6 +166,8 @@ static int service_send(struct tide_call *call, const struct tide_http_request *
 		return -EDESTADDRREQ;
 	if (!may_speak(call) || call->answering)
 		return -EALREADY;
+	if (!add_own_headers(call, &request))
+		return -ENOMEM;
 	r = upstream_start(call->exchange->loop->upstream, origin, &request, &attempt_callbacks,
 			   call, &call->upstream);
 	call->sent = r >= 0;

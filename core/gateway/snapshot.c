@@ -13,6 +13,7 @@ static void provider_free(struct gateway_provider *provider)
 {
 	plugin_provider_unref(provider->plugin);
 	upstream_origin_unref(provider->origin);
+	own_headers_fini(&provider->headers);
 	free((char *)provider->name.ptr);
 	free(provider);
 }
@@ -58,6 +59,15 @@ static int origin_new(const struct conf_provider *conf, struct upstream_origin *
 	return 0;
 }
 
+static uint32_t quirks_of(const char *const *names)
+{
+	uint32_t quirks = 0;
+
+	for (; names && *names; names++)
+		quirks |= wire_quirk_find(slice_of(*names));
+	return quirks;
+}
+
 static int provider_new(struct gateway *gateway, const struct conf_provider *conf,
 			struct gateway_provider **ret, struct error *error)
 {
@@ -75,7 +85,8 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 	provider->drains = strcmp(conf->on_client_disconnect, "drain") == 0;
 	provider->drain_ns = conf->drain_max_ms * NS_PER_MS;
 	provider->drain_bytes = conf->drain_max_bytes;
-	if (!provider->name.ptr)
+	provider->quirks = quirks_of(conf->quirks);
+	if (!provider->name.ptr || own_headers_init(&provider->headers, conf->headers) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	if (conf->base_url) {
 		r = origin_new(conf, &provider->origin, error);

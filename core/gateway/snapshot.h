@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "gateway/certificates.h"
 #include "gateway/gateway.h"
+#include "gateway/own-headers.h"
 #include "gateway/registry-objects.h"
 #include "gateway/runs.h"
 #include "upstream/upstream.h"
@@ -21,7 +22,8 @@ struct gateway_provider {
 	uint64_t first_content_ns, answer_ns, between_ns, total_ns;
 	bool drains; /* answers whose client left, as far as the two limits let it */
 	uint64_t drain_ns, drain_bytes;
-	uint32_t quirks;                                  /* enum wire_quirk */
+	uint32_t quirks; /* enum wire_quirk */
+	struct own_headers headers;
 	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
 };
 

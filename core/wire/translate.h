@@ -24,6 +24,10 @@ enum wire_quirk {
 	WIRE_QUIRK_NO_CUSTOM_TOOLS = 1 << 6, /* chat, responses: all tools are functions */
 };
 
+/* By the name that configurations say; 0: there is none of it. A new one is named in quirks.c, and
+ * for people in conf/options.c. */
+uint32_t wire_quirk_find(struct slice name);
+
 /* What there is to know of an upstream. */
 struct turn_target {
 	enum wire_dialect dialect;

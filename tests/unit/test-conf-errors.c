@@ -3,6 +3,10 @@
  * `--check` is for. */
 #include "test-conf.h"
 
+#define QUIRKS                                                                                   \
+	"\"max_tokens\" or \"no_developer\" or \"thinking_budget\" or \"no_stream_options\" or " \
+	"\"text_content\" or \"no_effort\""
+
 /* Main files with the lines they lead to, without the file's name. */
 static const struct row {
 	const char *text, *lines;
@@ -124,6 +128,27 @@ static const struct row {
 	{ "providers = ( { name = \"a\"; plugin = \"x\"; lane = \"plain\"; proxy = \"http://h\"; } "
 	  ");",
 	  "1:15: lane \"plain\" knows no proxy; use \"auto\"\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\";\n quirks = [ \"max_tokens\", \"no_tools\" "
+	  "]; } "
+	  ");",
+	  "2:27: \"quirks\" must be a list of " QUIRKS "; this is \"no_tools\"\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; quirks = \"max_tokens\"; } );",
+	  "1:52: \"quirks\" must be a list of " QUIRKS "; this is text\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; headers = [ \"x-a\" ]; } );",
+	  "1:55: \"headers\" must be headers, as in \"x-team: platform\"\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; headers = [ \"x a: b\" ]; } );",
+	  "1:55: \"headers\" must be headers, as in \"x-team: platform\"\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; headers = [ \"x-a: \" ]; } );",
+	  "1:55: \"headers\" must not hold a header without a value\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; headers = [ \"x-a: b\\r\\nc\" ]; } );",
+	  "1:55: \"headers\" must not contain control characters\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; headers = [ \"Content-Length: 1\" ]; } );",
+	  "1:55: \"headers\" must not hold headers that the appliance writes itself, as this "
+	  "one\n" },
+	{ "providers = ( { name = \"a\"; plugin = \"x\"; headers = [ \"Authorization: k\" ]; } );",
+	  "1:55: \"headers\" must not hold keys, which go into \"secret\"; the plugin's options "
+	  "say "
+	  "in which header\n" },
 	{ "providers = ( { name = \"a\"; plugin = \"x\"; cert_file = \"/dev/null\"; } );",
 	  "1:15: cert_file and key_file are given together or not at all\n" },
 	{ "providers = ( { name = \"a\"; plugin = \"x\"; ca_file = \"/nonexistent/ca\"; } );",

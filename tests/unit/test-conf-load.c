@@ -30,6 +30,7 @@ static const char every_option[] =
     "  proxy = \"http://proxy:3128\"; connect_ms = 23; first_content_ms = 24; between_ms = 25;\n"
     "  answer_ms = 2727; total_ms = 26; connections_max = 27;"
     "  on_client_disconnect = \"drain\"; drain_max_ms = 31; drain_max_bytes = 3232;\n"
+    "  quirks = [ \"no_effort\", \"max_tokens\" ]; headers = [ \"x-a: b\" ];\n"
     "  options: { text = \"x\" \"y\"; hex = 0x10; big = -5000000000L; half = 0.50; on = TRUE; };\n"
     "} );\n"
     "models = ( { name = \"m\"; provider = \"p\"; upstream_model = \"u\"; max_output_tokens = 28;\n"
@@ -135,7 +136,7 @@ static void check_plugin_options(const struct conf_provider *provider)
 		CHECK_INT(provider->options[i].type, want[i].type);
 	}
 	CHECK_STR(provider->options[1].place.file, at("main.conf"));
-	CHECK_INT(provider->options[1].place.line, 17);
+	CHECK_INT(provider->options[1].place.line, 18);
 	CHECK_INT(provider->options[1].place.column, 36);
 }
 
@@ -162,6 +163,11 @@ static void check_provider(const struct conf_provider *provider)
 	CHECK_STR(provider->on_client_disconnect, "drain");
 	CHECK_INT(provider->drain_max_ms, 31);
 	CHECK_INT(provider->drain_max_bytes, 3232);
+	CHECK_STR(provider->quirks[0], "no_effort");
+	CHECK_STR(provider->quirks[1], "max_tokens");
+	CHECK(!provider->quirks[2]);
+	CHECK_STR(provider->headers[0], "x-a: b");
+	CHECK(!provider->headers[1]);
 	CHECK_INT(strlen(provider->digest), 64);
 	CHECK_STR(provider->place.file, at("main.conf"));
 	CHECK_INT(provider->place.line, 12);
@@ -273,6 +279,7 @@ static void field_text(const struct option *option, const void *base, char *out,
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
 	case OPTION_NETWORKS:
+	case OPTION_HEADERS:
 		*out = '\0';
 		for (texts = *(const char *const *const *)field; *texts; texts++)
 			snprintf(out + strlen(out), size - strlen(out), "%s%s", *out ? " " : "",
