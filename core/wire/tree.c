@@ -154,7 +154,8 @@ static bool key_is(struct slice key, struct slice sought)
 	const char *at = sought.ptr;
 
 	if (key.len <= sought.len)
-		return slice_eq(key, sought);
+		return key.len == sought.len && (key.len == 0 || *key.ptr == *at) &&
+		       slice_eq(key, sought);
 	if ((*key.ptr != *at && *key.ptr != '\\') || !memchr(key.ptr, '\\', key.len))
 		return false;
 	for (;;) {
@@ -168,40 +169,17 @@ static bool key_is(struct slice key, struct slice sought)
 	}
 }
 
-const struct tree *tree_get(const struct tree *object, const char *key)
+const struct tree *tree_find(const struct tree *object, struct slice key)
 {
-	struct slice sought = slice_of(key);
 	const struct tree *found = NULL;
 
 	if (!tree_is(object, JSON_SCAN_OBJECT))
 		return NULL;
 	for (const struct tree *node = object->child; node; node = node->next) {
-		if (key_is(node->key, sought))
+		if (key_is(node->key, key))
 			found = node;
 	}
 	return found;
-}
-
-struct slice tree_get_text(const struct tree *object, const char *key)
-{
-	const struct tree *node = tree_get(object, key);
-
-	return tree_is(node, JSON_SCAN_STRING) ? node->text : (struct slice){ 0 };
-}
-
-bool tree_is(const struct tree *node, enum json_type type)
-{
-	return node && node->type == type;
-}
-
-bool tree_is_null(const struct tree *node)
-{
-	return !node || node->type == JSON_SCAN_NULL;
-}
-
-bool tree_is_word(const struct tree *node, const char *word)
-{
-	return tree_is(node, JSON_SCAN_STRING) && slice_eq_str(node->text, word);
 }
 
 struct slice tree_span(const struct tree *node)

@@ -24,13 +24,37 @@ int tree_parse(struct slice text, struct arena *arena, const struct tree **ret,
 	       struct error *error);
 
 /* Lookups take NULL and nodes of other types, and find nothing in them. */
-const struct tree *tree_get(const struct tree *object, const char *key); /* the last one */
+const struct tree *tree_find(const struct tree *object, struct slice key); /* the last one */
+static inline const struct tree *tree_get(const struct tree *object, const char *key)
+{
+	return tree_find(object, slice_of(key));
+}
+
+static inline bool tree_is(const struct tree *node, enum json_type type)
+{
+	return node && node->type == type;
+}
+
 /* The escaped text of a member that is a string; ptr NULL otherwise. */
-struct slice tree_get_text(const struct tree *object, const char *key);
-bool tree_is(const struct tree *node, enum json_type type);
-bool tree_is_null(const struct tree *node); /* absent, or null */
+static inline struct slice tree_get_text(const struct tree *object, const char *key)
+{
+	const struct tree *node = tree_get(object, key);
+
+	return tree_is(node, JSON_SCAN_STRING) ? node->text : (struct slice){ 0 };
+}
+
+/* Absent, or null. */
+static inline bool tree_is_null(const struct tree *node)
+{
+	return !node || node->type == JSON_SCAN_NULL;
+}
+
 /* A string that is exactly this, for words without escapes. */
-bool tree_is_word(const struct tree *node, const char *word);
+static inline bool tree_is_word(const struct tree *node, const char *word)
+{
+	return tree_is(node, JSON_SCAN_STRING) && slice_eq_str(node->text, word);
+}
+
 /* Its whole span in the source, with quotes. */
 struct slice tree_span(const struct tree *node);
 

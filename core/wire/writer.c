@@ -22,18 +22,17 @@ void writer_close(struct writer *writer, char bracket)
 	writer->comma = true;
 }
 
-void writer_key(struct writer *writer, const char *key)
+void writer_name(struct writer *writer, struct slice key)
 {
-	struct slice name = slice_of(key);
 	char *at;
 
-	if (!buffer_reserve(writer->out, name.len + 4))
+	if (!buffer_reserve(writer->out, key.len + 4))
 		return;
 	at = writer->out->data + writer->out->len;
 	if (writer->comma)
 		*at++ = ',';
 	*at++ = '"';
-	at = slice_put(at, name);
+	at = slice_put(at, key);
 	*at++ = '"';
 	*at++ = ':';
 	writer->out->len = (size_t)(at - writer->out->data);
@@ -93,34 +92,4 @@ void writer_bool(struct writer *writer, bool value)
 void writer_null(struct writer *writer)
 {
 	writer_json(writer, SLICE("null"));
-}
-
-void writer_key_escaped(struct writer *writer, const char *key, struct slice escaped)
-{
-	writer_key(writer, key);
-	writer_escaped(writer, escaped);
-}
-
-void writer_key_word(struct writer *writer, const char *key, const char *word)
-{
-	writer_key(writer, key);
-	writer_escaped(writer, slice_of(word));
-}
-
-void writer_key_json(struct writer *writer, const char *key, struct slice json)
-{
-	writer_key(writer, key);
-	writer_json(writer, json);
-}
-
-void writer_key_i64(struct writer *writer, const char *key, int64_t value)
-{
-	writer_key(writer, key);
-	writer_i64(writer, value);
-}
-
-void writer_key_bool(struct writer *writer, const char *key, bool value)
-{
-	writer_key(writer, key);
-	writer_bool(writer, value);
 }
