@@ -85,6 +85,17 @@ static void append_google(const struct wire_error *error, struct buffer *out)
 	buffer_append_str(out, "}}");
 }
 
+/* Of the codes, Anthropic's SDKs look for this one in the details. */
+static void append_details(const struct wire_error *error, struct buffer *out)
+{
+	if (!error->code || strcmp(error->code, WIRE_THREAD_UNSUPPORTED) != 0)
+		return;
+	buffer_append_str(out, ",\"details\":{\"error_code\":\"" WIRE_THREAD_UNSUPPORTED
+			       "\",\"unsupported\":[");
+	append_or_null(out, error->param);
+	buffer_append_str(out, "]}");
+}
+
 void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, struct buffer *out)
 {
 	if (dialect == WIRE_GEMINI) {
@@ -93,6 +104,7 @@ void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, 
 	}
 	if (wire_is_anthropic(dialect)) {
 		append_head("{\"type\":\"error\",\"error\":{", dialect, error, out);
+		append_details(error, out);
 		buffer_append_str(out, "}}");
 		return;
 	}

@@ -323,6 +323,19 @@ static int read_servers(struct turn *turn, const struct tree *servers, struct tu
 			   "does it.");
 }
 
+/* The SDKs' tool runners ask for one unbidden, and go on without it. */
+static int read_thread(struct turn *turn, const struct tree *thread, struct turn_refusal *ret)
+{
+	if (tree_is_null(thread))
+		return 0;
+	turn_refuse(
+	    turn, ret, thread,
+	    "A thread is held by Anthropic; no upstream of another dialect has it. Send the "
+	    "whole conversation.");
+	ret->code = WIRE_THREAD_UNSUPPORTED;
+	return -EINVAL;
+}
+
 static int read_nothing(struct turn *turn, const struct tree *value, struct turn_refusal *ret)
 {
 	return 0;
@@ -334,6 +347,7 @@ static const struct {
 	int (*read)(struct turn *turn, const struct tree *value, struct turn_refusal *ret);
 	enum turn_field field;
 } members[] = {
+	{ SLICE("thread"), read_thread, 0 }, /* first: the rest may need what it holds */
 	{ SLICE("system"), read_system, 0 },
 	{ SLICE("messages"), read_messages, 0 },
 	{ SLICE("tools"), read_tools, 0 },

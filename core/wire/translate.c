@@ -44,7 +44,7 @@ static int refuse(const struct turn_refusal *refusal, struct arena *arena, struc
 	if (refusal->param)
 		named = arena_printf(arena, "%s: %s", refusal->param, refusal->message);
 	*error = (struct wire_error){ .status = 400,
-				      .code = "not_translatable",
+				      .code = refusal->code ? refusal->code : "not_translatable",
 				      .param = refusal->param,
 				      .message = named.ptr ? named.ptr : refusal->message };
 	return -EINVAL;

@@ -133,6 +133,7 @@ struct turn {
 struct turn_refusal {
 	const char *param; /* the client's name of what is to blame */
 	const char *message;
+	const char *code; /* NULL: not_translatable */
 };
 
 void turn_init(struct turn *turn, enum wire_dialect from, const struct tree *body,

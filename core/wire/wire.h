@@ -197,6 +197,10 @@ bool wire_strip_is_passing(const struct wire_strip *strip);
 
 /* ---- errors of our own ---- */
 
+/* A code that Anthropic's SDKs know: they ask again without `thread`, with the whole conversation.
+ */
+#define WIRE_THREAD_UNSUPPORTED "thread_unsupported_request"
+
 struct wire_error {
 	int status;
 	const char *code;    /* model_not_found, invalid_api_key … or NULL */

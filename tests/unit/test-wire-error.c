@@ -40,6 +40,19 @@ static void bodies(void)
 					"\"unknown error\",\"param\":null,\"code\":null}}");
 }
 
+/* What the SDKs' tool runners read before they go on without a thread. */
+static void details(void)
+{
+	_cleanup_(buffer_fini) struct buffer out = { 0 };
+	const struct wire_error refused = { 400, WIRE_THREAD_UNSUPPORTED, "thread", "no thread" };
+
+	wire_error_body(WIRE_ANTHROPIC_MESSAGES, &refused, &out);
+	CHECK_SLICE(buffer_slice(&out),
+		    "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\","
+		    "\"message\":\"no thread\",\"details\":{\"error_code\":"
+		    "\"thread_unsupported_request\",\"unsupported\":[\"thread\"]}}}");
+}
+
 static const struct {
 	enum wire_dialect dialect;
 	const char *before;
@@ -210,6 +223,7 @@ static void models(void)
 int main(void)
 {
 	test_run("bodies", bodies);
+	test_run("details", details);
 	test_run("events", events);
 	test_run("torn-event-is-renamed", torn_event_is_renamed);
 	test_run("response-fails", response_fails);

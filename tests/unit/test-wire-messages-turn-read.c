@@ -313,6 +313,27 @@ static const struct {
 	{ "system[0].type", WITH("\"system\":[{\"type\":\"image\"}]") },
 };
 
+/* Told before all that it may hold, so that an SDK asks again without it. */
+static void threads(void)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct turn_refusal refusal = { 0 };
+	struct turn turn;
+
+	CHECK_INT(
+	    read_turn("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"unheard\"}]}],"
+		      "\"thread\":{\"type\":\"continue\",\"previous_message_id\":\"msg_1\"}}",
+		      &arena, &turn, &refusal),
+	    -EINVAL);
+	CHECK_STR(refusal.param, "thread");
+	CHECK_STR(refusal.code, WIRE_THREAD_UNSUPPORTED);
+	CHECK_INT(
+	    read_turn("{\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+		      "\"thread\":null}",
+		      &arena, &turn, &refusal),
+	    0);
+}
+
 static void refusing(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(refused_rows); i++) {
@@ -331,5 +352,6 @@ int main(void)
 {
 	test_run("reading", reading);
 	test_run("refusing", refusing);
+	test_run("threads", threads);
 	return 0;
 }
