@@ -34,7 +34,7 @@ def shape(operation):
 def listen(body, fields, target):
     """What the request says; Refused where the provider would."""
     demand(fields.get("authorization", "").startswith("Bearer sk-upstream-"), "no secret")
-    operation = "ConverseStream" if target.endswith("-stream") else "Converse"
+    operation = "ConverseStream" if target.partition("?")[0].endswith("-stream") else "Converse"
     report = botocore.validate.ParamValidator().validate(
         {**body, "modelId": "m"}, shape(operation)
     )

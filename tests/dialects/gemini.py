@@ -165,11 +165,9 @@ def parts_of(script):
             signature = None
         else:
             for piece in block["text"]:
-                yield {
-                    "text": piece,
-                    **({"thoughtSignature": signature} if signature else {}),
-                }
-                signature = None
+                yield {"text": piece}
+    if signature:  # of an answer without calls, the last part's
+        yield {"text": "", "thoughtSignature": signature}
 
 
 def chunk(script, model, parts, last):
@@ -193,6 +191,7 @@ def document(script, model, _):
     joined = []
     for part in parts_of(script):
         like = joined and "text" in part and "text" in joined[-1]
+        like = like and "thoughtSignature" not in part
         if like and part.get("thought") == joined[-1].get("thought"):
             joined[-1]["text"] += part["text"]
             continue

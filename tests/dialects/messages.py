@@ -6,6 +6,7 @@ import re
 
 import shapes
 from anthropic.types import message_create_params as params
+from anthropic.types.beta import message_create_params as beta_params
 from heard import Heard, answered, demand, encoded, sign
 
 PATHS = ("/v1/messages",)
@@ -29,12 +30,14 @@ OLDER = ("temperature", "top_p", "top_k")  # that newer models do not take, nor 
 
 def listen(body, fields, _):
     """What the request says; Refused where the provider would."""
-    demand(fields.get("x-api-key", "").startswith("sk-upstream-"), "no secret")
+    secret = fields.get("x-api-key") or fields.get("authorization", "").removeprefix("Bearer ")
+    demand(secret.startswith("sk-upstream-"), "no secret")
     demand("anthropic-version" in fields, "no anthropic-version")
     streaming = body.get("stream") is True
+    kinds = beta_params if "anthropic-beta" in fields else params
     shapes.fit(
         {name: value for name, value in body.items() if name not in OLDER},
-        params.MessageCreateParamsStreaming if streaming else params.MessageCreateParamsNonStreaming,
+        kinds.MessageCreateParamsStreaming if streaming else kinds.MessageCreateParamsNonStreaming,
     )
     heard = Heard()
     system = body.get("system", [])
@@ -202,6 +205,13 @@ def events(script, model, _):
         made.append(event("content_block_stop", index=number))
     last = {"output_tokens": count["output_tokens"]}
     return [*made, event("message_delta", delta=stop(script), usage=last), event("message_stop")]
+
+
+def threadless():
+    """The error where a thread was asked for, which an SDK goes on without."""
+    made = error(400, "no threads here")
+    details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    return {**made, "error": {**made["error"], "details": details}}
 
 
 def error(status, message):

@@ -40,6 +40,7 @@ DIALECTS = {
 SCRIPTS = json.loads(pathlib.Path(__file__).with_name("scripts.json").read_text())
 FAILURES = ("error-first", "error-mid", "cut", "cut-early")
 BETWEEN_HALVES_S = 0.002
+COUNT = 42  # of tokens, of any request
 JSON = (("content-type", "application/json"),)
 
 
@@ -85,22 +86,26 @@ class Connection(upstream.Connection):
 
     def plan_for(self, method, target, body):
         path = target.partition("?")[0]
+        if path == "/v1/messages/count_tokens":
+            return self.json_plan(200, {"input_tokens": COUNT})
         for dialect in DIALECTS.values():
             if method == "POST" and path.startswith(dialect.PATHS):
-                return self.plan(dialect, path, json.loads(body))
+                return self.plan(dialect, target, json.loads(body))
         return self.json_plan(404, {"error": {"message": f"no {method} {path}"}})
 
-    def plan(self, dialect, path, body):
+    def plan(self, dialect, target, body):
         record = self.record
-        record["model"], stream = model_of(path, body)
+        record["model"], stream = model_of(target.partition("?")[0], body)
         name, *options = record["model"].split(".")
         options = {k: int(v) for k, v in (option.rsplit("-", 1) for option in options)}
         fields = {key.lower(): value for key, value in record["headers"]}
         try:
-            heard = dialect.listen(body, fields, path)
+            heard = dialect.listen(body, fields, target)
         except (Refused, shapes.Misfit, LookupError, TypeError, AttributeError) as why:
             record["refused"] = f"{dialect.__name__}: {type(why).__name__}: {why}"
             return self.error(dialect, 400, record["refused"])
+        if body.get("thread"):
+            return self.refuse(messages.threadless())
         record["heard"] = heard.value()
         if name.startswith("status-"):
             status = int(name.removeprefix("status-"))
@@ -119,6 +124,10 @@ class Connection(upstream.Connection):
         plan.headers, plan.framing = (("content-type", kind),), "chunked"
         bend(plan, dialect.events(script, record["model"], body), name, options, dialect)
         return plan
+
+    @staticmethod
+    def refuse(value):
+        return Plan(status=400, headers=JSON, pieces=[json.dumps(value).encode()])
 
     @staticmethod
     def error(dialect, status, message):

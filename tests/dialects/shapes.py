@@ -16,6 +16,10 @@ SCALARS = {str: str, bool: bool, int: int, float: (int, float), type(None): type
 class Misfit(Exception):
     """The text says where, and what was wrong."""
 
+    def depth(self):
+        where = str(self).partition(" ")[0]
+        return where.count(".") + where.count("[")
+
 
 @functools.cache
 def members(kind):
@@ -48,13 +52,14 @@ def fit_members(value, kind, where):
 
 
 def fit_union(value, choices, where):
-    """The complaint of the choice that came furthest is the one that is told."""
+    """The complaint of the choice that came deepest is the one that is told."""
     worst = None
     for choice in choices:
         try:
             fit(value, choice, where)
         except Misfit as misfit:
-            if worst is None or fits_kind(value, choice):
+            better = worst is None or misfit.depth() >= worst.depth()
+            if better or fits_kind(value, choice):
                 worst = misfit
         else:
             return
