@@ -149,9 +149,9 @@ def messages(question):
 # ---- Responses ----
 
 
-def responses_part(part, role):
+def responses_part(part):
     if part[0] == "text":
-        return {"type": "output_text" if role == "assistant" else "input_text", "text": part[1]}
+        return {"type": "input_text", "text": part[1]}
     if part[0] == "file":
         return {"type": "input_file", "file_data": url_of(part), "filename": "a.pdf"}
     return {"type": "input_image", "image_url": url_of(part), "detail": "auto"}
@@ -168,13 +168,12 @@ def responses_turn(role, parts):
                 "arguments": json.dumps(part[3]),
             }
         elif part[0] == "result":
-            output = [responses_part(inner, "user") for inner in part[3]]
+            output = [responses_part(inner) for inner in part[3]]
             yield {"type": "function_call_output", "call_id": call_id(part[1]), "output": output}
+        elif role == "assistant":
+            yield {"role": role, "content": part[1]}
         else:
-            content.append(responses_part(part, role))
-            if role == "assistant":
-                yield {"role": role, "content": content}
-                content = []
+            content.append(responses_part(part))
     if content:
         yield {"role": role, "content": content}
 

@@ -82,6 +82,7 @@ QUESTIONS = {
 # What an upstream has no words for, which is refused, or has in others.
 NO_WORDS = {
     ("image-url", "converse"),
+    ("sampling", "responses"),
     ("parallel-no", "converse"),
     ("parallel-no", "gemini"),
 }

@@ -110,7 +110,10 @@ def usage(count):
     told = count["fresh"] + count["read"] + count["write"]
     return {
         "input_tokens": told,
-        "input_tokens_details": {"cached_tokens": count["read"]},
+        "input_tokens_details": {
+            "cached_tokens": count["read"],
+            "cache_write_tokens": count["write"],
+        },
         "output_tokens": count["output"],
         "output_tokens_details": {"reasoning_tokens": count["reasoning"]},
         "total_tokens": told + count["output"],

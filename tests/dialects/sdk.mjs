@@ -62,11 +62,8 @@ export const departs = async (word, left) => {
 };
 export { monotonic };
 
-/** One check for each upstream. */
-export const each = async (name, run, only = () => true) => {
-	for (const upstream of upstreams) {
-		if (only(upstream)) await check(`${upstream}/${name}`, () => run(upstream));
-	}
-};
+/** One check for each upstream, side by side. */
+export const each = (name, run, only = () => true) => Promise.all(upstreams.filter(only).map(
+	(upstream) => check(`${upstream}/${name}`, () => run(upstream))));
 /** Checks that need the appliance. */
 export const foreign = (own) => (upstream) => !direct && upstream !== own;

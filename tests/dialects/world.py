@@ -25,8 +25,8 @@ PATHS = {  # of clients
     "messages": "/v1/messages",
     "responses": "/v1/responses",
 }
-CLIENTS = ("chat", "messages")
-UPSTREAMS = ("chat", "messages", "gemini", "converse")
+CLIENTS = ("chat", "messages", "responses")
+UPSTREAMS = ("chat", "messages", "responses", "gemini", "converse")
 
 
 def polyglot():
