@@ -24,7 +24,8 @@ static int wrap_tool(struct turn *turn, struct turn_tool *tool)
 	struct json_member syntax, definition;
 	struct slice form = { "", 0 };
 
-	if (tool->format.ptr && json_find(tool->format, "definition", &definition) &&
+	if (tool->format.ptr && *tool->format.ptr == '{' &&
+	    json_find(tool->format, "definition", &definition) &&
 	    json_find(tool->format, "syntax", &syntax) && definition.type == JSON_SCAN_STRING &&
 	    syntax.type == JSON_SCAN_STRING)
 		form = arena_printf(
@@ -110,12 +111,16 @@ static bool is_hex(int32_t c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* \ud800 to \udbff: the other half follows. */
-static bool is_half(const char *escape)
+enum half { HALF_NONE, HALF_FIRST, HALF_SECOND };
+
+/* \ud800 to \udbff and \udc00 to \udfff: one of each is a character. */
+static enum half half_of(const char *escape)
 {
-	return (escape[2] | 0x20) == 'd' &&
-	       (escape[3] == '8' || escape[3] == '9' || (escape[3] | 0x20) == 'a' ||
-		(escape[3] | 0x20) == 'b');
+	char digit = (char)(escape[3] | 0x20);
+
+	if ((escape[2] | 0x20) != 'd' || escape[3] < '8')
+		return HALF_NONE;
+	return escape[3] <= '9' || digit <= 'b' ? HALF_FIRST : HALF_SECOND;
 }
 
 static void let_go(struct custom *custom)
@@ -124,40 +129,59 @@ static void let_go(struct custom *custom)
 	custom->held_len = 0;
 }
 
-/* What no string may have behind a backslash is meant as it stands. */
-static void let_go_odd(struct custom *custom, unsigned from)
+/* Half a character alone is none. */
+static void drop_half(struct custom *custom)
 {
-	buffer_append(&custom->text, custom->held, from);
-	buffer_append_char(&custom->text, '\\');
-	buffer_append(&custom->text, custom->held + from, custom->held_len - from);
-	custom->held_len = 0;
+	buffer_append_slice(&custom->text, SLICE("\\ufffd"));
+	custom->held_len -= ESCAPE_LEN;
+	memmove(custom->held, custom->held + ESCAPE_LEN, custom->held_len);
 }
 
-/* The next character of the escape that is held; false when it is none of it. */
+/* An escape is whole, behind a first half, maybe. */
+static void end_escape(struct custom *custom, bool behind_half)
+{
+	enum half half = half_of(custom->held + custom->held_len - ESCAPE_LEN);
+
+	if (behind_half && half == HALF_SECOND) {
+		let_go(custom);
+		return;
+	}
+	if (behind_half)
+		drop_half(custom);
+	if (half == HALF_SECOND)
+		drop_half(custom);
+	else if (half == HALF_NONE)
+		let_go(custom);
+}
+
+/* The next character of the escape that is held; false when it is none of it: what no string may
+ * have behind a backslash is meant as it stands. */
 static bool take_escaped(struct custom *custom, int32_t c)
 {
-	unsigned from = custom->held_len >= ESCAPE_LEN ? ESCAPE_LEN : 0;
-	unsigned at = custom->held_len - from;
+	bool behind_half = custom->held_len >= ESCAPE_LEN;
+	unsigned at = behind_half ? custom->held_len - ESCAPE_LEN : custom->held_len;
 	bool fits = at == 0   ? c == '\\'
 		    : at == 1 ? c > 0 && c < 0x80 && strchr("\"\\/bfnrtu", c)
 			      : is_hex(c);
 
+	if (behind_half && (!fits || (at == 1 && c != 'u')))
+		drop_half(custom);
 	if (!fits) {
-		let_go_odd(custom, from);
+		if (custom->held_len > 0)
+			buffer_append_char(&custom->text, '\\');
+		let_go(custom);
 		return false;
 	}
 	custom->held[custom->held_len++] = (char)c;
 	if (at == 1 && c != 'u')
 		let_go(custom);
-	else if (at == ESCAPE_LEN - 1 && (from > 0 || !is_half(custom->held)))
-		let_go(custom);
+	else if (at == ESCAPE_LEN - 1)
+		end_escape(custom, behind_half);
 	return true;
 }
 
 static void take_text(struct custom *custom, int32_t c)
 {
-	if (custom->held_len == ESCAPE_LEN && c != '\\')
-		let_go(custom); /* half a pair */
 	if (custom->held_len > 0 && take_escaped(custom, c))
 		return;
 	if (c == '\\')

@@ -98,6 +98,7 @@ static void check_answer(enum wire_dialect client, enum wire_dialect upstream, u
 {
 	const struct wire_usage usage = { .input = 1, .output = -1, .cache_read = -1 };
 	struct buffer whole = { 0 }, cut = { 0 };
+	struct turn_tool *tool;
 	struct arena arena;
 	struct turn turn;
 	struct wire_translation_options options = {
@@ -116,6 +117,10 @@ static void check_answer(enum wire_dialect client, enum wire_dialect upstream, u
 	turn_init(&turn, client, NULL, &arena);
 	turn.stream = flags & CLIENT_STREAMS;
 	turn.include_usage = true;
+	tool = turn_add_tool(&turn, NULL);
+	FUZZ_CHECK(tool);
+	tool->name = SLICE("patch");
+	tool->wrapped = true;
 	r = translate(&options, data, data.len ? data.len : 1, &whole);
 	FUZZ_CHECK(translate(&options, data, 1 + (flags >> STEP_SHIFT), &cut) == r);
 	FUZZ_CHECK(slice_eq(buffer_slice(&whole), buffer_slice(&cut)));
