@@ -331,12 +331,19 @@ static struct answer_block *last_block(const struct answer_writer *writer)
 
 static void begin_event(struct answer_writer *writer, struct writer *json, const char *type)
 {
-	*json = (struct writer){ writer->out, false };
-	buffer_append_str(writer->out, "event: ");
-	buffer_append_str(writer->out, type);
-	buffer_append_str(writer->out, "\ndata: ");
-	open_typed(json, type);
-	writer_key_i64(json, "sequence_number", (int64_t)writer->sequence_number++);
+	const struct slice event = SLICE("event: "), data = SLICE("\ndata: {\"type\":\""),
+			   number = SLICE("\",\"sequence_number\":"), name = slice_of(type);
+	char *at;
+
+	*json = (struct writer){ writer->out, true };
+	if (!buffer_reserve(writer->out,
+			    event.len + data.len + number.len + 2 * name.len + SLICE_U64_BYTES))
+		return;
+	at = slice_put(writer->out->data + writer->out->len, event);
+	at = slice_put(slice_put(at, name), data);
+	at = slice_put(slice_put(at, name), number);
+	at = slice_put_u64(at, writer->sequence_number++);
+	writer->out->len = (size_t)(at - writer->out->data);
 }
 
 static void end_event(struct answer_writer *writer, struct writer *json)
@@ -369,16 +376,21 @@ static void write_item_event(struct answer_writer *writer, const char *type, con
 }
 
 /* What is within an item has its id and number, and that of its part. */
-static void begin_inner(struct answer_writer *writer, struct writer *json, const char *type)
+static void write_place(const struct answer_writer *writer, struct writer *json)
 {
 	enum answer_kind kind = last_block(writer)->kind;
 
-	begin_event(writer, json, type);
 	write_id(writer, json, "item_id", kind, writer->calls - 1);
 	writer_key_i64(json, "output_index", writer->calls - 1);
 	if (!is_call(kind))
 		writer_key_i64(json, kind == ANSWER_REASONING ? "summary_index" : "content_index",
 			       0);
+}
+
+static void begin_inner(struct answer_writer *writer, struct writer *json, const char *type)
+{
+	begin_event(writer, json, type);
+	write_place(writer, json);
 }
 
 static void write_part_event(struct answer_writer *writer, const char *type, struct slice text)
@@ -408,13 +420,28 @@ static const struct inner {
 				 "response.custom_tool_call_input.done", "input", NULL },
 };
 
+/* Most of a delta is the same each time: all that comes between its number and its text. */
+static void make_item_head(struct answer_writer *writer)
+{
+	_cleanup_(buffer_fini) struct buffer head = { 0 };
+	struct writer json = { &head, true };
+
+	write_place(writer, &json);
+	writer_key(&json, "delta");
+	writer->item_head = arena_dup(writer->arena, buffer_slice(&head));
+	if (head.failed || !writer->item_head.ptr)
+		writer->out->failed = true;
+}
+
 static void write_delta(struct answer_writer *writer, struct slice text)
 {
 	enum answer_kind kind = last_block(writer)->kind;
 	struct writer json;
 
-	begin_inner(writer, &json, inners[kind].delta);
-	writer_key_escaped(&json, "delta", text);
+	begin_event(writer, &json, inners[kind].delta);
+	buffer_append_slice(writer->out, writer->item_head);
+	json.comma = false;
+	writer_escaped(&json, text);
 	if (kind == ANSWER_TEXT)
 		writer_key_json(&json, "logprobs", SLICE("[]"));
 	end_event(writer, &json);
@@ -442,6 +469,7 @@ static void open_item(struct answer_writer *writer)
 		return;
 	writer->block_open = true;
 	writer->calls++;
+	make_item_head(writer);
 	write_item_event(writer, "response.output_item.added", "in_progress");
 	if (inners[block->kind].part_added && !block->redacted)
 		write_part_event(writer, inners[block->kind].part_added, (struct slice){ 0 });
