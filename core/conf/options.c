@@ -349,7 +349,7 @@ static const struct option provider_rows[] = {
 	  .doc = "How many bytes of it are read before the call is closed." },
 	{ "quirks", OPTION_TEXTS, 0, OBJECT(provider.quirks),
 	  .values = "max_tokens|no_developer|thinking_budget|no_stream_options|text_content|"
-		    "no_effort",
+		    "no_effort|no_custom_tools",
 	  .example = "max_tokens no_developer",
 	  .doc = "What the server does not know of its dialect, for requests that are translated "
 		 "into it. max_tokens: it wants max_tokens, not max_completion_tokens. "
@@ -358,7 +358,8 @@ static const struct option provider_rows[] = {
 		 "Gemini, for models that know no effort). no_stream_options: it refuses "
 		 "stream_options; they are not added to what is not translated either, so that "
 		 "the usage of streams is estimated. text_content: several texts of a message are "
-		 "joined into one. no_effort: reasoning_effort is left out." },
+		 "joined into one. no_effort: reasoning_effort is left out. "
+		 "no_custom_tools: a tool that takes text is a function of one string." },
 	{ "headers", OPTION_HEADERS, 0, OBJECT(provider.headers),
 	  .example = "x-team:platform openai-organization:org-1",
 	  .doc = "Headers that every request to the provider has, each \"NAME: VALUE\", in place "

@@ -14,6 +14,7 @@ static const struct {
 	{ "no_stream_options", WIRE_QUIRK_NO_STREAM_OPTIONS },
 	{ "text_content", WIRE_QUIRK_TEXT_CONTENT },
 	{ "no_effort", WIRE_QUIRK_NO_EFFORT },
+	{ "no_custom_tools", WIRE_QUIRK_NO_CUSTOM_TOOLS },
 };
 
 uint32_t wire_quirk_find(struct slice name)

@@ -5,7 +5,7 @@
 
 #define QUIRKS                                                                                   \
 	"\"max_tokens\" or \"no_developer\" or \"thinking_budget\" or \"no_stream_options\" or " \
-	"\"text_content\" or \"no_effort\""
+	"\"text_content\" or \"no_effort\" or \"no_custom_tools\""
 
 /* Main files with the lines they lead to, without the file's name. */
 static const struct row {
