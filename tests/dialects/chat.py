@@ -10,19 +10,20 @@ from openai.types.chat import completion_create_params as params
 PATHS = ("/v1/chat/completions",)
 ERRORS = {400: "invalid_request_error", 401: "invalid_api_key", 429: "rate_limit_exceeded"}
 FINISH = {"calls": "tool_calls", "length": "length"}
-EXTRA = {"reasoning_content", "reasoning_details"}  # of assistants, at compatible servers
+EXTRA = {  # what servers take beside the SDK's types
+    "assistant": {"reasoning_content", "reasoning_details"},
+    "tool": {"name"},
+}
+
+
+def known(message):
+    return {k: v for k, v in message.items() if k not in EXTRA.get(message.get("role"), ())}
 
 
 def listen(body, fields, _):
     """What the request says; Refused where the provider would."""
     demand(fields.get("authorization", "").startswith("Bearer sk-upstream-"), "no secret")
-    bare = {
-        **body,
-        "messages": [
-            {k: v for k, v in m.items() if m.get("role") != "assistant" or k not in EXTRA}
-            for m in body["messages"]
-        ],
-    }
+    bare = {**body, "messages": [known(message) for message in body["messages"]]}
     streaming = body.get("stream") is True
     shape = (
         params.CompletionCreateParamsStreaming

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenAI's Responses as their provider takes and answers them, without keeping anything."""
 
+import copy
 import json
 
 import chat
@@ -12,12 +13,27 @@ PATHS = ("/v1/responses",)
 error = chat.error
 
 
+def detailed(body):
+    """The SDK's types insist on the detail of an image, the API does not."""
+    copied = copy.deepcopy(body)
+    items = copied["input"] if isinstance(copied["input"], list) else []
+    for item in items:
+        for part in [*listed(item.get("content")), *listed(item.get("output"))]:
+            if part.get("type") == "input_image":
+                part.setdefault("detail", "auto")
+    return copied
+
+
+def listed(value):
+    return value if isinstance(value, list) else []
+
+
 def listen(body, fields, _):
     """What the request says; Refused where the provider would."""
     demand(fields.get("authorization", "").startswith("Bearer sk-upstream-"), "no secret")
     streaming = body.get("stream") is True
     shapes.fit(
-        body,
+        detailed(body),
         params.ResponseCreateParamsStreaming
         if streaming
         else params.ResponseCreateParamsNonStreaming,

@@ -3,6 +3,7 @@
 nothing, and the ledger has counted what it said."""
 
 import collections
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -12,25 +13,30 @@ from tap import equal
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPT_S = 240
+SIDE_BY_SIDE = 3
 FAILURES = ("status-", "error-", "cut")
-SCRIPTS = {  # script: the dialect of its client
-    "openai-chat.mjs": "chat",
-    "anthropic.mjs": "messages",
-    "openai-responses.mjs": "responses",
-}
+SCRIPTS = (  # script and the dialect of its client
+    ("openai-chat.mjs", "chat"),
+    ("anthropic.mjs", "messages"),
+    ("openai-responses.mjs", "responses"),
+    ("ai.mjs", "chat"),
+    ("ai.mjs", "messages"),
+    ("ai.mjs", "responses"),
+)
 
 
 def interpreter(script):
     return os.environ["TIDEGATE_NODE" if script.endswith(".mjs") else "TIDEGATE_PYTHON"]
 
 
-def run(suite, script, name, base, key, upstream, upstreams, direct):
+def run(suite, script, dialect, name, base, key, upstream, upstreams, direct):
     """Runs a script and takes over its lines."""
     environment = {
         **os.environ,
         "CLIENT_BASE_URL": base,
         "CLIENT_KEY": key,
         "CLIENT_CONTROL": upstream.url(),
+        "CLIENT_DIALECT": dialect,
         "CLIENT_UPSTREAMS": " ".join(upstreams),
     }
     if direct:
@@ -81,30 +87,36 @@ def counted(gate, upstream, since):
     equal(wanted - got, collections.Counter(), "answers without their row")
 
 
-def clients(suite, gate, upstream, base=None):
-    for script, dialect in SCRIPTS.items():
-        if not suite.wanted(script) or dialect not in world.CLIENTS:
-            continue
-        gate.settled()
-        since = len(gate.attempt_rows())
-        upstream.reset()
-        run(
-            suite,
-            script,
-            f"{script}/",
-            base or gate.api_url,
-            gate.keys["app"],
-            upstream,
-            world.UPSTREAMS,
-            False,
-        )
-        suite.check(f"{script}/nothing-refused", refused, upstream)
-        suite.check(f"{script}/all-counted", counted, gate, upstream, since)
+def clients(suite, gate, upstream):
+    """All scripts, some side by side; then what they left."""
+    wanted = [
+        (script, dialect)
+        for script, dialect in SCRIPTS
+        if suite.wanted(script) and dialect in world.CLIENTS
+    ]
+    if not wanted:
+        return
+    gate.settled()
+    since = len(gate.attempt_rows())
+    upstream.reset()
+    key = gate.keys["app"]
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for script, dialect in wanted:
+            name = f"{script}/{dialect}/"
+            where = (name, gate.api_url, key, upstream, world.UPSTREAMS, False)
+            pool.submit(run, suite, script, dialect, *where)
+    names = suite.only
+    suite.only = None
+    suite.check("scripts/nothing-refused", refused, upstream)
+    suite.check("scripts/all-counted", counted, gate, upstream, since)
+    suite.only = names
 
 
 def fixture(suite, upstream):
     """The same scripts straight on the upstream, which proves it."""
-    for script, dialect in SCRIPTS.items():
-        if suite.wanted(f"fixture/{script}"):
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for script, dialect in SCRIPTS:
             name = f"fixture/{script}/"
-            run(suite, script, name, upstream.url(), "sk-upstream-any", upstream, [dialect], True)
+            if suite.wanted(name):
+                where = (name, upstream.url(), "sk-upstream-any", upstream, [dialect], True)
+                pool.submit(run, suite, script, dialect, *where)

@@ -58,8 +58,7 @@ def fit_union(value, choices, where):
         try:
             fit(value, choice, where)
         except Misfit as misfit:
-            better = worst is None or misfit.depth() >= worst.depth()
-            if better or fits_kind(value, choice):
+            if worst is None or fits_kind(value, choice) or misfit.depth() > worst.depth():
                 worst = misfit
         else:
             return
