@@ -4,6 +4,8 @@
  * is bounded. */
 #include "admin/private.h"
 
+#include "base/cleanup.h"
+
 static void head(struct buffer *out, const char *name, const char *type, const char *help)
 {
 	buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -162,6 +164,65 @@ static void tls(struct admin *admin, const struct gateway_counters *counters, st
 	}
 }
 
+struct gauge {
+	struct buffer *out;
+	const char *name;
+	enum { GAUGE_UP, GAUGE_LATENCY, GAUGE_SUCCESSES, GAUGE_FAILURES, GAUGE_IN_A_ROW } field;
+};
+
+/* What nobody knows has no series. */
+static void add_gauge(const struct gateway_standing *standing, void *data)
+{
+	const struct gauge *gauge = data;
+	unsigned long long values[] = {
+		[GAUGE_UP] = standing->health == GATEWAY_HEALTH_UP,
+		[GAUGE_LATENCY] = standing->latency_us,
+		[GAUGE_SUCCESSES] = standing->successes_total,
+		[GAUGE_FAILURES] = standing->failures_total,
+		[GAUGE_IN_A_ROW] = standing->failures_in_a_row,
+	};
+
+	if ((gauge->field == GAUGE_UP && standing->health == GATEWAY_HEALTH_UNKNOWN) ||
+	    (gauge->field == GAUGE_LATENCY && !standing->latency_us))
+		return;
+	buffer_printf(gauge->out, "%s{provider=\"", gauge->name);
+	label(gauge->out, standing->name);
+	buffer_append_str(gauge->out, "\"} ");
+	if (gauge->field == GAUGE_LATENCY)
+		buffer_printf(gauge->out, "%llu.%06llu\n", values[GAUGE_LATENCY] / 1000000,
+			      values[GAUGE_LATENCY] % 1000000);
+	else
+		buffer_printf(gauge->out, "%llu\n", values[gauge->field]);
+}
+
+static void providers(struct admin *admin, struct buffer *out)
+{
+	static const struct {
+		const char *name, *type, *help;
+		int field;
+	} gauges[] = {
+		{ "tidegate_provider_up", "gauge",
+		  "1 where the last request for its models was answered, 0 where it was not, or "
+		  "not for our key.",
+		  GAUGE_UP },
+		{ "tidegate_provider_probe_seconds", "gauge",
+		  "How long the head of that answer took.", GAUGE_LATENCY },
+		{ "tidegate_provider_successes_total", "counter",
+		  "Attempts that ended well, since its object is as it is.", GAUGE_SUCCESSES },
+		{ "tidegate_provider_failures_total", "counter",
+		  "Attempts that failed by its doing, since its object is as it is.",
+		  GAUGE_FAILURES },
+		{ "tidegate_provider_failures_in_a_row", "gauge",
+		  "Attempts that failed since the last one that ended well.", GAUGE_IN_A_ROW },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(gauges); i++) {
+		struct gauge gauge = { out, gauges[i].name, gauges[i].field };
+		head(out, gauges[i].name, gauges[i].type, gauges[i].help);
+		gateway_standings_each(admin->options.gateway, add_gauge, &gauge);
+	}
+}
+
 static void ledger(struct admin *admin, const struct ledger_state *state, struct buffer *out)
 {
 	by_group(admin, out, LEDGER_BY_TENANT, SERIES_COST, "tidegate_tenant_cost_usd_total",
@@ -204,5 +265,6 @@ void render_metrics(struct admin *admin, const struct admin_moment *moment, int 
 	requests(&moment->counters, out);
 	lanes(&moment->counters, out);
 	tls(admin, &moment->counters, out);
+	providers(admin, out);
 	ledger(admin, &moment->ledger, out);
 }

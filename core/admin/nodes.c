@@ -47,6 +47,12 @@ const struct admin_row admin_rows[] = {
 	    "Today by provider; requests are attempts." },
 	  render_table,
 	  LEDGER_BY_PROVIDER },
+	{ { "now/providers.tsv", ADMIN_TABLE, ADMIN_PROVIDERS_COLUMNS,
+	    "How providers are: as a request for their models finds them, and what attempts met; "
+	    "times in UTC, texts percent-encoded, - for none." },
+	  render_providers,
+	  0,
+	  true },
 	{ { "now/status.json", ADMIN_DOCUMENT, NULL, "Traffic, spend and health of one moment." },
 	  render_status,
 	  0,

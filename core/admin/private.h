@@ -89,6 +89,13 @@ void render_table(struct admin *admin, const struct admin_moment *moment, int gr
 		  struct buffer *out);
 void render_zone(struct admin *admin, const struct admin_moment *moment, int argument,
 		 struct buffer *out);
+/* providers.c */
+#define ADMIN_PROVIDERS_COLUMNS                                                   \
+	"provider\thealth\tsince\tprobed\tlatency_ms\twhy\tsuccesses\tfailures\t" \
+	"failures_in_a_row\tlast_success\tlast_failure\tlast_error\tmodels"
+void render_providers(struct admin *admin, const struct admin_moment *moment, int argument,
+		      struct buffer *out);
+void providers_json(struct admin *admin, struct buffer *out); /* an array */
 /* status.c */
 void render_status(struct admin *admin, const struct admin_moment *moment, int argument,
 		   struct buffer *out);

@@ -171,6 +171,8 @@ void render_status(struct admin *admin, const struct admin_moment *moment, int a
 	number(out, "prices_unknown_total", ledger->prices_unknown);
 	unpriced(admin, out);
 	certificates(admin, moment, out);
+	key(out, "providers");
+	providers_json(admin, out);
 	table(admin, out, "by_tenant", LEDGER_BY_TENANT);
 	table(admin, out, "by_feature", LEDGER_BY_FEATURE);
 	table(admin, out, "by_model", LEDGER_BY_MODEL);

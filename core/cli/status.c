@@ -120,6 +120,32 @@ static void print_unpriced(json_t *value)
 	print_table(rows, columns, ARRAY_SIZE(columns), WIDTH);
 }
 
+static void print_providers(json_t *value)
+{
+	static const struct print_column columns[] = {
+		{ "PROVIDER", "name", false },
+		{ "HEALTH", "health", false },
+		{ "SINCE", "since", false },
+		{ "FAILED IN A ROW", "failures_in_a_row", true },
+	};
+	json_t *row, *rows = json_object_get(value, "providers");
+	size_t index;
+
+	if (json_array_size(rows) == 0)
+		return;
+	printf("\nHow providers are\n");
+	print_table(rows, columns, ARRAY_SIZE(columns), WIDTH);
+	json_array_foreach (rows, index, row) {
+		char name[PRINT_CELL_MAX], why[PRINT_CELL_MAX];
+
+		if (!json_is_string(json_object_get(row, "why")))
+			continue;
+		print_field(row, "name", name);
+		print_field(row, "why", why);
+		printf("%s: %s\n", name, why);
+	}
+}
+
 static void print_certificates(json_t *value)
 {
 	size_t index;
@@ -149,6 +175,7 @@ void print_status(json_t *value)
 		       number(value, "prices_unknown_total"));
 	print_certificates(value);
 	print_unpriced(value);
+	print_providers(value);
 	print_group(value, "Providers today", "by_provider");
 	print_group(value, "Tenants today", "by_tenant");
 	print_group(value, "Features today", "by_feature");

@@ -55,6 +55,8 @@ struct conf_provider {
 	uint32_t connect_ms, first_content_ms, answer_ms, between_ms, total_ms;
 	uint32_t connections_max;
 	const char *on_client_disconnect; /* cancel drain */
+	uint32_t health_ms;               /* 0: never asked */
+	bool discover;
 	const char **quirks;  /* names of wire/translate.h, NULL-terminated; NULL: none */
 	const char **headers; /* "name: value", likewise */
 	uint32_t drain_max_ms;

@@ -347,6 +347,16 @@ static const struct option provider_rows[] = {
 	{ "drain_max_bytes", OPTION_BYTES, 0, OBJECT(provider.drain_max_bytes), .min = 0,
 	  .max = 1ull << 44, .fallback = "16777216",
 	  .doc = "How many bytes of it are read before the call is closed." },
+	{ "health_ms", OPTION_MS, 0, OBJECT(provider.health_ms), .min = 0, .max = DAY_MS,
+	  .fallback = "30000",
+	  .doc = "How often the provider is asked for its models, a tenth earlier or later, which "
+		 "tells whether it is there and takes the key; 0 for never. It costs nothing, and "
+		 "nothing is decided by it. Where they are listed is the plugin's option "
+		 "models_path; AWS Bedrock's Converse is not asked." },
+	{ "discover", OPTION_FLAG, 0, OBJECT(provider.discover), .fallback = "false",
+	  .doc = "Offer the models that it lists then, up to 1000, to clients that ask for theirs, "
+		 "as PROVIDER/MODEL; those that a key may not use are not shown. While it does not "
+		 "answer, the last list stands." },
 	{ "quirks", OPTION_TEXTS, 0, OBJECT(provider.quirks),
 	  .values = "max_tokens|no_developer|thinking_budget|no_stream_options|text_content|"
 		    "no_effort|no_custom_tools",

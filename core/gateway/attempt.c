@@ -169,7 +169,7 @@ void attempt_deadline(struct loop_timer *timer)
 		    "The upstream sent no content within its provider's first_content_ms.";
 	else
 		error.message = "The upstream sent no answer within its provider's answer_ms.";
-	trouble_log(exchange->call.target->provider, now, "timed out", error.message);
+	trouble_failed(exchange->call.target->provider, now, "timed out", error.message);
 	attempt_break(&exchange->call, &error);
 }
 
@@ -271,8 +271,8 @@ static void call_start(struct tide_call *call)
 	services_enter(loop);
 	r = operations_of(call)->start(provider->plugin->state, call, &call->plugin_state);
 	if (r < 0) {
-		trouble_log(provider, loop_now_ns(loop->loop), "start failed",
-			    r > -4096 ? strerror(-r) : "no known error number");
+		trouble_failed(provider, loop_now_ns(loop->loop), "start failed",
+			       r > -4096 ? strerror(-r) : "no known error number");
 		call->released = true;
 		services_end_later(call, CALL_FAILED, &error);
 	}
@@ -420,8 +420,8 @@ static void on_failure(void *user, enum upstream_failure failure, const char *me
 	if (call->answering)
 		error.code = "upstream_incomplete";
 	error.message = failure_text(failure);
-	trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
-		    upstream_failure_name(failure), message);
+	trouble_failed(call->target->provider, loop_now_ns(call->exchange->loop->loop),
+		       upstream_failure_name(failure), message);
 	attempt_over(call);
 	relay_broken(call, &error);
 }

@@ -61,6 +61,7 @@ struct gateway_loop {
 	struct loop *loop;
 	struct http_server *server;
 	struct upstream *upstream;
+	struct upstream *probes; /* of the first loop: what no client asked for; else NULL */
 	struct loop_snapshot *current;
 	uint64_t swapped; /* guarded by the gateway's lock: the publication `current` is of */
 	struct list exchanges;
@@ -223,9 +224,15 @@ void services_end_later(struct tide_call *call, enum call_ending ending,
 			const struct wire_error *error);
 void services_init(struct tide_call_services *services);
 void *services_alloc(struct tide_call *call, uint64_t size);
+/* NULL where the plugin's header had no such member, or it asks for none. */
+const struct upstream_sigv4 *services_signer(const struct tide_http_request *http,
+					     struct upstream_sigv4 *signer);
 /* trouble.c [loop] */
 void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char *what,
 		 const char *why);
+/* The same of what fails an attempt, which counts. */
+void trouble_failed(struct gateway_provider *provider, uint64_t now_ns, const char *what,
+		    const char *why);
 /* settle.c */
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);

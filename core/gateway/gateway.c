@@ -47,6 +47,7 @@ static void swap(struct loop_task *task)
 			  loop->index);
 		return;
 	}
+	probe_follow(loop, before ? before->snapshot : NULL, next->snapshot);
 	loop_snapshot_drop(loop, before);
 	limits_set(loop, &next->snapshot->conf->limits);
 	certificates_serve(loop);
@@ -200,6 +201,8 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 		http_server_set_budget(loop->server, gateway->common, index);
 	if (r >= 0)
 		r = upstream_new(loop->loop, &loop->upstream);
+	if (r >= 0 && index == 0)
+		r = upstream_new(loop->loop, &loop->probes);
 	if (r < 0)
 		return error_set(error, r, "loop %u could not be made: %s", index, strerror(-r));
 	if (!gateway->options.console_socket)
@@ -223,8 +226,11 @@ static void loop_fini(struct gateway_loop *loop)
 {
 	if (loop->server)
 		end_drains(loop);
+	if (loop->current)
+		probe_follow(loop, loop->current->snapshot, NULL);
 	http_server_free(loop->server);
 	upstream_free(loop->upstream);
+	upstream_free(loop->probes);
 	upstream_origin_unref(loop->console_origin);
 	if (loop->current)
 		loop_snapshot_drop(loop, loop->current);

@@ -20,6 +20,7 @@ enum {
 	GATEWAY_HISTOGRAM_BUCKETS = 128, /* bucket i holds durations up to gateway_bucket_us(i) */
 	GATEWAY_STATE_SIZE = LEDGER_REASON_SIZE + 16,
 	GATEWAY_ADDRESS_SIZE = 128,
+	GATEWAY_WHY_SIZE = 192,
 	GATEWAY_CERTIFICATE_WARN_DAYS = 30, /* before its end: a warning a day */
 	GATEWAY_CERTIFICATE_ERROR_DAYS = 7, /* an error a day, and the state is degraded */
 };
@@ -139,6 +140,33 @@ void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(voi
 int64_t gateway_certificate_until_s(struct gateway *gateway, enum gateway_listener listener);
 /* Logs which certificates end soon; not `all`: those that were last told of a day ago. [admin] */
 void gateway_certificates_tell(struct gateway *gateway, bool all);
+
+enum gateway_health {
+	GATEWAY_HEALTH_UNKNOWN, /* nobody asks, or nothing is known yet */
+	GATEWAY_HEALTH_UP,
+	GATEWAY_HEALTH_DOWN,
+	GATEWAY_HEALTH_KEY_REFUSED, /* it is there, and does not take our key */
+};
+
+const char *gateway_health_name(enum gateway_health health); /* "unknown", "up" … */
+
+/* What is known of a provider since its object is as it is. Times are Unix time; 0 for never. */
+struct gateway_standing {
+	const char *name;
+	enum gateway_health health;               /* as its probe found it; in process: up */
+	uint64_t since_ns, probed_ns, latency_us; /* latency: from the probe to its answer's head */
+	char why[GATEWAY_WHY_SIZE];               /* it is not up; else empty */
+	uint64_t successes_total, failures_total, failures_in_a_row; /* of attempts */
+	uint64_t last_success_ns, last_failure_ns;
+	char last_error[GATEWAY_WHY_SIZE]; /* of an attempt */
+	size_t models;                     /* discovered */
+};
+
+/* Of all providers, by name. [any] */
+void gateway_standings_each(struct gateway *gateway,
+			    void (*fn)(const struct gateway_standing *standing, void *data),
+			    void *data);
+
 void gateway_counters_read(struct gateway *gateway, struct gateway_counters *ret); /* [any] */
 /* The longest durations since the last call, of what counters that were read before it hold.
  * [ticker] */

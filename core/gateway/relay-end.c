@@ -31,8 +31,8 @@ static void spoil(struct tide_call *call)
 {
 	struct exchange *exchange = call->exchange;
 
-	trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "broken off",
-		    relay_not_readable.message);
+	trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "broken off",
+		       relay_not_readable.message);
 	settle_attempt(call, LEDGER_INCOMPLETE);
 	exchange->holding = false;
 	if (!exchange->committed) {
@@ -76,6 +76,9 @@ static void complete(struct tide_call *call)
 		http_write(exchange->http, wire_strip_rest(&exchange->strip));
 	if (!call->watch.terminal || call->attempt->outcome != outcome) /* else it is settled */
 		settle_attempt(call, outcome);
+	if (outcome == LEDGER_OK)
+		standing_succeeded(call->target->provider->standing,
+				   loop_now_ns(exchange->loop->loop));
 	stored_deleted(call);
 	settle(exchange, outcome, exchange->status);
 	if (call->translated || wire_watch_at_boundary(&call->watch))
@@ -136,8 +139,8 @@ void relay_end(struct tide_call *call)
 	}
 	if (call->exchange->holding && !call->watch.stream && !call->translated &&
 	    !stored_may_be_empty(call->exchange)) {
-		trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop),
-			    "no answer", unfit_empty.message);
+		trouble_failed(call->target->provider, loop_now_ns(call->exchange->loop->loop),
+			       "no answer", unfit_empty.message);
 		call->answering = false;
 		relay_broken(call, &unfit_empty);
 		return;
@@ -146,8 +149,8 @@ void relay_end(struct tide_call *call)
 		complete(call);
 		return;
 	}
-	trouble_log(call->target->provider, loop_now_ns(call->exchange->loop->loop), "broken off",
-		    call->answering ? cut.message : silent.message);
+	trouble_failed(call->target->provider, loop_now_ns(call->exchange->loop->loop),
+		       "broken off", call->answering ? cut.message : silent.message);
 	relay_broken(call, call->answering ? &cut : &silent);
 }
 

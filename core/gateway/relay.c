@@ -165,8 +165,8 @@ static void fail_unfit(struct tide_call *call, const struct unfit_facts *facts,
 	    arena_printf(exchange_arena(exchange), "%s; %s, type \"%.*s\"", error->message,
 			 http_status_text(facts->status), SLICE_ARGS(type));
 
-	trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "no answer",
-		    why.ptr ? why.ptr : error->message);
+	trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "no answer",
+		       why.ptr ? why.ptr : error->message);
 	call->answering = false;
 	attempt_switch(call, error);
 }
@@ -236,8 +236,8 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		char why[64];
 
 		snprintf(why, sizeof(why), "%d %s", status, http_status_text(status));
-		trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "status",
-			    why);
+		trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "status",
+			       why);
 		if (attempt_may_switch(exchange)) {
 			attempt_switch(call, &error);
 			return;
@@ -427,8 +427,8 @@ static bool break_long_line(struct tide_call *call)
 
 	if (call->watch.line_bytes <= exchange->held->snapshot->conf->limits.line_bytes)
 		return false;
-	trouble_log(call->target->provider, loop_now_ns(exchange->loop->loop), "line too long",
-		    error.message);
+	trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "line too long",
+		       error.message);
 	attempt_break(call, &error);
 	return true;
 }

@@ -109,9 +109,8 @@ static struct slice slice_from(struct tide_slice bytes)
 	return (struct slice){ bytes.ptr, bytes.len };
 }
 
-/* NULL where the plugin's header had no such member, or it asks for none. */
-static const struct upstream_sigv4 *signer_from(const struct tide_http_request *http,
-						struct upstream_sigv4 *signer)
+const struct upstream_sigv4 *services_signer(const struct tide_http_request *http,
+					     struct upstream_sigv4 *signer)
 {
 	struct tide_sigv4 from = { 0 };
 	size_t size;
@@ -158,7 +157,7 @@ static int service_send(struct tide_call *call, const struct tide_http_request *
 		.header_count = http->header_count,
 		.body_parts = (const struct slice *)(http->body ? http->body : call->info.body),
 		.body_part_count = http->body ? http->body_count : call->info.body_count,
-		.sigv4 = signer_from(http, &signer),
+		.sigv4 = services_signer(http, &signer),
 	};
 	int r;
 

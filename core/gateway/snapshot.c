@@ -14,6 +14,7 @@ static void provider_free(struct gateway_provider *provider)
 	plugin_provider_unref(provider->plugin);
 	upstream_origin_unref(provider->origin);
 	own_headers_fini(&provider->headers);
+	standing_free(provider->standing);
 	free((char *)provider->name.ptr);
 	free(provider);
 }
@@ -85,8 +86,12 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 	provider->drains = strcmp(conf->on_client_disconnect, "drain") == 0;
 	provider->drain_ns = conf->drain_max_ms * NS_PER_MS;
 	provider->drain_bytes = conf->drain_max_bytes;
+	provider->health_ms = conf->health_ms;
+	provider->discovers = conf->discover;
+	provider->standing = standing_new();
 	provider->quirks = quirks_of(conf->quirks);
-	if (!provider->name.ptr || own_headers_init(&provider->headers, conf->headers) < 0)
+	if (!provider->name.ptr || !provider->standing ||
+	    own_headers_init(&provider->headers, conf->headers) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	if (conf->base_url) {
 		r = origin_new(conf, &provider->origin, error);

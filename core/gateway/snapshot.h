@@ -8,8 +8,10 @@
 #include "gateway/certificates.h"
 #include "gateway/gateway.h"
 #include "gateway/own-headers.h"
+#include "gateway/probe.h"
 #include "gateway/registry-objects.h"
 #include "gateway/runs.h"
+#include "gateway/standing.h"
 #include "upstream/upstream.h"
 
 /* ---- long-lived: one per provider object, kept by reloads that do not change the object ---- */
@@ -24,6 +26,10 @@ struct gateway_provider {
 	uint64_t drain_ns, drain_bytes;
 	uint32_t quirks; /* enum wire_quirk */
 	struct own_headers headers;
+	uint32_t health_ms; /* 0: it is not probed */
+	bool discovers;
+	struct probe probe; /* of the first loop */
+	struct standing *standing;
 	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
 };
 

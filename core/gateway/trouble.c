@@ -26,3 +26,10 @@ void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char 
 	else
 		log_warning("provider %.*s: %s: %s", SLICE_ARGS(provider->name), what, why);
 }
+
+void trouble_failed(struct gateway_provider *provider, uint64_t now_ns, const char *what,
+		    const char *why)
+{
+	standing_failed(provider->standing, what, why);
+	trouble_log(provider, now_ns, what, why);
+}

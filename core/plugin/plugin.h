@@ -33,6 +33,8 @@ struct plugin_provider {
 	    *operations; /* clamped by size: absent ones are NULL */
 	void *state;
 	uint32_t dialects; /* that this one takes: bit 1 << enum tide_dialect */
+	bool probes;       /* there is a request that tells whether its upstream is there */
+	struct tide_http_request probe;
 };
 
 /* Checks the object's options against the plugin's rows (errors have file, line and column) and

@@ -104,6 +104,20 @@ static const struct tide_plugin *find_plugin(const struct plugin_set *set,
 	return plugin;
 }
 
+/* What the instance takes, and how it is asked whether it is there. */
+static void ask_instance(struct tide_instance *instance)
+{
+	const struct tide_provider_operations *operations = &instance->operations;
+	struct plugin_provider *provider = &instance->provider;
+
+	provider->dialects = operations->dialects;
+	if (operations->dialects_of)
+		provider->dialects &= operations->dialects_of(provider->state);
+	provider->probe.size = sizeof(provider->probe);
+	provider->probes =
+	    operations->probe && operations->probe(provider->state, &provider->probe) >= 0;
+}
+
 static int instance_new(const struct tide_plugin *plugin, const struct conf_provider *conf,
 			const struct tide_call_services *services,
 			void *(*call_alloc)(struct tide_call *call, uint64_t size),
@@ -168,10 +182,7 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
 				    conf->place.column, "provider %s: plugin %s refused: %s",
 				    conf->name, plugin->name, reason[0] ? reason : strerror(-r));
 	}
-	instance->provider.dialects = instance->operations.dialects;
-	if (instance->operations.dialects_of)
-		instance->provider.dialects &=
-		    instance->operations.dialects_of(instance->provider.state);
+	ask_instance(instance);
 	*ret = &steal(instance)->provider;
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "path.h"
+
 int32_t relay_init(struct relay *relay, const struct tide_host *host,
 		   struct tide_instance *instance)
 {
@@ -45,31 +47,6 @@ int32_t relay_authorize(struct relay *relay, struct tide_instance *instance,
 	return 0;
 }
 
-static int is_unreserved(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-/* One segment, whatever the model's name has in it (RFC 3986, 2.1). */
-static char *put_encoded(char *at, struct tide_slice text)
-{
-	static const char digits[] = "0123456789ABCDEF";
-
-	for (uint64_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-
-		if (is_unreserved(text.ptr[i])) {
-			*at++ = text.ptr[i];
-			continue;
-		}
-		*at++ = '%';
-		*at++ = digits[c >> 4];
-		*at++ = digits[c & 15];
-	}
-	return at;
-}
-
 static int32_t make_path(const struct relay *relay, struct tide_call *call,
 			 const struct tide_call_info *info, const char *suffix,
 			 struct tide_slice *ret)
@@ -80,7 +57,7 @@ static int32_t make_path(const struct relay *relay, struct tide_call *call,
 	if (!text)
 		return -ENOMEM;
 	end = mempcpy(text, relay->path.ptr, relay->path.len);
-	end = put_encoded(end, info->model);
+	end = path_put_encoded(end, info->model);
 	end = mempcpy(end, suffix, strlen(suffix));
 	*ret = (struct tide_slice){ text, (uint64_t)(end - text) };
 	return 0;

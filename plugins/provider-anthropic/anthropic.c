@@ -13,7 +13,9 @@ struct state {
 	const struct tide_host *host;
 	struct tide_slice path;
 	char *count_path; /* of counting tokens: below the other */
-	struct tide_header version;
+	struct tide_slice models_path;
+	struct tide_header version, probe[2];
+	uint64_t probe_count;
 	struct tide_header own[2];
 	uint64_t own_count;
 };
@@ -21,6 +23,10 @@ struct state {
 static const struct tide_option options[] = {
 	{ "path", TIDE_OPTION_STRING, 0, "/v1/messages", 0, 0,
 	  "What is appended to base_url; tokens are counted at /count_tokens below it." },
+	{ "models_path", TIDE_OPTION_STRING, 0, "/v1/models?limit=1000", 0, 0,
+	  "What is appended to base_url to list the models, by which the provider's health is "
+	  "told; "
+	  "empty for never." },
 	{ "version", TIDE_OPTION_STRING, 0, "2023-06-01", 0, 0,
 	  "The header anthropic-version, unless the client sends one." },
 };
@@ -51,9 +57,16 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 		      void **ret_state, char *error, uint64_t error_size)
 {
 	struct tide_slice path = host->option_string(instance, "path");
+	struct tide_slice models_path = host->option_string(instance, "models_path");
 	struct tide_slice secret = host->secret(instance);
 	struct state *state;
 
+	if (models_path.len > 0 && models_path.ptr[0] != '/') {
+		snprintf(error, error_size,
+			 "the option models_path must begin with a / or be "
+			 "empty");
+		return -EINVAL;
+	}
 	if (path.len == 0 || path.ptr[0] != '/') {
 		snprintf(error, error_size, "the option path must begin with a /");
 		return -EINVAL;
@@ -75,8 +88,11 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 					       host->option_string(instance, "version") };
 	state->own[state->own_count++] =
 	    (struct tide_header){ { "content-type", 12 }, { "application/json", 16 } };
+	state->models_path = models_path;
+	state->probe[state->probe_count++] = state->version;
 	if (secret.ptr)
-		state->own[state->own_count++] = (struct tide_header){ { "x-api-key", 9 }, secret };
+		state->probe[state->probe_count++] = state->own[state->own_count++] =
+		    (struct tide_header){ { "x-api-key", 9 }, secret };
 	*ret_state = state;
 	return 0;
 }
@@ -143,6 +159,16 @@ static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 	return services->send(call, &out->request);
 }
 
+static int32_t probe(void *data, struct tide_http_request *ret)
+{
+	const struct state *state = data;
+
+	ret->path = state->models_path;
+	ret->headers = state->probe;
+	ret->header_count = state->probe_count;
+	return ret->path.len > 0 ? 0 : -ENOENT;
+}
+
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
 	.dialects =
@@ -150,6 +176,7 @@ static const struct tide_provider_operations operations = {
 	.create = create,
 	.destroy = destroy,
 	.start = start,
+	.probe = probe,
 };
 
 static const struct tide_plugin plugin = {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/aws.h"
+#include "common/path.h"
 
 struct state {
 	const struct tide_host *host;
@@ -14,6 +15,7 @@ struct state {
 		uint32_t dialect;
 		struct tide_slice path;
 	} paths[3];
+	struct tide_slice models_path;
 	uint32_t dialects; /* bits of those that the object names */
 	char *auth_value;  /* scheme and key; NULL where the object has no secret, or it signs */
 	struct tide_sigv4 sigv4;
@@ -24,11 +26,16 @@ struct state {
 
 static const struct tide_option options[] = {
 	{ "path", TIDE_OPTION_STRING, 0, "/chat/completions", 0, 0,
-	  "What is appended to base_url for Chat Completions." },
+	  "What is appended to base_url for Chat Completions. In this and the other paths {model} "
+	  "stands for the model's name, and a query may follow." },
 	{ "responses_path", TIDE_OPTION_STRING, 0, "/responses", 0, 0,
 	  "What is appended to base_url for Responses." },
 	{ "embeddings_path", TIDE_OPTION_STRING, 0, "/embeddings", 0, 0,
 	  "What is appended to base_url for Embeddings." },
+	{ "models_path", TIDE_OPTION_STRING, 0, "/models", 0, 0,
+	  "What is appended to base_url to list the models, by which the provider's health is "
+	  "told; "
+	  "empty for never." },
 	{ "dialects", TIDE_OPTION_STRING, 0, "chat responses embeddings", 0, 0,
 	  "What the server speaks of OpenAI's API: chat, responses, embeddings, with blanks "
 	  "between them." },
@@ -96,6 +103,25 @@ static int32_t read_dialects(struct state *state, struct tide_slice text)
 	return state->dialects ? 0 : -EINVAL;
 }
 
+static const char placeholder[] = "{model}";
+
+static const char *find_placeholder(struct tide_slice path)
+{
+	return memmem(path.ptr, path.len, placeholder, sizeof(placeholder) - 1);
+}
+
+static int has_other_placeholder(struct tide_slice path)
+{
+	const char *at = find_placeholder(path), *end = path.ptr + path.len;
+
+	if (!at)
+		return memchr(path.ptr, '{', path.len) != NULL;
+	if (memchr(path.ptr, '{', (size_t)(at - path.ptr)))
+		return 1;
+	at += sizeof(placeholder) - 1;
+	return memchr(at, '{', (size_t)(end - at)) != NULL;
+}
+
 /* A sentence for people where they are not as they should be; else NULL. */
 static const char *read_paths(struct state *state, struct tide_instance *instance)
 {
@@ -107,10 +133,16 @@ static const char *read_paths(struct state *state, struct tide_instance *instanc
 	state->paths[2] =
 	    (struct path_of){ TIDE_DIALECT_OPENAI_EMBEDDINGS,
 			      state->host->option_string(instance, "embeddings_path") };
-	for (size_t i = 0; i < sizeof(state->paths) / sizeof(state->paths[0]); i++)
+	state->models_path = state->host->option_string(instance, "models_path");
+	for (size_t i = 0; i < sizeof(state->paths) / sizeof(state->paths[0]); i++) {
 		if (state->paths[i].path.len == 0 || state->paths[i].path.ptr[0] != '/')
 			return "the options path, responses_path and embeddings_path must begin "
 			       "with a /";
+		if (has_other_placeholder(state->paths[i].path))
+			return "the only placeholder of paths is {model}, once";
+	}
+	if (state->models_path.len > 0 && state->models_path.ptr[0] != '/')
+		return "the option models_path must begin with a / or be empty";
 	if (read_dialects(state, state->host->option_string(instance, "dialects")) < 0)
 		return "the option dialects must name some of: chat, responses, embeddings";
 	return NULL;
@@ -178,6 +210,26 @@ static struct tide_slice dialect_path(const struct state *state, uint32_t dialec
 	return state->paths[0].path;
 }
 
+/* The path with the model in it, where it asks for that. */
+static int32_t put_model(const struct state *state, struct tide_call *call,
+			 const struct tide_call_info *info, struct tide_slice *path)
+{
+	const char *at = find_placeholder(*path), *rest;
+	char *text, *end;
+
+	if (!at)
+		return 0;
+	text = state->host->call_alloc(call, path->len + 3 * info->model.len);
+	if (!text)
+		return -ENOMEM;
+	rest = at + sizeof(placeholder) - 1;
+	end = mempcpy(text, path->ptr, (size_t)(at - path->ptr));
+	end = path_put_encoded(end, info->model);
+	end = mempcpy(end, rest, (size_t)(path->ptr + path->len - rest));
+	*path = (struct tide_slice){ text, (uint64_t)(end - text) };
+	return 0;
+}
+
 /* The dialect's path, what the call appends to it, and behind that the client's query: of a new
  * answer only where the path has none of its own. */
 static int32_t path_of(const struct state *state, struct tide_call *call,
@@ -185,10 +237,14 @@ static int32_t path_of(const struct state *state, struct tide_call *call,
 {
 	struct tide_slice path = dialect_path(state, info->dialect), rest = info->rest;
 	struct tide_slice query = info->query;
-	const char *own = memchr(path.ptr, '?', path.len);
-	uint64_t head = own ? (uint64_t)(own - path.ptr) : path.len;
+	const char *own;
+	uint64_t head;
 	char *text, *end;
 
+	if (put_model(state, call, info, &path) < 0)
+		return -ENOMEM;
+	own = memchr(path.ptr, '?', path.len);
+	head = own ? (uint64_t)(own - path.ptr) : path.len;
 	if (own && rest.len == 0)
 		query.len = 0;
 	*ret = path;
@@ -238,6 +294,18 @@ static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 	return services->send(call, &out->request);
 }
 
+/* Its own headers begin with the type of a body, which there is none of. */
+static int32_t probe(void *data, struct tide_http_request *ret)
+{
+	const struct state *state = data;
+
+	ret->path = state->models_path;
+	ret->headers = state->own + 1;
+	ret->header_count = state->own_count - 1;
+	ret->sigv4 = state->signs ? &state->sigv4 : NULL;
+	return ret->path.len > 0 ? 0 : -ENOENT;
+}
+
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
 	.dialects = 1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_OPENAI_RESPONSES |
@@ -246,6 +314,7 @@ static const struct tide_provider_operations operations = {
 	.destroy = destroy,
 	.start = start,
 	.dialects_of = dialects_of,
+	.probe = probe,
 };
 
 static const struct tide_plugin plugin = {

@@ -125,8 +125,10 @@ def conf_text(settings):
 
 def provider(name, base_url, plugin="openai", **settings):
     """A provider on a loopback upstream. Its secret file is written by Tidegate (see
-    `provider_secret`)."""
-    return {"name": name, "plugin": plugin, "base_url": base_url, "allow_private": True, **settings}
+    `provider_secret`). It is not probed, unless `health_ms` says so: what an upstream is sent is a
+    test's own doing."""
+    named = {"name": name, "plugin": plugin, "base_url": base_url, "allow_private": True}
+    return {**named, "health_ms": 0, **settings}
 
 
 def simulator(name="sim", **settings):

@@ -11,7 +11,7 @@
 static void plugin_h(void)
 {
 	CHECK_INT(TIDE_ABI_MAJOR, 0);
-	CHECK_INT(TIDE_ABI_MINOR, 3);
+	CHECK_INT(TIDE_ABI_MINOR, 4);
 	SIZE(tide_slice, 16);
 	AT(tide_slice, ptr, 0);
 	AT(tide_slice, len, 8);
@@ -97,7 +97,7 @@ static void provider_h(void)
 	AT(tide_call_services, end, 40);
 	AT(tide_call_services, fail, 48);
 	AT(tide_call_services, timer, 56);
-	SIZE(tide_provider_operations, 56);
+	SIZE(tide_provider_operations, 64);
 	AT(tide_provider_operations, size, 0);
 	AT(tide_provider_operations, dialects, 4);
 	AT(tide_provider_operations, create, 8);
@@ -105,6 +105,7 @@ static void provider_h(void)
 	AT(tide_provider_operations, start, 24);
 	AT(tide_provider_operations, cancel, 32);
 	AT(tide_provider_operations, dialects_of, 48);
+	AT(tide_provider_operations, probe, 56);
 	AT(tide_provider_operations, resume, 40);
 }
 

@@ -58,9 +58,9 @@ static void descriptors(void)
 		const char *why;
 	} cases[] = {
 		{ "broken-wrong-major", -EPROTO,
-		  "built for plugin ABI 1.3, but this appliance has 0.3" },
+		  "built for plugin ABI 1.4, but this appliance has 0.4" },
 		{ "broken-newer-minor", -EPROTO,
-		  "built for plugin ABI 0.4, but this appliance has 0.3" },
+		  "built for plugin ABI 0.5, but this appliance has 0.4" },
 		{ "broken-short-descriptor", -EPROTO, "its descriptor says 16 bytes" },
 		{ "broken-long-descriptor", -EPROTO, "its descriptor says 1048576 bytes" },
 		{ "broken-unknown-kind", -EPROTO,

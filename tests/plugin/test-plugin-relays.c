@@ -99,6 +99,89 @@ static void openai_options(void)
 	plugin_set_free(set);
 }
 
+/* The model as one segment, wherever the path wants it. */
+static void openai_placeholder(void)
+{
+	static const struct {
+		const char *path, *model, *query, *sent;
+	} cases[] = {
+		{ "/d/{model}/chat?v=1", "gpt-4o", NULL, "/d/gpt-4o/chat?v=1" },
+		{ "/d/{model}/chat?v=1", "a b/c", "x=1", "/d/a%20b%2Fc/chat?v=1" },
+		{ "/{model}", "m?n", "x=1", "/m%3Fn?x=1" },
+		{ "/chat?m={model}", "m", NULL, "/chat?m=m" },
+	};
+	struct plugin_set *set = host_load(folder, "provider-openai");
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct conf_plugin_option options[] = { { "path", cases[i].path,
+								CONF_TEXT } };
+		struct conf_provider conf = {
+			.name = "x", .plugin = "openai", .options = options, .option_count = 1
+		};
+		struct plugin_provider *provider = host_provider(set, &conf);
+		struct tide_call call;
+
+		host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, cases[i].model, body);
+		if (cases[i].query)
+			call.info.query =
+			    (struct tide_slice){ cases[i].query, strlen(cases[i].query) };
+		CHECK_INT(host_start(&call), 0);
+		CHECK_SLICE(((struct slice){ call.request.path.ptr, call.request.path.len }),
+			    cases[i].sent);
+		host_done(&call);
+		plugin_provider_unref(provider);
+	}
+	plugin_set_free(set);
+}
+
+/* What each asks for to know whether its upstream is there; header: the one with the key. */
+static void probes(void)
+{
+	static const struct {
+		const char *stem, *plugin, *models_path, *sent, *header;
+	} cases[] = {
+		{ "provider-openai", "openai", NULL, "/models", "authorization" },
+		{ "provider-openai", "openai", "/v1/m?a=1", "/v1/m?a=1", "authorization" },
+		{ "provider-openai", "openai", "", NULL, NULL },
+		{ "provider-anthropic", "anthropic", NULL, "/v1/models?limit=1000", "x-api-key" },
+		{ "provider-anthropic", "anthropic", "", NULL, NULL },
+		{ "provider-gemini", "gemini", NULL, "/v1beta/models?pageSize=1000",
+		  "x-goog-api-key" },
+		{ "provider-gemini", "gemini", "", NULL, NULL },
+		{ "provider-bedrock", "bedrock", NULL, NULL, NULL },
+		{ "provider-simulator", "simulator", NULL, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct conf_plugin_option options[] = { { "models_path", cases[i].models_path,
+								CONF_TEXT } };
+		struct conf_provider conf = { .name = "x",
+					      .plugin = cases[i].plugin,
+					      .secret_text = "k",
+					      .options = options,
+					      .option_count = cases[i].models_path ? 1 : 0 };
+		struct plugin_set *set = host_load(folder, cases[i].stem);
+		struct plugin_provider *provider = host_provider(set, &conf);
+		const struct tide_http_request *probe = &provider->probe;
+		bool keyed = false;
+
+		CHECK_INT(provider->probes, cases[i].sent != NULL);
+		for (uint64_t j = 0; cases[i].sent && j < probe->header_count; j++) {
+			const struct tide_header *header = &probe->headers[j];
+			struct slice name = { header->name.ptr, header->name.len };
+			keyed = keyed || slice_eq_str(name, cases[i].header);
+			CHECK(!slice_eq_str(name, "content-type"));
+		}
+		if (cases[i].sent) {
+			CHECK_SLICE(((struct slice){ probe->path.ptr, probe->path.len }),
+				    cases[i].sent);
+			CHECK(keyed && !probe->sigv4 && !probe->method.ptr);
+		}
+		plugin_provider_unref(provider);
+		plugin_set_free(set);
+	}
+}
+
 /* What is appended to a path, and where the query goes. */
 static void openai_responses(void)
 {
@@ -210,6 +293,26 @@ static const struct {
 	  { "path", "chat", CONF_TEXT },
 	  "a.conf:7:3: provider x: plugin openai refused: the options path, "
 	  "responses_path and embeddings_path must begin" },
+	{ "provider-openai",
+	  "openai",
+	  { "path", "/d/{deployment}", CONF_TEXT },
+	  "the only placeholder of paths is {model}, once" },
+	{ "provider-openai",
+	  "openai",
+	  { "responses_path", "/{model}/{model}", CONF_TEXT },
+	  "the only placeholder of paths is {model}, once" },
+	{ "provider-openai",
+	  "openai",
+	  { "models_path", "models", CONF_TEXT },
+	  "models_path must begin with a / or be empty" },
+	{ "provider-anthropic",
+	  "anthropic",
+	  { "models_path", "models", CONF_TEXT },
+	  "models_path must begin with a / or be empty" },
+	{ "provider-gemini",
+	  "gemini",
+	  { "models_path", "models", CONF_TEXT },
+	  "models_path must begin with a / or be empty" },
 	{ "provider-openai",
 	  "openai",
 	  { "dialects", "chat,responses", CONF_TEXT },
@@ -450,6 +553,8 @@ int main(int argc, char **argv)
 {
 	CHECK_INT(argc, 2);
 	folder = argv[1];
+	test_run("openai-placeholder", openai_placeholder);
+	test_run("probes", probes);
 	test_run("openai-defaults", openai_defaults);
 	test_run("openai-options", openai_options);
 	test_run("openai-responses", openai_responses);

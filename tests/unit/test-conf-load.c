@@ -30,7 +30,8 @@ static const char every_option[] =
     "  proxy = \"http://proxy:3128\"; connect_ms = 23; first_content_ms = 24; between_ms = 25;\n"
     "  answer_ms = 2727; total_ms = 26; connections_max = 27;"
     "  on_client_disconnect = \"drain\"; drain_max_ms = 31; drain_max_bytes = 3232;\n"
-    "  quirks = [ \"no_effort\", \"max_tokens\" ]; headers = [ \"x-a: b\" ];\n"
+    "  health_ms = 2929; discover = true; quirks = [ \"no_effort\", \"max_tokens\" ]; headers = [ "
+    "\"x-a: b\" ];\n"
     "  options: { text = \"x\" \"y\"; hex = 0x10; big = -5000000000L; half = 0.50; on = TRUE; };\n"
     "} );\n"
     "models = ( { name = \"m\"; provider = \"p\"; upstream_model = \"u\"; max_output_tokens = 28;\n"
@@ -163,6 +164,8 @@ static void check_provider(const struct conf_provider *provider)
 	CHECK_STR(provider->on_client_disconnect, "drain");
 	CHECK_INT(provider->drain_max_ms, 31);
 	CHECK_INT(provider->drain_max_bytes, 3232);
+	CHECK_INT(provider->health_ms, 2929);
+	CHECK(provider->discover);
 	CHECK_STR(provider->quirks[0], "no_effort");
 	CHECK_STR(provider->quirks[1], "max_tokens");
 	CHECK(!provider->quirks[2]);

@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 #define TIDE_ABI_MAJOR 0 /* must be equal */
-#define TIDE_ABI_MINOR 3 /* a plugin's may be at most the host's */
+#define TIDE_ABI_MINOR 4 /* a plugin's may be at most the host's */
 
 /* Borrowed bytes, not NUL-terminated. Each function says how long they live. */
 struct tide_slice {

@@ -132,6 +132,11 @@ struct tide_provider_operations {
 	/* [admin thread] Asked once, after create(): which of `dialects` this instance takes, by
 	 * the same bits. May be NULL: all of them. Since 0.3. */
 	uint32_t (*dialects_of)(void *state);
+	/* [admin thread] Asked once, after create(): a request that costs nothing and tells whether
+	 * the upstream is there and takes the key, as one for its models. Fills path, headers and
+	 * sigv4 of `ret`, which live as long as the instance; it goes out as GET, now and then,
+	 * without a call. 0, or a negative errno for none. May be NULL: none. Since 0.4. */
+	int32_t (*probe)(void *state, struct tide_http_request *ret);
 };
 
 #ifdef __cplusplus
