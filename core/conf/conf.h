@@ -142,6 +142,7 @@ struct conf {
 	const char **api_listen, **admin_listen; /* R; NULL-terminated */
 	const char **api_trusted; /* addresses and networks, NULL-terminated; NULL: none */
 	bool api_proxy_protocol;
+	const char **drop_tools;                    /* types, NULL-terminated */
 	const char **run_headers, **run_baggage;    /* names, NULL-terminated */
 	const char *admin_socket;                   /* R; NULL: none */
 	const char *state, *mount;                  /* R; mount NULL: none */

@@ -155,6 +155,17 @@ SECTION(runs, "runs",
 	"ASCII, in the ledger's rows and the request log as \"run\". It gives no rights, and is "
 	"not sent to providers.");
 
+static const struct option translation_rows[] = {
+	{ "drop_tools", OPTION_TEXTS, 0, MAIN(drop_tools), .fallback = "web_search tool_search",
+	  .doc = "Types of tools that are a provider's own, and that agents offer to a model with "
+		 "every request: where the upstream speaks another dialect than the client they "
+		 "are left out, unless the request has a tool_choice by which one may have to be "
+		 "called. The answer's header x-tidegate-dropped names them. Others are refused." },
+};
+SECTION(translation, "translation",
+	"Requests in one dialect that an upstream of another answers. What cannot be said there is "
+	"refused with status 400, by the client's name of it.");
+
 #define LIMIT(field) .offset = offsetof(struct conf, limits.field)
 
 static const struct option limits_rows[] = {
@@ -253,6 +264,7 @@ static const struct option main_rows[] = {
 	GROUP(plugins, "plugins"),
 	GROUP(owners, "owners"),
 	GROUP(runs, "runs"),
+	GROUP(translation, "translation"),
 	GROUP(limits, "limits"),
 	OBJECTS("providers", CONF_PROVIDER, "provider"),
 	OBJECTS("models", CONF_MODEL, "model"),

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "gateway/relay.h"
+#include "gateway/translated.h"
 
 static uint64_t interval_ns(const struct exchange *exchange)
 {
@@ -82,17 +83,18 @@ void keepalive_due(struct loop_timer *timer)
 void keepalive_trailer(struct exchange *exchange)
 {
 	const struct gateway_target *target = exchange->call.target;
-	struct slice model = target->upstream_model;
+	struct slice model = target->upstream_model, dropped = translated_dropped(&exchange->call);
 	struct slice line;
 
 	if (!exchange->head_early)
 		return;
 	if (slice_has_control(model))
 		model = SLICE("-");
-	line =
-	    arena_printf(http_exchange_arena(exchange->http),
-			 ": tidegate provider=%.*s attempts=%u model=%.*s\n",
-			 SLICE_ARGS(target->provider->name), exchange->attempts, SLICE_ARGS(model));
+	line = arena_printf(http_exchange_arena(exchange->http),
+			    ": tidegate provider=%.*s attempts=%u%s%.*s model=%.*s\n",
+			    SLICE_ARGS(target->provider->name), exchange->attempts,
+			    dropped.len > 0 ? " dropped=" : "", SLICE_ARGS(dropped),
+			    SLICE_ARGS(model));
 	if (line.ptr)
 		http_write(exchange->http, line);
 }

@@ -64,6 +64,7 @@ static void own_headers(struct exchange *exchange, int status, struct http_heade
 			size_t *count)
 {
 	struct slice provider = exchange->call.target->provider->name;
+	struct slice dropped = translated_dropped(&exchange->call);
 
 	out[(*count)++] =
 	    (struct http_header){ SLICE("x-tidegate-request-id"), slice_of(exchange->id) };
@@ -72,6 +73,8 @@ static void own_headers(struct exchange *exchange, int status, struct http_heade
 						exchange->call.target->upstream_model };
 	out[(*count)++] =
 	    (struct http_header){ SLICE("x-tidegate-attempts"), attempts_text(exchange) };
+	if (dropped.len > 0)
+		out[(*count)++] = (struct http_header){ SLICE("x-tidegate-dropped"), dropped };
 	if (status >= 300)
 		out[(*count)++] =
 		    (struct http_header){ SLICE("x-tidegate-error-source"),

@@ -380,6 +380,10 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	r = add_runs(snapshot, error);
 	if (r < 0)
 		return r;
+	r = add_texts(snapshot, conf->drop_tools, &snapshot->drop_tools, &snapshot->drop_tool_count,
+		      error);
+	if (r < 0)
+		return r;
 	r = certificates_load(gateway, snapshot, error);
 	if (r < 0)
 		return r;

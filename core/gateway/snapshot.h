@@ -62,6 +62,8 @@ struct gateway_snapshot {
 	struct network *trusted;                 /* before the applications' listener */
 	size_t trusted_count;
 	struct run_sources runs;
+	const struct slice *drop_tools; /* whose offer is left out in translation */
+	size_t drop_tool_count;
 	struct arena arena;
 	const struct gateway_route **listed; /* the routes, then the models, each by name */
 	size_t listed_count;

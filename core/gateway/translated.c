@@ -35,6 +35,8 @@ int translated_prepare(struct tide_call *call, struct wire_error *ret)
 		.model = target->upstream_model,
 		.max_output = target->max_output,
 		.quirks = target->provider->quirks,
+		.drop_tools = exchange->held->snapshot->drop_tools,
+		.drop_tool_count = exchange->held->snapshot->drop_tool_count,
 	};
 
 	call->translated = arena_zalloc(arena, sizeof(*call->translated));
@@ -42,6 +44,12 @@ int translated_prepare(struct tide_call *call, struct wire_error *ret)
 		return -ENOMEM;
 	return wire_translate_request(exchange->dialect, exchange->body, &asked, arena,
 				      &call->translated->body, &call->translated->turn, ret);
+}
+
+struct slice translated_dropped(const struct tide_call *call)
+{
+	return call->translated ? wire_translation_dropped(call->translated->turn)
+				: (struct slice){ 0 };
 }
 
 void translated_free(struct tide_call *call)

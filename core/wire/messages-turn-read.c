@@ -144,9 +144,13 @@ static int read_tool(struct turn *turn, const struct tree *node, struct turn_ref
 {
 	const struct tree *strict = tree_get(node, "strict");
 	const struct tree *cache = tree_get(node, "cache_control");
+	const struct tree *type = tree_get(node, "type");
 	struct turn_tool *tool;
-	int r = check_tool(turn, node, ret);
+	int r;
 
+	if (!tree_is_null(type) && !tree_is_word(type, "custom") && turn_drop_tool(turn, node))
+		return 0;
+	r = check_tool(turn, node, ret);
 	if (r < 0)
 		return r;
 	tool = turn_add_tool(turn, node);

@@ -335,6 +335,19 @@ static int read_reasoning(struct responses_reading *reading, const struct tree *
 	return 0;
 }
 
+/* Tools that come with the conversation are offered as those beside it. */
+static int read_additional_tools(struct responses_reading *reading, const struct tree *node)
+{
+	static const char *const keys[] = { "type", "id", "role", "tools", NULL };
+	const struct tree *tools = tree_get(node, "tools");
+	int r = responses_check_keys(reading, node, keys);
+
+	if (r < 0)
+		return r;
+	return tools ? responses_read_tools(reading, tools)
+		     : responses_refuse(reading, node, "tools is missing.");
+}
+
 static const struct {
 	const char *type;
 	int (*read)(struct responses_reading *reading, const struct tree *node);
@@ -345,6 +358,7 @@ static const struct {
 	{ "reasoning", read_reasoning },
 	{ "custom_tool_call", read_custom_call },
 	{ "custom_tool_call_output", read_output },
+	{ "additional_tools", read_additional_tools },
 };
 
 static int read_item(struct responses_reading *reading, const struct tree *node)

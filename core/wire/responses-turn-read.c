@@ -159,6 +159,8 @@ static int read_tool(struct responses_reading *reading, const struct tree *node,
 
 	if (tree_is_word(type, "namespace"))
 		return read_namespace(reading, node);
+	if (!custom && !tree_is_word(type, "function") && turn_drop_tool(reading->turn, node))
+		return 0;
 	if (!custom && !tree_is_word(type, "function"))
 		return responses_refuse(reading, type ? type : node,
 					"This tool is the provider's own. Tools of type function, "
@@ -180,7 +182,7 @@ static int read_tool(struct responses_reading *reading, const struct tree *node,
 	return custom ? read_custom(reading, tool, node) : read_function(reading, tool, node);
 }
 
-static int read_tools(struct responses_reading *reading, const struct tree *tools)
+int responses_read_tools(struct responses_reading *reading, const struct tree *tools)
 {
 	int r = responses_check(reading, tools, JSON_SCAN_ARRAY, "an array");
 
@@ -329,7 +331,7 @@ static int read_reasoning(struct responses_reading *reading, const struct tree *
 		{ "effort", "none minimal low medium high xhigh max" },
 		{ "summary", "auto concise detailed" },
 		{ "generate_summary", "auto concise detailed" },
-		{ "context", "auto" },
+		{ "context", "auto current_turn all_turns" },
 		{ "mode", "standard" },
 	};
 	static const char *const keys[] = { "effort",  "summary", "generate_summary",
@@ -425,7 +427,7 @@ static const struct row {
 } rows[] = {
 	{ SLICE("instructions"), TAKE_BY, 0, 0, read_instructions },
 	{ SLICE("input"), TAKE_BY, 0, 0, responses_read_input },
-	{ SLICE("tools"), TAKE_BY, 0, 0, read_tools },
+	{ SLICE("tools"), TAKE_BY, 0, 0, responses_read_tools },
 	{ SLICE("tool_choice"), TAKE_BY, 0, 0, read_choice },
 	{ SLICE("text"), TAKE_BY, 0, 0, read_text },
 	{ SLICE("reasoning"), TAKE_BY, 0, 0, read_reasoning },

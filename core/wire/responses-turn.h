@@ -29,5 +29,6 @@ struct slice responses_span(const struct tree *node);
 struct slice responses_tool_name(struct responses_reading *reading, struct slice space,
 				 struct slice name);
 
+int responses_read_tools(struct responses_reading *reading, const struct tree *tools);
 /* A string, or an array of items. */
 int responses_read_input(struct responses_reading *reading, const struct tree *input);

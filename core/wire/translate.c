@@ -76,7 +76,9 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 	if (r < 0)
 		return refuse(&refusal, arena, error);
 	turn_init(turn, from, tree, arena);
+	turn->target = target;
 	r = codec_of(from)->read_turn(tree, turn, &refusal);
+	turn->target = NULL; /* the turn outlives it */
 	if (r == 0 && !has_custom_tools(target))
 		r = custom_wrap(turn);
 	if (r == 0)
@@ -90,6 +92,11 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 	out = (struct buffer){ 0 };
 	*ret_turn = turn;
 	return 0;
+}
+
+struct slice wire_translation_dropped(const struct turn *turn)
+{
+	return turn->dropped;
 }
 
 /* ---- answers ---- */

@@ -34,6 +34,9 @@ struct turn_target {
 	struct slice model; /* plain text */
 	int64_t max_output; /* for dialects that ask for a cap where the client gave none */
 	uint32_t quirks;    /* enum wire_quirk */
+	/* Types of tools that are the client's provider's own, and whose mere offer is left out. */
+	const struct slice *drop_tools;
+	size_t drop_tool_count;
 };
 
 struct turn;
@@ -46,6 +49,9 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 			   const struct turn_target *target, struct arena *arena,
 			   struct buffer *ret_body, struct turn **ret_turn,
 			   struct wire_error *error);
+/* What of the client's request is not in the upstream's, as in "tools[7].web_search", with
+ * commas between; ptr NULL for nothing. */
+struct slice wire_translation_dropped(const struct turn *turn);
 /* Whether there are words for it at all. */
 bool wire_translates(enum wire_dialect from, enum wire_dialect to);
 

@@ -163,6 +163,33 @@ int turn_refuse_unknown(const struct turn *turn, struct turn_refusal *ret,
 			   "provider speaks this one.");
 }
 
+/* tool_choice, in the words of all dialects. */
+static bool may_be_left_alone(const struct tree *choice)
+{
+	const struct tree *word =
+	    tree_is(choice, JSON_SCAN_OBJECT) ? tree_get(choice, "type") : choice;
+
+	return tree_is_null(choice) || tree_is_word(word, "auto") || tree_is_word(word, "none");
+}
+
+bool turn_drop_tool(struct turn *turn, const struct tree *tool)
+{
+	struct slice type = tree_get_text(tool, "type"), path;
+	size_t i = 0, count = turn->target ? turn->target->drop_tool_count : 0;
+
+	while (i < count && !slice_eq(type, turn->target->drop_tools[i]))
+		i++;
+	if (i == count || !may_be_left_alone(tree_get(turn->body, "tool_choice")))
+		return false;
+	path = tree_path(turn->body, tool, turn->arena);
+	path = arena_printf(turn->arena, "%.*s%s%.*s.%.*s", SLICE_ARGS(turn->dropped),
+			    turn->dropped.len > 0 ? "," : "", SLICE_ARGS(path), SLICE_ARGS(type));
+	if (!path.ptr)
+		return false;
+	turn->dropped = path;
+	return true;
+}
+
 static bool is_among(struct slice key, const char *const *keys)
 {
 	for (; *keys; keys++) {

@@ -115,6 +115,8 @@ struct turn {
 	bool functions; /* chat: asked with `functions`, so its answer has a `function_call` */
 	struct turn_message *messages, **last_message;
 	struct turn_tool *tools, **last_tool;
+	const struct turn_target *target; /* while it is read; NULL: nothing may be left out */
+	struct slice dropped;             /* what was: its paths and types; ptr NULL for nothing */
 	enum turn_choice choice;
 	struct slice choice_name;
 	const struct tree *choice_where;
@@ -169,6 +171,9 @@ int turn_check_keys(const struct turn *turn, const struct tree *object, const ch
 /* The same, of a member that a reader's own table does not have. */
 int turn_refuse_unknown(const struct turn *turn, struct turn_refusal *ret,
 			const struct tree *member);
+/* For readers: whether a tool that no other dialect has is left out, which is noted: its type is
+ * one of the target's drop_tools, and the client leaves it to the model whether it is called. */
+bool turn_drop_tool(struct turn *turn, const struct tree *tool);
 /* The name of the tool that the call `id` called, anywhere in the turn, which is whole by now; ptr
  * NULL if there is none, or when out of memory. */
 struct slice turn_tool_of_call(struct turn *turn, struct slice id);

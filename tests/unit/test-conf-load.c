@@ -11,6 +11,7 @@ static const char every_option[] =
     " min_version = \"1.3\"; }; trusted = [ \"10.0.0.0/8\", \"::1\" ];"
     " proxy_protocol = true; };\n"
     "runs: { headers = [ \"x-run\" ]; baggage = [ \"a\", \"b\" ]; }; "
+    "translation: { drop_tools = [ \"t\" ]; }; "
     "admin: { listen = ( \"127.0.0.1:3\" ); socket = \"run/sock\"; metrics_open = true;"
     " tls: { certificate = \"cert\"; key = \"file:secrets/tls\"; }; };\n"
     "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";\n"
@@ -57,6 +58,8 @@ static void check_main(const struct conf *conf)
 	CHECK(!conf->run_headers[1]);
 	CHECK_STR(conf->run_baggage[1], "b");
 	CHECK(!conf->run_baggage[2]);
+	CHECK_STR(conf->drop_tools[0], "t");
+	CHECK(!conf->drop_tools[1]);
 	CHECK_STR(conf->admin_listen[0], "127.0.0.1:3");
 	CHECK(!conf->admin_listen[1]);
 	CHECK_STR(conf->admin_socket, at("run/sock"));
