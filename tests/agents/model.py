@@ -34,6 +34,8 @@ class Connection(polyglot.Connection):
     def plan_for(self, method, target, body):
         if method == "POST" and target.startswith("/v1/messages/count_tokens"):
             return self.json_plan(200, {"input_tokens": steps.COUNTED})
+        if target == "/v1/responses/compact":
+            return self.error(responses, 404, "not here")
         return super().plan_for(method, target, body)
 
     def plan(self, dialect, path, body):

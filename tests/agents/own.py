@@ -35,7 +35,8 @@ def responses(body):
     heard = Heard()
     heard.spaces = {}
     offered = list(body.get("tools", ()))
-    for item in body["input"]:
+    given = body["input"]
+    for item in [user(given)] if isinstance(given, str) else given:
         kind = item["type"]
         if kind == "message":
             for part in item["content"]:
@@ -54,6 +55,10 @@ def responses(body):
                 heard.tools.append([named(one, space), "", schema])
                 heard.spaces[named(one, space)] = (space, one["name"])
     return heard
+
+
+def user(text):
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
 def named(what, space):

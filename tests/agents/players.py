@@ -119,6 +119,7 @@ name = "Tidegate"
 base_url = "{base}/v1"
 env_key = "TIDEGATE_KEY"
 wire_api = "responses"
+{more}
 
 [analytics]
 enabled = false
@@ -130,11 +131,12 @@ apps = false
 """
 
 
-def run_codex(base, key, model, proxy):
-    """One task by Codex; `base` has no /v1."""
+def run_codex(base, key, model, proxy, more=""):
+    """One task by Codex; `base` has no /v1, `more` goes into the provider's table."""
     home, folder = work_folder()
     (home / ".codex").mkdir()
-    (home / ".codex" / "config.toml").write_text(CODEX_CONFIG.format(model=model, base=base))
+    config = CODEX_CONFIG.format(model=model, base=base, more=more)
+    (home / ".codex" / "config.toml").write_text(config)
     done = run(
         [codex_program(), "exec", "--skip-git-repo-check", "--json", PROMPT.format(folder)],
         home,

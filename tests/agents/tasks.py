@@ -7,7 +7,7 @@ cost; and nobody else asked."""
 import players
 import steps
 import world
-from tap import equal
+from tap import Skip, equal
 from wire import cost_nano
 
 OWN = {"claude": "messages", "codex": "responses"}
@@ -16,9 +16,10 @@ ASKED = {  # agent: {short name: model that it asks for}
     "codex": {"codex": "other", "codex-patch": "gpt-5.5", "codex-code": "gpt-6.2-sol"},
 }
 RUN = {"claude": players.run_claude, "codex": players.run_codex}
+REFUSED = {("codex-code", "gemini")}  # parallel_tool_calls: probes.py
 UPSTREAMS = {
     "claude": ("messages", "chat", "responses", "gemini"),
-    "codex": ("responses",),
+    "codex": ("responses", "chat", "plain-chat", "messages", "gemini"),
 }
 
 
@@ -38,14 +39,14 @@ class Task:
         self.asked, self.dialect = asked, dialect
         self.outcome, self.records, self.rows = None, [], []
 
-    def do(self):
+    def do(self, **more):
         """The agent does it, and needs no second try."""
         self.upstream.reset()
         self.gate.settled()
         since = len(self.gate.attempt_rows())
         url, key = self.gate.api_url, self.gate.keys["app"]
         model = f"{self.asked}.{self.dialect}"
-        self.outcome = RUN[self.agent](url, key, model, self.proxy.url)
+        self.outcome = RUN[self.agent](url, key, model, self.proxy.url, **more)
         self.gate.settled()
         self.records = [r for r in self.upstream.requests() if r["method"] == "POST"]
         self.rows = self.gate.attempt_rows()[since:]
@@ -61,6 +62,19 @@ class Task:
         for word in (steps.LAST, steps.MENDED.strip(), str(len(steps.NOTES.encode()))):
             assert word in outcome.text, f"last words {outcome.text!r} without {word!r}"
         equal(len(self.records), steps.STEPS, "requests")
+
+    def heard(self, betas):
+        """What is only Anthropic's reaches Anthropic as it is, and nobody else."""
+        own = self.dialect == "messages"
+        if own and not betas:
+            raise Skip("the straight run, to compare with, was left out")
+        for record in self.records:
+            fields = record["fields"]
+            line = b"x-anthropic-billing-header" in record["body"]
+            equal(line, own, "billing line in the body")
+            equal(fields.get("anthropic-beta", []), betas if own else [], "anthropic-beta")
+            equal(record["target"].endswith("?beta=true"), own, f"query of {record['target']}")
+            assert not any("session" in name for name in fields), f"session in {sorted(fields)}"
 
     def costs(self):
         """One row a request, with the tokens that the upstream told, of the agent's own run."""
@@ -95,25 +109,29 @@ def disjoint(told):
     }
 
 
-def straight(upstream, proxy, agent, asked):
-    """Without the appliance."""
+def straight(upstream, proxy, agent, asked, betas):
+    """Without the appliance; `betas` gets what the agent says there."""
     upstream.reset()
     outcome = RUN[agent](upstream.url(), "sk-upstream-straight", asked, proxy.url)
     task = Task(None, upstream, proxy, agent, asked, OWN[agent])
     task.outcome = outcome
     task.records = [r for r in upstream.requests() if r["method"] == "POST"]
+    betas += task.records[0]["fields"].get("anthropic-beta", ())
     task.judge()
 
 
 def register(suite, gate, upstream, proxy):
     for agent, models in ASKED.items():
         for short, asked in models.items():
-            suite.check(f"{short}-straight/task", straight, upstream, proxy, agent, asked)
+            betas = []
+            suite.check(f"{short}-straight/task", straight, upstream, proxy, agent, asked, betas)
             for dialect in UPSTREAMS[agent]:
                 name = f"{short}-{dialect}"
-                if not suite.wanted(name):
+                if (short, dialect) in REFUSED or not suite.wanted(name):
                     continue
                 task = Task(gate, upstream, proxy, agent, asked, dialect)
                 suite.check(f"{name}/task", task.do)
                 suite.check(f"{name}/costs", task.costs)
                 suite.check(f"{name}/alone", task.alone)
+                if agent == "claude":
+                    suite.check(f"{name}/heard", task.heard, betas)

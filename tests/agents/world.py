@@ -15,9 +15,11 @@ PRICE = price("3.0000007", "15.123", "0.3000011")
 PLUGINS = {  # dialect: plugin, path of the base URL, options
     "messages": ("anthropic", "", None),
     "chat": ("openai", "/v1", {"dialects": "chat"}),
+    "plain-chat": ("openai", "/v1", {"dialects": "chat"}),
     "responses": ("openai", "/v1", {"dialects": "responses"}),
     "gemini": ("gemini", "", None),
 }
+QUIRKS = {"plain-chat": ["no_custom_tools"]}  # as of most servers of Chat Completions
 
 
 def model():
@@ -28,8 +30,14 @@ def gate(upstream, pairs):
     """`pairs` are (name that an agent asks for, dialect that answers, whether that is the agent's own)."""
     return Tidegate(
         providers=[
-            provider(name, upstream.url(path), plugin=plugin, **({"options": more} if more else {}))
-            for name, (plugin, path, more) in PLUGINS.items()
+            provider(
+                name,
+                upstream.url(path),
+                plugin=plugin,
+                **({"options": options} if options else {}),
+                **({"quirks": QUIRKS[name]} if name in QUIRKS else {}),
+            )
+            for name, (plugin, path, options) in PLUGINS.items()
         ],
         models=[
             {

@@ -41,6 +41,9 @@ def listen(body, fields, _):
     demand(heard.turns, "no message")
     answered(heard.turns)
     for tool in body.get("tools", ()):
+        if tool["type"] == "custom":
+            heard.tool(tool["custom"]["name"], tool["custom"].get("description"), "custom")
+            continue
         function = tool["function"]
         heard.tool(function["name"], function.get("description"), function.get("parameters"))
     say(heard, body)
@@ -103,6 +106,9 @@ def hear_assistant(heard, message):
     for text in texts(content) if content else ():
         heard.add("assistant", ["text", text])
     for call in calls:
+        if call["type"] == "custom":
+            heard.call(call["id"], call["custom"]["name"], {"input": call["custom"]["input"]})
+            continue
         function = call["function"]
         heard.call(call["id"], function["name"], arguments_of(function["arguments"]))
 
@@ -169,6 +175,13 @@ def pieces(script):
             yield {"tool_calls": [head]}
             for part in block["arguments"]:
                 yield {"tool_calls": [{"index": number, "function": {"arguments": part}}]}
+            number += 1
+        elif "custom" in block:
+            head = {"index": number, "id": block["id"], "type": "custom"}
+            head["custom"] = {"name": block["custom"], "input": ""}
+            yield {"tool_calls": [head]}
+            for part in block["input"]:
+                yield {"tool_calls": [{"index": number, "custom": {"input": part}}]}
             number += 1
         else:
             name = "reasoning" if "reasoning" in block else "text"
