@@ -38,13 +38,13 @@ class Connection(polyglot.Connection):
             return self.error(responses, 404, "not here")
         return super().plan_for(method, target, body)
 
-    def plan(self, dialect, path, body):
+    def plan(self, dialect, target, body):
         record = self.record
-        record["model"], stream = polyglot.model_of(path, body)
+        record["model"], stream = polyglot.model_of(target.partition("?")[0], body)
         fields = {key.lower(): value for key, value in record["headers"]}
         try:
             foreign = record["model"] == "foreign"
-            heard = dialect.listen(body, fields, path) if foreign else OWN[dialect](body)
+            heard = dialect.listen(body, fields, target) if foreign else OWN[dialect](body)
             script = steps.script(heard)
         except (Refused, shapes.Misfit, LookupError, TypeError, AttributeError) as why:
             record["refused"] = f"{dialect.__name__}: {type(why).__name__}: {why}"
