@@ -10,6 +10,7 @@ static const struct {
 	enum answer_stop stop;
 } stops[] = {
 	{ "STOP", ANSWER_STOP_DONE },
+	{ "FUNCTION_CALL", ANSWER_STOP_DONE }, /* servers like Gemini's, of an answer that calls */
 	{ "MAX_TOKENS", ANSWER_STOP_LENGTH },
 	{ "SAFETY", ANSWER_STOP_REFUSED },
 	{ "RECITATION", ANSWER_STOP_REFUSED },

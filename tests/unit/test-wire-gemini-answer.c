@@ -31,6 +31,10 @@ static const struct {
 	    FINISH("STOP") },
 	  "begin  \nblock 0 reasoning  \n0+hm\nopaque 0 c2ln\nend 0\n"
 	  "block 1 call i1 f\n1+{}\nend 1\nblock 2 call call_r7_1 g\n2+{}\nend 2\nstop calls\n" },
+	{ "another server's word for calls",
+	  { PARTS("{\"functionCall\":{\"id\":\"i1\",\"name\":\"f\",\"args\":{}}}"),
+	    FINISH("FUNCTION_CALL") },
+	  "begin  \nblock 0 call i1 f\n0+{}\nend 0\nstop calls\n" },
 	{ "signed call alone",
 	  { PARTS("{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\": \"b\\n\"}},"
 		  "\"thoughtSignature\":\"c2ln\"}"),
