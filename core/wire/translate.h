@@ -22,6 +22,7 @@ enum wire_quirk {
 	WIRE_QUIRK_TEXT_CONTENT = 1 << 4, /* chat: texts of a message are joined into one string */
 	WIRE_QUIRK_NO_EFFORT = 1 << 5,    /* chat: reasoning_effort is not known, and left out */
 	WIRE_QUIRK_NO_CUSTOM_TOOLS = 1 << 6, /* chat, responses: all tools are functions */
+	WIRE_QUIRKS_END,                     /* behind the last one */
 };
 
 /* By the name that configurations say; 0: there is none of it. A new one is named in quirks.c, and
