@@ -33,7 +33,8 @@ def shape(operation):
 
 def listen(body, fields, target):
     """What the request says; Refused where the provider would."""
-    demand(fields.get("authorization", "").startswith("Bearer sk-upstream-"), "no secret")
+    schemes = ("Bearer sk-upstream-", "AWS4-HMAC-SHA256 ")
+    demand(fields.get("authorization", "").startswith(schemes), "no secret")
     operation = "ConverseStream" if target.partition("?")[0].endswith("-stream") else "Converse"
     report = botocore.validate.ParamValidator().validate(
         {**body, "modelId": "m"}, shape(operation)

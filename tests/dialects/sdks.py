@@ -22,7 +22,11 @@ SCRIPTS = (  # script and the dialect of its client
     ("ai.mjs", "chat"),
     ("ai.mjs", "messages"),
     ("ai.mjs", "responses"),
+    ("clients.py", "chat"),
+    ("clients.py", "messages"),
+    ("clients.py", "responses"),
 )
+PROOFS = (*SCRIPTS, ("clients.py", "gemini"), ("clients.py", "converse"))
 
 
 def interpreter(script):
@@ -115,7 +119,7 @@ def clients(suite, gate, upstream):
 def fixture(suite, upstream):
     """The same scripts straight on the upstream, which proves it."""
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for script, dialect in SCRIPTS:
+        for script, dialect in PROOFS:
             name = f"fixture/{script}/"
             if suite.wanted(name):
                 where = (name, upstream.url(), "sk-upstream-any", upstream, [dialect], True)
