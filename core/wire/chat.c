@@ -28,16 +28,6 @@ enum node {
 	ERROR_CODE,
 };
 
-/* Of wire_watch.counts. */
-enum count {
-	COUNT_PROMPT,
-	COUNT_COMPLETION,
-	COUNT_TOTAL,
-	COUNT_CACHED,
-	COUNT_CACHE_WRITE,
-	COUNT_REASONING,
-};
-
 static const struct walk_key root_keys[] = {
 	WALK_KEY("choices", CHOICES),
 	WALK_KEY("usage", USAGE),
@@ -94,48 +84,29 @@ static const struct walk_key error_keys[] = {
 };
 
 static const struct walk_node nodes[] = {
-	[ROOT] = { .keys = root_keys },
-	[USAGE] = { .keys = usage_keys },
-	[PROMPT] = { .flags = WALK_CAPTURE },
-	[COMPLETION] = { .flags = WALK_CAPTURE },
-	[TOTAL] = { .flags = WALK_CAPTURE },
+	[ROOT] = { .keys = root_keys, .role = WALK_EVENT },
+	[USAGE] = { .keys = usage_keys, .role = WALK_USAGE },
+	[PROMPT] = WALK_COUNT_NODE(WATCH_INPUT),
+	[COMPLETION] = WALK_COUNT_NODE(WATCH_OUTPUT),
+	[TOTAL] = WALK_COUNT_NODE(WATCH_TOTAL),
 	[PROMPT_DETAILS] = { .keys = prompt_details_keys },
-	[CACHED] = { .flags = WALK_CAPTURE },
-	[CACHE_WRITE] = { .flags = WALK_CAPTURE },
+	[CACHED] = WALK_COUNT_NODE(WATCH_CACHED),
+	[CACHE_WRITE] = WALK_COUNT_NODE(WATCH_CACHE_WRITE),
 	[COMPLETION_DETAILS] = { .keys = completion_details_keys },
-	[REASONING] = { .flags = WALK_CAPTURE },
-	[CHOICES] = { .element = CHOICE },
-	[CHOICE] = { .keys = choice_keys },
-	[FINISH] = { .flags = WALK_CAPTURE },
+	[REASONING] = WALK_COUNT_NODE(WATCH_REASONING),
+	[CHOICES] = { .element = CHOICE, .role = WALK_ANSWER },
+	[CHOICE] = { .keys = choice_keys, .role = WALK_OWN },
+	[FINISH] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[MESSAGE] = { .keys = message_keys },
-	[CONTENT] = { .flags = WALK_PIECES },
+	[CONTENT] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
 	[CALLS] = { .element = CALL },
-	[CALL] = { .keys = call_keys },
-	[FUNCTION] = { .keys = function_keys },
-	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES }, /* some send a string */
-	[ERROR_TYPE] = { .flags = WALK_CAPTURE },
-	[ERROR_CODE] = { .flags = WALK_CAPTURE },
+	[CALL] = { .keys = call_keys, .role = WALK_BEGUN },
+	[FUNCTION] = { .keys = function_keys, .role = WALK_BEGUN },
+	/* some send a string */
+	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES, .role = WALK_ERROR },
+	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
+	[ERROR_CODE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_CODE },
 };
-
-static const uint8_t count_of[] = {
-	[PROMPT] = COUNT_PROMPT, [COMPLETION] = COUNT_COMPLETION,   [TOTAL] = COUNT_TOTAL,
-	[CACHED] = COUNT_CACHED, [CACHE_WRITE] = COUNT_CACHE_WRITE, [REASONING] = COUNT_REASONING,
-};
-
-static void read_usage(struct wire_watch *watch)
-{
-	const int64_t *counts = watch->counts;
-	const struct watch_inclusive inclusive = {
-		.input = counts[COUNT_PROMPT],
-		.output = counts[COUNT_COMPLETION],
-		.total = counts[COUNT_TOTAL],
-		.cached = counts[COUNT_CACHED],
-		.cache_write = counts[COUNT_CACHE_WRITE],
-		.reasoning = counts[COUNT_REASONING],
-	};
-
-	watch_read_inclusive(watch, &inclusive);
-}
 
 static void conclude(struct wire_watch *watch)
 {
@@ -150,82 +121,12 @@ static void conclude(struct wire_watch *watch)
 		watch->terminal = true;
 }
 
-static void on_open(struct wire_watch *watch, uint8_t node)
-{
-	switch (node) {
-	case ROOT:
-		memset(&watch->event, 0, sizeof(watch->event));
-		break;
-	case USAGE:
-		watch->event.usage = true;
-		break;
-	case CHOICES:
-		watch->content = watch->content || !watch->stream;
-		break;
-	case CHOICE:
-		watch->event.choice = true;
-		break;
-	case CALL:
-	case FUNCTION:
-		watch->content = true;
-		break;
-	case ERROR:
-		watch->event.error = true;
-		break;
-	}
-}
-
-static void on_close(struct wire_watch *watch, uint8_t node)
-{
-	if (node == USAGE)
-		read_usage(watch);
-	else if (node == ROOT)
-		conclude(watch);
-}
-
-static void on_piece(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	if (node == ERROR) {
-		watch->event.error = true;
-		return;
-	}
-	watch->content = true;
-	watch->content_bytes += text.len;
-}
-
-static void on_value(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	if (node == ERROR_TYPE)
-		watch->event.error_type = (uint8_t)watch_error_class(text);
-	else if (node == ERROR_CODE)
-		watch->event.error_code = (uint8_t)watch_error_class(text);
-}
-
 static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
 {
-	switch (what) {
-	case WALK_OPEN:
-		on_open(watch, node);
-		break;
-	case WALK_CLOSE:
-		on_close(watch, node);
-		break;
-	case WALK_PIECE:
-		on_piece(watch, node, text);
-		break;
-	case WALK_TEXT:
-		if (node == FINISH)
-			watch->finished = true;
-		else
-			on_value(watch, node, text);
-		break;
-	case WALK_SCALAR:
-		if (node <= REASONING)
-			watch_count(text, &watch->counts[count_of[node]]);
-		else
-			on_value(watch, node, text);
-		break;
-	}
+	if (node == CHOICE && what == WALK_OPEN)
+		watch->event.choice = true;
+	else if (node == FINISH && what == WALK_TEXT)
+		watch->finished = true;
 }
 
-const struct walk_grammar wire_chat_grammar = { nodes, on };
+const struct walk_grammar wire_chat_grammar = { nodes, watch_read_inclusive, conclude, on };

@@ -102,33 +102,27 @@ static const struct walk_key start_keys[] = {
 };
 
 static const struct walk_node nodes[] = {
-	[ROOT] = { .keys = root_keys },
-	[USAGE] = { .keys = usage_keys },
-	[INPUT] = { .flags = WALK_CAPTURE },
-	[OUTPUT] = { .flags = WALK_CAPTURE },
-	[CACHE_READ] = { .flags = WALK_CAPTURE },
-	[CACHE_WRITE] = { .flags = WALK_CAPTURE },
-	[DETAIL_TOKENS] = { .flags = WALK_CAPTURE },
+	[ROOT] = { .keys = root_keys, .role = WALK_EVENT },
+	[USAGE] = { .keys = usage_keys, .role = WALK_USAGE },
+	[INPUT] = WALK_COUNT_NODE(COUNT_INPUT),
+	[OUTPUT] = WALK_COUNT_NODE(COUNT_OUTPUT),
+	[CACHE_READ] = WALK_COUNT_NODE(COUNT_CACHE_READ),
+	[CACHE_WRITE] = WALK_COUNT_NODE(COUNT_CACHE_WRITE),
+	[DETAIL_TOKENS] = WALK_COUNT_NODE(COUNT_DETAIL),
 	[DETAILS] = { .element = DETAIL },
-	[DETAIL] = { .keys = detail_keys },
-	[DETAIL_TTL] = { .flags = WALK_CAPTURE },
-	[ANSWER] = { .keys = answer_keys },
+	[DETAIL] = { .keys = detail_keys, .role = WALK_OWN },
+	[DETAIL_TTL] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[ANSWER] = { .keys = answer_keys, .role = WALK_ANSWER },
 	[MESSAGE] = { .keys = message_keys },
 	[CONTENT] = { .element = BLOCK },
 	[BLOCK] = { .keys = block_keys },
-	[CALL] = { .keys = call_keys },
+	[CALL] = { .keys = call_keys, .role = WALK_BEGUN },
 	[REASONING] = { .keys = reasoning_keys },
 	[REASONING_TEXT] = { .keys = reasoning_text_keys },
-	[TEXT] = { .flags = WALK_PIECES },
+	[TEXT] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
 	[START] = { .keys = start_keys },
-	[ERROR_TEXT] = { .flags = WALK_PIECES },
-	[ERROR_TYPE] = { .flags = WALK_CAPTURE },
-};
-
-static const uint8_t count_of[] = {
-	[INPUT] = COUNT_INPUT,           [OUTPUT] = COUNT_OUTPUT,
-	[CACHE_READ] = COUNT_CACHE_READ, [CACHE_WRITE] = COUNT_CACHE_WRITE,
-	[DETAIL_TOKENS] = COUNT_DETAIL,
+	[ERROR_TEXT] = { .flags = WALK_PIECES, .role = WALK_ERROR },
+	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
 };
 
 static void read_usage(struct wire_watch *watch)
@@ -141,12 +135,10 @@ static void read_usage(struct wire_watch *watch)
 	usage->cache_read = counts[COUNT_CACHE_READ];
 	usage->cache_write = counts[COUNT_CACHE_WRITE];
 	usage->cache_write_1h = counts[COUNT_CACHE_WRITE_1H];
-	usage->odd = false;
 	if (usage->cache_write >= 0 && usage->cache_write_1h > 0) {
 		watch_cut(usage, &usage->cache_write_1h, usage->cache_write);
 		usage->cache_write -= usage->cache_write_1h;
 	}
-	usage->seen = usage->seen || usage->input >= 0 || usage->output >= 0;
 }
 
 /* The event's name, which is the exception's. */
@@ -173,57 +165,18 @@ static void conclude(struct wire_watch *watch)
 		watch->usage.final = true;
 }
 
-static void on_open(struct wire_watch *watch, uint8_t node)
-{
-	if (node == ROOT) {
-		memset(&watch->event, 0, sizeof(watch->event));
-	} else if (node == USAGE) {
-		watch->event.usage = true;
-	} else if (node == DETAIL) {
-		watch->event.kind = 0;
-		watch->counts[COUNT_DETAIL] = -1;
-	} else if (node == ANSWER) {
-		watch->content = watch->content || !watch->stream;
-	} else if (node == CALL) {
-		watch->content = true;
-	}
-}
-
-static void on_close(struct wire_watch *watch, uint8_t node)
-{
-	if (node == USAGE)
-		read_usage(watch);
-	else if (node == DETAIL && watch->event.kind == DETAIL_IS_1H)
-		watch->counts[COUNT_CACHE_WRITE_1H] = watch->counts[COUNT_DETAIL];
-	else if (node == ROOT)
-		conclude(watch);
-}
-
+/* What a detail says of itself comes before or behind its tokens. */
 static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
 {
-	switch (what) {
-	case WALK_OPEN:
-		on_open(watch, node);
-		break;
-	case WALK_CLOSE:
-		on_close(watch, node);
-		break;
-	case WALK_PIECE:
-		watch->event.error = watch->event.error || node == ERROR_TEXT;
-		watch->content = watch->content || node == TEXT;
-		watch->content_bytes += node == TEXT ? text.len : 0;
-		break;
-	case WALK_TEXT:
-		if (node == DETAIL_TTL && slice_eq_str(text, "1h"))
+	if (node == DETAIL_TTL) {
+		if (what == WALK_TEXT && slice_eq_str(text, "1h"))
 			watch->event.kind = DETAIL_IS_1H;
-		else if (node == ERROR_TYPE)
-			watch->event.error_type = (uint8_t)watch_error_class(text);
-		break;
-	case WALK_SCALAR:
-		if (node <= DETAIL_TOKENS)
-			watch_count(text, &watch->counts[count_of[node]]);
-		break;
+	} else if (what == WALK_OPEN) {
+		watch->event.kind = 0;
+		watch->counts[COUNT_DETAIL] = -1;
+	} else if (watch->event.kind == DETAIL_IS_1H) {
+		watch->counts[COUNT_CACHE_WRITE_1H] = watch->counts[COUNT_DETAIL];
 	}
 }
 
-const struct walk_grammar wire_converse_grammar = { nodes, on };
+const struct walk_grammar wire_converse_grammar = { nodes, read_usage, conclude, on };

@@ -39,15 +39,16 @@ static const struct walk_key error_keys[] = {
 };
 
 static const struct walk_node nodes[] = {
-	[ROOT] = { .keys = root_keys },
-	[DATA] = { .element = ITEM },
+	[ROOT] = { .keys = root_keys, .role = WALK_EVENT },
+	[DATA] = { .element = ITEM, .role = WALK_BEGUN },
 	[ITEM] = { 0 }, /* numbers, or base64: passed over */
-	[USAGE] = { .keys = usage_keys },
-	[PROMPT] = { .flags = WALK_CAPTURE },
-	[TOTAL] = { .flags = WALK_CAPTURE },
-	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES }, /* some send a string */
-	[ERROR_TYPE] = { .flags = WALK_CAPTURE },
-	[ERROR_CODE] = { .flags = WALK_CAPTURE },
+	[USAGE] = { .keys = usage_keys, .role = WALK_USAGE },
+	[PROMPT] = WALK_COUNT_NODE(COUNT_PROMPT),
+	[TOTAL] = WALK_COUNT_NODE(COUNT_TOTAL),
+	/* some send a string */
+	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES, .role = WALK_ERROR },
+	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
+	[ERROR_CODE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_CODE },
 };
 
 /* Some servers say the total alone. */
@@ -56,10 +57,8 @@ static void read_usage(struct wire_watch *watch)
 	int64_t prompt = watch->counts[COUNT_PROMPT], total = watch->counts[COUNT_TOTAL];
 
 	watch->usage.input = prompt >= 0 ? prompt : total;
-	if (watch->usage.input < 0)
-		return;
-	watch->usage.output = 0;
-	watch->usage.seen = true;
+	if (watch->usage.input >= 0)
+		watch->usage.output = 0;
 }
 
 static void conclude(struct wire_watch *watch)
@@ -70,48 +69,4 @@ static void conclude(struct wire_watch *watch)
 	watch->terminal = true;
 }
 
-static void on_open(struct wire_watch *watch, uint8_t node)
-{
-	if (node == ROOT)
-		memset(&watch->event, 0, sizeof(watch->event));
-	else if (node == DATA)
-		watch->content = true;
-	else if (node == USAGE)
-		watch->event.usage = true;
-	else if (node == ERROR)
-		watch->event.error = true;
-}
-
-static void on_value(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	if (node == ERROR_TYPE)
-		watch->event.error_type = (uint8_t)watch_error_class(text);
-	else if (node == ERROR_CODE)
-		watch->event.error_code = (uint8_t)watch_error_class(text);
-	else
-		watch_count(text, &watch->counts[node == PROMPT ? COUNT_PROMPT : COUNT_TOTAL]);
-}
-
-static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
-{
-	switch (what) {
-	case WALK_OPEN:
-		on_open(watch, node);
-		break;
-	case WALK_CLOSE:
-		if (node == USAGE)
-			read_usage(watch);
-		else if (node == ROOT)
-			conclude(watch);
-		break;
-	case WALK_PIECE:
-		watch->event.error = true;
-		break;
-	case WALK_TEXT:
-	case WALK_SCALAR:
-		on_value(watch, node, text);
-		break;
-	}
-}
-
-const struct walk_grammar wire_embeddings_grammar = { nodes, on };
+const struct walk_grammar wire_embeddings_grammar = { nodes, read_usage, conclude, NULL };

@@ -94,49 +94,39 @@ static const struct walk_key error_keys[] = {
 };
 
 static const struct walk_node nodes[] = {
-	[ROOT] = { .keys = root_keys },
-	[USAGE] = { .keys = usage_keys },
-	[PROMPT] = { .flags = WALK_CAPTURE },
-	[CACHED] = { .flags = WALK_CAPTURE },
-	[TOOL_PROMPT] = { .flags = WALK_CAPTURE },
-	[CANDIDATES_COUNT] = { .flags = WALK_CAPTURE },
-	[THOUGHTS] = { .flags = WALK_CAPTURE },
-	[TOTAL] = { .flags = WALK_CAPTURE },
-	[CANDIDATES] = { .element = CANDIDATE },
+	[ROOT] = { .keys = root_keys, .role = WALK_EVENT },
+	[USAGE] = { .keys = usage_keys, .role = WALK_USAGE },
+	[PROMPT] = WALK_COUNT_NODE(COUNT_PROMPT),
+	[CACHED] = WALK_COUNT_NODE(COUNT_CACHED),
+	[TOOL_PROMPT] = WALK_COUNT_NODE(COUNT_TOOL_PROMPT),
+	[CANDIDATES_COUNT] = WALK_COUNT_NODE(COUNT_CANDIDATES),
+	[THOUGHTS] = WALK_COUNT_NODE(COUNT_THOUGHTS),
+	[TOTAL] = WALK_COUNT_NODE(COUNT_TOTAL),
+	[CANDIDATES] = { .element = CANDIDATE, .role = WALK_ANSWER },
 	[CANDIDATE] = { .keys = candidate_keys },
-	[FINISH] = { .flags = WALK_CAPTURE },
+	[FINISH] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[CONTENT] = { .keys = content_keys },
 	[PARTS] = { .element = PART },
 	[PART] = { .keys = part_keys },
-	[TEXT] = { .flags = WALK_PIECES },
-	[CALL] = { .keys = call_keys },
+	[TEXT] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
+	[CALL] = { .keys = call_keys, .role = WALK_BEGUN },
 	[BLOB] = { .keys = blob_keys },
 	[FEEDBACK] = { .keys = feedback_keys },
-	[BLOCKED] = { .flags = WALK_CAPTURE },
-	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES },
-	[ERROR_TYPE] = { .flags = WALK_CAPTURE },
-	[ERROR_CODE] = { .flags = WALK_CAPTURE },
+	[BLOCKED] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES, .role = WALK_ERROR },
+	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
+	[ERROR_CODE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_CODE },
 };
-
-static const uint8_t count_of[] = {
-	[PROMPT] = COUNT_PROMPT,           [CACHED] = COUNT_CACHED,
-	[TOOL_PROMPT] = COUNT_TOOL_PROMPT, [CANDIDATES_COUNT] = COUNT_CANDIDATES,
-	[THOUGHTS] = COUNT_THOUGHTS,       [TOTAL] = COUNT_TOTAL,
-};
-
-static int64_t known(int64_t count)
-{
-	return count > 0 ? count : 0;
-}
 
 /* A server that counts thoughts inside the candidates has a total without them. */
 static bool thoughts_inside(const int64_t *counts)
 {
-	int64_t others = known(counts[COUNT_PROMPT]) + known(counts[COUNT_TOOL_PROMPT]) +
-			 known(counts[COUNT_CANDIDATES]);
+	int64_t others = watch_known(counts[COUNT_PROMPT]) +
+			 watch_known(counts[COUNT_TOOL_PROMPT]) +
+			 watch_known(counts[COUNT_CANDIDATES]);
 
 	return counts[COUNT_TOTAL] >= others && counts[COUNT_CANDIDATES] >= 0 &&
-	       counts[COUNT_TOTAL] < others + known(counts[COUNT_THOUGHTS]);
+	       counts[COUNT_TOTAL] < others + watch_known(counts[COUNT_THOUGHTS]);
 }
 
 static void read_usage(struct wire_watch *watch)
@@ -145,17 +135,15 @@ static void read_usage(struct wire_watch *watch)
 	struct wire_usage *usage = &watch->usage;
 
 	usage->cache_read = counts[COUNT_CACHED];
-	usage->odd = false;
 	if (counts[COUNT_PROMPT] >= 0) {
 		watch_cut(usage, &usage->cache_read, counts[COUNT_PROMPT]);
-		usage->input = counts[COUNT_PROMPT] - known(usage->cache_read) +
-			       known(counts[COUNT_TOOL_PROMPT]);
+		usage->input = counts[COUNT_PROMPT] - watch_known(usage->cache_read) +
+			       watch_known(counts[COUNT_TOOL_PROMPT]);
 	}
 	usage->reasoning = counts[COUNT_THOUGHTS];
 	usage->output = counts[COUNT_CANDIDATES];
 	if (usage->reasoning > 0 && !thoughts_inside(counts))
-		usage->output = known(usage->output) + usage->reasoning;
-	usage->seen = usage->seen || usage->input >= 0 || usage->output >= 0;
+		usage->output = watch_known(usage->output) + usage->reasoning;
 }
 
 static void conclude(struct wire_watch *watch)
@@ -171,58 +159,12 @@ static void conclude(struct wire_watch *watch)
 		watch->usage.output = 0;
 }
 
-static void on_open(struct wire_watch *watch, uint8_t node)
-{
-	if (node == ROOT)
-		memset(&watch->event, 0, sizeof(watch->event));
-	else if (node == USAGE)
-		watch->event.usage = true;
-	else if (node == CANDIDATES)
-		watch->content = watch->content || !watch->stream;
-	else if (node == CALL)
-		watch->content = true;
-	else if (node == ERROR)
-		watch->event.error = true;
-}
-
-static void on_text(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	if (node == FINISH)
-		watch->finished =
-		    watch->finished || !slice_eq_str(text, "FINISH_REASON_UNSPECIFIED");
-	else if (node == BLOCKED)
-		watch->finished = true;
-	else if (node == ERROR_TYPE)
-		watch->event.error_type = (uint8_t)watch_error_class(text);
-}
-
 static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
 {
-	switch (what) {
-	case WALK_OPEN:
-		on_open(watch, node);
-		break;
-	case WALK_CLOSE:
-		if (node == USAGE)
-			read_usage(watch);
-		else if (node == ROOT)
-			conclude(watch);
-		break;
-	case WALK_PIECE:
-		watch->event.error = watch->event.error || node == ERROR;
-		watch->content = watch->content || node == TEXT;
-		watch->content_bytes += node == TEXT ? text.len : 0;
-		break;
-	case WALK_TEXT:
-		on_text(watch, node, text);
-		break;
-	case WALK_SCALAR:
-		if (node == ERROR_CODE)
-			watch->event.error_code = (uint8_t)watch_error_class(text);
-		else if (node <= TOTAL)
-			watch_count(text, &watch->counts[count_of[node]]);
-		break;
-	}
+	if (what != WALK_TEXT)
+		return;
+	if (node == BLOCKED || !slice_eq_str(text, "FINISH_REASON_UNSPECIFIED"))
+		watch->finished = true;
 }
 
-const struct walk_grammar wire_gemini_grammar = { nodes, on };
+const struct walk_grammar wire_gemini_grammar = { nodes, read_usage, conclude, on };

@@ -46,13 +46,11 @@ enum kind {
 	KIND_ERROR,
 };
 
-static const struct {
-	const char *name;
-	enum kind kind;
-} kinds[] = {
+static const struct watch_kind kinds[] = {
 	{ "message_delta", KIND_DELTA },
 	{ "message_stop", KIND_STOP },
 	{ "error", KIND_ERROR },
+	{ 0 },
 };
 
 static const struct walk_key root_keys[] = {
@@ -102,34 +100,25 @@ static const struct walk_key error_keys[] = {
 };
 
 static const struct walk_node nodes[] = {
-	[ROOT] = { .keys = root_keys },
-	[USAGE] = { .keys = usage_keys },
-	[INPUT] = { .flags = WALK_CAPTURE },
-	[OUTPUT] = { .flags = WALK_CAPTURE },
-	[CACHE_READ] = { .flags = WALK_CAPTURE },
-	[CACHE_WRITE] = { .flags = WALK_CAPTURE },
+	[ROOT] = { .keys = root_keys, .role = WALK_EVENT },
+	[USAGE] = { .keys = usage_keys, .role = WALK_USAGE },
+	[INPUT] = WALK_COUNT_NODE(COUNT_INPUT),
+	[OUTPUT] = WALK_COUNT_NODE(COUNT_OUTPUT),
+	[CACHE_READ] = WALK_COUNT_NODE(COUNT_CACHE_READ),
+	[CACHE_WRITE] = WALK_COUNT_NODE(COUNT_CACHE_WRITE),
 	[CACHE_WRITES] = { .keys = cache_writes_keys },
-	[CACHE_WRITE_5M] = { .flags = WALK_CAPTURE },
-	[CACHE_WRITE_1H] = { .flags = WALK_CAPTURE },
-	[TYPE] = { .flags = WALK_CAPTURE },
+	[CACHE_WRITE_5M] = WALK_COUNT_NODE(COUNT_CACHE_WRITE_5M),
+	[CACHE_WRITE_1H] = WALK_COUNT_NODE(COUNT_CACHE_WRITE_1H),
+	[TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[MESSAGE] = { .keys = message_keys },
 	[DELTA] = { .keys = delta_keys },
 	[BLOCK] = { .keys = block_keys },
-	[BLOCK_TYPE] = { .flags = WALK_CAPTURE },
-	[CONTENT] = { .element = PART },
+	[BLOCK_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[CONTENT] = { .element = PART, .role = WALK_ANSWER },
 	[PART] = { .keys = part_keys },
-	[TEXT] = { .flags = WALK_PIECES },
-	[ERROR] = { .keys = error_keys },
-	[ERROR_TYPE] = { .flags = WALK_CAPTURE },
-};
-
-static const uint8_t count_of[] = {
-	[INPUT] = COUNT_INPUT,
-	[OUTPUT] = COUNT_OUTPUT,
-	[CACHE_READ] = COUNT_CACHE_READ,
-	[CACHE_WRITE] = COUNT_CACHE_WRITE,
-	[CACHE_WRITE_5M] = COUNT_CACHE_WRITE_5M,
-	[CACHE_WRITE_1H] = COUNT_CACHE_WRITE_1H,
+	[TEXT] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
+	[ERROR] = { .keys = error_keys, .role = WALK_ERROR },
+	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
 };
 
 static void read_usage(struct wire_watch *watch)
@@ -142,7 +131,6 @@ static void read_usage(struct wire_watch *watch)
 	usage->cache_read = counts[COUNT_CACHE_READ];
 	usage->cache_write_1h = counts[COUNT_CACHE_WRITE_1H];
 	usage->cache_write = counts[COUNT_CACHE_WRITE_5M];
-	usage->odd = false;
 	/* The sum is the older field, and says more where the two disagree. */
 	if (counts[COUNT_CACHE_WRITE] >= 0) {
 		watch_cut(usage, &usage->cache_write_1h, counts[COUNT_CACHE_WRITE]);
@@ -150,23 +138,11 @@ static void read_usage(struct wire_watch *watch)
 		if (usage->cache_write_1h > 0)
 			usage->cache_write -= usage->cache_write_1h;
 	}
-	usage->seen = usage->seen || usage->input >= 0 || usage->output >= 0;
-}
-
-static enum kind kind_of(const struct wire_watch *watch)
-{
-	if (watch->event.kind != KIND_OTHER)
-		return (enum kind)watch->event.kind;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (watch_event_named(watch, kinds[i].name))
-			return kinds[i].kind;
-	}
-	return KIND_OTHER;
 }
 
 static void conclude(struct wire_watch *watch)
 {
-	enum kind kind = kind_of(watch);
+	enum kind kind = (enum kind)watch_kind(watch, kinds);
 	bool last = !watch->stream || kind == KIND_DELTA;
 
 	if (watch->event.error || kind == KIND_ERROR)
@@ -177,62 +153,15 @@ static void conclude(struct wire_watch *watch)
 		watch->terminal = true;
 }
 
-static void on_open(struct wire_watch *watch, uint8_t node)
-{
-	if (node == ROOT)
-		memset(&watch->event, 0, sizeof(watch->event));
-	else if (node == USAGE)
-		watch->event.usage = true;
-	else if (node == CONTENT)
-		watch->content = watch->content || !watch->stream;
-	else if (node == ERROR)
-		watch->event.error = true;
-}
-
-static void on_close(struct wire_watch *watch, uint8_t node)
-{
-	if (node == USAGE)
-		read_usage(watch);
-	else if (node == ROOT)
-		conclude(watch);
-}
-
-static void on_text(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	if (node == BLOCK_TYPE) /* tools and hidden thinking begin without a text */
-		watch->content = watch->content ||
-				 (!slice_eq_str(text, "text") && !slice_eq_str(text, "thinking"));
-	else if (node == ERROR_TYPE)
-		watch->event.error_type = (uint8_t)watch_error_class(text);
-	if (node != TYPE)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (slice_eq_str(text, kinds[i].name))
-			watch->event.kind = (uint8_t)kinds[i].kind;
-	}
-}
-
 static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
 {
-	switch (what) {
-	case WALK_OPEN:
-		on_open(watch, node);
-		break;
-	case WALK_CLOSE:
-		on_close(watch, node);
-		break;
-	case WALK_PIECE:
-		watch->content = true;
-		watch->content_bytes += text.len;
-		break;
-	case WALK_TEXT:
-		on_text(watch, node, text);
-		break;
-	case WALK_SCALAR:
-		if (node <= CACHE_WRITE_1H)
-			watch_count(text, &watch->counts[count_of[node]]);
-		break;
-	}
+	if (what != WALK_TEXT)
+		return;
+	if (node == TYPE)
+		watch_take_kind(watch, kinds, text);
+	else /* BLOCK_TYPE: tools and hidden thinking begin without a text */
+		watch->content = watch->content ||
+				 (!slice_eq_str(text, "text") && !slice_eq_str(text, "thinking"));
 }
 
-const struct walk_grammar wire_messages_grammar = { nodes, on };
+const struct walk_grammar wire_messages_grammar = { nodes, read_usage, conclude, on };

@@ -35,16 +35,6 @@ enum node {
 	ERROR_CODE,
 };
 
-/* Of wire_watch.counts. */
-enum count {
-	COUNT_INPUT,
-	COUNT_OUTPUT,
-	COUNT_TOTAL,
-	COUNT_CACHED,
-	COUNT_CACHE_WRITE,
-	COUNT_REASONING,
-};
-
 /* Of wire_watch.event.kind. */
 enum kind {
 	KIND_OTHER,
@@ -53,15 +43,13 @@ enum kind {
 	KIND_ERROR,
 };
 
-static const struct {
-	const char *name;
-	enum kind kind;
-} kinds[] = {
+static const struct watch_kind kinds[] = {
 	{ "response.completed", KIND_END },
 	{ "response.incomplete", KIND_END },
 	{ "response.cancelled", KIND_END },
 	{ "response.failed", KIND_FAILED },
 	{ "error", KIND_ERROR },
+	{ 0 },
 };
 
 /* An event, and a document, which is a response or an error's body. */
@@ -124,67 +112,37 @@ static const struct walk_key error_keys[] = {
 };
 
 static const struct walk_node nodes[] = {
-	[ROOT] = { .keys = root_keys },
-	[USAGE] = { .keys = usage_keys },
-	[INPUT] = { .flags = WALK_CAPTURE },
-	[OUTPUT] = { .flags = WALK_CAPTURE },
-	[TOTAL] = { .flags = WALK_CAPTURE },
+	[ROOT] = { .keys = root_keys, .role = WALK_EVENT },
+	[USAGE] = { .keys = usage_keys, .role = WALK_USAGE },
+	[INPUT] = WALK_COUNT_NODE(WATCH_INPUT),
+	[OUTPUT] = WALK_COUNT_NODE(WATCH_OUTPUT),
+	[TOTAL] = WALK_COUNT_NODE(WATCH_TOTAL),
 	[INPUT_DETAILS] = { .keys = input_details_keys },
-	[CACHED] = { .flags = WALK_CAPTURE },
-	[CACHE_WRITE] = { .flags = WALK_CAPTURE },
+	[CACHED] = WALK_COUNT_NODE(WATCH_CACHED),
+	[CACHE_WRITE] = WALK_COUNT_NODE(WATCH_CACHE_WRITE),
 	[OUTPUT_DETAILS] = { .keys = output_details_keys },
-	[REASONING] = { .flags = WALK_CAPTURE },
-	[TYPE] = { .flags = WALK_CAPTURE },
-	[SEQUENCE] = { .flags = WALK_CAPTURE },
+	[REASONING] = WALK_COUNT_NODE(WATCH_REASONING),
+	[TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[SEQUENCE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[RESPONSE] = { .keys = response_keys },
-	[ID] = { .flags = WALK_CAPTURE },
-	[STATUS] = { .flags = WALK_CAPTURE },
-	[DELTA] = { .flags = WALK_PIECES },
-	[IMAGE] = { .flags = WALK_PIECES },
-	[ITEMS] = { .element = ITEM },
+	[ID] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[STATUS] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[DELTA] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
+	[IMAGE] = { .flags = WALK_PIECES, .role = WALK_OWN },
+	[ITEMS] = { .element = ITEM, .role = WALK_ANSWER },
 	[ITEM] = { .keys = item_keys },
 	[PARTS] = { .element = PART },
 	[PART] = { .keys = part_keys },
-	[TEXT] = { .flags = WALK_PIECES },
-	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES }, /* some send a string */
-	[ERROR_TYPE] = { .flags = WALK_CAPTURE },
-	[ERROR_CODE] = { .flags = WALK_CAPTURE },
+	[TEXT] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
+	/* some send a string */
+	[ERROR] = { .keys = error_keys, .flags = WALK_PIECES, .role = WALK_ERROR },
+	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
+	[ERROR_CODE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_CODE },
 };
-
-static const uint8_t count_of[] = {
-	[INPUT] = COUNT_INPUT,   [OUTPUT] = COUNT_OUTPUT,           [TOTAL] = COUNT_TOTAL,
-	[CACHED] = COUNT_CACHED, [CACHE_WRITE] = COUNT_CACHE_WRITE, [REASONING] = COUNT_REASONING,
-};
-
-static void read_usage(struct wire_watch *watch)
-{
-	const int64_t *counts = watch->counts;
-	const struct watch_inclusive inclusive = {
-		.input = counts[COUNT_INPUT],
-		.output = counts[COUNT_OUTPUT],
-		.total = counts[COUNT_TOTAL],
-		.cached = counts[COUNT_CACHED],
-		.cache_write = counts[COUNT_CACHE_WRITE],
-		.reasoning = counts[COUNT_REASONING],
-	};
-
-	watch_read_inclusive(watch, &inclusive);
-}
-
-static enum kind kind_of(const struct wire_watch *watch)
-{
-	if (watch->event.kind != KIND_OTHER)
-		return (enum kind)watch->event.kind;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (watch_event_named(watch, kinds[i].name))
-			return kinds[i].kind;
-	}
-	return KIND_OTHER;
-}
 
 static void conclude(struct wire_watch *watch)
 {
-	enum kind kind = watch->stream ? kind_of(watch) : KIND_END;
+	enum kind kind = watch->stream ? (enum kind)watch_kind(watch, kinds) : KIND_END;
 
 	if (watch->event.error || watch->status == WIRE_STATUS_FAILED || kind >= KIND_FAILED)
 		watch_error(watch);
@@ -194,47 +152,13 @@ static void conclude(struct wire_watch *watch)
 		watch->terminal = true;
 }
 
-static void on_open(struct wire_watch *watch, uint8_t node)
-{
-	if (node == ROOT)
-		memset(&watch->event, 0, sizeof(watch->event));
-	else if (node == USAGE)
-		watch->event.usage = true;
-	else if (node == ITEMS)
-		watch->content = watch->content || !watch->stream;
-	else if (node == ERROR)
-		watch->event.error = true;
-}
-
-static void on_close(struct wire_watch *watch, uint8_t node)
-{
-	if (node == USAGE)
-		read_usage(watch);
-	else if (node == ROOT)
-		conclude(watch);
-}
-
-static void on_piece(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	if (node == ERROR) {
-		watch->event.error = true;
-		return;
-	}
-	watch->content = true;
-	if (node != IMAGE)
-		watch->content_bytes += text.len;
-}
-
 /* A tool of the provider's that has begun is content: another target would run it again, and bill
  * it again. */
 static void take_type(struct wire_watch *watch, struct slice type)
 {
 	if (watch->stream && memmem(type.ptr, type.len, "_call.", strlen("_call.")))
 		watch->content = true;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (slice_eq_str(type, kinds[i].name))
-			watch->event.kind = (uint8_t)kinds[i].kind;
-	}
+	watch_take_kind(watch, kinds, type);
 }
 
 static void take_status(struct wire_watch *watch, struct slice status)
@@ -251,56 +175,20 @@ static void take_status(struct wire_watch *watch, struct slice status)
 	}
 }
 
-static void on_text(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	switch (node) {
-	case TYPE:
-		take_type(watch, text);
-		break;
-	case ID:
-		slice_copy(text, watch->id, sizeof(watch->id));
-		break;
-	case STATUS:
-		take_status(watch, text);
-		break;
-	case ERROR_TYPE:
-		watch->event.error_type = (uint8_t)watch_error_class(text);
-		break;
-	case ERROR_CODE:
-		watch->event.error_code = (uint8_t)watch_error_class(text);
-		break;
-	}
-}
-
-static void on_scalar(struct wire_watch *watch, uint8_t node, struct slice text)
-{
-	if (node <= REASONING)
-		watch_count(text, &watch->counts[count_of[node]]);
-	else if (node == SEQUENCE)
-		watch_count(text, &watch->sequence);
-	else if (node == ERROR_CODE) /* some send a status */
-		watch->event.error_code = (uint8_t)watch_error_class(text);
-}
-
 static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
 {
-	switch (what) {
-	case WALK_OPEN:
-		on_open(watch, node);
-		break;
-	case WALK_CLOSE:
-		on_close(watch, node);
-		break;
-	case WALK_PIECE:
-		on_piece(watch, node, text);
-		break;
-	case WALK_TEXT:
-		on_text(watch, node, text);
-		break;
-	case WALK_SCALAR:
-		on_scalar(watch, node, text);
-		break;
-	}
+	if (node == IMAGE) /* whose bytes are no text */
+		watch->content = true;
+	else if (node == SEQUENCE && what == WALK_SCALAR)
+		watch_count(text, &watch->sequence);
+	if (what != WALK_TEXT)
+		return;
+	if (node == TYPE)
+		take_type(watch, text);
+	else if (node == ID)
+		slice_copy(text, watch->id, sizeof(watch->id));
+	else if (node == STATUS)
+		take_status(watch, text);
 }
 
-const struct walk_grammar wire_responses_grammar = { nodes, on };
+const struct walk_grammar wire_responses_grammar = { nodes, watch_read_inclusive, conclude, on };

@@ -4,6 +4,7 @@
 #include "wire/walk.h"
 
 #include "base/bytes.h"
+#include "wire/watch.h"
 
 enum state {
 	BETWEEN, /* before a root object */
@@ -68,17 +69,12 @@ static bool collect(struct wire_walk *walk, const char *at, const char *stop, bo
 	return complete;
 }
 
-static void tell(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
-{
-	watch->grammar->on(watch, node, what, text);
-}
-
 static void tell_piece(struct wire_watch *watch, const char *at, const char *stop)
 {
 	uint8_t node = watch->walk.node;
 
 	if (at < stop && watch->grammar->nodes[node].flags & WALK_PIECES)
-		tell(watch, node, WALK_PIECE, slice_span(at, stop));
+		watch_node(watch, node, WALK_PIECE, slice_span(at, stop));
 }
 
 static void value_done(struct wire_watch *watch)
@@ -112,7 +108,7 @@ static void open_container(struct wire_watch *watch, const char *bracket)
 	    (uint16_t)((walk->arrays & ~(1u << walk->depth)) | (unsigned)array << walk->depth);
 	walk->depth++;
 	value_done(watch);
-	tell(watch, opened, WALK_OPEN, (struct slice){ 0 });
+	watch_node(watch, opened, WALK_OPEN, (struct slice){ 0 });
 }
 
 static void close_container(struct wire_watch *watch)
@@ -124,7 +120,7 @@ static void close_container(struct wire_watch *watch)
 		walk->state = BETWEEN;
 	else
 		value_done(watch);
-	tell(watch, closed, WALK_CLOSE, (struct slice){ 0 });
+	watch_node(watch, closed, WALK_CLOSE, (struct slice){ 0 });
 }
 
 static const char *step_between(struct wire_watch *watch, const char *at, const char *end)
@@ -149,7 +145,7 @@ static const char *step_string(struct wire_watch *watch, const char *at, const c
 	tell_piece(watch, at, quote);
 	if (watch->grammar->nodes[node].flags & WALK_CAPTURE &&
 	    collect(walk, at, quote, quote < end, &text))
-		tell(watch, node, WALK_TEXT, text);
+		watch_node(watch, node, WALK_TEXT, text);
 	if (quote == end)
 		return end;
 	value_done(watch);
@@ -177,7 +173,7 @@ static const char *step_scalar(struct wire_watch *watch, const char *at, const c
 
 	if (watch->grammar->nodes[node].flags & WALK_CAPTURE &&
 	    collect(walk, at, stop, stop < end, &text))
-		tell(watch, node, WALK_SCALAR, text);
+		watch_node(watch, node, WALK_SCALAR, text);
 	if (stop < end)
 		value_done(watch);
 	return stop;

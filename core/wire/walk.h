@@ -27,6 +27,21 @@ enum {
 	WALK_TOO_LONG = UINT8_MAX,
 };
 
+/* What a node says in any dialect; watch_node() deals with it. */
+enum walk_role {
+	WALK_PLAIN,      /* nothing by itself */
+	WALK_EVENT,      /* the root: an event of a stream, or the document */
+	WALK_USAGE,      /* once it ends, the counts are read */
+	WALK_COUNT,      /* of tokens */
+	WALK_ANSWER,     /* where a document's content is */
+	WALK_BEGUN,      /* content has begun, with or without a text */
+	WALK_CONTENT,    /* whose pieces are content */
+	WALK_ERROR,      /* an object, or a text */
+	WALK_ERROR_TYPE, /* a name, or an HTTP status */
+	WALK_ERROR_CODE, /* the same; says more than the type */
+	WALK_OWN,        /* the dialect's own: `on` is told */
+};
+
 struct walk_key {
 	const char *name;
 	uint8_t len, node;
@@ -40,10 +55,19 @@ struct walk_node {
 	const struct walk_key *keys; /* of an object, up to one without a name */
 	uint8_t element;             /* the node of an array's elements */
 	uint8_t flags;
+	uint8_t role;  /* enum walk_role */
+	uint8_t count; /* WALK_COUNT: where in wire_watch.counts */
 };
+#define WALK_COUNT_NODE(number)                                              \
+	{                                                                    \
+		.flags = WALK_CAPTURE, .role = WALK_COUNT, .count = (number) \
+	}
 
 struct walk_grammar {
 	const struct walk_node *nodes;
+	void (*read_usage)(struct wire_watch *watch); /* counts become usage */
+	void (*conclude)(struct wire_watch *watch);   /* an event, or the document, has ended */
+	/* NULL where no node is WALK_OWN. */
 	void (*on)(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text);
 };
 

@@ -695,6 +695,32 @@ static void torn_event(void)
 	CHECK(watch.usage.final && !watch.terminal);
 }
 
+/* A type or code may be a name or a status in each dialect, and one that says nothing takes nothing
+ * back. */
+static void errors_said_otherwise(void)
+{
+	static const struct {
+		enum wire_dialect dialect;
+		const char *text;
+		enum wire_error_class error;
+	} cases[] = {
+		{ GEMINI, "{\"error\":{\"code\":\"429\"}}", WIRE_ERROR_RATE_LIMIT },
+		{ CONVERSE, "{\"message\":\"m\",\"code\":503}", WIRE_ERROR_OVERLOADED },
+		{ MESSAGES, "{\"error\":{\"type\":529}}", WIRE_ERROR_OVERLOADED },
+		{ RESPONSES, "{\"error\":{\"code\":\"invalid_prompt\"},\"code\":null}",
+		  WIRE_ERROR_INVALID },
+		{ CHAT, "{\"error\":{\"type\":\"odd\",\"code\":\"odd\"}}", WIRE_ERROR_INTERNAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct wire_watch watch;
+
+		wire_watch_init(&watch, cases[i].dialect, false);
+		watch_text(&watch, cases[i].text);
+		CHECK_INT(watch.error, cases[i].error);
+	}
+}
+
 int main(void)
 {
 	test_run("recorded-answers", recorded_answers);
@@ -707,5 +733,6 @@ int main(void)
 	test_run("response-told", response_told);
 	test_run("response-id-too-long", response_id_too_long);
 	test_run("torn-event", torn_event);
+	test_run("errors-said-otherwise", errors_said_otherwise);
 	return 0;
 }
