@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import tempfile
 
@@ -15,6 +16,7 @@ import steps
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PROMPT = "Mend {}/greeting.txt, please: its first word has one letter too few."
 RUN_S = 60
+README_BASE = "http://127.0.0.1:8080"
 
 
 @dataclasses.dataclass
@@ -27,6 +29,12 @@ class Outcome:
     usage: dict
     folder: pathlib.Path
     output: str
+
+
+def readme(name):
+    """What README.md tells to set."""
+    text = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+    return re.search(rf"<!-- agents: {name} -->\n```\w+\n(.*?)```\n", text, re.S)[1]
 
 
 def modules():
@@ -76,21 +84,20 @@ def run(command, home, folder, proxy, **environment):
 def run_claude(base, key, model, proxy):
     """One task by Claude Code; `base` has no /v1."""
     home, folder = work_folder()
+    values = {README_BASE: base, "tg-...": key, "demo": model}
+    said = re.findall(r"export (\w+)=(\S+)", readme("claude.sh"))
     done = run(
         [
             claude_program(),
             "--print",
             "--output-format=json",
-            f"--model={model}",
             "--allowedTools=Read,Edit,Write,Bash",
             PROMPT.format(folder),
         ],
         home,
         folder,
         proxy,
-        ANTHROPIC_BASE_URL=base,
-        ANTHROPIC_AUTH_TOKEN=key,
-        ANTHROPIC_SMALL_FAST_MODEL=model,
+        **{name: values[value] for name, value in said},
         DISABLE_TELEMETRY="1",
         DISABLE_ERROR_REPORTING="1",
         DISABLE_AUTOUPDATER="1",
@@ -107,19 +114,11 @@ def run_claude(base, key, model, proxy):
     )
 
 
-CODEX_CONFIG = """\
-model = "{model}"
-model_provider = "tidegate"
+CODEX_SILENT = """\
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
-
-[model_providers.tidegate]
-name = "Tidegate"
-base_url = "{base}/v1"
-env_key = "TIDEGATE_KEY"
-wire_api = "responses"
-{more}
+{readme}{more}
 
 [analytics]
 enabled = false
@@ -135,7 +134,11 @@ def run_codex(base, key, model, proxy, more=""):
     """One task by Codex; `base` has no /v1, `more` goes into the provider's table."""
     home, folder = work_folder()
     (home / ".codex").mkdir()
-    config = CODEX_CONFIG.format(model=model, base=base, more=more)
+    said = readme("codex.toml")
+    for old, new in ((README_BASE, base), ('"demo"', f'"{model}"')):
+        assert said.count(old) == 1, f"README.md's codex.toml has {old} {said.count(old)} times"
+        said = said.replace(old, new)
+    config = CODEX_SILENT.format(readme=said, more=more)
     (home / ".codex" / "config.toml").write_text(config)
     done = run(
         [codex_program(), "exec", "--skip-git-repo-check", "--json", PROMPT.format(folder)],
