@@ -97,6 +97,19 @@ class Checks:
         answer = self.ask("POST", RESPONSES, {**body, **({"tool_choice": choice} if choice else {})})
         equal((answer.status, answer.json()["error"]["param"]), (400, param), "refusal")
 
+    def searched(self):
+        """Claude Code's web search is a request of its own, which is about nothing else."""
+        body = {
+            "model": "claude-sonnet-4-5.chat",
+            "max_tokens": 64,
+            "messages": [{"role": "user", "content": "Search for tides."}],
+            "tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}],
+        }
+        answer = self.ask("POST", MESSAGES, body)
+        equal(answer.status, 400, "status")
+        said = answer.json()["error"]["message"]
+        assert said.startswith("tools[0].type: "), f"refusal {said!r}"
+
     def parallel(self):
         """Gemini has no word for it: it is named."""
         body = {"model": "other.gemini", "input": "hi", "parallel_tool_calls": False}
@@ -125,4 +138,5 @@ def register(suite, gate, upstream, proxy):
     suite.check("dropped/same-dialect", checks.dropped, "responses", [*shell, SEARCH], None)
     suite.check("refused/required", checks.refused, [*shell, SEARCH], "tools[1].type", "required")
     suite.check("refused/not-listed", checks.refused, [*shell, {"type": "mcp"}], "tools[1].type")
+    suite.check("refused/claude-search", checks.searched)
     suite.check("refused/parallel", checks.parallel)

@@ -99,6 +99,14 @@ class Task:
         equal(self.proxy.asked, [], "who else was to be contacted")
 
 
+def falls_over(gate, upstream, proxy):
+    """Each request goes to a target of one dialect, which is gone, and then to one of another."""
+    task = Task(gate, upstream, proxy, "codex", "falls", "over")
+    task.do()
+    said = [(row["provider"], row["outcome"]) for row in task.rows]
+    equal(said, [("gone", "error"), ("chat", "ok")] * steps.STEPS, "attempts")
+
+
 def disjoint(told):
     """Usage in Anthropic's shape."""
     return {
@@ -121,6 +129,7 @@ def straight(upstream, proxy, agent, asked, betas):
 
 
 def register(suite, gate, upstream, proxy):
+    suite.check("codex-falls/over", falls_over, gate, upstream, proxy)
     for agent, models in ASKED.items():
         for short, asked in models.items():
             betas = []

@@ -8,7 +8,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 
-from tidegate import Tidegate, price, provider  # noqa: E402
+from tidegate import Tidegate, free_port, price, provider  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
 PRICE = price("3.0000007", "15.123", "0.3000011")
@@ -38,7 +38,8 @@ def gate(upstream, pairs):
                 **({"quirks": QUIRKS[name]} if name in QUIRKS else {}),
             )
             for name, (plugin, path, options) in PLUGINS.items()
-        ],
+        ]
+        + [provider("gone", f"http://127.0.0.1:{free_port()}", plugin="anthropic")],
         models=[
             {
                 "name": f"{asked}.{dialect}",
@@ -47,6 +48,8 @@ def gate(upstream, pairs):
                 "price": PRICE,
             }
             for asked, dialect, own in pairs
-        ],
+        ]
+        + [{"name": "gone", "provider": "gone", "upstream_model": "gone", "price": PRICE}],
+        routes=[{"name": "falls.over", "targets": ["gone", "other.chat"]}],
         keys=[{"name": "app", "feature": "coding"}],
     )
