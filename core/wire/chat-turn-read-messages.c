@@ -12,8 +12,8 @@ struct place {
 	struct turn_part *result;
 };
 
-static struct turn_part *add(struct chat_reading *reading, struct place place,
-			     enum turn_part_kind kind, const struct tree *where)
+static struct turn_part *add(struct reading *reading, struct place place, enum turn_part_kind kind,
+			     const struct tree *where)
 {
 	return place.result ? turn_add_content(reading->turn, place.result, kind, where)
 			    : turn_add_part(reading->turn, place.message, kind, where);
@@ -21,37 +21,35 @@ static struct turn_part *add(struct chat_reading *reading, struct place place,
 
 /* ---- parts ---- */
 
-static int read_text(struct chat_reading *reading, struct turn_part *part, const struct tree *value)
+static int read_text(struct reading *reading, struct turn_part *part, const struct tree *value)
 {
 	part->text = value->text;
-	return chat_check(reading, value, JSON_SCAN_STRING, "a string");
+	return reading_check(reading, value, JSON_SCAN_STRING, "a string");
 }
 
-static int read_image(struct chat_reading *reading, struct turn_part *part,
-		      const struct tree *value)
+static int read_image(struct reading *reading, struct turn_part *part, const struct tree *value)
 {
 	static const char *const keys[] = { "url", "detail", NULL };
 	const struct tree *url = value;
 	int r;
 
 	if (!tree_is(value, JSON_SCAN_STRING)) {
-		r = chat_check(reading, value, JSON_SCAN_OBJECT, "an object");
+		r = reading_check(reading, value, JSON_SCAN_OBJECT, "an object");
 		if (r == 0)
-			r = chat_check_keys(reading, value, keys);
+			r = reading_check_keys(reading, value, keys);
 		if (r < 0)
 			return r;
-		url = chat_need_text(reading, value, "url");
+		url = reading_need_text(reading, value, "url");
 		part->detail = tree_get_text(value, "detail");
 	}
 	return url ? turn_read_url(reading->turn, part, url, reading->ret) : -EINVAL;
 }
 
-static int read_audio(struct chat_reading *reading, struct turn_part *part,
-		      const struct tree *value)
+static int read_audio(struct reading *reading, struct turn_part *part, const struct tree *value)
 {
 	static const char *const keys[] = { "data", "format", NULL };
-	const struct tree *data = chat_need_text(reading, value, "data");
-	const struct tree *format = data ? chat_need_text(reading, value, "format") : NULL;
+	const struct tree *data = reading_need_text(reading, value, "data");
+	const struct tree *format = data ? reading_need_text(reading, value, "format") : NULL;
 
 	if (!format)
 		return -EINVAL;
@@ -60,25 +58,26 @@ static int read_audio(struct chat_reading *reading, struct turn_part *part,
 	    arena_printf(reading->turn->arena, "audio/%.*s", SLICE_ARGS(format->text));
 	if (!part->media_type.ptr)
 		return -ENOMEM;
-	return chat_check_keys(reading, value, keys);
+	return reading_check_keys(reading, value, keys);
 }
 
-static int read_file(struct chat_reading *reading, struct turn_part *part, const struct tree *value)
+static int read_file(struct reading *reading, struct turn_part *part, const struct tree *value)
 {
 	static const char *const keys[] = { "file_data", "file_id", "filename", NULL };
 	const struct tree *data = tree_get(value, "file_data");
-	int r = chat_check(reading, value, JSON_SCAN_OBJECT, "an object");
+	int r = reading_check(reading, value, JSON_SCAN_OBJECT, "an object");
 
 	if (r == 0)
-		r = chat_check_keys(reading, value, keys);
+		r = reading_check_keys(reading, value, keys);
 	if (r < 0)
 		return r;
 	part->name = tree_get_text(value, "filename");
 	part->file_id = tree_get_text(value, "file_id");
 	if (tree_is(data, JSON_SCAN_STRING))
 		return turn_read_file_data(reading->turn, part, data, reading->ret);
-	return part->file_id.ptr ? 0
-				 : chat_refuse(reading, value, "file_data or file_id is missing");
+	return part->file_id.ptr
+		   ? 0
+		   : reading_refuse(reading, value, "file_data or file_id is missing");
 }
 
 enum {
@@ -93,7 +92,7 @@ static const struct part_row {
 	const char *type;
 	enum turn_part_kind kind;
 	unsigned in;
-	int (*read)(struct chat_reading *reading, struct turn_part *part, const struct tree *value);
+	int (*read)(struct reading *reading, struct turn_part *part, const struct tree *value);
 } part_rows[] = {
 	{ "text", TURN_TEXT, IN_SYSTEM | IN_USER | IN_ASSISTANT | IN_RESULT, read_text },
 	{ "image_url", TURN_IMAGE, IN_USER | IN_RESULT, read_image },
@@ -111,7 +110,7 @@ static const struct part_row *find_part_row(const struct tree *type, unsigned in
 	return NULL;
 }
 
-static int read_part(struct chat_reading *reading, struct place place, unsigned in,
+static int read_part(struct reading *reading, struct place place, unsigned in,
 		     const struct tree *node)
 {
 	const struct tree *type = tree_get(node, "type"), *value;
@@ -122,25 +121,25 @@ static int read_part(struct chat_reading *reading, struct place place, unsigned 
 	int r;
 
 	if (!row)
-		return chat_refuse(
+		return reading_refuse(
 		    reading, type ? type : node,
 		    "no part of this type is known here, so it cannot be translated for "
 		    "an upstream of another dialect");
-	r = chat_check_keys(reading, node, keys);
+	r = reading_check_keys(reading, node, keys);
 	if (r < 0)
 		return r;
 	value = tree_get(node, row->type);
 	if (tree_is_null(value))
-		return chat_refuse(reading, node, "%s is missing", row->type);
+		return reading_refuse(reading, node, "%s is missing", row->type);
 	part = add(reading, place, row->kind, node);
 	if (!part)
 		return -ENOMEM;
-	part->cache = chat_span(tree_get(node, "cache_control"));
+	part->cache = reading_span(tree_get(node, "cache_control"));
 	return row->read(reading, part, value);
 }
 
 /* A string or an array of parts; null and empty strings are no parts. */
-static int read_content(struct chat_reading *reading, struct place place, unsigned in,
+static int read_content(struct reading *reading, struct place place, unsigned in,
 			const struct tree *content)
 {
 	struct turn_part *part;
@@ -155,7 +154,7 @@ static int read_content(struct chat_reading *reading, struct place place, unsign
 		part->text = content->text;
 		return 0;
 	}
-	r = chat_check(reading, content, JSON_SCAN_ARRAY, "a string or an array of parts");
+	r = reading_check(reading, content, JSON_SCAN_ARRAY, "a string or an array of parts");
 	for (const struct tree *node = content->child; r == 0 && node; node = node->next)
 		r = read_part(reading, place, in, node);
 	return r;
@@ -165,16 +164,16 @@ static int read_content(struct chat_reading *reading, struct place place, unsign
 
 static const char *const plain_keys[] = { "role", "content", "name", "cache_control", NULL };
 
-static int read_plain(struct chat_reading *reading, const struct tree *node, enum turn_role role)
+static int read_plain(struct reading *reading, const struct tree *node, enum turn_role role)
 {
 	const struct tree *content = tree_get(node, "content"), *cache;
 	struct turn_message *message;
-	int r = chat_check_keys(reading, node, plain_keys);
+	int r = reading_check_keys(reading, node, plain_keys);
 
 	if (r < 0)
 		return r;
 	if (tree_is_null(content))
-		return chat_refuse(reading, node, "content is missing");
+		return reading_refuse(reading, node, "content is missing");
 	message = turn_add_message(reading->turn, role, node);
 	if (!message)
 		return -ENOMEM;
@@ -186,22 +185,22 @@ static int read_plain(struct chat_reading *reading, const struct tree *node, enu
 	return r;
 }
 
-static int read_system(struct chat_reading *reading, const struct tree *node)
+static int read_system(struct reading *reading, const struct tree *node)
 {
 	return read_plain(reading, node, TURN_SYSTEM);
 }
 
-static int read_developer(struct chat_reading *reading, const struct tree *node)
+static int read_developer(struct reading *reading, const struct tree *node)
 {
 	return read_plain(reading, node, TURN_DEVELOPER);
 }
 
-static int read_user(struct chat_reading *reading, const struct tree *node)
+static int read_user(struct reading *reading, const struct tree *node)
 {
 	return read_plain(reading, node, TURN_USER);
 }
 
-static int read_detail(struct chat_reading *reading, struct turn_message *message,
+static int read_detail(struct reading *reading, struct turn_message *message,
 		       const struct tree *node)
 {
 	static const char *const keys[] = { "type", "text",   "summary", "data", "signature",
@@ -221,8 +220,8 @@ static int read_detail(struct chat_reading *reading, struct turn_message *messag
 	while (row < ARRAY_SIZE(rows) && !tree_is_word(type, rows[row].type))
 		row++;
 	if (row == ARRAY_SIZE(rows))
-		return chat_refuse(reading, type ? type : node,
-				   "no such detail of reasoning is known");
+		return reading_refuse(reading, type ? type : node,
+				      "no such detail of reasoning is known");
 	part = turn_add_part(reading->turn, message, TURN_REASONING, node);
 	if (!part)
 		return -ENOMEM;
@@ -231,11 +230,11 @@ static int read_detail(struct chat_reading *reading, struct turn_message *messag
 	opaque = tree_get_text(node, rows[row].opaque);
 	if (opaque.len > 0)
 		turn_opaque_from_client(WIRE_OPENAI_CHAT, opaque, part);
-	return chat_check_keys(reading, node, keys);
+	return reading_check_keys(reading, node, keys);
 }
 
 /* Those that belong right before the call `id`; with NULL, those that belong before none. */
-static int read_details(struct chat_reading *reading, struct turn_message *message,
+static int read_details(struct reading *reading, struct turn_message *message,
 			const struct tree *node, const struct slice *id)
 {
 	const struct tree *details = tree_get(node, "reasoning_details");
@@ -257,7 +256,7 @@ static int read_details(struct chat_reading *reading, struct turn_message *messa
 
 /* `reasoning_content` or `reasoning` is the text of all; what `reasoning_details` say has the texts
  * again, each with what vouches for it. */
-static int read_reasoning(struct chat_reading *reading, struct turn_message *message,
+static int read_reasoning(struct reading *reading, struct turn_message *message,
 			  const struct tree *node)
 {
 	const struct tree *details = tree_get(node, "reasoning_details");
@@ -267,14 +266,14 @@ static int read_reasoning(struct chat_reading *reading, struct turn_message *mes
 	int r = 0;
 
 	if (!tree_is_null(details))
-		r = chat_check(reading, details, JSON_SCAN_ARRAY, "an array");
+		r = reading_check(reading, details, JSON_SCAN_ARRAY, "an array");
 	for (const struct tree *at = r == 0 && details ? details->child : NULL; at; at = at->next)
 		told = told || tree_get_text(at, "text").len > 0 ||
 		       tree_get_text(at, "summary").len > 0;
 	if (tree_is_null(text))
 		text = tree_get(node, "reasoning");
 	if (r == 0 && !tree_is_null(text))
-		r = chat_check(reading, text, JSON_SCAN_STRING, "a string");
+		r = reading_check(reading, text, JSON_SCAN_STRING, "a string");
 	if (r < 0)
 		return r;
 	if (!told && !tree_is_null(text) && text->text.len > 0) {
@@ -286,7 +285,7 @@ static int read_reasoning(struct chat_reading *reading, struct turn_message *mes
 	return read_details(reading, message, node, NULL);
 }
 
-static int read_arguments(struct chat_reading *reading, const struct tree *node, struct slice *ret)
+static int read_arguments(struct reading *reading, const struct tree *node, struct slice *ret)
 {
 	if (tree_is(node, JSON_SCAN_STRING)) {
 		*ret = node->text;
@@ -294,13 +293,12 @@ static int read_arguments(struct chat_reading *reading, const struct tree *node,
 	}
 	if (!tree_is(node,
 		     JSON_SCAN_OBJECT)) /* which some servers take, and so some clients send */
-		return chat_refuse(reading, node, "arguments must be a string");
+		return reading_refuse(reading, node, "arguments must be a string");
 	*ret = tree_escape(node->text, reading->turn->arena);
 	return ret->ptr ? 0 : -ENOMEM;
 }
 
-static int read_call(struct chat_reading *reading, struct turn_message *message,
-		     const struct tree *node)
+static int read_call(struct reading *reading, struct turn_message *message, const struct tree *node)
 {
 	static const char *const keys[] = { "id", "type", "function", "custom", "index", NULL };
 	static const char *const function_keys[] = { "name", "arguments",
@@ -308,19 +306,19 @@ static int read_call(struct chat_reading *reading, struct turn_message *message,
 						     NULL };
 	static const char *const custom_keys[] = { "name", "input", NULL };
 	bool custom = tree_is_word(tree_get(node, "type"), "custom");
-	const struct tree *id = chat_need_text(reading, node, "id");
+	const struct tree *id = reading_need_text(reading, node, "id");
 	const struct tree *body =
-	    id ? chat_need_object(reading, node, custom ? "custom" : "function") : NULL;
-	const struct tree *name = body ? chat_need_text(reading, body, "name") : NULL;
+	    id ? reading_need_object(reading, node, custom ? "custom" : "function") : NULL;
+	const struct tree *name = body ? reading_need_text(reading, body, "name") : NULL;
 	const struct tree *input = tree_get(body, custom ? "input" : "arguments");
 	struct turn_part *part;
 	int r;
 
 	if (!name)
 		return -EINVAL;
-	r = chat_check_keys(reading, node, keys);
+	r = reading_check_keys(reading, node, keys);
 	if (r == 0)
-		r = chat_check_keys(reading, body, custom ? custom_keys : function_keys);
+		r = reading_check_keys(reading, body, custom ? custom_keys : function_keys);
 	if (r == 0 && id->text.len > 0)
 		r = read_details(reading, message, message->where, &id->text);
 	if (r < 0)
@@ -335,19 +333,19 @@ static int read_call(struct chat_reading *reading, struct turn_message *message,
 }
 
 /* The older way, without an id: one is made. */
-static int read_function_call(struct chat_reading *reading, struct turn_message *message,
+static int read_function_call(struct reading *reading, struct turn_message *message,
 			      const struct tree *node)
 {
 	static const char *const keys[] = { "name", "arguments", NULL };
 	const struct tree *name, *arguments = tree_get(node, "arguments");
 	struct turn_part *part;
-	int r = chat_check(reading, node, JSON_SCAN_OBJECT, "an object");
+	int r = reading_check(reading, node, JSON_SCAN_OBJECT, "an object");
 
 	if (r == 0)
-		r = chat_check_keys(reading, node, keys);
+		r = reading_check_keys(reading, node, keys);
 	if (r < 0)
 		return r;
-	name = chat_need_text(reading, node, "name");
+	name = reading_need_text(reading, node, "name");
 	if (!name)
 		return -EINVAL;
 	part = turn_add_part(reading->turn, message, TURN_CALL, node);
@@ -363,7 +361,7 @@ static int read_function_call(struct chat_reading *reading, struct turn_message 
 	return tree_is_null(arguments) ? 0 : read_arguments(reading, arguments, &part->arguments);
 }
 
-static int read_refusal(struct chat_reading *reading, struct turn_message *message,
+static int read_refusal(struct reading *reading, struct turn_message *message,
 			const struct tree *node)
 {
 	struct turn_part *part = turn_add_part(reading->turn, message, TURN_REFUSAL, node);
@@ -371,17 +369,17 @@ static int read_refusal(struct chat_reading *reading, struct turn_message *messa
 	return part ? read_text(reading, part, node) : -ENOMEM;
 }
 
-static int read_calls(struct chat_reading *reading, struct turn_message *message,
+static int read_calls(struct reading *reading, struct turn_message *message,
 		      const struct tree *node)
 {
-	int r = chat_check(reading, node, JSON_SCAN_ARRAY, "an array");
+	int r = reading_check(reading, node, JSON_SCAN_ARRAY, "an array");
 
 	for (const struct tree *at = node->child; r == 0 && at; at = at->next)
 		r = read_call(reading, message, at);
 	return r;
 }
 
-static int read_assistant(struct chat_reading *reading, const struct tree *node)
+static int read_assistant(struct reading *reading, const struct tree *node)
 {
 	static const char *const keys[] = { "role",
 					    "content",
@@ -398,7 +396,7 @@ static int read_assistant(struct chat_reading *reading, const struct tree *node)
 					    NULL };
 	static const struct {
 		const char *key;
-		int (*read)(struct chat_reading *reading, struct turn_message *message,
+		int (*read)(struct reading *reading, struct turn_message *message,
 			    const struct tree *node);
 	} rows[] = {
 		{ "refusal", read_refusal },
@@ -406,7 +404,7 @@ static int read_assistant(struct chat_reading *reading, const struct tree *node)
 		{ "function_call", read_function_call },
 	};
 	struct turn_message *message;
-	int r = chat_check_keys(reading, node, keys);
+	int r = reading_check_keys(reading, node, keys);
 
 	if (r < 0)
 		return r;
@@ -427,7 +425,7 @@ static int read_assistant(struct chat_reading *reading, const struct tree *node)
 	return r;
 }
 
-static int read_result(struct chat_reading *reading, const struct tree *node, struct slice id)
+static int read_result(struct reading *reading, const struct tree *node, struct slice id)
 {
 	struct turn_message *message = turn_add_message(reading->turn, TURN_USER, node);
 	struct turn_part *part =
@@ -437,39 +435,39 @@ static int read_result(struct chat_reading *reading, const struct tree *node, st
 		return -ENOMEM;
 	part->id = id;
 	part->tool = tree_get_text(node, "name");
-	part->cache = chat_span(tree_get(node, "cache_control"));
+	part->cache = reading_span(tree_get(node, "cache_control"));
 	return read_content(reading, (struct place){ message, part }, IN_RESULT,
 			    tree_get(node, "content"));
 }
 
-static int read_tool(struct chat_reading *reading, const struct tree *node)
+static int read_tool(struct reading *reading, const struct tree *node)
 {
 	static const char *const keys[] = { "role", "content",       "tool_call_id",
 					    "name", "cache_control", NULL };
-	const struct tree *id = chat_need_text(reading, node, "tool_call_id");
-	int r = id ? chat_check_keys(reading, node, keys) : -EINVAL;
+	const struct tree *id = reading_need_text(reading, node, "tool_call_id");
+	int r = id ? reading_check_keys(reading, node, keys) : -EINVAL;
 
 	return r < 0 ? r : read_result(reading, node, id->text);
 }
 
-static int read_function(struct chat_reading *reading, const struct tree *node)
+static int read_function(struct reading *reading, const struct tree *node)
 {
-	const struct tree *name = chat_need_text(reading, node, "name");
-	int r = name ? chat_check_keys(reading, node, plain_keys) : -EINVAL;
+	const struct tree *name = reading_need_text(reading, node, "name");
+	int r = name ? reading_check_keys(reading, node, plain_keys) : -EINVAL;
 
 	if (r < 0)
 		return r;
 	if (reading->function_calls == 0 || !slice_eq(name->text, reading->function_name))
-		return chat_refuse(reading, name,
-				   "the function_call before it called no such function");
+		return reading_refuse(reading, name,
+				      "the function_call before it called no such function");
 	return read_result(reading, node, reading->function_id);
 }
 
-static int read_message(struct chat_reading *reading, const struct tree *node)
+static int read_message(struct reading *reading, const struct tree *node)
 {
 	static const struct {
 		const char *role;
-		int (*read)(struct chat_reading *reading, const struct tree *node);
+		int (*read)(struct reading *reading, const struct tree *node);
 	} rows[] = {
 		{ "user", read_user },         { "assistant", read_assistant },
 		{ "tool", read_tool },         { "system", read_system },
@@ -481,11 +479,11 @@ static int read_message(struct chat_reading *reading, const struct tree *node)
 		if (tree_is_word(role, rows[i].role))
 			return rows[i].read(reading, node);
 	}
-	return chat_refuse(reading, role ? role : node,
-			   "role must be developer, system, user, assistant, tool or function");
+	return reading_refuse(reading, role ? role : node,
+			      "role must be developer, system, user, assistant, tool or function");
 }
 
-int chat_read_messages(struct chat_reading *reading, const struct tree *messages)
+int chat_read_messages(struct reading *reading, const struct tree *messages)
 {
 	int r = 0;
 

@@ -13,8 +13,8 @@ struct place {
 	struct turn_part *result;
 };
 
-static struct turn_part *add(struct responses_reading *reading, struct place place,
-			     enum turn_part_kind kind, const struct tree *where)
+static struct turn_part *add(struct reading *reading, struct place place, enum turn_part_kind kind,
+			     const struct tree *where)
 {
 	return place.result ? turn_add_content(reading->turn, place.result, kind, where)
 			    : turn_add_part(reading->turn, place.message, kind, where);
@@ -22,10 +22,9 @@ static struct turn_part *add(struct responses_reading *reading, struct place pla
 
 /* ---- parts ---- */
 
-static int read_text(struct responses_reading *reading, struct turn_part *part,
-		     const struct tree *node)
+static int read_text(struct reading *reading, struct turn_part *part, const struct tree *node)
 {
-	const struct tree *text = responses_need_text(reading, node, "text");
+	const struct tree *text = reading_need_text(reading, node, "text");
 
 	if (!text)
 		return -EINVAL;
@@ -33,10 +32,9 @@ static int read_text(struct responses_reading *reading, struct turn_part *part,
 	return 0;
 }
 
-static int read_refusal(struct responses_reading *reading, struct turn_part *part,
-			const struct tree *node)
+static int read_refusal(struct reading *reading, struct turn_part *part, const struct tree *node)
 {
-	const struct tree *refusal = responses_need_text(reading, node, "refusal");
+	const struct tree *refusal = reading_need_text(reading, node, "refusal");
 
 	if (!refusal)
 		return -EINVAL;
@@ -44,8 +42,7 @@ static int read_refusal(struct responses_reading *reading, struct turn_part *par
 	return 0;
 }
 
-static int read_image(struct responses_reading *reading, struct turn_part *part,
-		      const struct tree *node)
+static int read_image(struct reading *reading, struct turn_part *part, const struct tree *node)
 {
 	const struct tree *url = tree_get(node, "image_url");
 
@@ -55,11 +52,10 @@ static int read_image(struct responses_reading *reading, struct turn_part *part,
 		return turn_read_url(reading->turn, part, url, reading->ret);
 	return part->file_id.ptr
 		   ? 0
-		   : responses_refuse(reading, node, "image_url or file_id is missing.");
+		   : reading_refuse(reading, node, "image_url or file_id is missing.");
 }
 
-static int read_file(struct responses_reading *reading, struct turn_part *part,
-		     const struct tree *node)
+static int read_file(struct reading *reading, struct turn_part *part, const struct tree *node)
 {
 	const struct tree *data = tree_get(node, "file_data");
 
@@ -70,7 +66,7 @@ static int read_file(struct responses_reading *reading, struct turn_part *part,
 		return turn_read_file_data(reading->turn, part, data, reading->ret);
 	return part->file_id.ptr || part->url.ptr
 		   ? 0
-		   : responses_refuse(reading, node, "file_data, file_url or file_id is missing.");
+		   : reading_refuse(reading, node, "file_data, file_url or file_id is missing.");
 }
 
 enum {
@@ -97,8 +93,7 @@ static const struct part_row {
 	enum turn_part_kind kind;
 	unsigned in;
 	const char *const *keys;
-	int (*read)(struct responses_reading *reading, struct turn_part *part,
-		    const struct tree *node);
+	int (*read)(struct reading *reading, struct turn_part *part, const struct tree *node);
 } part_rows[] = {
 	{ "input_text", TURN_TEXT, IN_SYSTEM | IN_USER | IN_RESULT, text_keys, read_text },
 	{ "output_text", TURN_TEXT, IN_ASSISTANT, output_keys, read_text },
@@ -107,7 +102,7 @@ static const struct part_row {
 	{ "refusal", TURN_REFUSAL, IN_ASSISTANT, refusal_keys, read_refusal },
 };
 
-static int read_part(struct responses_reading *reading, struct place place, unsigned in,
+static int read_part(struct reading *reading, struct place place, unsigned in,
 		     const struct tree *node)
 {
 	const struct tree *type = tree_get(node, "type");
@@ -119,19 +114,19 @@ static int read_part(struct responses_reading *reading, struct place place, unsi
 
 		if (!(row->in & in) || !tree_is_word(type, row->type))
 			continue;
-		r = responses_check_keys(reading, node, row->keys);
+		r = reading_check_keys(reading, node, row->keys);
 		if (r < 0)
 			return r;
 		part = add(reading, place, row->kind, node);
 		return part ? row->read(reading, part, node) : -ENOMEM;
 	}
-	return responses_refuse(reading, type ? type : node,
-				"No part of this type is known here, so it cannot be translated "
-				"for an upstream of another dialect.");
+	return reading_refuse(reading, type ? type : node,
+			      "No part of this type is known here, so it cannot be translated "
+			      "for an upstream of another dialect.");
 }
 
 /* A string or an array of parts; an empty string is no part. */
-static int read_content(struct responses_reading *reading, struct place place, unsigned in,
+static int read_content(struct reading *reading, struct place place, unsigned in,
 			const struct tree *content)
 {
 	struct turn_part *part;
@@ -146,7 +141,7 @@ static int read_content(struct responses_reading *reading, struct place place, u
 		part->text = content->text;
 		return 0;
 	}
-	r = responses_check(reading, content, JSON_SCAN_ARRAY, "a string or an array of parts");
+	r = reading_check(reading, content, JSON_SCAN_ARRAY, "a string or an array of parts");
 	for (const struct tree *node = content->child; r == 0 && node; node = node->next)
 		r = read_part(reading, place, in, node);
 	return r;
@@ -154,7 +149,7 @@ static int read_content(struct responses_reading *reading, struct place place, u
 
 /* ---- where an item belongs ---- */
 
-static struct turn_message *assistant(struct responses_reading *reading, const struct tree *where)
+static struct turn_message *assistant(struct reading *reading, const struct tree *where)
 {
 	if (!reading->open || reading->open->role != TURN_ASSISTANT)
 		reading->open = turn_add_message(reading->turn, TURN_ASSISTANT, where);
@@ -162,7 +157,7 @@ static struct turn_message *assistant(struct responses_reading *reading, const s
 	return reading->open;
 }
 
-static struct turn_message *results(struct responses_reading *reading, const struct tree *where)
+static struct turn_message *results(struct reading *reading, const struct tree *where)
 {
 	if (!reading->open || !reading->open_results)
 		reading->open = turn_add_message(reading->turn, TURN_USER, where);
@@ -172,7 +167,7 @@ static struct turn_message *results(struct responses_reading *reading, const str
 
 /* ---- items ---- */
 
-static int read_message(struct responses_reading *reading, const struct tree *node)
+static int read_message(struct reading *reading, const struct tree *node)
 {
 	static const char *const keys[] = { "type",   "role", "content",
 					    "status", "id",   "phase" /* what the text is */,
@@ -185,17 +180,17 @@ static int read_message(struct responses_reading *reading, const struct tree *no
 	};
 	const struct tree *role = tree_get(node, "role"), *content = tree_get(node, "content");
 	enum turn_role i = 0;
-	int r = responses_check_keys(reading, node, keys);
+	int r = reading_check_keys(reading, node, keys);
 
 	if (r < 0)
 		return r;
 	while (i < ARRAY_SIZE(roles) && !tree_is_word(role, roles[i]))
 		i++;
 	if (i == ARRAY_SIZE(roles))
-		return responses_refuse(reading, role ? role : node,
-					"role must be user, assistant, system or developer.");
+		return reading_refuse(reading, role ? role : node,
+				      "role must be user, assistant, system or developer.");
 	if (tree_is_null(content))
-		return responses_refuse(reading, node, "content is missing.");
+		return reading_refuse(reading, node, "content is missing.");
 	if (i == TURN_ASSISTANT) {
 		if (!assistant(reading, node))
 			return -ENOMEM;
@@ -209,31 +204,31 @@ static int read_message(struct responses_reading *reading, const struct tree *no
 }
 
 /* A call that a program of the provider's made is none of the model's. */
-static int check_caller(struct responses_reading *reading, const struct tree *node)
+static int check_caller(struct reading *reading, const struct tree *node)
 {
 	const struct tree *caller = tree_get(node, "caller");
 
 	if (tree_is_null(caller) || tree_is_word(tree_get(caller, "type"), "direct"))
 		return 0;
-	return responses_refuse(reading, caller,
-				"Calls that a program made cannot be translated for an upstream of "
-				"another dialect.");
+	return reading_refuse(reading, caller,
+			      "Calls that a program made cannot be translated for an upstream of "
+			      "another dialect.");
 }
 
-static int read_call(struct responses_reading *reading, const struct tree *node, bool custom)
+static int read_call(struct reading *reading, const struct tree *node, bool custom)
 {
 	static const char *const keys[] = { "type",   "id",        "call_id",   "name", "status",
 					    "caller", "namespace", "arguments", NULL };
 	static const char *const custom_keys[] = { "type",      "id",     "call_id",
 						   "name",      "status", "caller",
 						   "namespace", "input",  NULL };
-	const struct tree *id = responses_need_text(reading, node, "call_id");
-	const struct tree *name = id ? responses_need_text(reading, node, "name") : NULL;
+	const struct tree *id = reading_need_text(reading, node, "call_id");
+	const struct tree *name = id ? reading_need_text(reading, node, "name") : NULL;
 	const struct tree *input =
-	    name ? responses_need_text(reading, node, custom ? "input" : "arguments") : NULL;
+	    name ? reading_need_text(reading, node, custom ? "input" : "arguments") : NULL;
 	struct turn_message *message;
 	struct turn_part *part;
-	int r = input ? responses_check_keys(reading, node, custom ? custom_keys : keys) : -EINVAL;
+	int r = input ? reading_check_keys(reading, node, custom ? custom_keys : keys) : -EINVAL;
 
 	if (r == 0)
 		r = check_caller(reading, node);
@@ -250,32 +245,32 @@ static int read_call(struct responses_reading *reading, const struct tree *node,
 	return part->tool.ptr ? 0 : -ENOMEM;
 }
 
-static int read_function_call(struct responses_reading *reading, const struct tree *node)
+static int read_function_call(struct reading *reading, const struct tree *node)
 {
 	return read_call(reading, node, false);
 }
 
-static int read_custom_call(struct responses_reading *reading, const struct tree *node)
+static int read_custom_call(struct reading *reading, const struct tree *node)
 {
 	return read_call(reading, node, true);
 }
 
-static int read_output(struct responses_reading *reading, const struct tree *node)
+static int read_output(struct reading *reading, const struct tree *node)
 {
 	static const char *const keys[] = { "type",   "id",   "call_id",   "output", "status",
 					    "caller", "name", "namespace", NULL };
-	const struct tree *id = responses_need_text(reading, node, "call_id");
+	const struct tree *id = reading_need_text(reading, node, "call_id");
 	const struct tree *output = tree_get(node, "output");
 	struct turn_message *message;
 	struct turn_part *part;
-	int r = id ? responses_check_keys(reading, node, keys) : -EINVAL;
+	int r = id ? reading_check_keys(reading, node, keys) : -EINVAL;
 
 	if (r == 0)
 		r = check_caller(reading, node);
 	if (r < 0)
 		return r;
 	if (tree_is_null(output))
-		return responses_refuse(reading, node, "output is missing.");
+		return reading_refuse(reading, node, "output is missing.");
 	message = results(reading, node);
 	part = message ? turn_add_part(reading->turn, message, TURN_RESULT, node) : NULL;
 	if (!part)
@@ -286,14 +281,14 @@ static int read_output(struct responses_reading *reading, const struct tree *nod
 
 /* The texts of an array of parts, with an empty line between two; what is open-weight models' own
  * comes instead of its summary. */
-static int read_reasoning_text(struct responses_reading *reading, const struct tree *parts,
+static int read_reasoning_text(struct reading *reading, const struct tree *parts,
 			       struct slice *text)
 {
 	int r =
-	    tree_is_null(parts) ? 0 : responses_check(reading, parts, JSON_SCAN_ARRAY, "an array");
+	    tree_is_null(parts) ? 0 : reading_check(reading, parts, JSON_SCAN_ARRAY, "an array");
 
 	for (const struct tree *at = r == 0 && parts ? parts->child : NULL; at; at = at->next) {
-		const struct tree *part = responses_need_text(reading, at, "text");
+		const struct tree *part = reading_need_text(reading, at, "text");
 
 		if (!part)
 			return -EINVAL;
@@ -306,7 +301,7 @@ static int read_reasoning_text(struct responses_reading *reading, const struct t
 	return r;
 }
 
-static int read_reasoning(struct responses_reading *reading, const struct tree *node)
+static int read_reasoning(struct reading *reading, const struct tree *node)
 {
 	static const char *const keys[] = {
 		"type", "id", "summary", "content", "encrypted_content", "status", NULL
@@ -314,7 +309,7 @@ static int read_reasoning(struct responses_reading *reading, const struct tree *
 	struct slice text = { 0 }, opaque = tree_get_text(node, "encrypted_content");
 	struct turn_message *message;
 	struct turn_part *part;
-	int r = responses_check_keys(reading, node, keys);
+	int r = reading_check_keys(reading, node, keys);
 
 	if (r == 0)
 		r = read_reasoning_text(reading, tree_get(node, "content"), &text);
@@ -336,21 +331,21 @@ static int read_reasoning(struct responses_reading *reading, const struct tree *
 }
 
 /* Tools that come with the conversation are offered as those beside it. */
-static int read_additional_tools(struct responses_reading *reading, const struct tree *node)
+static int read_additional_tools(struct reading *reading, const struct tree *node)
 {
 	static const char *const keys[] = { "type", "id", "role", "tools", NULL };
 	const struct tree *tools = tree_get(node, "tools");
-	int r = responses_check_keys(reading, node, keys);
+	int r = reading_check_keys(reading, node, keys);
 
 	if (r < 0)
 		return r;
 	return tools ? responses_read_tools(reading, tools)
-		     : responses_refuse(reading, node, "tools is missing.");
+		     : reading_refuse(reading, node, "tools is missing.");
 }
 
 static const struct {
 	const char *type;
-	int (*read)(struct responses_reading *reading, const struct tree *node);
+	int (*read)(struct reading *reading, const struct tree *node);
 } items[] = {
 	{ "message", read_message },
 	{ "function_call", read_function_call },
@@ -361,7 +356,7 @@ static const struct {
 	{ "additional_tools", read_additional_tools },
 };
 
-static int read_item(struct responses_reading *reading, const struct tree *node)
+static int read_item(struct reading *reading, const struct tree *node)
 {
 	const struct tree *type = tree_get(node, "type");
 
@@ -372,15 +367,15 @@ static int read_item(struct responses_reading *reading, const struct tree *node)
 			return items[i].read(reading, node);
 	}
 	if (tree_is_null(type) || tree_is_word(type, "item_reference"))
-		return responses_refuse(reading, node,
-					"An item that another provider keeps cannot be referred "
-					"to; send the item itself.");
-	return responses_refuse(reading, type,
-				"Items of this type cannot be translated for an upstream of "
-				"another dialect: they are the provider's own.");
+		return reading_refuse(reading, node,
+				      "An item that another provider keeps cannot be referred "
+				      "to; send the item itself.");
+	return reading_refuse(reading, type,
+			      "Items of this type cannot be translated for an upstream of "
+			      "another dialect: they are the provider's own.");
 }
 
-int responses_read_input(struct responses_reading *reading, const struct tree *input)
+int responses_read_input(struct reading *reading, const struct tree *input)
 {
 	int r;
 
@@ -391,9 +386,9 @@ int responses_read_input(struct responses_reading *reading, const struct tree *i
 			return -ENOMEM;
 		return read_content(reading, (struct place){ message, NULL }, IN_USER, input);
 	}
-	r = responses_check(reading, input, JSON_SCAN_ARRAY, "a string or an array of items");
+	r = reading_check(reading, input, JSON_SCAN_ARRAY, "a string or an array of items");
 	for (const struct tree *node = input->child; r == 0 && node; node = node->next)
-		r = responses_check(reading, node, JSON_SCAN_OBJECT, "an object") < 0
+		r = reading_check(reading, node, JSON_SCAN_OBJECT, "an object") < 0
 			? -EINVAL
 			: read_item(reading, node);
 	return r;
