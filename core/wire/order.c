@@ -7,6 +7,10 @@
 #include "base/cleanup.h"
 #include "base/json-scan.h"
 
+enum {
+	BLOCK_BYTES = 1024, /* what one that waits weighs, so that few enough do to look through */
+};
+
 void order_init(struct order *order, struct arena *arena, answer_sink_fn sink, void *user)
 {
 	*order = (struct order){ .arena = arena, .sink = sink, .user = user, .open = -1 };
@@ -119,7 +123,7 @@ static void pass_waiting(struct order *order, struct order_waiting *at)
 	}
 	if (at->ended)
 		end_open(order);
-	order->waiting_bytes -= at->text.len;
+	order->waiting_bytes -= BLOCK_BYTES + at->text.len;
 	buffer_fini(&at->text);
 }
 
@@ -139,10 +143,19 @@ static void pass_on(struct order *order, bool all)
 
 /* ---- what waits ---- */
 
+static void weigh(struct order *order, size_t bytes)
+{
+	order->waiting_bytes += bytes;
+	if (order->waiting_bytes > TRANSLATION_AHEAD_BYTES)
+		order->failed = -E2BIG;
+}
+
+/* The arena gives nothing back: what is copied there has its weight until the answer's end. */
 static bool copy(struct order *order, struct slice text, struct slice *ret)
 {
 	if (!text.ptr)
 		return true;
+	weigh(order, text.len);
 	*ret = arena_dup(order->arena, text);
 	return ret->ptr;
 }
@@ -160,6 +173,7 @@ static void wait_block(struct order *order, const struct answer_event *event)
 	at->redacted = event->redacted;
 	*order->last = at;
 	order->last = &at->next;
+	weigh(order, BLOCK_BYTES);
 }
 
 static void wait_more(struct order *order, const struct answer_event *event)
@@ -178,12 +192,10 @@ static void wait_more(struct order *order, const struct answer_event *event)
 		    !copy(order, event->id, &at->opaque_id))
 			order->failed = -ENOMEM;
 	} else {
-		order->waiting_bytes += event->text.len;
+		weigh(order, event->text.len);
 		buffer_append_slice(&at->text, event->text);
 		if (at->text.failed)
 			order->failed = -ENOMEM;
-		if (order->waiting_bytes > TRANSLATION_AHEAD_BYTES)
-			order->failed = -E2BIG;
 	}
 }
 
@@ -215,7 +227,13 @@ static void take_part(struct order *order, const struct answer_event *event)
 /* It is passed on with the end: some servers say it with each event. */
 static void take_stop(struct order *order, const struct answer_event *event)
 {
+	struct slice said = order->stop.sequence;
+
 	order->stop = *event;
+	if (said.ptr && slice_eq(said, event->sequence)) {
+		order->stop.sequence = said;
+		return;
+	}
 	order->stop.sequence = (struct slice){ 0 };
 	if (!copy(order, event->sequence, &order->stop.sequence))
 		order->failed = -ENOMEM;

@@ -148,7 +148,56 @@ static void too_far_ahead(void)
 	for (; !order.failed && told < 100; told++)
 		order_take(&order, &more);
 	CHECK_INT(order.failed, -E2BIG);
-	CHECK_INT(told, TRANSLATION_AHEAD_BYTES / sizeof(piece) + 1);
+	CHECK_INT(told, TRANSLATION_AHEAD_BYTES / sizeof(piece)); /* the block has its weight */
+	order_fini(&order);
+	arena_fini(&arena);
+}
+
+/* A block without a word counts too, and so does what is said anew. */
+static void too_many_ahead(void)
+{
+	static const struct answer_event more[] = {
+		{ .what = ANSWER_BLOCK, .block = 1, .kind = ANSWER_TEXT },
+		{ .what = ANSWER_OPAQUE, .block = 1, .text = { "0123456789abcdef", 16 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++) {
+		_cleanup_(buffer_fini) struct buffer heard = { 0 };
+		struct answer_event first = { .what = ANSWER_BLOCK, .kind = ANSWER_CALL };
+		struct arena arena;
+		struct order order;
+
+		arena_init(&arena, NULL);
+		order_init(&order, &arena, hear, &heard);
+		order_take(&order, &first);
+		order_take(&order, &more[0]);
+		for (size_t told = 0; !order.failed && told < 100000; told++)
+			order_take(&order, &more[i]);
+		CHECK_INT(order.failed, -E2BIG);
+		order_fini(&order);
+		arena_fini(&arena);
+	}
+}
+
+/* Some servers say it with each event. */
+static void stop_said_again(void)
+{
+	struct answer_event stop = { .what = ANSWER_STOP, .sequence = SLICE("0123456789abcdef") };
+	_cleanup_(buffer_fini) struct buffer heard = { 0 };
+	struct arena arena;
+	struct order order;
+	size_t told = 0;
+
+	arena_init(&arena, NULL);
+	order_init(&order, &arena, hear, &heard);
+	for (; told < 100000; told++)
+		order_take(&order, &stop);
+	CHECK_INT(order.failed, 0);
+	for (; !order.failed && told < 300000; told++) {
+		stop.sequence.len = 15 + told % 2;
+		order_take(&order, &stop);
+	}
+	CHECK_INT(order.failed, -E2BIG);
 	order_fini(&order);
 	arena_fini(&arena);
 }
@@ -157,5 +206,7 @@ int main(void)
 {
 	test_run("in-order", in_order);
 	test_run("too-far-ahead", too_far_ahead);
+	test_run("too-many-ahead", too_many_ahead);
+	test_run("stop-said-again", stop_said_again);
 	return 0;
 }
