@@ -2,6 +2,8 @@
 /* What readers and writers of answers share. */
 #include "wire/answer.h"
 
+#include <errno.h>
+
 #include "base/cleanup.h"
 #include "wire/watch.h"
 
@@ -73,16 +75,32 @@ int answer_error_status(struct slice type, const char *code)
 
 /* ---- writing ---- */
 
+static bool fail(struct answer_writer *writer, int r)
+{
+	writer->failed = writer->failed ? writer->failed : r;
+	return false;
+}
+
+static bool has_room(struct answer_writer *writer, size_t more)
+{
+	writer->kept_bytes += more;
+	return writer->kept_bytes <= TRANSLATION_EVENT_BYTES || fail(writer, -E2BIG);
+}
+
 static struct answer_block *add_block(struct answer_writer *writer)
 {
 	uint32_t room = writer->block_room ? 2 * writer->block_room : 4;
 	struct answer_block *blocks;
 
+	if (!has_room(writer, sizeof(*blocks)))
+		return NULL;
 	if (writer->block_count < writer->block_room)
 		return &writer->blocks[writer->block_count++];
 	blocks = arena_zalloc(writer->arena, room * sizeof(*blocks));
-	if (!blocks)
+	if (!blocks) {
+		fail(writer, -ENOMEM);
 		return NULL;
+	}
 	if (writer->block_count > 0)
 		memcpy(blocks, writer->blocks, writer->block_count * sizeof(*blocks));
 	writer->blocks = blocks;
@@ -90,13 +108,15 @@ static struct answer_block *add_block(struct answer_writer *writer)
 	return &writer->blocks[writer->block_count++];
 }
 
-/* The events' slices do not outlive them. False when out of memory. */
+/* The events' slices do not outlive them. */
 static bool keep_text(struct answer_writer *writer, struct slice text, struct slice *ret)
 {
 	if (!text.ptr)
 		return true;
+	if (!has_room(writer, text.len))
+		return false;
 	*ret = arena_dup(writer->arena, text);
-	return ret->ptr;
+	return ret->ptr || fail(writer, -ENOMEM);
 }
 
 static bool keep_block(struct answer_writer *writer, const struct answer_event *event)
@@ -121,8 +141,10 @@ static bool keep_in_block(struct answer_writer *writer, const struct answer_even
 		return true;
 	switch (event->what) {
 	case ANSWER_PIECE:
+		if (!has_room(writer, event->text.len))
+			return false;
 		buffer_append_slice(&block->text, event->text);
-		return !block->text.failed;
+		return !block->text.failed || fail(writer, -ENOMEM);
 	case ANSWER_OPAQUE:
 		return keep_text(writer, event->text, &block->opaque) &&
 		       keep_text(writer, event->id, &block->opaque_id);
@@ -134,6 +156,8 @@ static bool keep_in_block(struct answer_writer *writer, const struct answer_even
 
 bool answer_keep(struct answer_writer *writer, const struct answer_event *event)
 {
+	if (writer->failed && event->what < ANSWER_BLOCK_END)
+		return false;
 	switch (event->what) {
 	case ANSWER_BEGIN:
 		return keep_text(writer, event->model, &writer->model);

@@ -155,10 +155,13 @@ struct answer_writer {
 	struct slice item_head;      /* Responses: what is said of the open item in each delta */
 	struct answer_block *blocks; /* all of them (Responses' stream and documents) */
 	uint32_t block_count, block_room;
+	size_t kept_bytes; /* of what answer_keep() has */
+	int failed;        /* -ENOMEM or -E2BIG: nothing more is kept */
 };
 
 /* Keeps what the event says in writer->blocks, model, stop: for documents, whose writers have only
- * to write at ANSWER_END, and for streams that repeat it. False when out of memory. */
+ * to write at ANSWER_END, and for streams that repeat it. False, and writer->failed, when out of
+ * memory or when it is more than TRANSLATION_EVENT_BYTES. */
 bool answer_keep(struct answer_writer *writer, const struct answer_event *event);
 void answer_writer_fini(struct answer_writer *writer);
 /* What Responses call an error, which clients decide by whether to ask again (error.c). */

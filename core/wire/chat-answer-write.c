@@ -215,16 +215,10 @@ static void write_call_delta(struct answer_writer *writer, const struct answer_e
 	end_chunk(writer, (struct slice){ 0 });
 }
 
-static void keep(struct answer_writer *writer, const struct answer_event *event)
-{
-	if (!answer_keep(writer, event))
-		writer->out->failed = true;
-}
-
 /* The sequence number counts the pieces of the open call. */
 static void write_block(struct answer_writer *writer, const struct answer_event *event)
 {
-	keep(writer, event);
+	answer_keep(writer, event);
 	write_role(writer, event->kind == ANSWER_TEXT);
 	if (event->kind != ANSWER_CALL && event->kind != ANSWER_CUSTOM_CALL)
 		return;
@@ -247,7 +241,7 @@ static void write_piece(struct answer_writer *writer, const struct answer_event 
 		return;
 	}
 	if (event->kind == ANSWER_REASONING)
-		keep(writer, event);
+		answer_keep(writer, event);
 	write_text_delta(writer, keys[event->kind], event->text);
 }
 
@@ -265,7 +259,7 @@ static void write_stop(struct answer_writer *writer, const struct answer_event *
 {
 	struct writer json;
 
-	keep(writer, event);
+	answer_keep(writer, event);
 	write_role(writer, false);
 	if (has_details(writer)) {
 		begin_chunk(writer, &json);
@@ -295,7 +289,7 @@ static void write_event(struct answer_writer *writer, const struct answer_event 
 	switch (event->what) {
 	case ANSWER_BEGIN:
 		if (event->model.len > 0)
-			keep(writer, event);
+			answer_keep(writer, event);
 		break;
 	case ANSWER_BLOCK:
 		write_block(writer, event);
@@ -304,7 +298,7 @@ static void write_event(struct answer_writer *writer, const struct answer_event 
 		write_piece(writer, event);
 		break;
 	case ANSWER_OPAQUE:
-		keep(writer, event);
+		answer_keep(writer, event);
 		break;
 	case ANSWER_BLOCK_END:
 		if (event->kind == ANSWER_CALL && writer->sequence_number == 0)

@@ -218,7 +218,10 @@ static void take_piece(struct custom *custom, const struct answer_event *event)
 		else
 			take_text(custom, c);
 	}
-	custom->failed = custom->failed || custom->whole.failed || custom->text.failed;
+	if (custom->whole.failed || custom->text.failed)
+		custom->failed = -ENOMEM;
+	else if (custom->whole.len > TRANSLATION_EVENT_BYTES)
+		custom->failed = -E2BIG;
 	pass_text(custom, event, buffer_slice(&custom->text));
 }
 

@@ -22,7 +22,7 @@ struct custom {
 	struct buffer text;  /* what goes on next */
 	char held[12];       /* an escape, or two of a pair, that is not whole */
 	unsigned held_len;
-	bool failed; /* out of memory */
+	int failed; /* -ENOMEM, or -E2BIG: arguments of another form are larger than an event */
 };
 
 void custom_init(struct custom *custom, const struct turn *turn, struct arena *arena,

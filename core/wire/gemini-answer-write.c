@@ -217,14 +217,14 @@ static void stream_event(struct answer_writer *writer, const struct answer_event
 	switch (event->what) {
 	case ANSWER_BLOCK:
 		writer->block_redacted = event->redacted;
-		if (call && !answer_keep(writer, event))
-			writer->out->failed = true;
+		if (call)
+			answer_keep(writer, event);
 		break;
 	case ANSWER_PIECE:
 		if (!call)
 			stream_piece(writer, event);
-		else if (!answer_keep(writer, event))
-			writer->out->failed = true;
+		else
+			answer_keep(writer, event);
 		break;
 	case ANSWER_OPAQUE:
 		stream_signature(writer, event);
@@ -235,8 +235,7 @@ static void stream_event(struct answer_writer *writer, const struct answer_event
 		break;
 	case ANSWER_BEGIN:
 	case ANSWER_STOP:
-		if (!answer_keep(writer, event))
-			writer->out->failed = true;
+		answer_keep(writer, event);
 		break;
 	case ANSWER_ERROR:
 		wire_error_event(WIRE_GEMINI, event->error, false, writer->out);

@@ -547,9 +547,7 @@ static void stream(struct answer_writer *writer, const struct answer_event *even
 
 	if (event->what == ANSWER_BLOCK)
 		close_item(writer);
-	if (!model && !answer_keep(writer, event))
-		writer->out->failed = true;
-	if (writer->out->failed)
+	if ((!model && !answer_keep(writer, event)) || writer->out->failed)
 		return;
 	stream_begin(writer);
 	write_event(writer, event);

@@ -110,10 +110,8 @@ static void write_event(void *user, const struct answer_event *event)
 	if (translation->client_failed)
 		return;
 	translation->client_failed = event->what == ANSWER_ERROR;
-	if (!writer->stream && !answer_keep(writer, event)) {
-		translation->failed = -ENOMEM;
+	if (!writer->stream && !answer_keep(writer, event))
 		return;
-	}
 	if (writer->stream || event->what == ANSWER_END)
 		translation->to->write_answer(writer, event);
 }
@@ -168,6 +166,21 @@ struct wire_translation *wire_translation_free(struct wire_translation *translat
 	return NULL;
 }
 
+static int failure(const struct wire_translation *translation, int r)
+{
+	if (translation->failed)
+		return translation->failed;
+	if (translation->order.failed)
+		return translation->order.failed;
+	if (translation->writer.failed)
+		return translation->writer.failed;
+	if (translation->custom.failed)
+		return translation->custom.failed;
+	if (translation->writer.out->failed)
+		return -ENOMEM;
+	return r;
+}
+
 /* After an event all that its reading took is given back. */
 static bool on_event(void *user, struct slice name, struct slice data)
 {
@@ -189,18 +202,7 @@ static bool on_event(void *user, struct slice name, struct slice data)
 	else
 		translation->failed = r == -ENOMEM ? r : -EPROTO;
 	arena_fini(&translation->scratch);
-	return !translation->failed && !translation->order.failed;
-}
-
-static int failure(const struct wire_translation *translation, int r)
-{
-	if (translation->failed)
-		return translation->failed;
-	if (translation->order.failed)
-		return translation->order.failed;
-	if (translation->writer.out->failed || translation->custom.failed)
-		return -ENOMEM;
-	return r;
+	return failure(translation, 0) == 0;
 }
 
 int wire_translation_feed(struct wire_translation *translation, struct slice data,
