@@ -36,18 +36,81 @@ bool wire_translates(enum wire_dialect from, enum wire_dialect to)
 
 /* ---- requests ---- */
 
+static const char untranslated[] = "The request cannot be translated.";
+
 /* The message names what is to blame too: not every dialect's errors have a place for it. */
 static int refuse(const struct turn_refusal *refusal, struct arena *arena, struct wire_error *error)
 {
-	struct slice named = { 0 };
+	const char *param = refusal->param;
+	struct slice message = param ? arena_printf(arena, "%s: %s", param, refusal->message)
+				     : arena_dup(arena, slice_of(refusal->message));
 
-	if (refusal->param)
-		named = arena_printf(arena, "%s: %s", refusal->param, refusal->message);
 	*error = (struct wire_error){ .status = 400,
 				      .code = refusal->code ? refusal->code : "not_translatable",
-				      .param = refusal->param,
-				      .message = named.ptr ? named.ptr : refusal->message };
+				      .message = message.ptr ? message.ptr : untranslated };
+	if (param)
+		error->param = arena_dup(arena, slice_of(param)).ptr;
 	return -EINVAL;
+}
+
+/* Tools that the client has under another name, or in another form. */
+static int keep_tools(const struct turn *turn, struct turn *ret)
+{
+	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next) {
+		struct turn_tool *kept;
+
+		if (!tool->wrapped && tool->space.len == 0)
+			continue;
+		kept = turn_add_tool(ret, NULL);
+		if (!kept)
+			return -ENOMEM;
+		kept->wrapped = tool->wrapped;
+		kept->name = arena_dup(ret->arena, tool->name);
+		kept->space = arena_dup(ret->arena, tool->space);
+		kept->plain_name = arena_dup(ret->arena, tool->plain_name);
+		if (!kept->name.ptr || !kept->space.ptr || !kept->plain_name.ptr)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The body's own members, which point into it, without what is below them. */
+static int keep_body(const struct tree *body, struct turn *ret)
+{
+	struct tree *kept = arena_alloc(ret->arena, (body->count + 1) * sizeof(*kept));
+	struct tree *at = kept;
+
+	if (!kept)
+		return -ENOMEM;
+	*kept = *body;
+	kept->child = body->child ? kept + 1 : NULL;
+	for (const struct tree *member = body->child; member; member = member->next) {
+		*++at = *member;
+		at->child = NULL;
+		at->next = member->next ? at + 1 : NULL;
+	}
+	ret->body = kept;
+	return 0;
+}
+
+/* What the answer needs: a tree is many times as large as its text, and answers take their time. */
+static int keep_turn(const struct turn *turn, struct arena *arena, struct turn **ret)
+{
+	struct turn *kept = arena_alloc(arena, sizeof(*kept));
+	int r;
+
+	if (!kept)
+		return -ENOMEM;
+	turn_init(kept, turn->from, NULL, arena);
+	kept->stream = turn->stream;
+	kept->include_usage = turn->include_usage;
+	kept->functions = turn->functions;
+	r = keep_tools(turn, kept);
+	if (r == 0)
+		r = keep_body(turn->body, kept);
+	if (r == 0)
+		*ret = kept;
+	return r;
 }
 
 static bool has_custom_tools(const struct turn_target *target)
@@ -63,26 +126,32 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 {
 	_cleanup_(buffer_fini) struct buffer out = { 0 };
 	struct writer writer = { &out, false };
-	struct turn_refusal refusal = { NULL, "The request cannot be translated." };
-	struct turn *turn = arena_alloc(arena, sizeof(*turn));
+	struct turn_refusal refusal = { NULL, untranslated };
+	_cleanup_(arena_fini) struct arena scratch;
 	const struct tree *tree;
+	struct turn turn;
 	int r;
 
-	if (!turn || !buffer_reserve(&out, body.len + body.len / 8 + 256))
+	arena_init(&scratch, arena->pool);
+	if (!buffer_reserve(&out, body.len + body.len / 8 + 256))
 		return -ENOMEM;
-	r = tree_parse(body, arena, &tree, NULL);
+	r = tree_parse(body, &scratch, &tree, NULL);
 	if (r == -ENOMEM)
 		return r;
+	if (r == -E2BIG) /* its depth was judged by the scan */
+		refusal.message = "The request has more than 1048576 values (members of objects "
+				  "and arrays), too many to be translated.";
 	if (r < 0)
 		return refuse(&refusal, arena, error);
-	turn_init(turn, from, tree, arena);
-	turn->target = target;
-	r = codec_of(from)->read_turn(tree, turn, &refusal);
-	turn->target = NULL; /* the turn outlives it */
+	turn_init(&turn, from, tree, &scratch);
+	turn.target = target;
+	r = codec_of(from)->read_turn(tree, &turn, &refusal);
 	if (r == 0 && !has_custom_tools(target))
-		r = custom_wrap(turn);
+		r = custom_wrap(&turn);
 	if (r == 0)
-		r = codec_of(target->dialect)->write_turn(turn, target, &writer, &refusal);
+		r = codec_of(target->dialect)->write_turn(&turn, target, &writer, &refusal);
+	if (r == 0 && !out.failed)
+		r = keep_turn(&turn, arena, ret_turn);
 	if (r == -EINVAL)
 		return refuse(&refusal, arena, error);
 	if (r < 0 || out.failed)
@@ -90,7 +159,6 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 	buffer_fini(ret_body);
 	*ret_body = out;
 	out = (struct buffer){ 0 };
-	*ret_turn = turn;
 	return 0;
 }
 

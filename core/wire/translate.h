@@ -45,7 +45,8 @@ struct wire_translation;
 
 /* The upstream's body of a client's, whose scan was good. 0 and `ret_turn`, which the answer's
  * translation needs; -EINVAL with `error` (400, the client's name of what cannot be said); -ENOMEM.
- * The turn lives in the arena and borrows from `body`; `ret_body` is the caller's to release. */
+ * The turn, of which the answer needs no messages, lives in the arena and borrows from `body`;
+ * `ret_body` is the caller's to release. */
 int wire_translate_request(enum wire_dialect from, struct slice body,
 			   const struct turn_target *target, struct arena *arena,
 			   struct buffer *ret_body, struct turn **ret_turn,

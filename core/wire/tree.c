@@ -13,7 +13,7 @@
 struct building {
 	struct json_scan scan;
 	struct arena *arena;
-	size_t depth;
+	size_t depth, values;
 	struct tree *open[JSON_DEPTH_MAX];
 	struct tree **next[JSON_DEPTH_MAX]; /* where the next child of open[n] is hung */
 };
@@ -26,9 +26,13 @@ static int out_of_memory(const struct building *building)
 /* A node for the value at hand, hung where it belongs; its key first, in an object. */
 static int begin_node(struct building *building, struct tree **at, bool member, struct tree **ret)
 {
-	struct tree *node = arena_alloc(building->arena, sizeof(*node));
+	struct tree *node;
 	int r;
 
+	if (building->values++ == TREE_VALUES_MAX)
+		return json_scan_fail_at(&building->scan, building->scan.at, -E2BIG,
+					 "too many values");
+	node = arena_alloc(building->arena, sizeof(*node));
 	if (!node)
 		return out_of_memory(building);
 	*node = (struct tree){ 0 };
@@ -135,7 +139,7 @@ int tree_parse(struct slice text, struct arena *arena, const struct tree **ret, 
 		text = SLICE("");
 	building.scan = (struct json_scan){ text.ptr, text.ptr, text.ptr + text.len, error };
 	building.arena = arena;
-	building.depth = 0;
+	building.depth = building.values = 0;
 	json_scan_space(&building.scan);
 	r = build(&building, &root);
 	if (r < 0)

@@ -18,8 +18,13 @@ struct tree {
 	struct tree *next;  /* in the same container */
 };
 
-/* Any one JSON value (RFC 8259), valid UTF-8, no deeper than JSON_DEPTH_MAX; of repeated keys all
- * are there. -EINVAL or -E2BIG with `error` as json_scan_object has it; -ENOMEM. */
+enum {
+	TREE_VALUES_MAX = 1 << 20, /* of one text: 64 MiB of nodes */
+};
+
+/* Any one JSON value (RFC 8259), valid UTF-8, no deeper than JSON_DEPTH_MAX, of no more than
+ * TREE_VALUES_MAX values; of repeated keys all are there. -EINVAL or -E2BIG with `error` as
+ * json_scan_object has it; -ENOMEM. */
 int tree_parse(struct slice text, struct arena *arena, const struct tree **ret,
 	       struct error *error);
 

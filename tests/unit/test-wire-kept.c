@@ -5,12 +5,14 @@
 #include "wire/wire.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 #include "test.h"
 
 enum {
 	PIECE_BYTES = 1 << 20,
 	PIECES_MAX = 100,
+	PARTS = 10000,
 };
 
 #define CHAT(members) "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{" members "}}]}"
@@ -125,8 +127,35 @@ static void bounded(void)
 	}
 }
 
+/* While the answer comes, a request takes little more than its body. */
+static void request(void)
+{
+	static const struct turn_target target = { .dialect = WIRE_OPENAI_CHAT,
+						   .model = SLICE("up") };
+	_cleanup_(buffer_fini) struct buffer body = { 0 }, sent = { 0 };
+	struct wire_error error;
+	struct arena arena;
+	struct turn *turn;
+	size_t before;
+
+	buffer_append_str(&body, "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":"
+				 "\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}");
+	for (size_t i = 0; i < PARTS; i++)
+		buffer_append_str(&body, ",{\"type\":\"text\",\"text\":\"x\"}");
+	buffer_append_str(&body, "]}]}");
+	arena_init(&arena, NULL);
+	before = mallinfo2().uordblks;
+	CHECK_INT(wire_translate_request(WIRE_ANTHROPIC_MESSAGES, buffer_slice(&body), &target,
+					 &arena, &sent, &turn, &error),
+		  0);
+	CHECK(mallinfo2().uordblks <= before + sent.cap + 2 * ARENA_BLOCK_BYTES);
+	CHECK(sent.cap < 3 * body.len);
+	arena_fini(&arena);
+}
+
 int main(void)
 {
+	test_run("request", request);
 	test_run("bounded", bounded);
 	return 0;
 }

@@ -95,6 +95,25 @@ static void depth(void)
 	arena_fini(&arena);
 }
 
+static void too_many_values(void)
+{
+	_cleanup_(buffer_fini) struct buffer text = { 0 };
+	struct arena arena;
+	const struct tree *tree;
+
+	arena_init(&arena, NULL);
+	buffer_append_str(&text, "[0");
+	for (size_t count = 2; count < TREE_VALUES_MAX; count++)
+		buffer_append_str(&text, ",0");
+	buffer_append_char(&text, ']');
+	CHECK_INT(tree_parse(buffer_slice(&text), &arena, &tree, NULL), 0);
+	CHECK_INT(tree->count, TREE_VALUES_MAX - 1);
+	text.len--;
+	buffer_append_str(&text, ",0]");
+	CHECK_INT(tree_parse(buffer_slice(&text), &arena, &tree, NULL), -E2BIG);
+	arena_fini(&arena);
+}
+
 static void paths(void)
 {
 	struct arena arena;
@@ -215,6 +234,7 @@ int main(void)
 	test_run("values", values);
 	test_run("refused", refused);
 	test_run("depth", depth);
+	test_run("too-many-values", too_many_values);
 	test_run("paths", paths);
 	test_run("escapes", escapes);
 	test_run("opaque", opaque_texts);
