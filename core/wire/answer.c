@@ -60,6 +60,101 @@ void answer_tell_stop(struct answer_reader *reader, enum answer_stop stop, struc
 	answer_tell(reader, &event);
 }
 
+void answer_tell_opaque(struct answer_reader *reader, struct slice opaque)
+{
+	struct answer_event event = { .what = ANSWER_OPAQUE, .text = opaque };
+
+	if (opaque.len == 0)
+		return;
+	if (reader->open < 0 || reader->open_kind != ANSWER_REASONING)
+		answer_tell_block(reader, ANSWER_REASONING, (struct slice){ 0 },
+				  (struct slice){ 0 });
+	event.block = (uint32_t)reader->open;
+	answer_tell(reader, &event);
+}
+
+void answer_tell_redacted(struct answer_reader *reader, struct slice opaque)
+{
+	struct answer_event event = { .what = ANSWER_BLOCK,
+				      .block = reader->blocks,
+				      .kind = ANSWER_REASONING,
+				      .redacted = true };
+
+	reader->open = (int32_t)reader->blocks++;
+	reader->open_kind = ANSWER_REASONING;
+	answer_tell(reader, &event);
+	answer_tell_opaque(reader, opaque);
+}
+
+void answer_tell_failure(struct answer_reader *reader, struct slice type, struct slice message)
+{
+	struct wire_error error = { .status = 502, .message = message.ptr };
+	struct answer_event event = { .what = ANSWER_ERROR, .error = &error, .error_type = type };
+
+	if (!error.message)
+		error.message = "The upstream's answer cannot be told.";
+	answer_tell(reader, &event);
+}
+
+int64_t answer_index(const struct tree *node)
+{
+	int64_t index;
+
+	if (!tree_is(node, JSON_SCAN_NUMBER) || json_to_i64(node->text, &index) < 0 || index < 0)
+		return -1;
+	return index;
+}
+
+struct answer_call *answer_find_call(struct answer_reader *reader, int64_t index)
+{
+	for (uint32_t i = reader->calls; i > 0 && index >= 0; i--) {
+		if (reader->call[i - 1].index == index)
+			return &reader->call[i - 1];
+	}
+	return NULL;
+}
+
+struct answer_call *answer_add_call(struct answer_reader *reader, int64_t index)
+{
+	struct answer_call *call = &reader->call[reader->calls];
+
+	if (reader->calls == ANSWER_CALLS_MAX)
+		return NULL;
+	*call = (struct answer_call){ .index = index, .block = ANSWER_NO_BLOCK };
+	reader->calls++;
+	return call;
+}
+
+struct slice answer_call_id(struct answer_reader *reader, uint32_t number)
+{
+	return arena_printf(reader->scratch, "call_%.*s_%u", SLICE_ARGS(reader->request_id),
+			    number);
+}
+
+struct slice answer_arguments(struct answer_reader *reader, const struct tree *node)
+{
+	if (tree_is(node, JSON_SCAN_STRING))
+		return node->text;
+	if (tree_is(node, JSON_SCAN_OBJECT))
+		return tree_escape(node->text, reader->scratch);
+	return (struct slice){ 0 };
+}
+
+void answer_read_typed(struct answer_reader *reader, struct slice name, const struct tree *data,
+		       const struct answer_type *types)
+{
+	struct slice type = tree_get_text(data, "type");
+
+	if (type.len == 0)
+		type = tree_is_null(tree_get(data, "error")) ? name : SLICE("error");
+	for (; types->type; types++) {
+		if (slice_eq_str(type, types->type)) {
+			types->read(reader, data);
+			return;
+		}
+	}
+}
+
 int answer_error_status(struct slice type, const char *code)
 {
 	static const int statuses[] = {

@@ -62,6 +62,7 @@ typedef void (*answer_sink_fn)(void *user, const struct answer_event *event);
 enum {
 	ANSWER_CALLS_MAX = 128, /* of one answer */
 };
+#define ANSWER_NO_BLOCK UINT32_MAX /* of a call of which nothing was told yet */
 
 /* One upstream's answer. Readers use `state` as they need; it is zeroed. */
 struct answer_reader {
@@ -91,12 +92,38 @@ uint32_t answer_tell_block(struct answer_reader *reader, enum answer_kind kind, 
 /* A piece of text or reasoning of the open block; begins one where another kind is open. */
 void answer_tell_piece(struct answer_reader *reader, enum answer_kind kind, struct slice text);
 void answer_tell_stop(struct answer_reader *reader, enum answer_stop stop, struct slice sequence);
+/* What vouches for the open block of reasoning, or for one of its own; nothing where it is empty.
+ */
+void answer_tell_opaque(struct answer_reader *reader, struct slice opaque);
+/* A block of reasoning without a text, for which `opaque` vouches. */
+void answer_tell_redacted(struct answer_reader *reader, struct slice opaque);
+/* Ends an answer that cannot be told: `type` is the upstream's own word for it or NULL; message.ptr
+ * is text of ours, NULL when out of memory. */
+void answer_tell_failure(struct answer_reader *reader, struct slice type, struct slice message);
+/* What an upstream numbers its calls by; -1 where it does not. */
+int64_t answer_index(const struct tree *node);
+/* The newest call of that index, where a server uses it again; NULL where there is none. */
+struct answer_call *answer_find_call(struct answer_reader *reader, int64_t index);
+/* Without a block; NULL when there are ANSWER_CALLS_MAX. */
+struct answer_call *answer_add_call(struct answer_reader *reader, int64_t index);
+/* Of an answer's call that came without one: the same each time. ptr NULL when out of memory. */
+struct slice answer_call_id(struct answer_reader *reader, uint32_t number);
+/* Of a call: a string, or the object itself, as some servers have it; empty otherwise. */
+struct slice answer_arguments(struct answer_reader *reader, const struct tree *node);
 /* The status of an error that came without one, by the upstream's words; code may be NULL. */
 int answer_error_status(struct slice type, const char *code);
 
 /* One event of the stream: `name` is its event: line, or empty; `data` its JSON. */
 typedef void (*answer_read_event_fn)(struct answer_reader *reader, struct slice name,
 				     const struct tree *data);
+/* Of dialects whose events bear a type: what reads each, up to one without a type. */
+struct answer_type {
+	const char *type;
+	void (*read)(struct answer_reader *reader, const struct tree *data);
+};
+/* By its own type, else as an error, or by its name; others are passed over. */
+void answer_read_typed(struct answer_reader *reader, struct slice name, const struct tree *data,
+		       const struct answer_type *types);
 /* A whole answer of status 200. */
 typedef void (*answer_read_document_fn)(struct answer_reader *reader, const struct tree *document);
 /* What an error's body, or error event, says: message, param, code and the upstream's word for its

@@ -7,8 +7,6 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 
-#define NO_BLOCK UINT32_MAX /* of a call whose name is not known yet */
-
 /* Where reasoning's text came in. It vouches for the text, so that it goes back in there; 0 is
  * none. reader->state is the open reasoning block's. */
 static const char *const reasoning_members[] = { NULL, "reasoning_content", "reasoning" };
@@ -190,15 +188,12 @@ struct call_delta {
 
 static struct call_delta call_delta(const struct tree *node)
 {
-	const struct tree *index = tree_get(node, "index"), *body = tree_get(node, "function");
-	struct call_delta delta = { .index = -1 };
+	const struct tree *body = tree_get(node, "function");
+	struct call_delta delta = { .index = answer_index(tree_get(node, "index")) };
 
 	delta.custom = tree_is_null(body) && tree_is(tree_get(node, "custom"), JSON_SCAN_OBJECT);
 	if (delta.custom)
 		body = tree_get(node, "custom");
-	if (!tree_is(index, JSON_SCAN_NUMBER) || json_to_i64(index->text, &delta.index) < 0 ||
-	    delta.index < 0)
-		delta.index = -1;
 	delta.id = tree_get_text(node, "id");
 	if (delta.id.len > 0)
 		delta.id_hash = hash_fast(delta.id) | 1;
@@ -224,7 +219,7 @@ static struct answer_call *find_call(struct answer_reader *reader, const struct 
 	}
 	if (same_id && (!named || delta->index < 0 || same_id->index == delta->index))
 		return same_id;
-	return same_index && (!named || same_index->block == NO_BLOCK) ? same_index : NULL;
+	return same_index && (!named || same_index->block == ANSWER_NO_BLOCK) ? same_index : NULL;
 }
 
 static bool is_taken(const struct answer_reader *reader, const struct answer_call *but,
@@ -243,8 +238,7 @@ static void begin_call(struct answer_reader *reader, struct answer_call *call,
 	struct slice id = delta->id;
 
 	if (id.len == 0 || is_taken(reader, call, delta->id_hash))
-		id = arena_printf(reader->scratch, "call_%.*s_%u", SLICE_ARGS(reader->request_id),
-				  (unsigned)(call - reader->call));
+		id = answer_call_id(reader, (uint32_t)(call - reader->call));
 	leave_reasoning(reader);
 	call->block = answer_tell_block(reader, delta->custom ? ANSWER_CUSTOM_CALL : ANSWER_CALL,
 					id, delta->name);
@@ -252,41 +246,34 @@ static void begin_call(struct answer_reader *reader, struct answer_call *call,
 
 static struct answer_call *add_call(struct answer_reader *reader, const struct call_delta *delta)
 {
-	struct answer_call *call = &reader->call[reader->calls];
+	struct answer_call *call = answer_add_call(reader, delta->index);
 
-	if (reader->calls == ANSWER_CALLS_MAX) {
+	if (!call)
 		fail(reader, NULL, "The upstream's answer calls more tools than are taken.");
-		return NULL;
-	}
-	*call = (struct answer_call){ .index = delta->index,
-				      .block = NO_BLOCK,
-				      .id_hash = delta->id_hash };
-	reader->calls++;
+	else
+		call->id_hash = delta->id_hash;
 	return call;
 }
 
 static void read_call(struct answer_reader *reader, const struct tree *node)
 {
 	struct call_delta delta = call_delta(node);
-	const struct tree *arguments = delta.arguments;
-	struct answer_event piece = { .what = ANSWER_PIECE, .kind = ANSWER_CALL };
+	struct answer_event piece = { .what = ANSWER_PIECE,
+				      .kind = ANSWER_CALL,
+				      .text = answer_arguments(reader, delta.arguments) };
 	struct answer_call *call = find_call(reader, &delta);
 
-	if (tree_is(arguments, JSON_SCAN_STRING))
-		piece.text = arguments->text;
-	else if (tree_is(arguments, JSON_SCAN_OBJECT))
-		piece.text = tree_escape(arguments->text, reader->scratch);
 	if (piece.text.len == 0 && delta.name.len == 0 && delta.id.len == 0)
 		return;
 	if (!call)
 		call = add_call(reader, &delta);
 	if (!call)
 		return;
-	if (call->block == NO_BLOCK && delta.name.len > 0)
+	if (call->block == ANSWER_NO_BLOCK && delta.name.len > 0)
 		begin_call(reader, call, &delta);
 	if (piece.text.len == 0)
 		return;
-	if (call->block == NO_BLOCK) {
+	if (call->block == ANSWER_NO_BLOCK) {
 		fail(reader, NULL,
 		     "The upstream's answer has arguments for a tool without a name.");
 		return;

@@ -82,16 +82,6 @@ static void tell_error(struct answer_reader *reader, struct slice name, const st
 	answer_tell(reader, &event);
 }
 
-static void tell_failure(struct answer_reader *reader, struct slice type, struct slice message)
-{
-	struct wire_error error = { .status = 502, .message = message.ptr };
-	struct answer_event event = { .what = ANSWER_ERROR, .error = &error, .error_type = type };
-
-	if (!error.message)
-		error.message = "The upstream's answer cannot be told.";
-	answer_tell(reader, &event);
-}
-
 /* ---- blocks ---- */
 
 static void tell_arguments(struct answer_reader *reader, struct slice text)
@@ -119,32 +109,10 @@ static void end_block(struct answer_reader *reader)
 	answer_tell(reader, &end);
 }
 
-static void tell_opaque(struct answer_reader *reader, struct slice text)
-{
-	struct answer_event event = { .what = ANSWER_OPAQUE, .text = text };
-
-	if (text.len == 0)
-		return;
-	if (reader->open < 0 || reader->open_kind != ANSWER_REASONING)
-		answer_tell_block(reader, ANSWER_REASONING, (struct slice){ 0 },
-				  (struct slice){ 0 });
-	event.block = (uint32_t)reader->open;
-	answer_tell(reader, &event);
-}
-
 static void tell_redacted(struct answer_reader *reader, struct slice text)
 {
-	struct answer_event event = { .what = ANSWER_BLOCK,
-				      .kind = ANSWER_REASONING,
-				      .block = reader->blocks,
-				      .redacted = true };
-
-	if (text.len == 0)
-		return;
-	reader->open = (int32_t)reader->blocks++;
-	reader->open_kind = ANSWER_REASONING;
-	answer_tell(reader, &event);
-	tell_opaque(reader, text);
+	if (text.len > 0)
+		answer_tell_redacted(reader, text);
 }
 
 static void tell_call(struct answer_reader *reader, const struct tree *call)
@@ -152,8 +120,8 @@ static void tell_call(struct answer_reader *reader, const struct tree *call)
 	struct slice name = tree_get_text(call, "name");
 
 	if (name.len == 0) {
-		tell_failure(reader, (struct slice){ 0 },
-			     SLICE("The model called a tool without a name."));
+		answer_tell_failure(reader, (struct slice){ 0 },
+				    SLICE("The model called a tool without a name."));
 		return;
 	}
 	reader->calls++;
@@ -171,9 +139,10 @@ static void read_start(struct answer_reader *reader, const struct tree *data)
 	if (call)
 		tell_call(reader, call);
 	else if (tree_get(start, "image") || tree_get(start, "toolResult"))
-		tell_failure(reader, (struct slice){ 0 },
-			     SLICE("The model answered with a block for which the client's dialect "
-				   "has no words."));
+		answer_tell_failure(
+		    reader, (struct slice){ 0 },
+		    SLICE("The model answered with a block for which the client's dialect "
+			  "has no words."));
 }
 
 static void read_delta(struct answer_reader *reader, const struct tree *data)
@@ -184,7 +153,7 @@ static void read_delta(struct answer_reader *reader, const struct tree *data)
 	answer_tell_piece(reader, ANSWER_TEXT, tree_get_text(delta, "text"));
 	tell_arguments(reader, tree_get_text(tree_get(delta, "toolUse"), "input"));
 	answer_tell_piece(reader, ANSWER_REASONING, tree_get_text(reasoning, "text"));
-	tell_opaque(reader, tree_get_text(reasoning, "signature"));
+	answer_tell_opaque(reader, tree_get_text(reasoning, "signature"));
 	tell_redacted(reader, tree_get_text(reasoning, "redactedContent"));
 }
 
@@ -201,9 +170,9 @@ static void read_stop(struct answer_reader *reader, const struct tree *data)
 			return;
 		}
 	}
-	tell_failure(reader, reason,
-		     arena_printf(reader->scratch, "The model ended its answer with %.*s",
-				  SLICE_ARGS(reason)));
+	answer_tell_failure(reader, reason,
+			    arena_printf(reader->scratch, "The model ended its answer with %.*s",
+					 SLICE_ARGS(reason)));
 }
 
 static bool is_exception(struct slice name)
@@ -254,7 +223,7 @@ static void read_block(struct answer_reader *reader, const struct tree *block)
 	answer_tell_piece(reader, ANSWER_TEXT, tree_get_text(block, "text"));
 	read_citations(reader, tree_get(block, "citationsContent"));
 	answer_tell_piece(reader, ANSWER_REASONING, tree_get_text(text, "text"));
-	tell_opaque(reader, tree_get_text(text, "signature"));
+	answer_tell_opaque(reader, tree_get_text(text, "signature"));
 	tell_redacted(reader, tree_get_text(reasoning, "redactedContent"));
 	if (call) {
 		tell_call(reader, call);
@@ -263,9 +232,10 @@ static void read_block(struct answer_reader *reader, const struct tree *block)
 					   : SLICE("{}"));
 	}
 	if (tree_get(block, "image") || tree_get(block, "toolResult"))
-		tell_failure(reader, (struct slice){ 0 },
-			     SLICE("The model answered with a block for which the client's dialect "
-				   "has no words."));
+		answer_tell_failure(
+		    reader, (struct slice){ 0 },
+		    SLICE("The model answered with a block for which the client's dialect "
+			  "has no words."));
 	end_block(reader);
 }
 

@@ -81,16 +81,6 @@ static void tell_error(struct answer_reader *reader, const struct tree *document
 	answer_tell(reader, &event);
 }
 
-static void tell_failure(struct answer_reader *reader, struct slice type, struct slice message)
-{
-	struct wire_error error = { .status = 502, .message = message.ptr };
-	struct answer_event event = { .what = ANSWER_ERROR, .error = &error, .error_type = type };
-
-	if (!error.message)
-		error.message = "The upstream's answer cannot be told.";
-	answer_tell(reader, &event);
-}
-
 /* ---- parts ---- */
 
 static void end_block(struct answer_reader *reader, uint32_t block)
@@ -104,16 +94,10 @@ static void end_block(struct answer_reader *reader, uint32_t block)
 /* What vouches for the thoughts so far, or for the part that bears it. */
 static void tell_signature(struct answer_reader *reader, struct slice signature)
 {
-	struct answer_event event = { .what = ANSWER_OPAQUE, .text = signature };
-
 	if (signature.len == 0)
 		return;
-	if (reader->open < 0 || reader->open_kind != ANSWER_REASONING)
-		answer_tell_block(reader, ANSWER_REASONING, (struct slice){ 0 },
-				  (struct slice){ 0 });
-	event.block = (uint32_t)reader->open;
-	answer_tell(reader, &event);
-	end_block(reader, event.block);
+	answer_tell_opaque(reader, signature);
+	end_block(reader, (uint32_t)reader->open);
 }
 
 static void read_call(struct answer_reader *reader, const struct tree *call)
@@ -123,16 +107,12 @@ static void read_call(struct answer_reader *reader, const struct tree *call)
 	struct answer_event event = { .what = ANSWER_PIECE, .kind = ANSWER_CALL };
 
 	if (tree_get_text(call, "name").len == 0) {
-		tell_failure(reader, (struct slice){ 0 },
-			     SLICE("The model called a tool without a name."));
+		answer_tell_failure(reader, (struct slice){ 0 },
+				    SLICE("The model called a tool without a name."));
 		return;
 	}
-	if (id.len == 0) {
-		struct slice made = arena_printf(reader->scratch, "call_%.*s_%u",
-						 SLICE_ARGS(reader->request_id), reader->calls);
-
-		id = tree_escape(made, reader->scratch);
-	}
+	if (id.len == 0)
+		id = tree_escape(answer_call_id(reader, reader->calls), reader->scratch);
 	reader->calls++;
 	event.text = tree_is(args, JSON_SCAN_OBJECT) ? tree_escape(args->text, reader->scratch)
 						     : SLICE("{}");
@@ -145,11 +125,12 @@ static void read_foreign(struct answer_reader *reader, const struct tree *part)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(foreign_parts); i++) {
 		if (!tree_is_null(tree_get(part, foreign_parts[i])))
-			tell_failure(reader, (struct slice){ 0 },
-				     arena_printf(reader->scratch,
-						  "The model answered with %s, for which the "
-						  "client's dialect has no words.",
-						  foreign_parts[i]));
+			answer_tell_failure(
+			    reader, (struct slice){ 0 },
+			    arena_printf(reader->scratch,
+					 "The model answered with %s, for which the "
+					 "client's dialect has no words.",
+					 foreign_parts[i]));
 	}
 }
 
@@ -186,11 +167,11 @@ static void read_finish(struct answer_reader *reader, const struct tree *candida
 	}
 	if (stop == ANSWER_STOP_UNSAID) {
 		message = tree_unescape(message, reader->scratch);
-		tell_failure(reader, reason,
-			     arena_printf(reader->scratch,
-					  "The model ended its answer with %.*s%s%.*s",
-					  SLICE_ARGS(reason), message.len > 0 ? ": " : "",
-					  SLICE_ARGS(message)));
+		answer_tell_failure(reader, reason,
+				    arena_printf(reader->scratch,
+						 "The model ended its answer with %.*s%s%.*s",
+						 SLICE_ARGS(reason), message.len > 0 ? ": " : "",
+						 SLICE_ARGS(message)));
 		return;
 	}
 	if (stop == ANSWER_STOP_DONE && reader->calls > 0)

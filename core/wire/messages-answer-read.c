@@ -51,19 +51,6 @@ static void read_error(struct answer_reader *reader, const struct tree *data)
 
 /* ---- blocks ---- */
 
-static void tell_opaque(struct answer_reader *reader, struct slice opaque)
-{
-	struct answer_event event = { .what = ANSWER_OPAQUE, .text = opaque };
-
-	if (opaque.len == 0)
-		return;
-	if (reader->open < 0 || reader->open_kind != ANSWER_REASONING)
-		answer_tell_block(reader, ANSWER_REASONING, (struct slice){ 0 },
-				  (struct slice){ 0 });
-	event.block = (uint32_t)reader->open;
-	answer_tell(reader, &event);
-}
-
 static void begin_text(struct answer_reader *reader, const struct tree *block, int64_t index)
 {
 	answer_tell_block(reader, ANSWER_TEXT, (struct slice){ 0 }, (struct slice){ 0 });
@@ -74,20 +61,12 @@ static void begin_thinking(struct answer_reader *reader, const struct tree *bloc
 {
 	answer_tell_block(reader, ANSWER_REASONING, (struct slice){ 0 }, (struct slice){ 0 });
 	answer_tell_piece(reader, ANSWER_REASONING, tree_get_text(block, "thinking"));
-	tell_opaque(reader, tree_get_text(block, "signature"));
+	answer_tell_opaque(reader, tree_get_text(block, "signature"));
 }
 
 static void begin_redacted(struct answer_reader *reader, const struct tree *block, int64_t index)
 {
-	struct answer_event event = { .what = ANSWER_BLOCK,
-				      .block = reader->blocks,
-				      .kind = ANSWER_REASONING,
-				      .redacted = true };
-
-	reader->open = (int32_t)reader->blocks++;
-	reader->open_kind = ANSWER_REASONING;
-	answer_tell(reader, &event);
-	tell_opaque(reader, tree_get_text(block, "data"));
+	answer_tell_redacted(reader, tree_get_text(block, "data"));
 }
 
 /* The input comes in deltas, and is empty here; some servers have it whole instead. */
@@ -95,15 +74,16 @@ static void begin_call(struct answer_reader *reader, const struct tree *block, i
 {
 	const struct tree *input = tree_get(block, "input");
 	struct slice name = tree_get_text(block, "name");
+	struct answer_call *call;
 	uint32_t number;
 
 	reader->open = -1;
 	if (name.len == 0)
 		return;
 	number = answer_tell_block(reader, ANSWER_CALL, tree_get_text(block, "id"), name);
-	if (reader->calls < ANSWER_CALLS_MAX)
-		reader->call[reader->calls++] =
-		    (struct answer_call){ .index = index, .block = number };
+	call = answer_add_call(reader, index);
+	if (call)
+		call->block = number;
 	if (tree_is(input, JSON_SCAN_OBJECT) && input->child)
 		answer_tell_piece(reader, ANSWER_CALL, tree_escape(input->text, reader->scratch));
 }
@@ -143,25 +123,7 @@ static void end_block(struct answer_reader *reader, int64_t block)
 	answer_tell(reader, &event);
 }
 
-static struct answer_call *find_call(struct answer_reader *reader, int64_t index)
-{
-	for (uint32_t i = reader->calls; i > 0 && index >= 0; i--) {
-		if (reader->call[i - 1].index == index)
-			return &reader->call[i - 1];
-	}
-	return NULL;
-}
-
 /* ---- events ---- */
-
-static int64_t index_of(const struct tree *data)
-{
-	const struct tree *index = tree_get(data, "index");
-	int64_t value;
-
-	return tree_is(index, JSON_SCAN_NUMBER) && json_to_i64(index->text, &value) == 0 ? value
-											 : -1;
-}
 
 static void read_blocks(struct answer_reader *reader, const struct tree *content)
 {
@@ -186,7 +148,7 @@ static void on_start(struct answer_reader *reader, const struct tree *data)
 
 static void on_block_start(struct answer_reader *reader, const struct tree *data)
 {
-	begin_block(reader, tree_get(data, "content_block"), index_of(data));
+	begin_block(reader, tree_get(data, "content_block"), answer_index(tree_get(data, "index")));
 }
 
 /* Its member says what it is as well as its type does, which some servers leave out. */
@@ -194,12 +156,13 @@ static void on_delta(struct answer_reader *reader, const struct tree *data)
 {
 	const struct tree *delta = tree_get(data, "delta");
 	struct slice json = tree_get_text(delta, "partial_json");
-	const struct answer_call *call = json.len > 0 ? find_call(reader, index_of(data)) : NULL;
+	const struct answer_call *call =
+	    json.len > 0 ? answer_find_call(reader, answer_index(tree_get(data, "index"))) : NULL;
 	struct answer_event piece = { .what = ANSWER_PIECE, .kind = ANSWER_CALL, .text = json };
 
 	answer_tell_piece(reader, ANSWER_TEXT, tree_get_text(delta, "text"));
 	answer_tell_piece(reader, ANSWER_REASONING, tree_get_text(delta, "thinking"));
-	tell_opaque(reader, tree_get_text(delta, "signature"));
+	answer_tell_opaque(reader, tree_get_text(delta, "signature"));
 	if (call) {
 		piece.block = call->block;
 		answer_tell(reader, &piece);
@@ -210,7 +173,7 @@ static void on_delta(struct answer_reader *reader, const struct tree *data)
 
 static void on_block_stop(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *call = find_call(reader, index_of(data));
+	struct answer_call *call = answer_find_call(reader, answer_index(tree_get(data, "index")));
 
 	end_block(reader, call ? (int64_t)call->block : reader->open);
 	if (call)
@@ -259,10 +222,7 @@ static void on_stop(struct answer_reader *reader, const struct tree *data)
 	answer_tell(reader, &end);
 }
 
-static const struct {
-	const char *type;
-	void (*read)(struct answer_reader *reader, const struct tree *data);
-} events[] = {
+static const struct answer_type events[] = {
 	{ "content_block_delta", on_delta },
 	{ "content_block_start", on_block_start },
 	{ "content_block_stop", on_block_stop },
@@ -270,18 +230,12 @@ static const struct {
 	{ "message_delta", on_message_delta },
 	{ "message_stop", on_stop },
 	{ "error", read_error },
+	{ 0 },
 };
 
 void messages_read_event(struct answer_reader *reader, struct slice name, const struct tree *data)
 {
-	struct slice type = tree_get_text(data, "type");
-
-	if (type.len == 0)
-		type = tree_is_null(tree_get(data, "error")) ? name : SLICE("error");
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		if (slice_eq_str(type, events[i].type))
-			events[i].read(reader, data);
-	}
+	answer_read_typed(reader, name, data, events);
 }
 
 void messages_read_document(struct answer_reader *reader, const struct tree *document)

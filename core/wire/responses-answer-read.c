@@ -7,8 +7,6 @@
 
 #include "base/cleanup.h"
 
-#define NO_BLOCK UINT32_MAX /* of an item of which nothing was told yet */
-
 /* Of an item: reader->call[].state. */
 enum {
 	ITEM_TOLD = 1 << 0,    /* some of its text, arguments or input */
@@ -42,36 +40,23 @@ static void fail(struct answer_reader *reader, const struct tree *body, const ch
 
 /* ---- items ---- */
 
-static int64_t index_of(const struct tree *data)
-{
-	const struct tree *index = tree_get(data, "output_index");
-	int64_t value;
-
-	return tree_is(index, JSON_SCAN_NUMBER) && json_to_i64(index->text, &value) == 0 ? value
-											 : -1;
-}
-
 static struct answer_call *add_item(struct answer_reader *reader, int64_t index)
 {
-	struct answer_call *item = &reader->call[reader->calls];
+	struct answer_call *item = answer_add_call(reader, index);
 
-	if (reader->calls == ANSWER_CALLS_MAX) {
+	if (!item)
 		fail(reader, NULL, "The upstream's answer has more items than are taken.");
-		return NULL;
-	}
-	*item = (struct answer_call){ .index = index, .block = NO_BLOCK };
-	reader->calls++;
 	return item;
 }
 
-/* The newest of that number, where a server uses it again; the newest of all where it has none. */
+/* The newest of all where it has no number. */
 static struct answer_call *find_item(struct answer_reader *reader, int64_t index)
 {
-	for (uint32_t i = reader->calls; i > 0; i--) {
-		if (index < 0 || reader->call[i - 1].index == index)
-			return &reader->call[i - 1];
-	}
-	return add_item(reader, index);
+	struct answer_call *item = answer_find_call(reader, index);
+
+	if (index < 0 && reader->calls > 0)
+		item = &reader->call[reader->calls - 1];
+	return item ? item : add_item(reader, index);
 }
 
 static bool is_call(enum answer_kind kind)
@@ -81,7 +66,7 @@ static bool is_call(enum answer_kind kind)
 
 static bool tells(const struct answer_call *item, enum answer_kind kind)
 {
-	return item->block != NO_BLOCK && item->state >> ITEM_KIND == kind + 1u;
+	return item->block != ANSWER_NO_BLOCK && item->state >> ITEM_KIND == kind + 1u;
 }
 
 static void begin(struct answer_reader *reader, struct answer_call *item, enum answer_kind kind,
@@ -114,9 +99,9 @@ static void end(struct answer_reader *reader, struct answer_call *item)
 {
 	struct answer_event event = { .what = ANSWER_BLOCK_END, .block = item->block };
 
-	if (item->block != NO_BLOCK)
+	if (item->block != ANSWER_NO_BLOCK)
 		answer_tell(reader, &event);
-	item->block = NO_BLOCK;
+	item->block = ANSWER_NO_BLOCK;
 }
 
 /* ---- text and reasoning ---- */
@@ -193,24 +178,14 @@ static void begin_call(struct answer_reader *reader, struct answer_call *item,
 {
 	struct slice id = tree_get_text(node, "call_id"), name = tree_get_text(node, "name");
 
-	if (item->block != NO_BLOCK || name.len == 0)
+	if (item->block != ANSWER_NO_BLOCK || name.len == 0)
 		return;
 	if (id.len == 0)
 		id = tree_get_text(node, "id");
 	if (id.len == 0)
-		id = arena_printf(reader->scratch, "call_%.*s_%u", SLICE_ARGS(reader->request_id),
-				  reader->blocks);
+		id = answer_call_id(reader, reader->blocks);
 	reader->state |= HAS_CALLS;
 	begin(reader, item, kind, id, name);
-}
-
-static struct slice arguments_of(struct answer_reader *reader, const struct tree *node)
-{
-	if (tree_is(node, JSON_SCAN_STRING))
-		return node->text;
-	if (tree_is(node, JSON_SCAN_OBJECT)) /* other servers' */
-		return tree_escape(node->text, reader->scratch);
-	return (struct slice){ 0 };
 }
 
 static void read_call(struct answer_reader *reader, struct answer_call *item,
@@ -219,10 +194,10 @@ static void read_call(struct answer_reader *reader, struct answer_call *item,
 	const char *key = kind == ANSWER_CALL ? "arguments" : "input";
 
 	begin_call(reader, item, node, kind);
-	if (item->block == NO_BLOCK)
+	if (item->block == ANSWER_NO_BLOCK)
 		fail(reader, NULL, "The upstream's answer calls a tool without a name.");
 	else if (!(item->state & ITEM_TOLD))
-		say(reader, item, kind, arguments_of(reader, tree_get(node, key)));
+		say(reader, item, kind, answer_arguments(reader, tree_get(node, key)));
 }
 
 static void read_function_call(struct answer_reader *reader, struct answer_call *item,
@@ -299,7 +274,7 @@ static void on_begin(struct answer_reader *reader, const struct tree *data)
 static void on_added(struct answer_reader *reader, const struct tree *data)
 {
 	const struct tree *node = tree_get(data, "item"), *type = tree_get(node, "type");
-	struct answer_call *item = add_item(reader, index_of(data));
+	struct answer_call *item = add_item(reader, answer_index(tree_get(data, "output_index")));
 
 	if (!item)
 		return;
@@ -311,10 +286,10 @@ static void on_added(struct answer_reader *reader, const struct tree *data)
 
 static void on_done(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, index_of(data));
+	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
 
 	if (item && item->state & ITEM_OVER) /* a server that says nothing when one begins */
-		item = add_item(reader, index_of(data));
+		item = add_item(reader, answer_index(tree_get(data, "output_index")));
 	if (item)
 		read_item(reader, item, tree_get(data, "item"));
 }
@@ -323,7 +298,7 @@ static void on_done(struct answer_reader *reader, const struct tree *data)
 static void on_text(struct answer_reader *reader, const struct tree *data, enum answer_kind kind,
 		    const char *whole)
 {
-	struct answer_call *item = find_item(reader, index_of(data));
+	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
 	struct slice text = tree_get_text(data, whole ? whole : "delta");
 
 	if (item && (!whole || !tells(item, kind)))
@@ -355,11 +330,11 @@ static void on_refusal_done(struct answer_reader *reader, const struct tree *dat
 static void on_arguments(struct answer_reader *reader, const struct tree *data,
 			 enum answer_kind kind, const struct tree *text)
 {
-	struct answer_call *item = find_item(reader, index_of(data));
+	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
 
 	/* A call without a name as yet: its arguments are in the whole item again. */
 	if (item && tells(item, kind))
-		say(reader, item, kind, arguments_of(reader, text));
+		say(reader, item, kind, answer_arguments(reader, text));
 }
 
 static void on_arguments_delta(struct answer_reader *reader, const struct tree *data)
@@ -374,7 +349,7 @@ static void on_input_delta(struct answer_reader *reader, const struct tree *data
 
 static void on_summary_part(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, index_of(data));
+	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
 
 	if (item)
 		item->state |= ITEM_NEXT_PART;
@@ -382,7 +357,7 @@ static void on_summary_part(struct answer_reader *reader, const struct tree *dat
 
 static void on_summary_delta(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, index_of(data));
+	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
 
 	if (item)
 		say_reasoning(reader, item, ITEM_SUMMARY, tree_get_text(data, "delta"));
@@ -390,7 +365,7 @@ static void on_summary_delta(struct answer_reader *reader, const struct tree *da
 
 static void on_reasoning_delta(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, index_of(data));
+	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
 
 	if (item)
 		say_reasoning(reader, item, ITEM_TEXT, tree_get_text(data, "delta"));
@@ -460,10 +435,7 @@ static void on_error(struct answer_reader *reader, const struct tree *data)
 }
 
 /* Those that are not here say what others say again, or are of the provider's own tools. */
-static const struct {
-	const char *type;
-	void (*read)(struct answer_reader *reader, const struct tree *data);
-} events[] = {
+static const struct answer_type events[] = {
 	{ "response.output_text.delta", on_text_delta },
 	{ "response.function_call_arguments.delta", on_arguments_delta },
 	{ "response.reasoning_summary_text.delta", on_summary_delta },
@@ -484,18 +456,12 @@ static const struct {
 	{ "response.failed", on_failed },
 	{ "response.cancelled", on_failed },
 	{ "error", on_error },
+	{ 0 },
 };
 
 void responses_read_event(struct answer_reader *reader, struct slice name, const struct tree *data)
 {
-	struct slice type = tree_get_text(data, "type");
-
-	if (type.len == 0)
-		type = tree_is_null(tree_get(data, "error")) ? name : SLICE("error");
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		if (slice_eq_str(type, events[i].type))
-			events[i].read(reader, data);
-	}
+	answer_read_typed(reader, name, data, events);
 }
 
 void responses_read_document(struct answer_reader *reader, const struct tree *document)
