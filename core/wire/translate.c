@@ -105,7 +105,9 @@ static int keep_turn(const struct turn *turn, struct arena *arena, struct turn *
 	kept->stream = turn->stream;
 	kept->include_usage = turn->include_usage;
 	kept->functions = turn->functions;
-	r = keep_tools(turn, kept);
+	if (turn->dropped.ptr)
+		kept->dropped = arena_dup(arena, turn->dropped);
+	r = turn->dropped.ptr && !kept->dropped.ptr ? -ENOMEM : keep_tools(turn, kept);
 	if (r == 0)
 		r = keep_body(turn->body, kept);
 	if (r == 0)
