@@ -2,6 +2,7 @@
 /* Answers of Chat Completions: what they tell, of all the servers that speak them each in its own
  * way, and what a client gets, as a stream and as a document. */
 #include "test-wire-told.h"
+#include "test-wire-written.h"
 
 #define CHUNK(choice) "{\"id\":\"c1\",\"model\":\"m\",\"choices\":[{\"index\":0," choice "}]}"
 #define DELTA(delta) CHUNK("\"delta\":{" delta "},\"finish_reason\":null")
@@ -309,100 +310,14 @@ static void read_errors(void)
 
 /* ---- writing ---- */
 
-static struct arena arena;
-static struct turn turn;
-static struct wire_usage usage;
-static struct answer_writer writer;
-static struct buffer out;
-
-static void begin(bool stream)
+static void begin(struct written *written, bool stream)
 {
-	out = (struct buffer){ 0 };
-	turn = (struct turn){ .stream = stream };
-	usage = (struct wire_usage){ .input = -1,
-				     .output = -1,
-				     .cache_read = -1,
-				     .cache_write = -1,
-				     .cache_write_1h = -1,
-				     .reasoning = -1 };
-	writer = (struct answer_writer){ .dialect = WIRE_OPENAI_CHAT,
-					 .upstream = WIRE_ANTHROPIC_MESSAGES,
-					 .stream = stream,
-					 .out = &out,
-					 .arena = &arena,
-					 .request_id = SLICE("r7"),
-					 .model = SLICE("asked"),
-					 .created_s = 9,
-					 .usage = &usage,
-					 .turn = &turn };
+	written_init(written, WIRE_OPENAI_CHAT, stream, chat_write_answer);
 }
 
-static void write_one(struct answer_event event)
+static void check_out(struct written *written, const char *name, const char *expected)
 {
-	if (!writer.stream)
-		CHECK(answer_keep(&writer, &event));
-	chat_write_answer(&writer, &event);
-}
-
-/* Letters as in test-wire-order.c, one event each: Bk begins a block of a kind, P=… its piece, Q=…
- * what vouches, E ends it, S0 stops with a reason, Z ends all, !… is an error. */
-static void write_all(const char *script)
-{
-	static const char kinds[] = "tfrcx";
-	char *copy = strdup(script), *save = NULL;
-	enum answer_kind kind = ANSWER_TEXT;
-	struct wire_error error = { .status = 503, .message = "busy" };
-
-	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		struct answer_event event = { .kind = kind };
-
-		switch (word[0]) {
-		case 'M':
-			event.what = ANSWER_BEGIN;
-			event.model = slice_of(word + 1);
-			break;
-		case 'B':
-			event.what = ANSWER_BLOCK;
-			event.kind = kind = (enum answer_kind)(strchr(kinds, word[1]) - kinds);
-			event.redacted = word[2] == '!';
-			event.id = slice_of(word[2] && !event.redacted ? word + 2 : NULL);
-			event.name = SLICE("f");
-			break;
-		case 'P':
-			event.what = ANSWER_PIECE;
-			event.text = slice_of(word + 2);
-			break;
-		case 'Q':
-			event.what = ANSWER_OPAQUE;
-			event.text = slice_of(word + 2);
-			break;
-		case 'E':
-			event.what = ANSWER_BLOCK_END;
-			break;
-		case 'S':
-			event.what = ANSWER_STOP;
-			event.stop = (enum answer_stop)(word[1] - '0');
-			break;
-		case 'Z':
-			event.what = ANSWER_END;
-			break;
-		default:
-			event.what = ANSWER_ERROR;
-			event.error = &error;
-		}
-		write_one(event);
-	}
-	free(copy);
-}
-
-static void check_out(const char *name, const char *expected)
-{
-	if (!slice_eq_str(buffer_slice(&out), expected))
-		test_fail(__FILE__, __LINE__, "%s is written as\n%.*s\nnot as\n%s", name,
-			  SLICE_ARGS(buffer_slice(&out)), expected);
-	buffer_fini(&out);
-	answer_writer_fini(&writer);
-	arena_fini(&arena);
+	written_check(written, name, buffer_slice(&written->out), expected);
 }
 
 #define HEAD(model)                                                                         \
@@ -458,18 +373,22 @@ static const struct {
 static void write_streams(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(written_streams); i++) {
-		begin(true);
-		write_all(written_streams[i].script);
-		check_out(written_streams[i].name, written_streams[i].written);
+		struct written written;
+
+		begin(&written, true);
+		written_tell_all(&written, written_streams[i].script);
+		check_out(&written, written_streams[i].name, written_streams[i].written);
 	}
 }
 
 static void write_function_call(void)
 {
-	begin(true);
-	turn.functions = true;
-	write_all("Bca P={} E S4 Z");
-	check_out("stream",
+	struct written written;
+
+	begin(&written, true);
+	written.turn.functions = true;
+	written_tell_all(&written, "Bca P={} E S4 Z");
+	check_out(&written, "stream",
 		  ROLE("null") SENT("\"function_call\":{\"name\":\"f\",\"arguments\":\"\"}")
 		      SENT("\"function_call\":{\"arguments\":\"{}\"}") ENDED("function_call"));
 }
@@ -479,43 +398,31 @@ static void write_function_call(void)
 	"\"prompt_tokens_details\":{\"cached_tokens\":4,\"cache_write_tokens\":1},"    \
 	"\"completion_tokens_details\":{\"reasoning_tokens\":3}}"
 
-static void use(void)
-{
-	usage = (struct wire_usage){ .seen = true,
-				     .input = 10,
-				     .output = 7,
-				     .cache_read = 4,
-				     .cache_write = 1,
-				     .cache_write_1h = -1,
-				     .reasoning = 3 };
-}
-
 /* Only who asked for it gets the chunk of usage; what nobody knows is not said. */
 static void write_usage(void)
 {
-	begin(true);
-	use();
-	write_all("S1 Z");
-	check_out("unasked", ROLE("null") ENDED("stop"));
-	begin(true);
-	writer.include_usage = true;
-	use();
-	write_all("S1 Z");
+	struct written written;
+
+	begin(&written, true);
+	written_use(&written);
+	written_tell_all(&written, "S1 Z");
+	check_out(&written, "unasked", ROLE("null") ENDED("stop"));
+	begin(&written, true);
+	written.writer.include_usage = true;
+	written_use(&written);
+	written_tell_all(&written, "S1 Z");
 	check_out(
-	    "asked",
+	    &written, "asked",
 	    HEAD("asked") "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":null},"
 			  "\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n" HEAD(
 			      "asked") "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_"
 				       "reason\":"
 				       "\"stop\"}],\"usage\":null}\n\n" HEAD(
 					   "asked") "]," USAGE_TOLD "}\n\ndata: [DONE]\n\n");
-	begin(true);
-	writer.include_usage = true;
-	write_all("S1 Z");
-	buffer_append_char(&out, '\0');
-	CHECK(!strstr(out.data, "prompt_tokens"));
-	buffer_fini(&out);
-	arena_fini(&arena);
+	begin(&written, true);
+	written.writer.include_usage = true;
+	written_tell_all(&written, "S1 Z");
+	written_check_part(&written, "prompt_tokens", false);
 }
 
 #define DOCUMENT(message, finish)                                                               \
@@ -525,14 +432,16 @@ static void write_usage(void)
 
 static void write_documents(void)
 {
-	begin(false);
-	use();
-	write_all("Mm Bt P=a E Bt P=b E S1 Z");
-	check_out("text",
+	struct written written;
+
+	begin(&written, false);
+	written_use(&written);
+	written_tell_all(&written, "Mm Bt P=a E Bt P=b E S1 Z");
+	check_out(&written, "text",
 		  DOCUMENT("\"content\":\"ab\",\"refusal\":null", "stop") "," USAGE_TOLD "}");
-	begin(false);
-	write_all("Mm Br P=h Q=s E Br! Q=d E Bca E Bxb P=i E Bf P=n E S4 Z");
-	check_out("all",
+	begin(&written, false);
+	written_tell_all(&written, "Mm Br P=h Q=s E Br! Q=d E Bca E Bxb P=i E Bf P=n E S4 Z");
+	check_out(&written, "all",
 		  DOCUMENT("\"content\":null,\"refusal\":\"n\",\"reasoning_content\":\"h\","
 			   "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"h\","
 			   "\"signature\":\"tidegate1.messages..s\",\"index\":0},{\"type\":"
@@ -542,12 +451,13 @@ static void write_documents(void)
 			   "{\"id\":\"b\",\"type\":\"custom\",\"custom\":{\"name\":\"f\","
 			   "\"input\":\"i\"}}]",
 			   "tool_calls") "}");
-	begin(false);
-	turn.functions = true;
-	write_all("Mm Bca P={} E S4 Z");
-	check_out("function", DOCUMENT("\"content\":null,\"refusal\":null,\"function_call\":{"
-				       "\"name\":\"f\",\"arguments\":\"{}\"}",
-				       "function_call") "}");
+	begin(&written, false);
+	written.turn.functions = true;
+	written_tell_all(&written, "Mm Bca P={} E S4 Z");
+	check_out(&written, "function",
+		  DOCUMENT("\"content\":null,\"refusal\":null,\"function_call\":{"
+			   "\"name\":\"f\",\"arguments\":\"{}\"}",
+			   "function_call") "}");
 }
 
 int main(void)

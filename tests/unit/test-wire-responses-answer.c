@@ -2,6 +2,7 @@
 /* Answers of Responses: what each event and each item tells, of servers that leave some out; and
  * what a client gets, as a stream and as a document. */
 #include "test-wire-told.h"
+#include "test-wire-written.h"
 
 /* ---- reading ---- */
 
@@ -268,95 +269,16 @@ static void read_documents(void)
 
 /* ---- writing ---- */
 
-static struct arena arena;
-static struct turn turn;
-static struct wire_usage usage;
-static struct answer_writer writer;
-static struct buffer out;
-
-static void begin(bool stream)
+static void begin(struct written *written, bool stream)
 {
-	arena_fini(&arena);
-	out = (struct buffer){ 0 };
-	turn_init(&turn, WIRE_OPENAI_RESPONSES, NULL, &arena);
-	turn.stream = stream;
-	usage = (struct wire_usage){ .input = -1,
-				     .output = -1,
-				     .cache_read = -1,
-				     .cache_write = -1,
-				     .cache_write_1h = -1,
-				     .reasoning = -1 };
-	writer = (struct answer_writer){ .dialect = WIRE_OPENAI_RESPONSES,
-					 .upstream = WIRE_ANTHROPIC_MESSAGES,
-					 .stream = stream,
-					 .out = &out,
-					 .arena = &arena,
-					 .request_id = SLICE("r7"),
-					 .model = SLICE("asked"),
-					 .created_s = 9,
-					 .usage = &usage,
-					 .turn = &turn,
-					 .head = SLICE(",\"echo\":1") };
-}
-
-/* As in test-wire-chat-answer.c: Bk begins a block of a kind, P=… its piece, Q=… what vouches, E
- * ends it, S0 stops with a reason, Z ends all, ! is an error. */
-static void write_all(const char *script)
-{
-	static const char kinds[] = "tfrcx";
-	char *copy = strdup(script), *save = NULL;
-	enum answer_kind kind = ANSWER_TEXT;
-	struct wire_error error = { .status = 503, .message = "busy" };
-
-	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		struct answer_event event = { .kind = kind };
-
-		switch (word[0]) {
-		case 'M':
-			event.what = ANSWER_BEGIN;
-			event.model = slice_of(word + 1);
-			break;
-		case 'B':
-			event.what = ANSWER_BLOCK;
-			event.kind = kind = (enum answer_kind)(strchr(kinds, word[1]) - kinds);
-			event.redacted = word[2] == '!';
-			event.id = slice_of(word[2] && !event.redacted ? word + 2 : NULL);
-			event.name = SLICE("f");
-			break;
-		case 'P':
-			event.what = ANSWER_PIECE;
-			event.text = slice_of(word + 2);
-			break;
-		case 'Q':
-			event.what = ANSWER_OPAQUE;
-			event.text = slice_of(word + 2);
-			break;
-		case 'E':
-			event.what = ANSWER_BLOCK_END;
-			break;
-		case 'S':
-			event.what = ANSWER_STOP;
-			event.stop = (enum answer_stop)(word[1] - '0');
-			break;
-		case 'Z':
-			event.what = ANSWER_END;
-			break;
-		default:
-			event.what = ANSWER_ERROR;
-			event.error = &error;
-		}
-		if (!writer.stream)
-			CHECK(answer_keep(&writer, &event));
-		responses_write_answer(&writer, &event);
-	}
-	free(copy);
+	written_init(written, WIRE_OPENAI_RESPONSES, stream, responses_write_answer);
+	written->writer.head = SLICE(",\"echo\":1");
 }
 
 /* Each event: its name is its type, numbers go up by one. What is left of it is a line: the type
  * without "response.", and the rest. */
-static void shorten(struct buffer *lines)
+static void shorten(struct slice rest, struct buffer *lines)
 {
-	struct slice rest = buffer_slice(&out);
 	int number = 0;
 
 	while (rest.len > 0) {
@@ -376,15 +298,6 @@ static void shorten(struct buffer *lines)
 		data = slice_skip(data, head.len);
 		buffer_printf(lines, "%.*s %.*s\n", SLICE_ARGS(name), (int)data.len - 1, data.ptr);
 	}
-}
-
-static void check_lines(const char *name, struct slice lines, const char *expected)
-{
-	if (!slice_eq_str(lines, expected))
-		test_fail(__FILE__, __LINE__, "%s is written as\n%.*s\nnot as\n%s", name,
-			  SLICE_ARGS(lines), expected);
-	buffer_fini(&out);
-	answer_writer_fini(&writer);
 }
 
 #define RESPONSE(status, error, reason, output, usage)                                      \
@@ -591,82 +504,80 @@ static void write_streams(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(written_streams); i++) {
 		_cleanup_(buffer_fini) struct buffer lines = { 0 };
+		struct written written;
 
-		begin(true);
-		write_all(written_streams[i].script);
-		shorten(&lines);
-		check_lines(written_streams[i].name, buffer_slice(&lines),
-			    written_streams[i].written);
+		begin(&written, true);
+		written_tell_all(&written, written_streams[i].script);
+		shorten(buffer_slice(&written.out), &lines);
+		written_check(&written, written_streams[i].name, buffer_slice(&lines),
+			      written_streams[i].written);
 	}
 }
 
 /* By the names that the client has for it. */
 static void write_namespace(void)
 {
+	struct written written;
 	struct turn_tool *tool;
 
-	begin(false);
-	tool = turn_add_tool(&turn, NULL);
+	begin(&written, false);
+	tool = turn_add_tool(&written.turn, NULL);
 	tool->name = SLICE("f");
 	tool->space = SLICE("s");
 	tool->plain_name = SLICE("p");
-	write_all("Mm Bca P={} E S4 Z");
-	buffer_append_char(&out, '\0');
-	CHECK(strstr(out.data, "\"name\":\"p\",\"namespace\":\"s\",\"arguments\":\"{}\""));
-	buffer_fini(&out);
-	answer_writer_fini(&writer);
+	written_tell_all(&written, "Mm Bca P={} E S4 Z");
+	written_check_part(&written, "\"name\":\"p\",\"namespace\":\"s\",\"arguments\":\"{}\"",
+			   true);
 }
 
 static void write_documents(void)
 {
-	begin(false);
-	usage = (struct wire_usage){ .seen = true,
-				     .input = 10,
-				     .output = 7,
-				     .cache_read = 4,
-				     .cache_write = 1,
-				     .cache_write_1h = -1,
-				     .reasoning = 3 };
-	write_all("Br P=hm Q=s E Br! Q=d E Bt P=a E Bt E S3 Z");
-	check_lines("all", buffer_slice(&out),
-		    RESPONSE("completed", "null", "null",
-			     THOUGHT "," HIDDEN "," MSG("2", "completed", PART("a")),
-			     "{\"input_tokens\":15,\"input_tokens_details\":{\"cached_tokens\":4,"
-			     "\"cache_write_tokens\":1},\"output_tokens\":7,"
-			     "\"output_tokens_details\":{\"reasoning_tokens\":3},\"total_tokens\":"
-			     "22}"));
-	begin(false);
-	write_all("Bt P=a E S2 Z");
-	check_lines("cut", buffer_slice(&out),
-		    RESPONSE("incomplete", "null", "{\"reason\":\"max_output_tokens\"}",
-			     MSG("0", "incomplete", PART("a")), "null"));
+	struct written written;
+
+	begin(&written, false);
+	written_use(&written);
+	written_tell_all(&written, "Br P=hm Q=s E Br! Q=d E Bt P=a E Bt E S3 Z");
+	written_check(
+	    &written, "all", buffer_slice(&written.out),
+	    RESPONSE("completed", "null", "null",
+		     THOUGHT "," HIDDEN "," MSG("2", "completed", PART("a")),
+		     "{\"input_tokens\":15,\"input_tokens_details\":{\"cached_tokens\":4,"
+		     "\"cache_write_tokens\":1},\"output_tokens\":7,"
+		     "\"output_tokens_details\":{\"reasoning_tokens\":3},\"total_tokens\":"
+		     "22}"));
+	begin(&written, false);
+	written_tell_all(&written, "Bt P=a E S2 Z");
+	written_check(&written, "cut", buffer_slice(&written.out),
+		      RESPONSE("incomplete", "null", "{\"reason\":\"max_output_tokens\"}",
+			       MSG("0", "incomplete", PART("a")), "null"));
 }
 
 /* What was asked is said again, and what was not has its default. */
 static void write_echoes(void)
 {
+	struct written written;
 	const struct tree *tree;
 
-	begin(false);
-	writer.head = (struct slice){ 0 };
+	begin(&written, false);
+	written.writer.head = (struct slice){ 0 };
 	CHECK_INT(tree_parse(SLICE("{\"instructions\":\"be\",\"tools\":[{\"type\":\"function\"}],"
 				   "\"temperature\":0.5,\"tool_choice\":\"none\",\"metadata\":{"
 				   "\"a\":\"b\"},\"top_p\":null}"),
-			     &arena, &tree, NULL),
+			     &written.arena, &tree, NULL),
 		  0);
-	turn.body = tree;
-	write_all("S1 Z");
-	buffer_append_char(&out, '\0');
-	CHECK(strstr(out.data,
-		     "\"output\":[],\"background\":false,\"previous_response_id\":null,\"store\":"
-		     "false,\"instructions\":\"be\",\"max_output_tokens\":null,\"max_tool_calls\":"
-		     "null,\"metadata\":{\"a\":\"b\"},\"parallel_tool_calls\":true,"
-		     "\"prompt_cache_key\":null,\"reasoning\":{\"effort\":null,\"summary\":null},"
-		     "\"safety_identifier\":null,\"service_tier\":null,\"temperature\":0.5,"
-		     "\"text\":{\"format\":{\"type\":\"text\"}},\"tool_choice\":\"none\","
-		     "\"tools\":[{\"type\":\"function\"}],\"top_logprobs\":0,\"top_p\":1,"
-		     "\"truncation\":\"disabled\",\"user\":null,\"usage\":null}"));
-	buffer_fini(&out);
+	written.turn.body = tree;
+	written_tell_all(&written, "S1 Z");
+	written_check_part(
+	    &written,
+	    "\"output\":[],\"background\":false,\"previous_response_id\":null,\"store\":"
+	    "false,\"instructions\":\"be\",\"max_output_tokens\":null,\"max_tool_calls\":"
+	    "null,\"metadata\":{\"a\":\"b\"},\"parallel_tool_calls\":true,"
+	    "\"prompt_cache_key\":null,\"reasoning\":{\"effort\":null,\"summary\":null},"
+	    "\"safety_identifier\":null,\"service_tier\":null,\"temperature\":0.5,"
+	    "\"text\":{\"format\":{\"type\":\"text\"}},\"tool_choice\":\"none\","
+	    "\"tools\":[{\"type\":\"function\"}],\"top_logprobs\":0,\"top_p\":1,"
+	    "\"truncation\":\"disabled\",\"user\":null,\"usage\":null}",
+	    true);
 }
 
 int main(void)
@@ -679,6 +590,5 @@ int main(void)
 	test_run("write-namespace", write_namespace);
 	test_run("write-documents", write_documents);
 	test_run("write-echoes", write_echoes);
-	arena_fini(&arena);
 	return 0;
 }
