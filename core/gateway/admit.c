@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "gateway/drain.h"
 #include "gateway/forwarded.h"
+#include "gateway/google.h"
 #include "gateway/health.h"
 #include "gateway/keepalive.h"
 #include "gateway/models.h"
@@ -23,31 +25,52 @@ enum {
 	SMALL_BODY_BYTES = 64 << 10, /* of calls that need none */
 };
 
+static const struct slice key_headers[] = {
+	{ "authorization", 13 },
+	{ "x-api-key", 9 },
+	{ "x-goog-api-key", 14 },
+};
+
+static size_t key_header(struct slice name)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(key_headers) && !slice_case_eq(name, key_headers[i]))
+		i++;
+	return i;
+}
+
+static struct slice bearer_key(struct slice value)
+{
+	static const struct slice bearer = { "Bearer ", 7 };
+	struct slice head = { value.ptr, bearer.len };
+
+	if (value.len <= bearer.len || !slice_case_eq(head, bearer))
+		return (struct slice){ 0 };
+	return slice_trim(slice_skip(value, bearer.len));
+}
+
 /* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
  * and to each program on the way, whose call it was. */
 bool admit_presented_key(const struct http_request *request, struct slice *ret)
 {
-	static const struct slice bearer = { "Bearer ", 7 };
-	struct slice authorized = { 0 }, api_key = { 0 };
-	size_t authorizations = 0, api_keys = 0;
+	bool seen[ARRAY_SIZE(key_headers)] = { false }, one = true;
 
+	*ret = (struct slice){ 0 };
 	for (size_t i = 0; i < request->header_count; i++) {
 		const struct http_header *header = &request->headers[i];
+		size_t which = key_header(header->name);
+		struct slice key;
 
-		if (slice_case_eq(header->name, SLICE("authorization"))) {
-			struct slice head = { header->value.ptr, bearer.len };
-
-			authorizations++;
-			if (header->value.len > bearer.len && slice_case_eq(head, bearer))
-				authorized = slice_trim(slice_skip(header->value, bearer.len));
-		} else if (slice_case_eq(header->name, SLICE("x-api-key"))) {
-			api_keys++;
-			api_key = header->value;
-		}
+		if (which == ARRAY_SIZE(key_headers))
+			continue;
+		key = which == 0 ? bearer_key(header->value) : header->value;
+		if (seen[which] || (key.ptr && ret->ptr && !slice_eq(key, *ret)))
+			one = false;
+		seen[which] = true;
+		*ret = ret->ptr ? *ret : key;
 	}
-	*ret = authorized.ptr ? authorized : api_key;
-	return authorizations <= 1 && api_keys <= 1 &&
-	       (!authorized.ptr || !api_key.ptr || slice_eq(authorized, api_key));
+	return one;
 }
 
 static bool feature_valid(struct slice feature)
@@ -162,14 +185,14 @@ static const struct keys_entry *authenticate(struct gateway_loop *loop, struct h
 			  "one key. Send the key that is meant.";
 	else if (!one)
 		error.message =
-		    "More than one key was sent: Authorization or x-api-key twice, or both "
-		    "with different keys. Send one.";
+		    "More than one key was sent: Authorization, x-api-key or x-goog-api-key twice, "
+		    "or two of them with different keys. Send one.";
 	else if (presented.ptr)
 		error.message = "This key is not known here or was revoked. Ask the people who run "
 				"this appliance for a key.";
 	else
 		error.message = "No key was sent. Send one as `Authorization: Bearer KEY` or "
-				"`x-api-key: KEY`.";
+				"`x-api-key: KEY`, or `x-goog-api-key: KEY`.";
 	reply_error(http, dialect, &error, NULL, 0);
 	return NULL;
 }
@@ -200,12 +223,26 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 	exchange->key = key;
 	exchange->endpoint = row->endpoint;
 	exchange->dialect = row->dialect;
+	if (wire_is_google(row->dialect))
+		google_read_path(exchange, request->path);
 	if (row->endpoint == ENDPOINT_RESPONSES_COMPACT)
 		exchange->stored.rest = SLICE("/compact");
 	exchange->query = request->query;
 	exchange->feature = feature.ptr ? feature : slice_of(key->feature);
 	http_exchange_set_share(http, ((const struct gateway_tenant *)key->data)->share);
 	http_want_body(http, endpoint_is_by_id(row->endpoint) ? SMALL_BODY_BYTES : 0);
+}
+
+static void refuse_key_in_url(struct gateway_loop *loop, struct http_exchange *http)
+{
+	static const struct wire_error error = {
+		401, "key_in_url", NULL,
+		"A key was sent in the URL, where logs on the way keep it. Send it as "
+		"`x-goog-api-key: KEY`, and replace this one."
+	};
+
+	counter_add(&loop->counters.refused_keys, 1);
+	reply_error(http, endpoint_dialect(http_exchange_request(http)), &error, NULL, 0);
 }
 
 static void on_request(struct http_exchange *http, void *data)
@@ -221,6 +258,10 @@ static void on_request(struct http_exchange *http, void *data)
 	}
 	if (health_reply(loop->gateway, http, row->endpoint, false))
 		return;
+	if (google_key_in_url(http_exchange_arena(http), http_exchange_request(http))) {
+		refuse_key_in_url(loop, http);
+		return;
+	}
 	if (row->reaches_provider) {
 		admit_head(loop, http, row);
 		return;
@@ -277,9 +318,13 @@ static bool plan(struct exchange *exchange, struct error *error, struct wire_err
 		return stored_plan(exchange, ret);
 	*ret = (struct wire_error){ .status = 400, .code = "invalid_request" };
 	ret->message = error->message;
-	if (wire_request_scan(exchange->dialect, exchange->body, arena, &exchange->request, error) <
-	    0)
+	if (wire_is_google(exchange->dialect)) {
+		if (!google_scan(exchange, error, ret))
+			return false;
+	} else if (wire_request_scan(exchange->dialect, exchange->body, arena, &exchange->request,
+				     error) < 0) {
 		return false;
+	}
 	exchange->route = plan_route(exchange);
 	if (!exchange->route) {
 		*ret = refuse_model(exchange->http, exchange->key, exchange->request.model);

@@ -320,7 +320,7 @@ void attempt_first(struct exchange *exchange)
 
 	exchange->target = next_target(exchange, 0);
 	if (exchange->target == exchange->route->target_count) {
-		if (exchange->dialect == WIRE_ANTHROPIC_COUNT_TOKENS) {
+		if (wire_is_count(exchange->dialect)) {
 			exchange_estimate(exchange);
 			return;
 		}
@@ -337,7 +337,7 @@ void attempt_first(struct exchange *exchange)
 /* Of the servers that speak Messages, many have no path to count at. */
 bool attempt_counts_nothing(const struct exchange *exchange, int status)
 {
-	return exchange->dialect == WIRE_ANTHROPIC_COUNT_TOKENS &&
+	return wire_is_count(exchange->dialect) &&
 	       (status == 404 || status == 405 || status == 501);
 }
 

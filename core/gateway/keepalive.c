@@ -2,7 +2,8 @@
 /* While an upstream thinks, balancers and proxies between us and the client see an idle connection
  * and close it. A sign of life goes out where one event has ended and no other has begun; another
  * target can still answer after it. The head that goes with the first one says only what holds
- * whoever answers: the rest is told in a comment at the stream's end. */
+ * whoever answers: the rest is told in a comment at the stream's end, where the dialect's SDKs pass
+ * over one. */
 #include "gateway/keepalive.h"
 
 #include "base/cleanup.h"
@@ -86,7 +87,7 @@ void keepalive_trailer(struct exchange *exchange)
 	struct slice model = target->upstream_model, dropped = translated_dropped(&exchange->call);
 	struct slice line;
 
-	if (!exchange->head_early)
+	if (!exchange->head_early || !wire_takes_comments(exchange->dialect))
 		return;
 	if (slice_has_control(model))
 		model = SLICE("-");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list is that of the configuration's routes, then models, each by name, then what providers
- * say they have, where their objects want that. OpenAI's is whole;
- * Anthropic's is cut as its query says (docs.anthropic.com/en/api/models-list), but whole where it
- * says nothing, for who does not page would miss what is behind. */
+ * say they have, where their objects want that. OpenAI's is whole; Anthropic's and Google's are cut
+ * as their queries say (docs.anthropic.com/en/api/models-list, ai.google.dev/api/models), but whole
+ * where these say nothing, for who does not page would miss what is behind. */
 #include "gateway/models.h"
 
 #include "base/cleanup.h"
@@ -119,6 +119,24 @@ static const char *read_page(struct arena *arena, struct slice query, struct pag
 		   : NULL;
 }
 
+static const char *read_google_page(struct arena *arena, struct slice query, struct page *ret)
+{
+	while (query.len > 0) {
+		struct slice value, pair = slice_cut(query, '&', &query);
+		struct slice name = slice_cut(pair, '=', &value);
+
+		if (slice_eq_str(name, "pageSize")) {
+			if (slice_to_u64(value, &ret->limit) < 0)
+				return "pageSize must be a whole number.";
+			if (ret->limit > MODELS_LIMIT_MAX)
+				ret->limit = MODELS_LIMIT_MAX;
+		} else if (slice_eq_str(name, "pageToken")) {
+			ret->after = endpoint_unescape(arena, value, true);
+		}
+	}
+	return NULL;
+}
+
 /* Where it stands among those shown; `count` when nowhere. */
 static size_t find_shown(const struct shown *shown, size_t count, struct slice id)
 {
@@ -201,14 +219,17 @@ static void reply_buffer(struct http_exchange *http, struct buffer *body)
 static void reply_sight(struct http_exchange *http, enum wire_dialect dialect, struct sight *sight)
 {
 	const struct http_request *request = http_exchange_request(http);
+	struct arena *arena = http_exchange_arena(http);
 	struct wire_error error = { .status = 400, .code = "invalid_request" };
 	struct page page = { 0 };
 	struct buffer body = { 0 };
 	size_t first = 0;
 	bool more = false;
 
-	if (wire_is_anthropic(dialect)) {
-		error.message = read_page(http_exchange_arena(http), request->query, &page);
+	if (wire_is_anthropic(dialect) || wire_is_google(dialect)) {
+		error.message = wire_is_google(dialect)
+				    ? read_google_page(arena, request->query, &page)
+				    : read_page(arena, request->query, &page);
 		if (error.message) {
 			reply_error(http, dialect, &error, NULL, 0);
 			return;
@@ -216,7 +237,7 @@ static void reply_sight(struct http_exchange *http, enum wire_dialect dialect, s
 		first = cut_page(&page, sight->items, &sight->count, &more);
 	}
 	write_list(dialect, sight->items + first, sight->count, more, &body);
-	if (!wire_is_anthropic(dialect) && !body.failed &&
+	if (dialect == WIRE_OPENAI_CHAT && !body.failed &&
 	    names_member(request->query, "client_version"))
 		add_codex_member(&body);
 	reply_buffer(http, &body);
@@ -259,8 +280,10 @@ void models_reply_one(struct gateway_loop *loop, struct http_exchange *http,
 {
 	const struct http_request *request = http_exchange_request(http);
 	enum wire_dialect dialect = endpoint_dialect(request);
-	struct slice id = endpoint_unescape(
-	    http_exchange_arena(http), slice_skip(request->path, strlen("/v1/models/")), false);
+	size_t prefix = slice_starts(request->path, SLICE("/v1/")) ? strlen("/v1/models/")
+								   : strlen("/v1beta/models/");
+	struct slice id =
+	    endpoint_unescape(http_exchange_arena(http), slice_skip(request->path, prefix), false);
 	struct slice provider = find_provider(loop->current->snapshot, id);
 	struct buffer body = { 0 };
 

@@ -49,6 +49,13 @@ static struct slice methods_of(struct arena *arena, struct slice path)
 	return text;
 }
 
+/* Of Google's paths to providers the first stands for all. */
+static bool is_more(const struct endpoint_row *row, const struct endpoint_row *before)
+{
+	return row->reaches_provider && wire_is_google(row->dialect) &&
+	       wire_is_google(before->dialect);
+}
+
 /* "POST /v1/chat/completions, …": the paths that SDKs ask first, by the table. */
 static struct slice served(struct arena *arena)
 {
@@ -58,7 +65,7 @@ static struct slice served(struct arena *arena)
 		const struct endpoint_row *row = endpoint_at(i);
 
 		if ((!row->reaches_provider && row->endpoint != ENDPOINT_MODELS) ||
-		    endpoint_is_by_id(row->endpoint))
+		    endpoint_is_by_id(row->endpoint) || (i > 0 && is_more(row, endpoint_at(i - 1))))
 			continue;
 		text = arena_printf(arena, "%.*s%s%s %s", SLICE_ARGS(text), text.len ? ", " : "",
 				    method_name(row->method), row->path);
@@ -77,7 +84,8 @@ static const char *nothing_there(struct arena *arena, struct slice path)
 		    .ptr;
 	return arena_printf(arena,
 			    "There is nothing at %.*s; this appliance serves %.*s. The base URL of "
-			    "an SDK ends in /v1 for OpenAI's, and has no path for Anthropic's.",
+			    "an SDK ends in /v1 for OpenAI's, and has no path for Anthropic's and "
+			    "Google's.",
 			    SLICE_ARGS(name), SLICE_ARGS(list))
 	    .ptr;
 }

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 
 #define RESPONSES WIRE_OPENAI_RESPONSES
+#define GEMINI WIRE_GEMINI
 
 static const struct endpoint_row rows[] = {
 	{ HTTP_POST, "/v1/chat/completions", ENDPOINT_CHAT, WIRE_OPENAI_CHAT, true },
@@ -21,6 +22,24 @@ static const struct endpoint_row rows[] = {
 	{ HTTP_POST, "/v1/messages/count_tokens", ENDPOINT_COUNT_TOKENS,
 	  WIRE_ANTHROPIC_COUNT_TOKENS, true },
 	{ HTTP_POST, "/v1/embeddings", ENDPOINT_EMBEDDINGS, WIRE_OPENAI_EMBEDDINGS, true },
+	{ HTTP_POST, "/v1beta/models/{model}:generateContent", ENDPOINT_GENERATE, GEMINI, true },
+	{ HTTP_POST, "/v1beta/tunedModels/{model}:generateContent", ENDPOINT_GENERATE, GEMINI,
+	  true },
+	{ HTTP_POST, "/v1/models/{model}:generateContent", ENDPOINT_GENERATE, GEMINI, true },
+	{ HTTP_POST, "/v1beta/models/{model}:streamGenerateContent", ENDPOINT_GENERATE_STREAM,
+	  GEMINI, true },
+	{ HTTP_POST, "/v1beta/tunedModels/{model}:streamGenerateContent", ENDPOINT_GENERATE_STREAM,
+	  GEMINI, true },
+	{ HTTP_POST, "/v1/models/{model}:streamGenerateContent", ENDPOINT_GENERATE_STREAM, GEMINI,
+	  true },
+	{ HTTP_POST, "/v1beta/models/{model}:countTokens", ENDPOINT_GENERATE_COUNT,
+	  WIRE_GEMINI_COUNT_TOKENS, true },
+	{ HTTP_POST, "/v1beta/tunedModels/{model}:countTokens", ENDPOINT_GENERATE_COUNT,
+	  WIRE_GEMINI_COUNT_TOKENS, true },
+	{ HTTP_POST, "/v1/models/{model}:countTokens", ENDPOINT_GENERATE_COUNT,
+	  WIRE_GEMINI_COUNT_TOKENS, true },
+	{ HTTP_GET, "/v1beta/models", ENDPOINT_MODELS, GEMINI, false },
+	{ HTTP_GET, "/v1beta/models/*", ENDPOINT_MODEL, GEMINI, false },
 	{ HTTP_GET, "/v1/models", ENDPOINT_MODELS, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/v1/models/*", ENDPOINT_MODEL, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/", ENDPOINT_ROOT, WIRE_OPENAI_CHAT, false },
@@ -28,7 +47,8 @@ static const struct endpoint_row rows[] = {
 	{ HTTP_GET, "/readyz", ENDPOINT_READY, WIRE_OPENAI_CHAT, false },
 };
 
-/* What the providers have below /v1/, and this appliance has not or not all of. */
+/* What the providers have below /v1/ (all below /v1beta/ is Google's), and this appliance has not
+ * or not all of. */
 static const char *const providers_parts[] = {
 	"responses", "conversations", "completions", "embeddings",    "moderations", "images",
 	"audio",     "videos",        "files",       "uploads",       "batches",     "fine_tuning",
@@ -46,9 +66,14 @@ const struct endpoint_row *endpoint_at(size_t index)
 	return &rows[index];
 }
 
+static bool ends_behind_some(struct slice text, struct slice end)
+{
+	return text.len > end.len && slice_eq(slice_skip(text, text.len - end.len), end);
+}
+
 bool endpoint_takes(const struct endpoint_row *row, struct slice path)
 {
-	static const struct slice id = { "{id}", 4 };
+	static const struct slice id = { "{id}", 4 }, model = { "{model}", 7 };
 	struct slice pattern = slice_of(row->path);
 
 	while (pattern.len > 0 && path.len > 0) {
@@ -56,6 +81,8 @@ bool endpoint_takes(const struct endpoint_row *row, struct slice path)
 
 		if (pattern.ptr[0] == '*')
 			return true;
+		if (slice_starts(pattern, model))
+			return ends_behind_some(path, slice_skip(pattern, model.len));
 		if (slice_starts(pattern, id)) {
 			if (slice_cut(path, '/', &rest).len == 0)
 				return false;
@@ -71,11 +98,33 @@ bool endpoint_takes(const struct endpoint_row *row, struct slice path)
 	return pattern.len == 0 && path.len == 0;
 }
 
+struct slice endpoint_model(struct slice path)
+{
+	static const struct slice models = { "models/", 7 };
+	struct slice name;
+	size_t len;
+
+	slice_cut(slice_skip(path, 1), '/', &name); /* the version */
+	if (slice_starts(name, models))
+		name = slice_skip(name, models.len);
+	len = name.len;
+	while (len > 0 && name.ptr[len - 1] != ':')
+		len--;
+	return (struct slice){ name.ptr, len > 0 ? len - 1 : 0 };
+}
+
 /* HEAD is answered wherever GET is, but for what a provider answers. */
 static bool method_matches(const struct endpoint_row *row, enum http_method asked)
 {
 	return row->method == asked ||
 	       (row->method == HTTP_GET && asked == HTTP_HEAD && !row->reaches_provider);
+}
+
+/* What Google's models do, by POST, is not what is asked of a model by another method. */
+static bool asks_verb(const struct endpoint_row *row, const struct http_request *request)
+{
+	return row->endpoint == ENDPOINT_MODEL && request->method == HTTP_POST &&
+	       memchr(request->path.ptr, ':', request->path.len);
 }
 
 const struct endpoint_row *endpoint_find(const struct http_request *request,
@@ -87,7 +136,8 @@ const struct endpoint_row *endpoint_find(const struct http_request *request,
 			continue;
 		if (method_matches(&rows[i], request->method))
 			return &rows[i];
-		*ret_other = &rows[i];
+		if (!asks_verb(&rows[i], request))
+			*ret_other = &rows[i];
 	}
 	return NULL;
 }
@@ -96,6 +146,8 @@ bool endpoint_is_providers(struct slice path)
 {
 	struct slice rest, part;
 
+	if (slice_starts(path, SLICE("/v1beta/")))
+		return path.len > strlen("/v1beta/");
 	if (!slice_starts(path, SLICE("/v1/")))
 		return false;
 	part = slice_cut(slice_skip(path, strlen("/v1/")), '/', &rest);
@@ -106,8 +158,23 @@ bool endpoint_is_providers(struct slice path)
 	return false;
 }
 
-/* The two SDKs are told apart by what only Anthropic's sends, so that errors and model lists have a
- * shape they read. */
+static bool is_googles(const struct http_request *request)
+{
+	static const struct slice headers[] = { { "x-goog-api-key", 14 },
+						{ "x-goog-api-client", 17 } };
+
+	if (slice_starts(request->path, SLICE("/v1beta/")) ||
+	    (request->method == HTTP_POST && slice_starts(request->path, SLICE("/v1/models/"))))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
+		if (http_request_header(request, headers[i]).ptr)
+			return true;
+	}
+	return false;
+}
+
+/* SDKs are told apart by what only Anthropic's and Google's send, so that errors and model lists
+ * have a shape they read. */
 enum wire_dialect endpoint_dialect(const struct http_request *request)
 {
 	if (slice_starts(request->path, SLICE("/v1/messages")))
@@ -116,7 +183,7 @@ enum wire_dialect endpoint_dialect(const struct http_request *request)
 		return WIRE_OPENAI_RESPONSES;
 	if (http_request_header(request, SLICE("anthropic-version")).ptr)
 		return WIRE_ANTHROPIC_MESSAGES;
-	return WIRE_OPENAI_CHAT;
+	return is_googles(request) ? WIRE_GEMINI : WIRE_OPENAI_CHAT;
 }
 
 static int hex_digit(char c)

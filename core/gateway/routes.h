@@ -16,6 +16,9 @@ enum endpoint {
 	ENDPOINT_MESSAGES,
 	ENDPOINT_COUNT_TOKENS,
 	ENDPOINT_EMBEDDINGS,
+	ENDPOINT_GENERATE, /* Gemini's, with the model in the path */
+	ENDPOINT_GENERATE_STREAM,
+	ENDPOINT_GENERATE_COUNT,
 	ENDPOINT_MODELS,
 	ENDPOINT_MODEL,
 	ENDPOINT_ROOT,
@@ -25,7 +28,7 @@ enum endpoint {
 
 struct endpoint_row {
 	enum http_method method;
-	const char *path; /* {id} takes one segment, a final '*' the rest */
+	const char *path; /* {id} takes one segment, {model} and a final '*' any text */
 	enum endpoint endpoint;
 	enum wire_dialect dialect; /* of its errors */
 	bool reaches_provider;     /* then it goes through admit() */
@@ -35,6 +38,8 @@ struct endpoint_row {
 const struct endpoint_row *endpoint_find(const struct http_request *request,
 					 const struct endpoint_row **ret_other);
 bool endpoint_takes(const struct endpoint_row *row, struct slice path);
+/* What {model} takes, still escaped; with its collection, but for `models/`. */
+struct slice endpoint_model(struct slice path);
 /* It is about an answer that a provider keeps. */
 static inline bool endpoint_is_by_id(enum endpoint endpoint)
 {

@@ -194,7 +194,7 @@ void exchange_estimate(struct exchange *exchange)
 	};
 	struct buffer body = { 0 };
 
-	wire_count_body(exchange->request.input_estimate, &body);
+	wire_count_body(exchange->dialect, exchange->request.input_estimate, &body);
 	settle(exchange, LEDGER_OK, 200);
 	exchange->head_sent = exchange->committed = true;
 	exchange->status = 200;

@@ -37,6 +37,7 @@ int translated_prepare(struct tide_call *call, struct wire_error *ret)
 		.quirks = target->provider->quirks,
 		.drop_tools = exchange->held->snapshot->drop_tools,
 		.drop_tool_count = exchange->held->snapshot->drop_tool_count,
+		.stream = exchange->request.stream,
 	};
 
 	call->translated = arena_zalloc(arena, sizeof(*call->translated));

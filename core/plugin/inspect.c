@@ -35,6 +35,7 @@ static const char *const dialect_names[] = {
 	[TIDE_DIALECT_GEMINI] = "gemini",
 	[TIDE_DIALECT_BEDROCK_CONVERSE] = "bedrock-converse",
 	[TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS] = "anthropic-count-tokens",
+	[TIDE_DIALECT_GEMINI_COUNT_TOKENS] = "gemini-count-tokens",
 };
 
 static void describe_text(const struct tide_plugin *plugin, struct buffer *out)

@@ -104,7 +104,7 @@ static int check_operations(const char *path, const struct tide_plugin *plugin, 
 	      (1u << TIDE_DIALECT_OPENAI_CHAT | 1u << TIDE_DIALECT_ANTHROPIC_MESSAGES |
 	       1u << TIDE_DIALECT_OPENAI_RESPONSES | 1u << TIDE_DIALECT_OPENAI_EMBEDDINGS |
 	       1u << TIDE_DIALECT_GEMINI | 1u << TIDE_DIALECT_BEDROCK_CONVERSE |
-	       1u << TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS)))
+	       1u << TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS | 1u << TIDE_DIALECT_GEMINI_COUNT_TOKENS)))
 		return error_set(error, -EPROTO, "%s: speaks no dialect that this version knows",
 				 path);
 	return 0;

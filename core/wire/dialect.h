@@ -10,5 +10,6 @@ enum wire_dialect { /* the values of enum tide_dialect */
 		    WIRE_GEMINI = 5,
 		    WIRE_BEDROCK_CONVERSE = 6,
 		    WIRE_ANTHROPIC_COUNT_TOKENS = 7,
+		    WIRE_GEMINI_COUNT_TOKENS = 8,
 		    WIRE_DIALECT_COUNT, /* of tables by dialect; 0 is none */
 };

@@ -39,11 +39,11 @@ static const char *type_of(enum wire_dialect dialect, int status)
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		if (types[i].status != status)
 			continue;
-		if (dialect == WIRE_GEMINI)
+		if (wire_is_google(dialect))
 			return types[i].gemini;
 		return wire_is_anthropic(dialect) ? types[i].messages : types[i].chat;
 	}
-	if (dialect == WIRE_GEMINI)
+	if (wire_is_google(dialect))
 		return status < 500 ? "INVALID_ARGUMENT" : "INTERNAL";
 	if (status < 500)
 		return "invalid_request_error";
@@ -98,7 +98,7 @@ static void append_details(const struct wire_error *error, struct buffer *out)
 
 void wire_error_body(enum wire_dialect dialect, const struct wire_error *error, struct buffer *out)
 {
-	if (dialect == WIRE_GEMINI) {
+	if (wire_is_google(dialect)) {
 		append_google(error, out);
 		return;
 	}
@@ -236,8 +236,13 @@ struct slice wire_keepalive(enum wire_dialect dialect)
 {
 	/* Google's SDKs read a comment as the beginning of an error, or drop the event behind it;
 	 * but for an empty line they have no meaning. */
-	if (dialect == WIRE_GEMINI)
+	if (wire_is_google(dialect))
 		return SLICE("\n");
 	return wire_is_anthropic(dialect) ? SLICE("event: ping\ndata: {\"type\": \"ping\"}\n\n")
 					  : SLICE(": ping\n");
+}
+
+bool wire_takes_comments(enum wire_dialect dialect)
+{
+	return !wire_is_google(dialect); /* as above: the end of the stream would be an error */
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 enum {
 	MODEL_BYTES = 256,
@@ -20,6 +21,7 @@ enum take {
 	TAKE_STREAM_OPTIONS,
 	TAKE_MESSAGES,
 	TAKE_CONTENTS,
+	TAKE_WHOLE, /* a request that is a member of this one */
 	TAKE_GENERATION,
 	TAKE_TEXTS,
 	TAKE_INPUT, /* other members whose bytes the model reads */
@@ -36,7 +38,8 @@ enum take {
 #define COUNTS (1u << WIRE_ANTHROPIC_COUNT_TOKENS)
 #define EMBEDDINGS (1u << WIRE_OPENAI_EMBEDDINGS)
 #define RESPONSES (1u << WIRE_OPENAI_RESPONSES)
-#define GEMINI (1u << WIRE_GEMINI)
+#define GEMINI_COUNTS (1u << WIRE_GEMINI_COUNT_TOKENS)
+#define GEMINI (1u << WIRE_GEMINI | GEMINI_COUNTS)
 
 /* The members that we read, by dialect. */
 static const struct row {
@@ -68,6 +71,8 @@ static const struct row {
 	{ SLICE("system_instruction"), GEMINI, TAKE_INPUT }, /* ProtoJSON has both names */
 	{ SLICE("generationConfig"), GEMINI, TAKE_GENERATION },
 	{ SLICE("generation_config"), GEMINI, TAKE_GENERATION },
+	{ SLICE("generateContentRequest"), GEMINI_COUNTS, TAKE_WHOLE },
+	{ SLICE("generate_content_request"), GEMINI_COUNTS, TAKE_WHOLE },
 };
 
 struct reading {
@@ -102,6 +107,18 @@ static const struct row *find_row(enum wire_dialect dialect, const struct json_m
 			return &rows[i];
 	}
 	return NULL;
+}
+
+bool wire_is_model_name(struct slice name)
+{
+	uint32_t point;
+	size_t len = name.len;
+
+	if (len == 0 || len > MODEL_BYTES || slice_has_control(name))
+		return false;
+	for (; name.len > 0 && len > 0; name = slice_skip(name, len))
+		len = utf8_decode(name.ptr, name.len, &point);
+	return len > 0;
 }
 
 /* A name: unescaped, of a bounded length, without control characters. */
@@ -231,8 +248,7 @@ static size_t input_bytes(struct slice value)
 static void add_input(struct reading *reading, struct slice value)
 {
 	/* Only a count is worth the look: what is billed is what the provider says. */
-	reading->input_bytes +=
-	    reading->dialect == WIRE_ANTHROPIC_COUNT_TOKENS ? input_bytes(value) : value.len;
+	reading->input_bytes += wire_is_count(reading->dialect) ? input_bytes(value) : value.len;
 }
 
 static int take_messages(struct reading *reading, const struct json_member *member)
@@ -260,6 +276,18 @@ static int take_contents(struct reading *reading, const struct json_member *memb
 		return error_set(reading->error, -EINVAL, "contents must be an array");
 	if (!json_next(&at, &first))
 		return error_set(reading->error, -EINVAL, "contents must not be empty");
+	reading->prompt = true;
+	add_input(reading, member->value);
+	return 0;
+}
+
+static int take_whole(struct reading *reading, const struct json_member *member)
+{
+	if (member->type == JSON_SCAN_NULL)
+		return 0;
+	if (member->type != JSON_SCAN_OBJECT)
+		return error_set(reading->error, -EINVAL,
+				 "generateContentRequest must be an object");
 	reading->prompt = true;
 	add_input(reading, member->value);
 	return 0;
@@ -333,6 +361,8 @@ static int take_member(struct reading *reading, const struct row *row,
 		return take_messages(reading, member);
 	case TAKE_CONTENTS:
 		return take_contents(reading, member);
+	case TAKE_WHOLE:
+		return take_whole(reading, member);
 	case TAKE_GENERATION:
 		return take_generation(reading, member);
 	case TAKE_TEXTS:
@@ -363,7 +393,7 @@ static int take_member(struct reading *reading, const struct row *row,
 static const char *const prompt_names[WIRE_DIALECT_COUNT] = {
 	[WIRE_OPENAI_CHAT] = "messages",    [WIRE_ANTHROPIC_MESSAGES] = "messages",
 	[WIRE_OPENAI_EMBEDDINGS] = "input", [WIRE_ANTHROPIC_COUNT_TOKENS] = "messages",
-	[WIRE_GEMINI] = "contents",
+	[WIRE_GEMINI] = "contents",         [WIRE_GEMINI_COUNT_TOKENS] = "contents",
 };
 
 static struct slice closing_brace(struct slice body)
@@ -394,7 +424,7 @@ int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena
 		if (r < 0)
 			return r;
 	}
-	if (!request.model.ptr && dialect != WIRE_GEMINI)
+	if (!request.model.ptr && !wire_is_google(dialect))
 		return error_set(error, -EINVAL, "model is missing");
 	if (!reading.prompt && prompt_names[dialect])
 		return error_set(error, -EINVAL, "%s is missing", prompt_names[dialect]);

@@ -148,6 +148,7 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 	turn_init(&turn, from, tree, &scratch);
 	turn.target = target;
 	r = codec_of(from)->read_turn(tree, &turn, &refusal);
+	turn.stream = turn.stream || target->stream;
 	if (r == 0 && !has_custom_tools(target))
 		r = custom_wrap(&turn);
 	if (r == 0)

@@ -38,6 +38,7 @@ struct turn_target {
 	/* Types of tools that are the client's provider's own, and whose mere offer is left out. */
 	const struct slice *drop_tools;
 	size_t drop_tool_count;
+	bool stream; /* the client asks for one by its path: then its body does not say so */
 };
 
 struct turn;

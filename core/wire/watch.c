@@ -29,6 +29,7 @@ static const struct walk_grammar *const grammars[WIRE_DIALECT_COUNT] = {
 	[WIRE_ANTHROPIC_COUNT_TOKENS] = &wire_messages_grammar,
 	[WIRE_GEMINI] = &wire_gemini_grammar,
 	[WIRE_BEDROCK_CONVERSE] = &wire_converse_grammar,
+	[WIRE_GEMINI_COUNT_TOKENS] = &wire_gemini_grammar,
 };
 
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream)

@@ -12,22 +12,33 @@
 #include "wire/eventstream.h"
 #include "wire/translate.h"
 
-/* Whose shape errors and lists have: Anthropic's, else OpenAI's. */
+/* Whose shape errors and lists have: Anthropic's, Google's, else OpenAI's. */
 static inline bool wire_is_anthropic(enum wire_dialect dialect)
 {
 	return dialect == WIRE_ANTHROPIC_MESSAGES || dialect == WIRE_ANTHROPIC_COUNT_TOKENS;
 }
 
+static inline bool wire_is_google(enum wire_dialect dialect)
+{
+	return dialect == WIRE_GEMINI || dialect == WIRE_GEMINI_COUNT_TOKENS;
+}
+
+/* What is asked for is the count of a prompt's tokens, and no answer to it. */
+static inline bool wire_is_count(enum wire_dialect dialect)
+{
+	return dialect == WIRE_ANTHROPIC_COUNT_TOKENS || dialect == WIRE_GEMINI_COUNT_TOKENS;
+}
+
 /* Whether an answer has tokens that are billed as output. */
 static inline bool wire_has_output(enum wire_dialect dialect)
 {
-	return dialect != WIRE_OPENAI_EMBEDDINGS && dialect != WIRE_ANTHROPIC_COUNT_TOKENS;
+	return dialect != WIRE_OPENAI_EMBEDDINGS && !wire_is_count(dialect);
 }
 
 /* Counting tokens costs nothing, whatever it says. */
 static inline bool wire_is_billed(enum wire_dialect dialect)
 {
-	return dialect != WIRE_ANTHROPIC_COUNT_TOKENS;
+	return !wire_is_count(dialect);
 }
 
 /* ---- requests ---- */
@@ -58,6 +69,8 @@ struct wire_request {
  * saying which member is wrong and why. */
 int wire_request_scan(enum wire_dialect dialect, struct slice body, struct arena *arena,
 		      struct wire_request *ret, struct error *error);
+/* Whether it can be a model's name; of those that are no member of a body. */
+bool wire_is_model_name(struct slice name);
 
 enum {
 	WIRE_PARTS_MAX = 8,
@@ -227,14 +240,16 @@ void wire_error_read(struct slice document, struct arena *arena, struct wire_err
 /* What a stream may carry between two events while its upstream is silent: a comment without an
  * empty line, which some SDKs would take for an event, or the dialect's own ping. */
 struct slice wire_keepalive(enum wire_dialect dialect);
+/* Whether a stream may end in a comment. */
+bool wire_takes_comments(enum wire_dialect dialect);
 
 /* The answer to a count of tokens that is an estimate of ours. */
-void wire_count_body(int64_t tokens, struct buffer *out);
+void wire_count_body(enum wire_dialect dialect, int64_t tokens, struct buffer *out);
 
 /* ---- models ---- */
 
 /* One entry of GET /v1/models in the dialect's shape; the list's frame is written by begin and end.
- */
+ * Google's next page is asked for by the last id of this one. */
 void wire_models_begin(enum wire_dialect dialect, struct buffer *out);
 void wire_models_add(enum wire_dialect dialect, struct slice id, struct slice owner, bool first,
 		     struct buffer *out);

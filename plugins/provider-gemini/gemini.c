@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/relay.h"
 
@@ -68,13 +69,62 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 	return 0;
 }
 
+static const char *verb_of(const struct tide_call_info *info)
+{
+	if (info->dialect == TIDE_DIALECT_GEMINI_COUNT_TOKENS)
+		return ":countTokens";
+	return info->stream ? ":streamGenerateContent?alt=sse" : ":generateContent";
+}
+
+/* The form of the answer is ours to say, and whose call it is. */
+static int is_own(const char *member, size_t len)
+{
+	static const char *const names[] = { "alt",  "$alt",         "key",
+					     "$key", "access_token", "oauth_token" };
+	const char *equals = memchr(member, '=', len);
+	size_t name_len = equals ? (size_t)(equals - member) : len;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == name_len && memcmp(names[i], member, name_len) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* The verb, and behind it what else the client's query says; NULL when out of memory. */
+static const char *suffix_of(const struct relay *relay, struct tide_call *call,
+			     const struct tide_call_info *info)
+{
+	const char *verb = verb_of(info), *at = info->query.ptr, *end;
+	char separator = strchr(verb, '?') ? '&' : '?', *text, *out;
+
+	if (info->query.len == 0)
+		return verb;
+	text = relay->host->call_alloc(call, strlen(verb) + info->query.len + 2);
+	if (!text)
+		return NULL;
+	out = stpcpy(text, verb);
+	for (end = at + info->query.len; at < end; at++) {
+		const char *stop = memchr(at, '&', (size_t)(end - at));
+		size_t len = (size_t)((stop ? stop : end) - at);
+
+		if (len > 0 && !is_own(at, len)) {
+			*out++ = separator;
+			out = mempcpy(out, at, len);
+			separator = '&';
+		}
+		at += len;
+	}
+	*out = '\0';
+	return text;
+}
+
 static int32_t start(void *data, struct tide_call *call, void **ret_call_state)
 {
 	const struct relay *relay = data;
+	const char *suffix = suffix_of(relay, call, relay->host->call->info(call));
 
-	return relay_send(relay, call,
-			  relay->host->call->info(call)->stream ? ":streamGenerateContent?alt=sse"
-								: ":generateContent");
+	return suffix ? relay_send(relay, call, suffix) : -ENOMEM;
 }
 
 /* Its own headers begin with the type of a body, which there is none of. */
@@ -90,7 +140,7 @@ static int32_t probe(void *data, struct tide_http_request *ret)
 
 static const struct tide_provider_operations operations = {
 	.size = sizeof(operations),
-	.dialects = 1u << TIDE_DIALECT_GEMINI,
+	.dialects = 1u << TIDE_DIALECT_GEMINI | 1u << TIDE_DIALECT_GEMINI_COUNT_TOKENS,
 	.create = create,
 	.destroy = destroy,
 	.start = start,

@@ -206,9 +206,79 @@ def responses(question):
     )
 
 
-ASK = {"chat": chat, "messages": messages, "responses": responses}
+# ---- Gemini ----
+
+
+def gemini_part(part):
+    kind = part[0]
+    if kind == "text":
+        return {"text": part[1]}
+    if kind == "call":
+        return {"functionCall": {"id": call_id(part[1]), "name": part[2], "args": part[3]}}
+    if kind == "result":
+        response = {"output": plain(part[3])}
+        return {
+            "functionResponse": {"id": call_id(part[1]), "name": part[2], "response": response}
+        }
+    if part[1] == "url":
+        return {"fileData": {"fileUri": part[2], "mimeType": "image/png"}}
+    return {"inlineData": {"mimeType": part[2], "data": part[3]}}
+
+
+def gemini_calling(choice):
+    if isinstance(choice, list):
+        return {"mode": "ANY", "allowedFunctionNames": choice[1:]}
+    return {"mode": {"auto": "AUTO", "none": "NONE", "required": "ANY"}[choice]}
+
+
+def gemini(question):
+    said = question["said"]
+    body = {
+        "contents": [
+            {
+                "role": {"assistant": "model"}.get(role, role),
+                "parts": [gemini_part(part) for part in parts],
+            }
+            for role, parts in question["turns"]
+        ],
+        "generationConfig": present(
+            maxOutputTokens=said.get("max"),
+            temperature=said.get("temperature"),
+            topP=said.get("top_p"),
+            stopSequences=said.get("stop"),
+            responseMimeType="application/json" if "schema" in said else None,
+            responseJsonSchema=said.get("schema"),
+        ),
+    }
+    if question["system"]:
+        body["systemInstruction"] = {"parts": [{"text": text} for text in question["system"]]}
+    if question["tools"]:
+        declarations = [
+            {"name": name, "description": about, "parametersJsonSchema": schema}
+            for name, about, schema in question["tools"]
+        ]
+        body["tools"] = [{"functionDeclarations": declarations}]
+    if "choice" in said:
+        body["toolConfig"] = {"functionCallingConfig": gemini_calling(said["choice"])}
+    return body
+
+
+ASK = {"chat": chat, "messages": messages, "responses": responses, "gemini": gemini}
+PATHS = {
+    "chat": "/v1/chat/completions",
+    "messages": "/v1/messages",
+    "responses": "/v1/responses",
+}
 STREAM = {
     "chat": {"stream": True, "stream_options": {"include_usage": True}},
     "messages": {"stream": True},
     "responses": {"stream": True},
 }
+
+
+def call(client, model, body, stream):
+    """(target, body) of a call."""
+    if client == "gemini":
+        verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return f"/v1beta/models/{model}:{verb}", body
+    return PATHS[client], {"model": model, **body, **(STREAM[client] if stream else {})}

@@ -88,6 +88,8 @@ class Connection(upstream.Connection):
         path = target.partition("?")[0]
         if path == "/v1/messages/count_tokens":
             return self.json_plan(200, {"input_tokens": COUNT})
+        if path.endswith(":countTokens"):
+            return self.json_plan(200, {"totalTokens": COUNT})
         for dialect in DIALECTS.values():
             if method == "POST" and path.startswith(dialect.PATHS):
                 return self.plan(dialect, target, json.loads(body))

@@ -6,6 +6,7 @@ import json
 
 import pydantic
 from anthropic.types import Message, RawMessageStreamEvent
+from google.genai.types import GenerateContentResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from tap import equal
@@ -239,9 +240,61 @@ def responses_stream(events):
     return responses_told(event["response"])
 
 
+# ---- Gemini ----
+
+
+def gemini_told(parts, stop, usage):
+    blocks = []
+    for part in parts:
+        if "functionCall" in part:
+            call = part["functionCall"]
+            blocks.append(["call", call["name"], call.get("args", {})])
+        else:
+            blocks.append(["reasoning" if part.get("thought") else "text", part["text"]])
+    stop = {"STOP": "done", "MAX_TOKENS": "length"}[stop]
+    if any(block[0] == "call" for block in blocks):
+        stop = "calls"
+    out = usage["candidatesTokenCount"] + usage.get("thoughtsTokenCount", 0)
+    equal(usage["totalTokenCount"], usage["promptTokenCount"] + out, "totalTokenCount")
+    read = usage.get("cachedContentTokenCount", 0)
+    return told(blocks, stop, {"in": usage["promptTokenCount"], "read": read, "out": out})
+
+
+def gemini_chunk(text):
+    value = json.loads(text)
+    GenerateContentResponse.model_validate(value)
+    (candidate,) = value["candidates"]
+    equal((candidate["content"]["role"], candidate["index"]), ("model", 0), "the candidate")
+    assert candidate["content"]["parts"], "no parts: SDKs drop the turn"
+    return value, candidate
+
+
+def gemini_document(body):
+    value, candidate = gemini_chunk(body)
+    return gemini_told(
+        candidate["content"]["parts"], candidate["finishReason"], value["usageMetadata"]
+    )
+
+
+def gemini_stream(events):
+    parts, stop = [], None
+    for _, data in events:
+        assert stop is None, "an event behind the finishReason"
+        value, candidate = gemini_chunk(data)
+        parts += candidate["content"]["parts"]
+        stop = candidate.get("finishReason")
+    return gemini_told(parts, stop, value["usageMetadata"])
+
+
 DOCUMENT = {
+    "gemini": gemini_document,
     "chat": chat_document,
     "messages": messages_document,
     "responses": responses_document,
 }
-STREAM = {"chat": chat_stream, "messages": messages_stream, "responses": responses_stream}
+STREAM = {
+    "chat": chat_stream,
+    "messages": messages_stream,
+    "responses": responses_stream,
+    "gemini": gemini_stream,
+}

@@ -20,12 +20,7 @@ PLUGINS = {  # dialect: plugin, path of the base URL, options
     "gemini": ("gemini", "", None),
     "converse": ("bedrock", "", None),
 }
-PATHS = {  # of clients
-    "chat": "/v1/chat/completions",
-    "messages": "/v1/messages",
-    "responses": "/v1/responses",
-}
-CLIENTS = ("chat", "messages", "responses")
+CLIENTS = ("chat", "messages", "responses", "gemini")
 UPSTREAMS = ("chat", "messages", "responses", "gemini", "converse")
 
 

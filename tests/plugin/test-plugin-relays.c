@@ -469,7 +469,8 @@ static void gemini(void)
 	struct plugin_provider *provider = host_provider(set, &conf);
 	struct tide_call call;
 
-	CHECK_INT(provider->operations->dialects, 1u << TIDE_DIALECT_GEMINI);
+	CHECK_INT(provider->operations->dialects,
+		  1u << TIDE_DIALECT_GEMINI | 1u << TIDE_DIALECT_GEMINI_COUNT_TOKENS);
 	host_ready(&call, provider, TIDE_DIALECT_GEMINI, "gemini-3-pro", body);
 	call.info.headers = client;
 	call.info.header_count = 2;
@@ -494,6 +495,43 @@ static void gemini(void)
 	CHECK_STR(sent_header(&call, "authorization"), "Bearer AIza");
 	CHECK_STR(sent_header(&call, "x-goog-api-key"), "(none)");
 	host_done(&call);
+	plugin_provider_unref(provider);
+	plugin_set_free(set);
+}
+
+/* The client's query goes along, but for what is ours to say. */
+static void gemini_queries(void)
+{
+	static const struct {
+		unsigned dialect;
+		bool stream;
+		const char *query, *sent;
+	} rows[] = {
+		{ TIDE_DIALECT_GEMINI, false, "", ":generateContent" },
+		{ TIDE_DIALECT_GEMINI, false, "alt=json", ":generateContent" },
+		{ TIDE_DIALECT_GEMINI, false, "a=1&&key=k&b", ":generateContent?a=1&b" },
+		{ TIDE_DIALECT_GEMINI, true, "alt=sse", ":streamGenerateContent?alt=sse" },
+		{ TIDE_DIALECT_GEMINI, true, "x=%20&$alt=sse&keys=2",
+		  ":streamGenerateContent?alt=sse&x=%20&keys=2" },
+		{ TIDE_DIALECT_GEMINI_COUNT_TOKENS, false, "", ":countTokens" },
+		{ TIDE_DIALECT_GEMINI_COUNT_TOKENS, false, "access_token=t&a=1",
+		  ":countTokens?a=1" },
+	};
+	struct conf_provider conf = { .name = "google", .plugin = "gemini", .secret_text = "AIza" };
+	struct plugin_set *set = host_load(folder, "provider-gemini");
+	struct plugin_provider *provider = host_provider(set, &conf);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct tide_call call;
+		char path[128];
+
+		host_ready(&call, provider, rows[i].dialect, "m", rows[i].stream ? streamed : body);
+		call.info.query = (struct tide_slice){ rows[i].query, strlen(rows[i].query) };
+		CHECK_INT(host_start(&call), 0);
+		snprintf(path, sizeof(path), "/v1beta/models/m%s", rows[i].sent);
+		check_request(&call, path, 2);
+		host_done(&call);
+	}
 	plugin_provider_unref(provider);
 	plugin_set_free(set);
 }
@@ -563,6 +601,7 @@ int main(int argc, char **argv)
 	test_run("anthropic", anthropic);
 	test_run("anthropic-counts", anthropic_counts);
 	test_run("gemini", gemini);
+	test_run("gemini-queries", gemini_queries);
 	test_run("bedrock", bedrock);
 	test_run("references", references);
 	return 0;

@@ -2,6 +2,7 @@
 /* The table of endpoints: whoever can reach a provider by a path goes through admission, which the
  * table says of each row; and what the front door asks of it finds the right one. */
 #include "gateway/exchange.h"
+#include "gateway/google.h"
 
 #include "base/cleanup.h"
 #include "test.h"
@@ -35,7 +36,7 @@ static void every_row(void)
 		CHECK(find(row->method, row->path, &other) == row);
 		reaching += row->reaches_provider;
 	}
-	CHECK_INT(reaching, 10);
+	CHECK_INT(reaching, 19);
 }
 
 static void methods(void)
@@ -66,6 +67,8 @@ static void paths(void)
 		"/v1/models/",
 		"/healthz/x",
 		"/v1/chat%2Fcompletions",
+		"/v1beta/models/",
+		"/v2/models/m:generateContent",
 	};
 	const struct endpoint_row *other;
 
@@ -78,12 +81,79 @@ static void paths(void)
 	CHECK(find(HTTP_GET, "/v1/models/a/b", &other)->endpoint == ENDPOINT_MODEL);
 }
 
+/* Names may hold slashes and colons. */
+static void gemini_paths(void)
+{
+	static const struct {
+		const char *path;
+		int endpoint; /* -1: none */
+		const char *model;
+	} rows[] = {
+		{ "/v1beta/models/m:generateContent", ENDPOINT_GENERATE, "m" },
+		{ "/v1/models/m:generateContent", ENDPOINT_GENERATE, "m" },
+		{ "/v1beta/tunedModels/m:generateContent", ENDPOINT_GENERATE, "tunedModels/m" },
+		{ "/v1beta/models/p/l:8b:generateContent", ENDPOINT_GENERATE, "p/l:8b" },
+		{ "/v1beta/models/p%2Fm:generateContent", ENDPOINT_GENERATE, "p%2Fm" },
+		{ "/v1beta/models/models/m:generateContent", ENDPOINT_GENERATE, "models/m" },
+		{ "/v1beta/models/m:streamGenerateContent", ENDPOINT_GENERATE_STREAM, "m" },
+		{ "/v1/models/a/b/c:streamGenerateContent", ENDPOINT_GENERATE_STREAM, "a/b/c" },
+		{ "/v1beta/models/m:countTokens", ENDPOINT_GENERATE_COUNT, "m" },
+		{ "/v1beta/models/:generateContent", -1, NULL },
+		{ "/v1beta/models/m:embedContent", -1, NULL },
+		{ "/v1beta/models/m:GenerateContent", -1, NULL },
+		{ "/v1beta/models/m:generateContent/", -1, NULL },
+		{ "/v1beta/mgenerateContent", -1, NULL },
+		{ "/v1beta/cachedContents", -1, NULL },
+	};
+	const struct endpoint_row *row, *other;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		row = find(HTTP_POST, rows[i].path, &other);
+		CHECK_INT(row ? (int)row->endpoint : -1, rows[i].endpoint);
+		if (row)
+			CHECK_SLICE(endpoint_model(slice_of(rows[i].path)), rows[i].model);
+		else
+			CHECK(!other); /* what is not served is not another's method */
+	}
+	row = find(HTTP_GET, "/v1beta/models", &other);
+	CHECK_INT(row->endpoint, ENDPOINT_MODELS);
+	row = find(HTTP_GET, "/v1beta/models/p/m", &other);
+	CHECK_INT(row->endpoint, ENDPOINT_MODEL);
+	CHECK(!find(HTTP_DELETE, "/v1beta/models/m:countTokens", &other));
+	CHECK(other);
+}
+
+static void key_in_url(void)
+{
+	static const struct {
+		const char *path, *query;
+		bool found;
+	} rows[] = {
+		{ "/v1beta/models", "key=k", true },
+		{ "/v1beta/models/m:generateContent", "alt=sse&key=k", true },
+		{ "/v1beta/models/m:generateContent", "%6bey=k", true },
+		{ "/v1beta/models", "access_token=k", true },
+		{ "/v1beta/models", "a=key&keys=1&pageToken=key", false },
+		{ "/v1beta/models", "", false },
+		{ "/v1/chat/completions", "key=k", false },
+	};
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct http_request request = { .path = slice_of(rows[i].path),
+						      .query = slice_of(rows[i].query) };
+
+		CHECK_INT(google_key_in_url(&arena, &request), rows[i].found);
+	}
+}
+
 /* Whose base URL is right is not told to look at it. */
 static void providers_paths(void)
 {
 	static const char *const theirs[] = {
 		"/v1/responses",   "/v1/responses/r_1/cancel", "/v1/embeddings/x",
 		"/v1/completions", "/v1/chat/completions/c_1", "/v1/messages/count_tokens",
+		"/v1beta/files",
 	};
 	static const char *const nobodys[] = {
 		"",
@@ -96,6 +166,8 @@ static void providers_paths(void)
 		"/v1/messagesx",
 		"/v1/response",
 		"/V1/responses",
+		"/v1beta",
+		"/v1beta/",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
@@ -118,6 +190,14 @@ static void dialects(void)
 					 .headers = &version,
 					 .header_count = 1 };
 	CHECK_INT(endpoint_dialect(&request), WIRE_ANTHROPIC_MESSAGES);
+	version = (struct http_header){ SLICE("X-Goog-Api-Key"), SLICE("k") };
+	CHECK_INT(endpoint_dialect(&request), WIRE_GEMINI);
+	request = (struct http_request){ .path = SLICE("/v1beta/files") };
+	CHECK_INT(endpoint_dialect(&request), WIRE_GEMINI);
+	request.path = SLICE("/v1/models/m:generateContent");
+	CHECK_INT(endpoint_dialect(&request), WIRE_OPENAI_CHAT);
+	request.method = HTTP_POST;
+	CHECK_INT(endpoint_dialect(&request), WIRE_GEMINI);
 }
 
 int main(void)
@@ -125,6 +205,8 @@ int main(void)
 	test_run("every-row", every_row);
 	test_run("methods", methods);
 	test_run("paths", paths);
+	test_run("gemini-paths", gemini_paths);
+	test_run("key-in-url", key_in_url);
 	test_run("providers-paths", providers_paths);
 	test_run("dialects", dialects);
 	return 0;

@@ -13,6 +13,8 @@ static void to_upstream(void)
 	static const char *const stay[] = {
 		"authorization",
 		"x-api-key",
+		"x-goog-api-key",
+		"x-goog-api-client",
 		"api-key",
 		"cookie",
 		"host",
@@ -105,6 +107,12 @@ static void keys(void)
 		{ "authorization: Bearer k", "Authorization: Bearer k", NULL, false },
 		{ "authorization: Basic eA==", "authorization: Bearer k", NULL, false },
 		{ "x-api-key: k", "x-api-key: k", NULL, false },
+		{ "x-goog-api-key: k", "x: y", "k", true },
+		{ "X-Goog-Api-Key: k", "authorization: Bearer k", "k", true },
+		{ "x-api-key: k", "x-goog-api-key: k", "k", true },
+		{ "x-api-key: k", "x-goog-api-key: j", NULL, false },
+		{ "authorization: Bearer j", "x-goog-api-key: k", NULL, false },
+		{ "x-goog-api-key: k", "x-goog-api-key: k", NULL, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -220,6 +220,32 @@ static void models(void)
 		    "{\"data\":[],\"has_more\":false,\"first_id\":null,\"last_id\":null}");
 }
 
+static void models_of_google(void)
+{
+	_cleanup_(buffer_fini) struct buffer out = { 0 };
+
+	wire_models_begin(WIRE_GEMINI, &out);
+	wire_models_add(WIRE_GEMINI, SLICE("p/\""), SLICE("alpha"), true, &out);
+	wire_models_end(WIRE_GEMINI, SLICE("a"), SLICE("p/\""), true, &out);
+	CHECK_SLICE(buffer_slice(&out),
+		    "{\"models\":[{\"name\":\"models/p/\\\"\",\"version\":\"1\",\"displayName\":"
+		    "\"p/\\\"\",\"supportedGenerationMethods\":[\"generateContent\","
+		    "\"streamGenerateContent\",\"countTokens\"]}],\"nextPageToken\":\"p/\\\"\"}");
+	buffer_clear(&out);
+	wire_models_begin(WIRE_GEMINI, &out);
+	wire_models_end(WIRE_GEMINI, (struct slice){ 0 }, (struct slice){ 0 }, false, &out);
+	CHECK_SLICE(buffer_slice(&out), "{\"models\":[]}");
+}
+
+static void counts(void)
+{
+	_cleanup_(buffer_fini) struct buffer out = { 0 };
+
+	wire_count_body(WIRE_ANTHROPIC_COUNT_TOKENS, 7, &out);
+	wire_count_body(WIRE_GEMINI_COUNT_TOKENS, 8, &out);
+	CHECK_SLICE(buffer_slice(&out), "{\"input_tokens\":7}{\"totalTokens\":8}");
+}
+
 int main(void)
 {
 	test_run("bodies", bodies);
@@ -230,5 +256,7 @@ int main(void)
 	test_run("documents-are-read", documents_are_read);
 	test_run("long-text-is-cut", long_text_is_cut);
 	test_run("models", models);
+	test_run("models-of-google", models_of_google);
+	test_run("counts", counts);
 	return 0;
 }

@@ -472,8 +472,29 @@ static void open_calls(void)
 	arena_fini(&arena);
 }
 
+/* That a stream is asked for is the path's to say. */
+static void stream_by_path(void)
+{
+	for (int stream = 0; stream < 2; stream++) {
+		const struct turn_target target = { .dialect = WIRE_OPENAI_CHAT,
+						    .model = SLICE("m"),
+						    .stream = stream };
+		_cleanup_(buffer_fini) struct buffer out = { 0 };
+		struct wire_error error;
+		struct turn *made;
+
+		CHECK_INT(wire_translate_request(WIRE_GEMINI, SLICE("{" CONTENT "}"), &target,
+						 &arena, &out, &made, &error),
+			  0);
+		CHECK_INT(made->stream, stream);
+		CHECK_INT(memmem(out.data, out.len, "\"stream\":true", 13) != NULL, stream);
+		CHECK_INT(memmem(out.data, out.len, "\"include_usage\":true", 20) != NULL, stream);
+	}
+}
+
 int main(void)
 {
+	test_run("stream-by-path", stream_by_path);
 	test_run("translated", translated);
 	test_run("refused", refused);
 	test_run("instructions-anywhere", instructions_anywhere);

@@ -238,6 +238,40 @@ static void counts(void)
 	CHECK(request.input_estimate > 25000);
 }
 
+/* Google's counts are of contents, or of a whole request. */
+static void gemini_counts(void)
+{
+	struct wire_request request;
+
+	request = scanned(WIRE_GEMINI_COUNT_TOKENS, "{\"contents\":[{\"parts\":[]}]}");
+	CHECK_INT(request.input_estimate, 14 / 4);
+	request = scanned(WIRE_GEMINI_COUNT_TOKENS,
+			  "{\"generateContentRequest\":{\"model\":\"models/m\",\"contents\":[]}}");
+	CHECK_INT(request.input_estimate, 34 / 4);
+	CHECK_INT(scan(WIRE_GEMINI_COUNT_TOKENS, "{\"generateContentRequest\":[]}", &request),
+		  -EINVAL);
+	CHECK_STR(error.message, "generateContentRequest must be an object");
+	CHECK_INT(scan(WIRE_GEMINI_COUNT_TOKENS, "{\"generateContentRequest\":null}", &request),
+		  -EINVAL);
+	CHECK_STR(error.message, "contents is missing");
+	CHECK_INT(scan(WIRE_GEMINI, "{\"generateContentRequest\":{}}", &request), -EINVAL);
+}
+
+/* Of names that are no member of a body, whose text nobody has looked at. */
+static void model_names(void)
+{
+	char longest[258];
+
+	CHECK(wire_is_model_name(SLICE("a/b:c \xc3\xa9")));
+	CHECK(!wire_is_model_name((struct slice){ 0 }));
+	CHECK(!wire_is_model_name(SLICE("a\nb")));
+	CHECK(!wire_is_model_name(SLICE("a\xc3")));
+	CHECK(!wire_is_model_name(SLICE("\xff")));
+	memset(longest, 'a', sizeof(longest));
+	CHECK(wire_is_model_name((struct slice){ longest, 256 }));
+	CHECK(!wire_is_model_name((struct slice){ longest, 257 }));
+}
+
 static void too_deep(void)
 {
 	_cleanup_(buffer_fini) struct buffer body = { 0 };
@@ -388,6 +422,8 @@ int main(void)
 	test_run("gemini", gemini);
 	test_run("embeddings", embeddings);
 	test_run("counts", counts);
+	test_run("gemini-counts", gemini_counts);
+	test_run("model-names", model_names);
 	test_run("too-deep", too_deep);
 	test_run("edits", edits);
 	test_run("edits-of-messages", edits_of_messages);

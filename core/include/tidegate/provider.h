@@ -26,7 +26,8 @@ enum tide_dialect {
 	TIDE_DIALECT_GEMINI = 5,            /* ai.google.dev/api/generate-content */
 	TIDE_DIALECT_BEDROCK_CONVERSE = 6,  /* docs.aws.amazon.com: API_runtime_Converse */
 	TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS =
-	    7, /* docs.anthropic.com/en/api/messages-count-tokens */
+	    7,                                /* docs.anthropic.com/en/api/messages-count-tokens */
+	TIDE_DIALECT_GEMINI_COUNT_TOKENS = 8, /* ai.google.dev/api/tokens */
 };
 
 /* Slices of a call live until the call ends. */
