@@ -70,6 +70,8 @@ static void complete(struct tide_call *call)
 		spoil(call);
 		return;
 	}
+	if (call->translated && wire_translation_told_error(call->translated->translation))
+		outcome = LEDGER_INCOMPLETE;
 	if (exchange->holding)
 		relay_release_kept(exchange);
 	if (exchange->strip_usage && wire_strip_rest(&exchange->strip).len)

@@ -493,14 +493,17 @@ static bool relay_bytes(struct tide_call *call, struct slice data)
 bool relay_data(struct tide_call *call, struct slice data)
 {
 	_cleanup_(buffer_fini) struct buffer events = { 0 };
+	uint32_t attempts = call->exchange->attempts;
+	bool readable, room = true;
 
 	if (!call->translated || !call->translated->framed)
 		return relay_bytes(call, data);
-	if (!translated_unframe(call, data, &events)) {
+	readable = translated_unframe(call, data, &events);
+	if (events.len > 0)
+		room = relay_bytes(call, buffer_slice(&events));
+	if (!readable && call->active && call->exchange->attempts == attempts)
 		attempt_break(call, &relay_not_readable);
-		return true;
-	}
-	return events.len == 0 || relay_bytes(call, buffer_slice(&events));
+	return room || !readable;
 }
 
 bool relay_is_whole(const struct tide_call *call)

@@ -330,6 +330,11 @@ int wire_translation_end(struct wire_translation *translation, struct buffer *ou
 	return translation->failed;
 }
 
+bool wire_translation_told_error(const struct wire_translation *translation)
+{
+	return translation->client_failed;
+}
+
 void wire_translation_fail(struct wire_translation *translation, const struct wire_error *error,
 			   struct buffer *out)
 {

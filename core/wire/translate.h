@@ -78,6 +78,8 @@ int wire_translation_feed(struct wire_translation *translation, struct slice dat
 			  struct buffer *out);
 /* The upstream's answer has ended well: the rest of the client's. -EPROTO when it was not whole. */
 int wire_translation_end(struct wire_translation *translation, struct buffer *out);
+/* Whether the client has an error event: of the upstream's, or of what could not be told. */
+bool wire_translation_told_error(const struct wire_translation *translation);
 /* It has not: the client's error event, in a stream that has begun. */
 void wire_translation_fail(struct wire_translation *translation, const struct wire_error *error,
 			   struct buffer *out);

@@ -51,6 +51,21 @@ class Checks(meaning.Checks):
             equal(got, wanted, "what the client was told")
             self.row_after(request_id, wanted["usage"], [first, second])
 
+    def junk_behind(self, client):
+        """What was whole before a broken frame is told and billed, though they came together."""
+        wanted = telling.of_script(SCRIPTS[SPLIT])
+        body = asking.ASK[client](meaning.question(meaning.user("hi"), tools=meaning.TOOLS))
+        got, request_id = self.answer(client, f"converse/{SPLIT}.junk-64", body, True)
+        equal(got, wanted, "what the client was told")
+        self.row(request_id, wanted["usage"])
+
+    def too_many_calls(self, client):
+        """The client is told an error, so the row is none of a whole answer."""
+        body = asking.ASK[client](meaning.question(meaning.user("hi"), tools=meaning.TOOLS))
+        response = self.ask(client, "chat/many-calls", body, stream=True)
+        assert b"more tools than are taken" in response.body, response.body[-300:]
+        equal(self.gate.wait_request(response.id)["outcome"], "incomplete", "outcome")
+
     def row_after(self, request_id, usage, providers):
         self.gate.wait_request(request_id)
         rows = self.gate.attempts_of(request_id)
@@ -64,6 +79,9 @@ def register(suite, gate, upstream):
     for client, to in itertools.product(world.CLIENTS, world.UPSTREAMS):
         suite.check(f"{client}-{to}/split-anywhere", checks.split, client, to)
     for client in world.CLIENTS:
+        suite.check(f"{client}-converse/junk-behind", checks.junk_behind, client)
+        if client != "chat":
+            suite.check(f"{client}-chat/too-many-calls", checks.too_many_calls, client)
         for first, second in itertools.permutations(world.UPSTREAMS, 2):
             name = f"{client}-{first}/falls-to-{second}"
             suite.check(name, checks.falls, client, first, second)

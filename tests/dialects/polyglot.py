@@ -6,7 +6,7 @@ The model is SCRIPT or SCRIPT.OPTION-N…, as `text.between-5`; scripts.json has
 request's last turn brings results of tools, the answer is the text `Results:` and what they are.
 Other scripts: status-N, an error; error-first, error-mid, cut, cut-early: a stream (of `text`) that
 fails. Options: first, between (ms); unit (bytes a transfer chunk); bytes (one a write, any N); split (two
-writes, the first of N bytes).
+writes, the first of N bytes); junk (all in one write, with N bytes behind it that are no frame).
 
 Control is that of upstream.py. A record has besides `heard`, what the request said, or `refused`, why its
 provider would not have taken it: the answer was a 400 then.
@@ -45,6 +45,9 @@ JSON = (("content-type", "application/json"),)
 
 
 def script_of(name):
+    if name == "many-calls":  # more than are taken
+        calls = [{"call": "news", "id": f"call_{n}", "arguments": ["{}"]} for n in range(129)]
+        return {**SCRIPTS["say-tools"], "blocks": calls, "stop": "calls"}
     script = SCRIPTS["text" if name in FAILURES else name]
     calls = any("call" in block for block in script["blocks"])
     return {"stop": "calls" if calls else "done", **script}
@@ -76,6 +79,8 @@ def bend(plan, events, name, options, dialect):
     if "split" in options:
         whole, at = b"".join(events), options["split"]
         events, plan.between_s = [p for p in (whole[:at], whole[at:]) if p], BETWEEN_HALVES_S
+    if "junk" in options:
+        events = [b"".join(events) + bytes(options["junk"])]
     plan.pieces = events
     plan.unit, plan.byte_writes = options.get("unit", 0), "bytes" in options
     plan.between_s = options["between"] / 1000 if "between" in options else plan.between_s
