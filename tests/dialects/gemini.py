@@ -8,7 +8,7 @@ import pydantic
 from google.genai import types
 from heard import Heard, Refused, answered, demand, encoded, sign
 
-PATHS = ("/v1beta/models/",)
+PATHS = ("/v1beta/models/", "/v1/models/")
 STATUSES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED"}
 SKIP = "skip_thought_signature_validator"
 MEMBERS = {

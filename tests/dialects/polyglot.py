@@ -60,7 +60,7 @@ def results_script(results):
 
 def model_of(path, body):
     """(model, whether the answer is a stream)."""
-    found = re.fullmatch(r"/v1beta/models/([^:]+):(stream)?[gG]enerateContent", path)
+    found = re.fullmatch(r"/v1(?:beta)?/models/([^:]+):(stream)?[gG]enerateContent", path)
     found = found or re.fullmatch(r"/model/([^/]+)/converse(-stream)?", path)
     if found:
         return found[1], bool(found[2])

@@ -19,6 +19,7 @@ SCRIPTS = (  # script and the dialect of its client
     ("openai-chat.mjs", "chat"),
     ("anthropic.mjs", "messages"),
     ("openai-responses.mjs", "responses"),
+    ("google.mjs", "gemini"),
     ("ai.mjs", "chat"),
     ("ai.mjs", "messages"),
     ("ai.mjs", "responses"),
