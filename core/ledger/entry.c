@@ -39,8 +39,7 @@ uint16_t entry_add_text(struct ledger_entry *entry, struct slice name)
 	} else {
 		return 0;
 	}
-	memcpy(out, name.ptr, len);
-	out[len] = '\0';
+	slice_copy((struct slice){ name.ptr, len }, out, len + 1);
 	return at;
 }
 
