@@ -17,6 +17,9 @@ struct curl_watch {
 	bool connected;  /* has been asked to read, which curl does after connecting */
 	bool registered; /* in epoll */
 	bool wanted;
+	bool local;           /* its peer is on this machine */
+	bool held;            /* what is sent waits in the socket */
+	struct list released; /* in the lane's list: held, to be sent at the round's end */
 };
 
 /* Origins of one text: their handles, set up once, and the bound on their calls. */
@@ -70,6 +73,9 @@ struct curl_lane {
 	struct buffer url;           /* scratch */
 	struct curl_watch **watches; /* by descriptor */
 	size_t watch_cap;
+	struct list released; /* watches */
+	struct loop_task send_task;
+	bool send_queued;
 };
 
 /* curl-handle.c: one easy handle and one call. */

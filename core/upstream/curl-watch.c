@@ -2,8 +2,15 @@
 /* curl's view of the loop. curl drops a descriptor each time a connection goes idle and asks for it
  * again at the next request; sockets that it will not close without telling us stay in epoll
  * meanwhile, which saves both system calls. Those are the ones opened here and connected: sockets
- * that still connect, and the resolver's, are closed without a word. */
+ * that still connect, and the resolver's, are closed without a word.
+ *
+ * Sending to a peer on this machine wakes it, which costs more than all else of the send, unless it
+ * is awake for the one before. So what curl writes to such peers is held in their sockets, and
+ * leaves together at the end of the loop's round. A socket is held while it is idle, and let go by
+ * the request for whose answer curl asks for it again; the kernel would after 200 ms. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -65,6 +72,7 @@ static struct curl_watch *watch_get(struct curl_lane *lane, int fd)
 	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return NULL;
+	list_init(&watch->released);
 	watch->lane = lane;
 	watch->io = (struct loop_io){ .fd = fd, .fn = on_event };
 	lane->watches[fd] = watch;
@@ -78,10 +86,57 @@ static void watch_forget(struct curl_lane *lane, int fd)
 	if (!watch)
 		return;
 	watch_unregister(watch);
+	list_remove(&watch->released);
 	if (watch->connected)
 		stat_add(&lane->upstream->stats.connections_open, (uint64_t)-1);
 	free(watch);
 	lane->watches[fd] = NULL;
+}
+
+static bool set_cork(const struct curl_watch *watch, int on)
+{
+	return setsockopt(watch->io.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)) == 0;
+}
+
+static void hold_sends(struct curl_watch *watch)
+{
+	if (watch->local && !watch->held)
+		watch->held = set_cork(watch, 1);
+}
+
+static void send_held(struct loop_task *task)
+{
+	struct curl_lane *lane = container_of(task, struct curl_lane, send_task);
+
+	lane->send_queued = false;
+	while (!list_empty(&lane->released)) {
+		struct curl_watch *watch =
+		    list_entry(lane->released.next, struct curl_watch, released);
+
+		list_remove(&watch->released);
+		set_cork(watch, 0);
+		watch->held = false;
+	}
+}
+
+static void send_at_end(struct curl_watch *watch)
+{
+	struct curl_lane *lane = watch->lane;
+
+	if (!watch->held || !list_empty(&watch->released))
+		return;
+	list_append(&lane->released, &watch->released);
+	if (!lane->send_queued)
+		loop_defer(lane->loop, &lane->send_task);
+	lane->send_queued = true;
+}
+
+static bool is_local(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+	return address->sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
 static int on_watch(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
@@ -99,8 +154,11 @@ static int on_watch(CURL *easy, curl_socket_t fd, int what, void *data, void *so
 			watch_forget(lane, fd);
 		else if (!watch->connected)
 			watch_unregister(watch);
+		else
+			hold_sends(watch);
 		return 0;
 	}
+	send_at_end(watch);
 	if ((what & CURL_POLL_IN) && watch->ours && !watch->connected) {
 		watch->connected = true;
 		stat_add(&lane->upstream->stats.connections_open, 1);
@@ -147,6 +205,7 @@ curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr
 	if (!watch)
 		return CURL_SOCKET_BAD;
 	watch->ours = true;
+	watch->local = is_local(&address->addr);
 	return steal_fd(&fd);
 }
 
@@ -159,6 +218,8 @@ int curl_watch_close(void *data, curl_socket_t fd)
 int curl_watch_init(struct curl_lane *lane)
 {
 	lane->timer.fn = on_timer;
+	lane->send_task.fn = send_held;
+	list_init(&lane->released);
 	if (curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_watch) != CURLM_OK ||
 	    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane) != CURLM_OK ||
 	    curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_set_timer) != CURLM_OK ||
@@ -171,6 +232,8 @@ int curl_watch_init(struct curl_lane *lane)
 void curl_watch_fini(struct curl_lane *lane)
 {
 	loop_timer_cancel(lane->loop, &lane->timer);
+	if (lane->send_queued)
+		loop_undefer(lane->loop, &lane->send_task);
 	for (size_t i = 0; i < lane->watch_cap; i++)
 		watch_forget(lane, (int)i);
 	free(lane->watches);
