@@ -92,12 +92,13 @@ struct slice slice_cut(struct slice a, char separator, struct slice *ret_rest)
 
 char *slice_put_u64(char *at, uint64_t value)
 {
-	char digits[SLICE_U64_BYTES], *first = digits + sizeof(digits);
+	size_t len = 1;
 
-	do
-		*--first = (char)('0' + value % 10);
-	while ((value /= 10) > 0);
-	return slice_put(at, slice_span(first, digits + sizeof(digits)));
+	for (uint64_t bound = 10; len < SLICE_U64_BYTES && value >= bound; bound *= 10)
+		len++;
+	for (size_t i = len; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + len;
 }
 
 int slice_to_u64(struct slice a, uint64_t *ret)
