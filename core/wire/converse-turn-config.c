@@ -284,9 +284,7 @@ int converse_check_fields(const struct converse_writing *writing)
 				    turn_has(turn, TURN_THINKING_BUDGET) ? TURN_THINKING_BUDGET
 									 : TURN_EFFORT,
 				    "Bedrock has this for Anthropic's models only.");
-	return wants_one_call(turn) ? refuse_field(writing, TURN_PARALLEL,
-						   "Bedrock has this for Anthropic's models only.")
-				    : 0;
+	return 0;
 }
 
 int converse_write_config(struct converse_writing *writing)

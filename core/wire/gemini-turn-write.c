@@ -549,15 +549,11 @@ static void write_generation(struct writing *writing)
 static int check_fields(const struct writing *writing)
 {
 	const struct turn *turn = writing->turn;
-	const struct turn_value *parallel = &turn->fields[TURN_PARALLEL];
 	const struct turn_value *stop = &turn->fields[TURN_STOP];
 	int r = turn_check_fields(turn, known_fields, "Gemini", writing->ret);
 
 	if (r < 0)
 		return r;
-	if (turn->tools && slice_eq(parallel->json, SLICE("false")))
-		return turn_refuse(turn, writing->ret, parallel->where,
-				   "Gemini cannot be kept from calling several tools at once.");
 	if (tree_is(stop->where, JSON_SCAN_ARRAY) && stop->where->count > STOPS_MAX)
 		return turn_refuse(turn, writing->ret, stop->where,
 				   "Gemini takes at most %d stop sequences.", STOPS_MAX);

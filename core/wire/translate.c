@@ -22,6 +22,9 @@ struct wire_translation {
 	struct order order;
 	struct custom custom; /* behind the order, before the writer */
 	struct answer_writer writer;
+	/* The client takes one call at a time, which not every dialect can say: others are not
+	 * told, and so are in no conversation that goes on from here. */
+	bool one_call, call_told, call_passed_over;
 	bool client_failed; /* told an error: nothing more is written */
 	int failed;
 };
@@ -105,6 +108,7 @@ static int keep_turn(const struct turn *turn, struct arena *arena, struct turn *
 	kept->stream = turn->stream;
 	kept->include_usage = turn->include_usage;
 	kept->functions = turn->functions;
+	kept->fields[TURN_PARALLEL].json = turn->fields[TURN_PARALLEL].json;
 	if (turn->dropped.ptr)
 		kept->dropped = arena_dup(arena, turn->dropped);
 	r = turn->dropped.ptr && !kept->dropped.ptr ? -ENOMEM : keep_tools(turn, kept);
@@ -172,13 +176,29 @@ struct slice wire_translation_dropped(const struct turn *turn)
 
 /* ---- answers ---- */
 
+/* Blocks come one after the other. */
+static bool is_passed_over(struct wire_translation *translation, const struct answer_event *event)
+{
+	bool call = event->kind == ANSWER_CALL || event->kind == ANSWER_CUSTOM_CALL;
+
+	if (event->what == ANSWER_BLOCK) {
+		translation->call_passed_over =
+		    translation->one_call && translation->call_told && call;
+		translation->call_told = translation->call_told || call;
+	} else if (event->what == ANSWER_STOP || event->what == ANSWER_END ||
+		   event->what == ANSWER_ERROR) {
+		return false;
+	}
+	return translation->call_passed_over;
+}
+
 /* A client's document is kept together until its end. */
 static void write_event(void *user, const struct answer_event *event)
 {
 	struct wire_translation *translation = user;
 	struct answer_writer *writer = &translation->writer;
 
-	if (translation->client_failed)
+	if (translation->client_failed || is_passed_over(translation, event))
 		return;
 	translation->client_failed = event->what == ANSWER_ERROR;
 	if (!writer->stream && !answer_keep(writer, event))
@@ -197,6 +217,7 @@ struct wire_translation *wire_translation_new(const struct wire_translation_opti
 	translation->from = codec_of(options->upstream);
 	translation->to = codec_of(options->client);
 	translation->events.most = TRANSLATION_EVENT_BYTES;
+	translation->one_call = slice_eq(options->turn->fields[TURN_PARALLEL].json, SLICE("false"));
 	arena_init(&translation->scratch, options->arena->pool);
 	custom_init(&translation->custom, options->turn, options->arena, write_event, translation);
 	order_init(&translation->order, options->arena, custom_take, &translation->custom);

@@ -110,12 +110,6 @@ class Checks:
         said = answer.json()["error"]["message"]
         assert said.startswith("tools[0].type: "), f"refusal {said!r}"
 
-    def parallel(self):
-        """Gemini has no word for it: it is named."""
-        body = {"model": "other.gemini", "input": "hi", "parallel_tool_calls": False}
-        answer = self.ask("POST", RESPONSES, {**body, "tools": [function("exec_command")]})
-        equal((answer.status, answer.json()["error"]["param"]), (400, "parallel_tool_calls"), "refusal")
-
 
 def function(name):
     return {"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}}
@@ -139,4 +133,3 @@ def register(suite, gate, upstream, proxy):
     suite.check("refused/required", checks.refused, [*shell, SEARCH], "tools[1].type", "required")
     suite.check("refused/not-listed", checks.refused, [*shell, {"type": "mcp"}], "tools[1].type")
     suite.check("refused/claude-search", checks.searched)
-    suite.check("refused/parallel", checks.parallel)

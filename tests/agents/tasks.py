@@ -16,7 +16,6 @@ ASKED = {  # agent: {short name: model that it asks for}
     "codex": {"codex": "other", "codex-patch": "gpt-5.5", "codex-code": "gpt-6.2-sol"},
 }
 RUN = {"claude": players.run_claude, "codex": players.run_codex}
-REFUSED = {("codex-code", "gemini")}  # parallel_tool_calls: probes.py
 UPSTREAMS = {
     "claude": ("messages", "chat", "responses", "gemini"),
     "codex": ("responses", "chat", "plain-chat", "messages", "gemini"),
@@ -136,7 +135,7 @@ def register(suite, gate, upstream, proxy):
             suite.check(f"{short}-straight/task", straight, upstream, proxy, agent, asked, betas)
             for dialect in UPSTREAMS[agent]:
                 name = f"{short}-{dialect}"
-                if (short, dialect) in REFUSED or not suite.wanted(name):
+                if not suite.wanted(name):
                     continue
                 task = Task(gate, upstream, proxy, agent, asked, dialect)
                 suite.check(f"{name}/task", task.do)

@@ -196,10 +196,6 @@ static void refused(void)
 		{ OTHER, "{" ASKED ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}}",
 		  "thinking.budget_tokens" },
 		{ OTHER,
-		  "{" ASKED ",\"tools\":[" TOOL_F "],\"tool_choice\":{\"type\":\"auto\","
-		  "\"disable_parallel_tool_use\":true}}",
-		  "tool_choice.disable_parallel_tool_use" },
-		{ OTHER,
 		  "{\"model\":\"m\",\"max_tokens\":9,\"tools\":[" TOOL_F
 		  "],\"tool_choice\":{\"type\":"
 		  "\"none\"},\"messages\":[" USER "," SAYS(

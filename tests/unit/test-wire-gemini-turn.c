@@ -388,10 +388,6 @@ static void not_said(void)
 	turn_add_tool(&turn, turn.body->child)->custom = true;
 	check_refused("custom");
 	start();
-	turn_add_tool(&turn, turn.body->child);
-	turn_set_json(&turn, TURN_PARALLEL, turn.body->child, SLICE("false"));
-	check_refused("several tools");
-	start();
 	turn_set(&turn, TURN_STOP, turn.body->child);
 	check_refused("at most 5");
 	start();
