@@ -272,6 +272,19 @@ bool answer_keep(struct answer_writer *writer, const struct answer_event *event)
 	return true;
 }
 
+struct answer_usage answer_usage(const struct wire_usage *usage)
+{
+	struct answer_usage sums = {
+		.cached = watch_known(usage->cache_read),
+		.written = watch_known(usage->cache_write) + watch_known(usage->cache_write_1h),
+		.output = watch_known(usage->output),
+		.reasoning = watch_known(usage->reasoning),
+	};
+
+	sums.input = watch_known(usage->input) + sums.cached + sums.written;
+	return sums;
+}
+
 void answer_writer_fini(struct answer_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->block_count; i++)

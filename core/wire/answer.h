@@ -191,6 +191,14 @@ struct answer_writer {
  * memory or when it is more than TRANSLATION_EVENT_BYTES. */
 bool answer_keep(struct answer_writer *writer, const struct answer_event *event);
 void answer_writer_fini(struct answer_writer *writer);
+/* Usage with 0 for what is unknown. */
+struct answer_usage {
+	int64_t input; /* with what was read from or written to a cache, which is told again: */
+	int64_t cached, written;
+	int64_t output; /* with reasoning, which is told again: */
+	int64_t reasoning;
+};
+struct answer_usage answer_usage(const struct wire_usage *usage);
 /* What Responses call an error, which clients decide by whether to ask again (error.c). */
 const char *wire_failed_code(const struct wire_error *error);
 

@@ -126,15 +126,6 @@ static int write_part(struct chat_writing *writing, const struct turn_part *part
 	}
 }
 
-static unsigned count(const struct turn_part *parts, unsigned kinds)
-{
-	unsigned found = 0;
-
-	for (const struct turn_part *part = parts; part; part = part->next)
-		found += BIT(part->kind) & kinds ? 1 : 0;
-	return found;
-}
-
 /* Texts as one string, which all servers take; `before` goes before them. */
 static void write_string(struct writer *writer, const struct turn_part *parts, const char *before)
 {
@@ -158,11 +149,11 @@ static int write_content(struct chat_writing *writing, const struct turn_part *p
 			 unsigned kinds, const char *before)
 {
 	struct writer *writer = writing->writer;
-	unsigned texts = count(parts, TEXTS);
+	unsigned texts = writing_count(parts, TEXTS);
 	int r = 0;
 
 	writer_key(writer, "content");
-	if (texts == count(parts, kinds) &&
+	if (texts == writing_count(parts, kinds) &&
 	    (texts < 2 || writing->target->quirks & WIRE_QUIRK_TEXT_CONTENT)) {
 		write_string(writer, parts, before);
 		return 0;
@@ -207,7 +198,7 @@ static int write_media_of(struct chat_writing *writing, const struct turn_part *
 	struct writer *writer = writing->writer;
 	int r = 0;
 
-	if (result->kind != TURN_RESULT || count(result->content, MEDIA) == 0)
+	if (result->kind != TURN_RESULT || writing_count(result->content, MEDIA) == 0)
 		return 0;
 	write_type(writer, "text");
 	writer_key(writer, "text");
@@ -252,7 +243,7 @@ static int write_user_rest(struct chat_writing *writing, const struct turn_messa
 static bool has_media_in_results(const struct turn_message *message)
 {
 	for (const struct turn_part *part = message->parts; part; part = part->next) {
-		if (part->kind == TURN_RESULT && count(part->content, MEDIA) > 0)
+		if (part->kind == TURN_RESULT && writing_count(part->content, MEDIA) > 0)
 			return true;
 	}
 	return false;
@@ -277,7 +268,7 @@ static int write_users(struct chat_writing *writing, const struct turn_message *
 	     message = message->next) {
 		bool media = has_media_in_results(message);
 
-		if (media || count(message->parts, TEXTS | MEDIA) > 0 || !message->parts)
+		if (media || writing_count(message->parts, TEXTS | MEDIA) > 0 || !message->parts)
 			r = write_user_rest(writing, message, media);
 	}
 	return r;
@@ -322,7 +313,7 @@ static void write_call(struct writer *writer, const struct turn_part *part)
 
 static void write_calls(struct writer *writer, const struct turn_part *parts)
 {
-	if (count(parts, BIT(TURN_CALL)) == 0)
+	if (writing_count(parts, BIT(TURN_CALL)) == 0)
 		return;
 	writer_key(writer, "tool_calls");
 	writer_open(writer, '[');
@@ -335,7 +326,7 @@ static void write_calls(struct writer *writer, const struct turn_part *parts)
 
 static void write_refusals(struct writer *writer, const struct turn_part *parts)
 {
-	if (count(parts, BIT(TURN_REFUSAL)) == 0)
+	if (writing_count(parts, BIT(TURN_REFUSAL)) == 0)
 		return;
 	writer_key(writer, "refusal");
 	writer_begin_string(writer);
@@ -458,10 +449,10 @@ static int write_assistant(struct chat_writing *writing, const struct turn_messa
 			    "The upstream's dialect, OpenAI Chat Completions, has no room "
 			    "for this in an assistant's message.");
 	}
-	if (r < 0 || count(message->parts, TEXTS | rest) == 0)
+	if (r < 0 || writing_count(message->parts, TEXTS | rest) == 0)
 		return r;
 	open_message(writer, "assistant", message->name);
-	if (count(message->parts, TEXTS) > 0)
+	if (writing_count(message->parts, TEXTS) > 0)
 		r = write_content(writing, message->parts, TEXTS, "");
 	else
 		writer_key_json(writer, "content", SLICE("null"));
@@ -472,21 +463,14 @@ static int write_assistant(struct chat_writing *writing, const struct turn_messa
 	return r;
 }
 
-/* At Anthropic the answer goes on where the assistant's last message ends; here it would be one
- * more. */
 static int check_last(struct chat_writing *writing)
 {
-	const struct turn_message *last = writing->turn->messages;
+	const struct turn_message *last = writing_unfinished(writing->turn);
 
-	while (last && last->next)
-		last = last->next;
-	if (writing->turn->from != WIRE_ANTHROPIC_MESSAGES || !last ||
-	    last->role != TURN_ASSISTANT || count(last->parts, TEXTS) == 0)
-		return 0;
-	return chat_refuse(
-	    writing, last->where,
-	    "The upstream's dialect, OpenAI Chat Completions, cannot go on with what an "
-	    "assistant's message begins.");
+	return last ? chat_refuse(writing, last->where,
+				  "The upstream's dialect, OpenAI Chat Completions, cannot go on "
+				  "with what an assistant's message begins.")
+		    : 0;
 }
 
 /* Calls that were told as several messages must be one before their results. */

@@ -63,17 +63,12 @@ static void write_tool(struct writer *writer, const struct turn_tool *tool)
 	writer_key_word(writer, "type", type);
 	writer_key(writer, type);
 	writer_open(writer, '{');
-	writer_key_escaped(writer, "name", tool->name);
-	if (tool->description.ptr)
-		writer_key_escaped(writer, "description", tool->description);
+	writing_tool_name(writer, tool);
 	if (tool->custom) {
 		if (tool->format.ptr)
 			write_custom_format(writer, tool->format);
 	} else {
-		writer_key_json(writer, "parameters",
-				tool->schema.ptr
-				    ? tool->schema
-				    : SLICE("{\"type\":\"object\",\"properties\":{}}"));
+		writing_parameters(writer, tool);
 		if (tool->strict.ptr)
 			writer_key_json(writer, "strict", tool->strict);
 	}
@@ -83,12 +78,8 @@ static void write_tool(struct writer *writer, const struct turn_tool *tool)
 
 static void write_named_choice(struct writer *writer, const struct turn *turn)
 {
-	const char *type = "function";
+	const char *type = writing_chosen_type(turn);
 
-	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next) {
-		if (tool->custom && slice_eq(tool->name, turn->choice_name))
-			type = "custom";
-	}
 	writer_open(writer, '{');
 	writer_key_word(writer, "type", type);
 	writer_key(writer, type);
@@ -96,30 +87,6 @@ static void write_named_choice(struct writer *writer, const struct turn *turn)
 	writer_key_escaped(writer, "name", turn->choice_name);
 	writer_close(writer, '}');
 	writer_close(writer, '}');
-}
-
-/* A choice without tools means nothing, and is refused by some. */
-static void write_tools(struct writer *writer, const struct turn *turn)
-{
-	static const char *const words[] = {
-		[TURN_AUTO] = "auto", [TURN_NONE] = "none", [TURN_REQUIRED] = "required"
-	};
-
-	if (!turn->tools)
-		return;
-	writer_key(writer, "tools");
-	writer_open(writer, '[');
-	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next)
-		write_tool(writer, tool);
-	writer_close(writer, ']');
-	if (turn->choice != TURN_CHOICE_UNSAID)
-		writer_key(writer, "tool_choice");
-	if (turn->choice == TURN_NAMED)
-		write_named_choice(writer, turn);
-	else if (turn->choice != TURN_CHOICE_UNSAID)
-		writer_escaped(writer, slice_of(words[turn->choice]));
-	if (turn_has(turn, TURN_PARALLEL))
-		writer_key_json(writer, "parallel_tool_calls", turn->fields[TURN_PARALLEL].json);
 }
 
 /* ---- what the answer is to be ---- */
@@ -135,11 +102,7 @@ static void write_format(struct writer *writer, const struct turn *turn)
 	if (turn->format == TURN_JSON_SCHEMA) {
 		writer_key(writer, "json_schema");
 		writer_open(writer, '{');
-		writer_key_escaped(writer, "name",
-				   turn->format_name.len > 0 ? turn->format_name : SLICE("answer"));
-		if (turn->format_description.ptr)
-			writer_key_escaped(writer, "description", turn->format_description);
-		writer_key_json(writer, "schema", turn->format_schema);
+		writing_schema(writer, turn);
 		if (turn->format_strict.ptr)
 			writer_key_json(writer, "strict", turn->format_strict);
 		writer_close(writer, '}');
@@ -217,7 +180,7 @@ int chat_write_turn(struct turn *turn, const struct turn_target *target, struct 
 	r = chat_write_messages(&writing);
 	if (r < 0)
 		return r;
-	write_tools(writer, turn);
+	writing_tools(writer, turn, write_tool, write_named_choice);
 	write_format(writer, turn);
 	if (turn_has(turn, TURN_MAX_OUTPUT))
 		writer_key_json(writer,

@@ -4,6 +4,7 @@
 
 #include "wire/reading.h"
 #include "wire/turn.h"
+#include "wire/writing.h"
 
 int chat_read_messages(struct reading *reading, const struct tree *messages);
 

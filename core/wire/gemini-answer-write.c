@@ -119,30 +119,20 @@ static bool is_call(const struct answer_block *block)
 
 /* ---- the end ---- */
 
-static int64_t known(int64_t count)
-{
-	return count > 0 ? count : 0;
-}
-
 static void write_usage(const struct answer_writer *writer, struct writer *out)
 {
-	const struct wire_usage *usage = writer->usage;
-	int64_t cached = known(usage->cache_read), thoughts = known(usage->reasoning);
-	int64_t prompt =
-	    known(usage->input) + cached + known(usage->cache_write) + known(usage->cache_write_1h);
-	int64_t output = known(usage->output);
+	const struct answer_usage sums = answer_usage(writer->usage);
+	int64_t thoughts = sums.reasoning < sums.output ? sums.reasoning : sums.output;
 
-	if (!usage->seen)
+	if (!writer->usage->seen)
 		return;
-	if (thoughts > output)
-		thoughts = output;
 	writer_key(out, "usageMetadata");
 	writer_open(out, '{');
-	writer_key_i64(out, "promptTokenCount", prompt);
-	writer_key_i64(out, "candidatesTokenCount", output - thoughts);
-	writer_key_i64(out, "totalTokenCount", prompt + output);
-	if (cached > 0)
-		writer_key_i64(out, "cachedContentTokenCount", cached);
+	writer_key_i64(out, "promptTokenCount", sums.input);
+	writer_key_i64(out, "candidatesTokenCount", sums.output - thoughts);
+	writer_key_i64(out, "totalTokenCount", sums.input + sums.output);
+	if (sums.cached > 0)
+		writer_key_i64(out, "cachedContentTokenCount", sums.cached);
 	if (thoughts > 0)
 		writer_key_i64(out, "thoughtsTokenCount", thoughts);
 	writer_close(out, '}');

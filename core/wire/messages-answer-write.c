@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "wire/messages-turn.h"
+#include "wire/watch.h"
 
 /* ---- what streams and documents share ---- */
 
@@ -42,24 +43,20 @@ static void write_stop(const struct answer_writer *writer, struct writer *out)
 	writer_key_json(out, "stop_details", SLICE("null"));
 }
 
-static int64_t known(int64_t count)
-{
-	return count > 0 ? count : 0;
-}
-
 /* The counts are cumulative, and SDKs take those of the last event, so that it does not matter that
  * most are not known at the first. */
 static void write_usage(const struct answer_writer *writer, struct writer *out)
 {
 	const struct wire_usage *usage = writer->usage;
-	int64_t written = known(usage->cache_write), written_1h = known(usage->cache_write_1h);
+	int64_t written = watch_known(usage->cache_write),
+		written_1h = watch_known(usage->cache_write_1h);
 
 	writer_key(out, "usage");
 	writer_open(out, '{');
-	writer_key_i64(out, "input_tokens", known(usage->input));
+	writer_key_i64(out, "input_tokens", watch_known(usage->input));
 	writer_key_i64(out, "cache_creation_input_tokens", written + written_1h);
-	writer_key_i64(out, "cache_read_input_tokens", known(usage->cache_read));
-	writer_key_i64(out, "output_tokens", known(usage->output));
+	writer_key_i64(out, "cache_read_input_tokens", watch_known(usage->cache_read));
+	writer_key_i64(out, "output_tokens", watch_known(usage->output));
 	if (written_1h > 0) {
 		writer_key(out, "cache_creation");
 		writer_open(out, '{');

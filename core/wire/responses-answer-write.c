@@ -241,31 +241,24 @@ static void write_echoes(struct answer_writer *writer, struct writer *json)
 		writer->head = arena_dup(writer->arena, slice_skip(buffer_slice(json->out), at));
 }
 
-static int64_t known(int64_t count)
-{
-	return count > 0 ? count : 0;
-}
-
 static void write_usage(struct writer *json, const struct wire_usage *usage)
 {
-	int64_t written = known(usage->cache_write) + known(usage->cache_write_1h);
-	int64_t input = known(usage->input) + known(usage->cache_read) + written;
-	int64_t output = known(usage->output);
+	const struct answer_usage sums = answer_usage(usage);
 
 	writer_key(json, "usage");
 	writer_open(json, '{');
-	writer_key_i64(json, "input_tokens", input);
+	writer_key_i64(json, "input_tokens", sums.input);
 	writer_key(json, "input_tokens_details");
 	writer_open(json, '{');
-	writer_key_i64(json, "cached_tokens", known(usage->cache_read));
-	writer_key_i64(json, "cache_write_tokens", written);
+	writer_key_i64(json, "cached_tokens", sums.cached);
+	writer_key_i64(json, "cache_write_tokens", sums.written);
 	writer_close(json, '}');
-	writer_key_i64(json, "output_tokens", output);
+	writer_key_i64(json, "output_tokens", sums.output);
 	writer_key(json, "output_tokens_details");
 	writer_open(json, '{');
-	writer_key_i64(json, "reasoning_tokens", known(usage->reasoning));
+	writer_key_i64(json, "reasoning_tokens", sums.reasoning);
 	writer_close(json, '}');
-	writer_key_i64(json, "total_tokens", input + output);
+	writer_key_i64(json, "total_tokens", sums.input + sums.output);
 	writer_close(json, '}');
 }
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
-#include "wire/turn.h"
+#include "wire/writing.h"
 
 #define BIT(n) (1u << (n))
 
@@ -99,15 +99,6 @@ static int write_part(struct writing *writing, const struct turn_part *part)
 	}
 }
 
-static unsigned count(const struct turn_part *parts, unsigned kinds)
-{
-	unsigned found = 0;
-
-	for (const struct turn_part *part = parts; part; part = part->next)
-		found += BIT(part->kind) & kinds ? 1 : 0;
-	return found;
-}
-
 /* Texts and media, as a string where one is enough; `before` goes before them. */
 static int write_content(struct writing *writing, const char *key, const struct turn_part *parts,
 			 const char *before)
@@ -116,7 +107,7 @@ static int write_content(struct writing *writing, const char *key, const struct 
 	int r = 0;
 
 	writer_key(writer, key);
-	if (count(parts, MEDIA) == 0 && count(parts, TEXTS) < 2) {
+	if (writing_count(parts, MEDIA) == 0 && writing_count(parts, TEXTS) < 2) {
 		writer_begin_string(writer);
 		buffer_append_str(writer->out, before);
 		for (const struct turn_part *part = parts; part; part = part->next) {
@@ -183,7 +174,7 @@ static int write_message(struct writing *writing, const struct turn_message *mes
 /* All results, then the rest. */
 static int write_user(struct writing *writing, const struct turn_message *message)
 {
-	unsigned results = count(message->parts, BIT(TURN_RESULT));
+	unsigned results = writing_count(message->parts, BIT(TURN_RESULT));
 	int r = 0;
 
 	for (const struct turn_part *part = message->parts; r == 0 && part; part = part->next) {
@@ -192,7 +183,7 @@ static int write_user(struct writing *writing, const struct turn_message *messag
 		else if (!(BIT(part->kind) & (TEXTS | MEDIA)))
 			r = write_part(writing, part); /* which refuses it */
 	}
-	if (r == 0 && (results == 0 || count(message->parts, TEXTS | MEDIA) > 0))
+	if (r == 0 && (results == 0 || writing_count(message->parts, TEXTS | MEDIA) > 0))
 		r = write_message(writing, message, "user");
 	return r;
 }
@@ -255,7 +246,7 @@ static bool is_said(const struct turn_part *part)
 {
 	return part->kind == TURN_REASONING && part->origin == WIRE_OPENAI_RESPONSES &&
 	       part->opaque.len > 0 &&
-	       count(part->next, TEXTS | BIT(TURN_REFUSAL) | BIT(TURN_CALL)) > 0;
+	       writing_count(part->next, TEXTS | BIT(TURN_REFUSAL) | BIT(TURN_CALL)) > 0;
 }
 
 static void write_reasoning(struct writer *writer, const struct turn_part *part)
@@ -300,19 +291,13 @@ static int write_assistant(struct writing *writing, const struct turn_message *m
 
 /* ---- the input ---- */
 
-/* At Anthropic the answer goes on where the assistant's last message ends; here it would be one
- * more. */
 static int check_last(struct writing *writing)
 {
-	const struct turn_message *last = writing->turn->messages;
+	const struct turn_message *last = writing_unfinished(writing->turn);
 
-	while (last && last->next)
-		last = last->next;
-	if (writing->turn->from != WIRE_ANTHROPIC_MESSAGES || !last ||
-	    last->role != TURN_ASSISTANT || count(last->parts, TEXTS) == 0)
-		return 0;
-	return refuse(writing, last->where,
-		      DIALECT "cannot go on with what an assistant's message begins.");
+	return last ? refuse(writing, last->where,
+			     DIALECT "cannot go on with what an assistant's message begins.")
+		    : 0;
 }
 
 static int check_name(struct writing *writing, const struct turn_message *message)
@@ -352,17 +337,12 @@ static int write_input(struct writing *writing)
 static void write_tool(struct writer *writer, const struct turn_tool *tool)
 {
 	open_typed(writer, tool->custom ? "custom" : "function");
-	writer_key_escaped(writer, "name", tool->name);
-	if (tool->description.ptr)
-		writer_key_escaped(writer, "description", tool->description);
+	writing_tool_name(writer, tool);
 	if (tool->custom) {
 		if (tool->format.ptr)
 			writer_key_json(writer, "format", tool->format);
 	} else {
-		writer_key_json(writer, "parameters",
-				tool->schema.ptr
-				    ? tool->schema
-				    : SLICE("{\"type\":\"object\",\"properties\":{}}"));
+		writing_parameters(writer, tool);
 		writer_key_json(writer, "strict", tool->strict.ptr ? tool->strict : SLICE("false"));
 	}
 	writer_close(writer, '}');
@@ -370,39 +350,9 @@ static void write_tool(struct writer *writer, const struct turn_tool *tool)
 
 static void write_named_choice(struct writer *writer, const struct turn *turn)
 {
-	const char *type = "function";
-
-	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next) {
-		if (tool->custom && slice_eq(tool->name, turn->choice_name))
-			type = "custom";
-	}
-	open_typed(writer, type);
+	open_typed(writer, writing_chosen_type(turn));
 	writer_key_escaped(writer, "name", turn->choice_name);
 	writer_close(writer, '}');
-}
-
-/* A choice without tools means nothing. */
-static void write_tools(struct writer *writer, const struct turn *turn)
-{
-	static const char *const words[] = {
-		[TURN_AUTO] = "auto", [TURN_NONE] = "none", [TURN_REQUIRED] = "required"
-	};
-
-	if (!turn->tools)
-		return;
-	writer_key(writer, "tools");
-	writer_open(writer, '[');
-	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next)
-		write_tool(writer, tool);
-	writer_close(writer, ']');
-	if (turn->choice != TURN_CHOICE_UNSAID)
-		writer_key(writer, "tool_choice");
-	if (turn->choice == TURN_NAMED)
-		write_named_choice(writer, turn);
-	else if (turn->choice != TURN_CHOICE_UNSAID)
-		writer_escaped(writer, slice_of(words[turn->choice]));
-	if (turn_has(turn, TURN_PARALLEL))
-		writer_key_json(writer, "parallel_tool_calls", turn->fields[TURN_PARALLEL].json);
 }
 
 /* ---- what the answer is to be ---- */
@@ -414,11 +364,7 @@ static void write_format(struct writer *writer, const struct turn *turn)
 	writer_key(writer, "format");
 	open_typed(writer, schema ? "json_schema" : "json_object");
 	if (schema) {
-		writer_key_escaped(writer, "name",
-				   turn->format_name.len > 0 ? turn->format_name : SLICE("answer"));
-		if (turn->format_description.ptr)
-			writer_key_escaped(writer, "description", turn->format_description);
-		writer_key_json(writer, "schema", turn->format_schema);
+		writing_schema(writer, turn);
 		/* Unsaid, it would be true here. */
 		writer_key_json(writer, "strict",
 				turn->format_strict.ptr ? turn->format_strict : SLICE("false"));
@@ -533,7 +479,7 @@ int responses_write_turn(struct turn *turn, const struct turn_target *target, st
 	r = write_input(&writing);
 	if (r < 0)
 		return r;
-	write_tools(writer, turn);
+	writing_tools(writer, turn, write_tool, write_named_choice);
 	write_text_options(writer, turn);
 	write_reasoning_options(writer, turn);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
