@@ -234,7 +234,9 @@ static int read_format(struct gemini_reading *reading, const struct tree *config
 		return 0;
 	turn->format = TURN_JSON_SCHEMA;
 	turn->format_name = SLICE("answer");
-	turn->format_strict = SLICE("true");
+	/* Elsewhere a strict schema must be closed, which one of Gemini's own cannot be. */
+	if (tree_is(tree_get(schema, "additionalProperties"), JSON_SCAN_FALSE))
+		turn->format_strict = SLICE("true");
 	turn->format_schema = tree_is_null(schema) ? (struct slice){ 0 } : tree_span(schema);
 	return tree_is_null(schema) ? read_schema(reading, own, &turn->format_schema) : 0;
 }
