@@ -54,6 +54,5 @@ def gate(upstream, lane="auto", kind=Tidegate, **more):
         providers=list(providers(upstream, lane)),
         models=models,
         routes=routes,
-        settings={"limits": {"keepalive_ms": 400}},
         **more,
     )
