@@ -6,19 +6,6 @@
 
 #include "base/cleanup.h"
 
-/* Where parts go: into a message, or into a result in it. */
-struct place {
-	struct turn_message *message;
-	struct turn_part *result;
-};
-
-static struct turn_part *add(struct reading *reading, struct place place, enum turn_part_kind kind,
-			     const struct tree *where)
-{
-	return place.result ? turn_add_content(reading->turn, place.result, kind, where)
-			    : turn_add_part(reading->turn, place.message, kind, where);
-}
-
 /* ---- parts ---- */
 
 static int read_text(struct reading *reading, struct turn_part *part, const struct tree *value)
@@ -110,7 +97,7 @@ static const struct part_row *find_part_row(const struct tree *type, unsigned in
 	return NULL;
 }
 
-static int read_part(struct reading *reading, struct place place, unsigned in,
+static int read_part(struct reading *reading, struct turn_place place, unsigned in,
 		     const struct tree *node)
 {
 	const struct tree *type = tree_get(node, "type"), *value;
@@ -131,7 +118,7 @@ static int read_part(struct reading *reading, struct place place, unsigned in,
 	value = tree_get(node, row->type);
 	if (tree_is_null(value))
 		return reading_refuse(reading, node, "%s is missing", row->type);
-	part = add(reading, place, row->kind, node);
+	part = turn_add_to(reading->turn, place, row->kind, node);
 	if (!part)
 		return -ENOMEM;
 	part->cache = reading_span(tree_get(node, "cache_control"));
@@ -139,7 +126,7 @@ static int read_part(struct reading *reading, struct place place, unsigned in,
 }
 
 /* A string or an array of parts; null and empty strings are no parts. */
-static int read_content(struct reading *reading, struct place place, unsigned in,
+static int read_content(struct reading *reading, struct turn_place place, unsigned in,
 			const struct tree *content)
 {
 	struct turn_part *part;
@@ -148,7 +135,7 @@ static int read_content(struct reading *reading, struct place place, unsigned in
 	if (tree_is_null(content) || (tree_is(content, JSON_SCAN_STRING) && content->text.len == 0))
 		return 0;
 	if (tree_is(content, JSON_SCAN_STRING)) {
-		part = add(reading, place, TURN_TEXT, content);
+		part = turn_add_to(reading->turn, place, TURN_TEXT, content);
 		if (!part)
 			return -ENOMEM;
 		part->text = content->text;
@@ -178,7 +165,7 @@ static int read_plain(struct reading *reading, const struct tree *node, enum tur
 	if (!message)
 		return -ENOMEM;
 	message->name = tree_get_text(node, "name");
-	r = read_content(reading, (struct place){ message, NULL }, 1u << role, content);
+	r = read_content(reading, (struct turn_place){ message, NULL }, 1u << role, content);
 	cache = tree_get(node, "cache_control");
 	if (r == 0 && !tree_is_null(cache) && message->parts)
 		message->parts->cache = tree_span(cache);
@@ -414,7 +401,7 @@ static int read_assistant(struct reading *reading, const struct tree *node)
 	message->name = tree_get_text(node, "name");
 	r = read_reasoning(reading, message, node);
 	if (r == 0)
-		r = read_content(reading, (struct place){ message, NULL }, IN_ASSISTANT,
+		r = read_content(reading, (struct turn_place){ message, NULL }, IN_ASSISTANT,
 				 tree_get(node, "content"));
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rows); i++) {
 		const struct tree *member = tree_get(node, rows[i].key);
@@ -436,7 +423,7 @@ static int read_result(struct reading *reading, const struct tree *node, struct 
 	part->id = id;
 	part->tool = tree_get_text(node, "name");
 	part->cache = reading_span(tree_get(node, "cache_control"));
-	return read_content(reading, (struct place){ message, part }, IN_RESULT,
+	return read_content(reading, (struct turn_place){ message, part }, IN_RESULT,
 			    tree_get(node, "content"));
 }
 

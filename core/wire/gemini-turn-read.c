@@ -90,20 +90,8 @@ static enum turn_part_kind kind_of(struct slice media_type)
 	return slice_starts(media_type, SLICE("audio/")) ? TURN_AUDIO : TURN_FILE;
 }
 
-struct place { /* a message, or a result */
-	struct turn_message *message;
-	struct turn_part *result;
-};
-
-static struct turn_part *add(struct gemini_reading *reading, struct place place,
-			     enum turn_part_kind kind, const struct tree *where)
-{
-	return place.result ? turn_add_content(reading->turn, place.result, kind, where)
-			    : turn_add_part(reading->turn, place.message, kind, where);
-}
-
-static int read_media(struct gemini_reading *reading, struct place place, const struct tree *media,
-		      const char *const *keys)
+static int read_media(struct gemini_reading *reading, struct turn_place place,
+		      const struct tree *media, const char *const *keys)
 {
 	int r = gemini_expect_object(reading, media, keys);
 	struct slice media_type = gemini_text(media, "mimeType");
@@ -112,7 +100,7 @@ static int read_media(struct gemini_reading *reading, struct place place, const 
 	if (r < 0)
 		return r;
 	reading->growing = NULL;
-	part = add(reading, place, kind_of(media_type), media);
+	part = turn_add_to(reading->turn, place, kind_of(media_type), media);
 	if (!part)
 		return -ENOMEM;
 	part->media_type = media_type;
@@ -305,7 +293,7 @@ static int read_output(struct gemini_reading *reading, struct turn_part *result,
 static int read_response_parts(struct gemini_reading *reading, struct turn_part *result,
 			       const struct tree *parts)
 {
-	struct place place = { .result = result };
+	struct turn_place place = { .result = result };
 	int r =
 	    tree_is_null(parts) ? 0 : gemini_expect(reading, parts, JSON_SCAN_ARRAY, "an array");
 
@@ -356,7 +344,7 @@ static int read_response(struct gemini_reading *reading, struct turn_message *me
 static int read_part(struct gemini_reading *reading, struct turn_message *message,
 		     const struct tree *part)
 {
-	struct place place = { .message = message };
+	struct turn_place place = { .message = message };
 	int r = gemini_expect_object(reading, part, part_keys);
 	const struct tree *value;
 

@@ -7,19 +7,6 @@
 #include "base/cleanup.h"
 #include "wire/responses-turn.h"
 
-/* Where parts go: into a message, or into a result in it. */
-struct place {
-	struct turn_message *message;
-	struct turn_part *result;
-};
-
-static struct turn_part *add(struct reading *reading, struct place place, enum turn_part_kind kind,
-			     const struct tree *where)
-{
-	return place.result ? turn_add_content(reading->turn, place.result, kind, where)
-			    : turn_add_part(reading->turn, place.message, kind, where);
-}
-
 /* ---- parts ---- */
 
 static int read_text(struct reading *reading, struct turn_part *part, const struct tree *node)
@@ -102,7 +89,7 @@ static const struct part_row {
 	{ "refusal", TURN_REFUSAL, IN_ASSISTANT, refusal_keys, read_refusal },
 };
 
-static int read_part(struct reading *reading, struct place place, unsigned in,
+static int read_part(struct reading *reading, struct turn_place place, unsigned in,
 		     const struct tree *node)
 {
 	const struct tree *type = tree_get(node, "type");
@@ -117,7 +104,7 @@ static int read_part(struct reading *reading, struct place place, unsigned in,
 		r = reading_check_keys(reading, node, row->keys);
 		if (r < 0)
 			return r;
-		part = add(reading, place, row->kind, node);
+		part = turn_add_to(reading->turn, place, row->kind, node);
 		return part ? row->read(reading, part, node) : -ENOMEM;
 	}
 	return reading_refuse(reading, type ? type : node,
@@ -126,7 +113,7 @@ static int read_part(struct reading *reading, struct place place, unsigned in,
 }
 
 /* A string or an array of parts; an empty string is no part. */
-static int read_content(struct reading *reading, struct place place, unsigned in,
+static int read_content(struct reading *reading, struct turn_place place, unsigned in,
 			const struct tree *content)
 {
 	struct turn_part *part;
@@ -135,7 +122,7 @@ static int read_content(struct reading *reading, struct place place, unsigned in
 	if (tree_is(content, JSON_SCAN_STRING)) {
 		if (content->text.len == 0)
 			return 0;
-		part = add(reading, place, TURN_TEXT, content);
+		part = turn_add_to(reading->turn, place, TURN_TEXT, content);
 		if (!part)
 			return -ENOMEM;
 		part->text = content->text;
@@ -200,7 +187,7 @@ static int read_message(struct reading *reading, const struct tree *node)
 		if (!reading->open)
 			return -ENOMEM;
 	}
-	return read_content(reading, (struct place){ reading->open, NULL }, 1u << i, content);
+	return read_content(reading, (struct turn_place){ reading->open, NULL }, 1u << i, content);
 }
 
 /* A call that a program of the provider's made is none of the model's. */
@@ -276,7 +263,7 @@ static int read_output(struct reading *reading, const struct tree *node)
 	if (!part)
 		return -ENOMEM;
 	part->id = id->text;
-	return read_content(reading, (struct place){ message, part }, IN_RESULT, output);
+	return read_content(reading, (struct turn_place){ message, part }, IN_RESULT, output);
 }
 
 /* The texts of an array of parts, with an empty line between two; what is open-weight models' own
@@ -384,7 +371,7 @@ int responses_read_input(struct reading *reading, const struct tree *input)
 
 		if (!message)
 			return -ENOMEM;
-		return read_content(reading, (struct place){ message, NULL }, IN_USER, input);
+		return read_content(reading, (struct turn_place){ message, NULL }, IN_USER, input);
 	}
 	r = reading_check(reading, input, JSON_SCAN_ARRAY, "a string or an array of items");
 	for (const struct tree *node = input->child; r == 0 && node; node = node->next)

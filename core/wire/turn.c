@@ -90,6 +90,13 @@ struct turn_part *turn_add_content(struct turn *turn, struct turn_part *result,
 	return part;
 }
 
+struct turn_part *turn_add_to(struct turn *turn, struct turn_place place, enum turn_part_kind kind,
+			      const struct tree *where)
+{
+	return place.result ? turn_add_content(turn, place.result, kind, where)
+			    : turn_add_part(turn, place.message, kind, where);
+}
+
 struct turn_tool *turn_add_tool(struct turn *turn, const struct tree *where)
 {
 	struct turn_tool *tool = arena_zalloc(turn->arena, sizeof(*tool));

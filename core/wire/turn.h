@@ -140,7 +140,7 @@ struct turn_refusal {
 
 void turn_init(struct turn *turn, enum wire_dialect from, const struct tree *body,
 	       struct arena *arena);
-/* NULL when out of memory, as are the three below. `where` may be NULL. */
+/* NULL when out of memory, as are the four below. `where` may be NULL. */
 struct turn_message *turn_add_message(struct turn *turn, enum turn_role role,
 				      const struct tree *where);
 struct turn_part *turn_add_part(struct turn *turn, struct turn_message *message,
@@ -148,6 +148,13 @@ struct turn_part *turn_add_part(struct turn *turn, struct turn_message *message,
 /* A part that belongs to a result. */
 struct turn_part *turn_add_content(struct turn *turn, struct turn_part *result,
 				   enum turn_part_kind kind, const struct tree *where);
+/* Where parts go: into a message, or into a result in it. */
+struct turn_place {
+	struct turn_message *message;
+	struct turn_part *result; /* NULL: the message */
+};
+struct turn_part *turn_add_to(struct turn *turn, struct turn_place place, enum turn_part_kind kind,
+			      const struct tree *where);
 struct turn_tool *turn_add_tool(struct turn *turn, const struct tree *where);
 /* null and absent values are not set. A number or word in the table's terms needs no other json. */
 void turn_set(struct turn *turn, enum turn_field field, const struct tree *value);
