@@ -63,9 +63,12 @@ enum {
 	IN_RESULT = 1 << (TURN_ASSISTANT + 1),
 };
 
-/* Hints in them: a breakpoint of the cache; what an earlier answer said of its own text. */
+/* Hints in them: a breakpoint of the cache; what an earlier answer said of its own text, and its
+ * JSON as an SDK read it. */
 static const char *const text_keys[] = { "type", "text", "prompt_cache_breakpoint", NULL };
-static const char *const output_keys[] = { "type", "text", "annotations", "logprobs", NULL };
+static const char *const output_keys[] = {
+	"type", "text", "annotations", "logprobs", "parsed", NULL
+};
 static const char *const refusal_keys[] = { "type", "refusal", NULL };
 static const char *const image_keys[] = {
 	"type", "image_url", "file_id", "detail", "prompt_cache_breakpoint", NULL
@@ -204,8 +207,11 @@ static int check_caller(struct reading *reading, const struct tree *node)
 
 static int read_call(struct reading *reading, const struct tree *node, bool custom)
 {
-	static const char *const keys[] = { "type",   "id",        "call_id",   "name", "status",
-					    "caller", "namespace", "arguments", NULL };
+	static const char *const keys[] = {
+		"type",      "id",        "call_id",          "name", "status", "caller",
+		"namespace", "arguments", "parsed_arguments", /* the same again */
+		NULL
+	};
 	static const char *const custom_keys[] = { "type",      "id",     "call_id",
 						   "name",      "status", "caller",
 						   "namespace", "input",  NULL };
@@ -356,7 +362,9 @@ static int read_item(struct reading *reading, const struct tree *node)
 	if (tree_is_null(type) || tree_is_word(type, "item_reference"))
 		return reading_refuse(reading, node,
 				      "An item that another provider keeps cannot be referred "
-				      "to; send the item itself.");
+				      "to; send the item itself. SDKs do, once they are told "
+				      "that nothing is kept: set store to false in their "
+				      "options.");
 	return reading_refuse(reading, type,
 			      "Items of this type cannot be translated for an upstream of "
 			      "another dialect: they are the provider's own.");

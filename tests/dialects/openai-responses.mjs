@@ -70,9 +70,9 @@ for (const name of ['tools', 'say-tools', 'think-tools']) {
 			};
 			const ask = () => (stream ? responses.stream(body).finalResponse() : responses.create(body));
 			const first = await ask();
-			// What the SDK has parsed is no part of its API.
+			// What the SDK has parsed is no part of its API, and a hint elsewhere.
 			input.push(...JSON.parse(JSON.stringify(first.output, (name, value) => (
-				name.startsWith('parsed') ? undefined : value))));
+				upstream === 'responses' && name.startsWith('parsed') ? undefined : value))));
 			for (const item of first.output.filter(({ type }) => type === 'function_call')) {
 				const output = execute[item.name](JSON.parse(item.arguments));
 				input.push({ type: 'function_call_output', call_id: item.call_id, output });

@@ -81,14 +81,16 @@ static const struct {
 	{ "assistant",
 	  ITEMS("{\"type\":\"message\",\"id\":\"msg_1\",\"status\":\"completed\",\"role\":"
 		"\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"a\","
-		"\"annotations\":[{\"type\":\"url_citation\"}],\"logprobs\":[]},{\"type\":"
+		"\"annotations\":[{\"type\":\"url_citation\"}],\"logprobs\":[],"
+		"\"parsed\":{\"b\":1}},{\"type\":"
 		"\"refusal\",\"refusal\":\"no\"}]}"),
 	  ITEMS("{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":"
 		"\"output_text\",\"text\":\"a\",\"annotations\":[]},{\"type\":\"refusal\","
 		"\"refusal\":\"no\"}]}") },
 	{ "calls",
 	  ITEMS("{\"type\":\"function_call\",\"id\":\"fc_1\",\"status\":\"completed\","
-		"\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"},{\"type\":"
+		"\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\","
+		"\"parsed_arguments\":{\"x\":1}},{\"type\":"
 		"\"custom_tool_call\",\"id\":\"ctc\",\"call_id\":\"c2\",\"name\":\"p\",\"input\":"
 		"\"no json\"},{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":"
 		"\"42\"},{\"type\":\"custom_tool_call_output\",\"call_id\":\"c2\",\"output\":[{"
@@ -259,6 +261,9 @@ static void refusals(void)
 	}
 	CHECK_INT(read_body("{\"model\":\"m\"}"), -EINVAL);
 	CHECK_STR(refusal.message, "input is missing.");
+	CHECK_INT(read_body("{" ITEMS("{\"type\":\"item_reference\",\"id\":\"msg_1\"}") "}"),
+		  -EINVAL);
+	CHECK(strstr(refusal.message, "set store to false"));
 }
 
 /* ---- what is read ---- */
