@@ -26,21 +26,23 @@ static void tell(struct tide_call *call, const struct wire_error *error)
 	http_finish(exchange->http);
 }
 
-/* All of the answer has come, and is not what it should be. */
+/* All of the answer has come, and is not what it should be, or is the upstream's error. */
 static void spoil(struct tide_call *call)
 {
 	struct exchange *exchange = call->exchange;
+	const struct wire_error *told = translated_error(call);
+	struct wire_error error = told ? *told : relay_not_readable; /* outlives the attempt */
 
 	trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "broken off",
-		       relay_not_readable.message);
+		       error.message);
 	settle_attempt(call, LEDGER_INCOMPLETE);
 	exchange->holding = false;
 	if (!exchange->committed) {
-		attempt_failed(exchange, &relay_not_readable);
+		attempt_failed(exchange, &error);
 		return;
 	}
 	settle(exchange, LEDGER_INCOMPLETE, exchange->status);
-	tell(call, &relay_not_readable);
+	tell(call, &error);
 }
 
 /* What is left of a translated answer; a document is all of it. False when it is not whole. */

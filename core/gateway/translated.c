@@ -108,6 +108,11 @@ bool translated_end(struct tide_call *call)
 	return wire_translation_end(translated->translation, &translated->out) == 0;
 }
 
+const struct wire_error *translated_error(const struct tide_call *call)
+{
+	return wire_translation_error(call->translated->translation);
+}
+
 void translated_fail(struct tide_call *call, const struct wire_error *error)
 {
 	struct translated *translated = call->translated;

@@ -26,6 +26,8 @@ bool translated_is_document(const struct tide_call *call);
  * cannot be read. */
 bool translated_feed(struct tide_call *call, struct slice data);
 bool translated_end(struct tide_call *call);
+/* What an upstream said in place of the whole document; NULL when it said nothing. */
+const struct wire_error *translated_error(const struct tide_call *call);
 /* The stream ends in the client's error event. */
 void translated_fail(struct tide_call *call, const struct wire_error *error);
 

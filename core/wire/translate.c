@@ -25,7 +25,8 @@ struct wire_translation {
 	/* The client takes one call at a time, which not every dialect can say: others are not
 	 * told, and so are in no conversation that goes on from here. */
 	bool one_call, call_told, call_passed_over;
-	bool client_failed; /* told an error: nothing more is written */
+	bool client_failed;      /* told an error: nothing more is written */
+	struct wire_error error; /* that was told; no message: none */
 	int failed;
 };
 
@@ -192,6 +193,21 @@ static bool is_passed_over(struct wire_translation *translation, const struct an
 	return translation->call_passed_over;
 }
 
+/* It outlives the event's text. */
+static void keep_error(struct wire_translation *translation, const struct wire_error *error)
+{
+	struct arena *arena = translation->writer.arena;
+	const char *message = arena_dup(arena, slice_of(error->message)).ptr;
+
+	translation->error = (struct wire_error){ .status = error->status,
+						  .code = "upstream_error",
+						  .message = message };
+	if (error->code)
+		translation->error.code = arena_dup(arena, slice_of(error->code)).ptr;
+	if (!message || !translation->error.code)
+		translation->failed = -ENOMEM;
+}
+
 /* A client's document is kept together until its end. */
 static void write_event(void *user, const struct answer_event *event)
 {
@@ -201,6 +217,10 @@ static void write_event(void *user, const struct answer_event *event)
 	if (translation->client_failed || is_passed_over(translation, event))
 		return;
 	translation->client_failed = event->what == ANSWER_ERROR;
+	if (translation->client_failed && !writer->stream) {
+		keep_error(translation, event->error);
+		return;
+	}
 	if (!writer->stream && !answer_keep(writer, event))
 		return;
 	if (writer->stream || event->what == ANSWER_END)
@@ -354,6 +374,11 @@ int wire_translation_end(struct wire_translation *translation, struct buffer *ou
 bool wire_translation_told_error(const struct wire_translation *translation)
 {
 	return translation->client_failed;
+}
+
+const struct wire_error *wire_translation_error(const struct wire_translation *translation)
+{
+	return translation->error.message ? &translation->error : NULL;
 }
 
 void wire_translation_fail(struct wire_translation *translation, const struct wire_error *error,

@@ -80,6 +80,9 @@ int wire_translation_feed(struct wire_translation *translation, struct slice dat
 int wire_translation_end(struct wire_translation *translation, struct buffer *out);
 /* Whether the client has an error event: of the upstream's, or of what could not be told. */
 bool wire_translation_told_error(const struct wire_translation *translation);
+/* The error that the upstream told inside an answer that the client gets as one document, whose end
+ * is -EPROTO then; its text is in the arena. NULL: none. */
+const struct wire_error *wire_translation_error(const struct wire_translation *translation);
 /* It has not: the client's error event, in a stream that has begun. */
 void wire_translation_fail(struct wire_translation *translation, const struct wire_error *error,
 			   struct buffer *out);

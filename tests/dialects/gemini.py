@@ -10,6 +10,7 @@ from heard import Heard, Refused, answered, demand, encoded, sign
 
 PATHS = ("/v1beta/models/", "/v1/models/")
 STATUSES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED"}
+MALFORMED = 'Malformed function call: weather(city="O'
 SKIP = "skip_thought_signature_validator"
 MEMBERS = {
     "contents": list[types.Content],
@@ -198,6 +199,12 @@ def document(script, model, _):
             continue
         joined.append(part)
     return chunk(script, model, joined, True)
+
+
+def malformed(document):
+    """The end of an answer whose call was no JSON."""
+    candidate = {"index": 0, "finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": MALFORMED}
+    return {**document, "candidates": [candidate]}
 
 
 def events(script, model, _):

@@ -9,6 +9,7 @@ import json
 import asking
 import telling
 import world
+from gemini import MALFORMED
 from polyglot import SCRIPTS
 from tap import equal
 from wire import Connection
@@ -176,6 +177,18 @@ class Checks:
         self.row(request_id, wanted["usage"])
 
 
+    def malformed(self, client):
+        """A failure in place of a document reaches the client with its own message."""
+        body = asking.ASK[client](question(user("hi"), tools=TOOLS))
+        response = self.ask(client, "gemini/malformed", body)
+        equal(response.status, 502, response.body[:300])
+        message = response.json()["error"]["message"]
+        assert "MALFORMED_FUNCTION_CALL" in message and MALFORMED in message, message
+        self.gate.wait_request(response.id)
+        row = self.gate.attempts_of(response.id)[0]
+        equal(row["outcome"], "incomplete", "the attempt")
+
+
 def told_by(wanted, client, upstream):
     """What dialects cannot say: that of the two a stop sequence was the reason."""
     wanted = copy.deepcopy(wanted)
@@ -224,6 +237,8 @@ def register(suite, gate, upstream):
             suite.check(
                 f"{client}-{to}/bytes-{name}-{kind}", checks.bytewise, client, to, name, stream
             )
+    for client in world.CLIENTS:
+        suite.check(f"{client}-gemini/malformed", checks.malformed, client)
     if "responses" in world.CLIENTS:
         for to in world.UPSTREAMS:
             if to != "responses":

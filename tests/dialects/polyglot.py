@@ -5,8 +5,8 @@
 The model is SCRIPT or SCRIPT.OPTION-N…, as `text.between-5`; scripts.json has the answers. When the
 request's last turn brings results of tools, the answer is the text `Results:` and what they are.
 Other scripts: status-N, an error; error-first, error-mid, cut, cut-early: a stream (of `text`) that
-fails. Options: first, between (ms); unit (bytes a transfer chunk); bytes (one a write, any N); split (two
-writes, the first of N bytes); junk (all in one write, with N bytes behind it that are no frame).
+fails; malformed: a document of Gemini's that does. Options: first, between (ms); unit (bytes a
+transfer chunk); bytes (one a write, any N); split (two writes, the first of N bytes); junk (all in one write, with N bytes behind it that are no frame).
 
 Control is that of upstream.py. A record has besides `heard`, what the request said, or `refused`, why its
 provider would not have taken it: the answer was a 400 then.
@@ -38,7 +38,7 @@ DIALECTS = {
     "converse": converse,
 }
 SCRIPTS = json.loads(pathlib.Path(__file__).with_name("scripts.json").read_text())
-FAILURES = ("error-first", "error-mid", "cut", "cut-early")
+FAILURES = ("error-first", "error-mid", "cut", "cut-early", "malformed")
 BETWEEN_HALVES_S = 0.002
 COUNT = 42  # of tokens, of any request
 JSON = (("content-type", "application/json"),)
@@ -123,6 +123,8 @@ class Connection(upstream.Connection):
         plan.first_s = options.get("first", 0) / 1000
         if not stream:
             value = dialect.document(script, record["model"], body)
+            if name == "malformed":
+                value = dialect.malformed(value)
             plan.pieces = [json.dumps(value, ensure_ascii=False).encode()]
             plan.byte_writes = "bytes" in options
             return plan

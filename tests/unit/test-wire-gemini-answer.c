@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What Gemini answers, as events of a stream and as documents. */
+#include <errno.h>
+
 #include "test-wire-told.h"
 
 #define PARTS(parts) "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[" parts "]}}]}"
@@ -133,9 +135,68 @@ static void errors(void)
 	arena_fini(&arena);
 }
 
+/* ---- through to a client ---- */
+
+static struct buffer lines;
+
+/* How the document that a client of Chat gets ends; its error is printed into `lines`. */
+static int translate(const char *document, struct arena *kept)
+{
+	_cleanup_(buffer_fini) struct buffer out = { 0 };
+	struct wire_usage usage = { 0 };
+	struct turn turn;
+	struct wire_translation_options options = { .client = WIRE_OPENAI_CHAT,
+						    .upstream = WIRE_GEMINI,
+						    .turn = &turn,
+						    .request_id = SLICE("r7"),
+						    .model = SLICE("m"),
+						    .usage = &usage,
+						    .arena = kept };
+	struct wire_translation *translation;
+	const struct wire_error *error;
+	int r;
+
+	turn_init(&turn, WIRE_OPENAI_CHAT, NULL, kept);
+	translation = wire_translation_new(&options);
+	CHECK(translation);
+	CHECK_INT(wire_translation_feed(translation, slice_of(document), &out), 0);
+	r = wire_translation_end(translation, &out);
+	error = wire_translation_error(translation);
+	buffer_clear(&lines);
+	if (error)
+		buffer_printf(&lines, "%d %s: %s", error->status, error->code, error->message);
+	wire_translation_free(translation);
+	return r;
+}
+
+/* An error inside a document is told as what it is. */
+static void errors_of_documents(void)
+{
+	struct arena kept;
+
+	arena_init(&kept, NULL);
+	CHECK_INT(translate("{\"candidates\":[{\"finishReason\":\"MALFORMED_FUNCTION_CALL\","
+			    "\"finishMessage\":\"bad \\\"f\\\"\"}]}",
+			    &kept),
+		  -EPROTO);
+	CHECK_SLICE(buffer_slice(&lines),
+		    "502 upstream_error: The model ended its answer with MALFORMED_FUNCTION_CALL: "
+		    "bad \"f\"");
+	CHECK_INT(translate("{\"error\":{\"code\":503,\"message\":\"Overloaded\"}}", &kept),
+		  -EPROTO);
+	CHECK_SLICE(buffer_slice(&lines), "503 upstream_error: Overloaded");
+	CHECK_INT(translate("{\"candidates\":[]}", &kept), -EPROTO);
+	CHECK_SLICE(buffer_slice(&lines), "");
+	CHECK_INT(translate(FINISH("STOP"), &kept), 0);
+	CHECK_SLICE(buffer_slice(&lines), "");
+	buffer_fini(&lines);
+	arena_fini(&kept);
+}
+
 int main(void)
 {
 	test_run("streams", streams_told);
 	test_run("errors", errors);
+	test_run("errors-of-documents", errors_of_documents);
 	return 0;
 }
