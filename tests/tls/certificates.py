@@ -5,9 +5,10 @@ before one ends."""
 import re
 import subprocess
 
+from authority import openssl
 from tap import equal
 from tidegate import wait_until
-from world import SLOW, TlsGate, authority, chat, openssl, reloaded, server_leaf
+from world import SLOW, TlsGate, authority, chat, reloaded, server_leaf
 
 
 def checked(gate):

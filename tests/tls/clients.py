@@ -3,9 +3,10 @@
 
 import functools
 
+from authority import Authority
 from tap import equal
 from tidegate import Tidegate
-from world import CHAT, Authority, TlsGate, clients, refused, reloaded
+from world import CHAT, TlsGate, clients, refused, reloaded
 
 BAD = ("unknown ca", "certificate expired", "certificate required", "handshake failure", "reset",
        "broken pipe", "bad certificate")
