@@ -34,8 +34,9 @@ def interpreter(script):
     return os.environ["TIDEGATE_NODE" if script.endswith(".mjs") else "TIDEGATE_PYTHON"]
 
 
-def run(suite, script, dialect, name, base, key, upstream, upstreams, direct):
-    """Runs a script and takes over its lines."""
+def run(suite, script, dialect, name, base, key, upstream, upstreams, direct, trust=None):
+    """Runs a script and takes over its lines. `trust`: the file of who signed the certificate of
+    `base`."""
     environment = {
         **os.environ,
         "CLIENT_BASE_URL": base,
@@ -46,6 +47,8 @@ def run(suite, script, dialect, name, base, key, upstream, upstreams, direct):
     }
     if direct:
         environment["CLIENT_DIRECT"] = "1"
+    if trust:
+        environment |= {"NODE_EXTRA_CA_CERTS": trust, "SSL_CERT_FILE": trust}
     name = suite.prefix + name
     try:
         done = subprocess.run(
