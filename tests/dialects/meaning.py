@@ -151,7 +151,7 @@ class Checks:
 
     def previous(self, upstream):
         response = self.ask(
-            "responses", f"{upstream}/text", {"input": "hi", "previous_response_id": "resp_1"}
+            "responses", f"{upstream}/text", {"input": "hi", "previous_response_id": "resp_0"}
         )
         equal(response.status, 404, response.body[:300])  # nobody here was told that id
         equal(response.json()["error"]["param"], "previous_response_id", "param")
@@ -238,7 +238,8 @@ def register(suite, gate, upstream):
                 f"{client}-{to}/bytes-{name}-{kind}", checks.bytewise, client, to, name, stream
             )
     for client in world.CLIENTS:
-        suite.check(f"{client}-gemini/malformed", checks.malformed, client)
+        if client != "gemini":
+            suite.check(f"{client}-gemini/malformed", checks.malformed, client)
     if "responses" in world.CLIENTS:
         for to in world.UPSTREAMS:
             if to != "responses":

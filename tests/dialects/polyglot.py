@@ -6,7 +6,8 @@ The model is SCRIPT or SCRIPT.OPTION-N…, as `text.between-5`; scripts.json has
 request's last turn brings results of tools, the answer is the text `Results:` and what they are.
 Other scripts: status-N, an error; error-first, error-mid, cut, cut-early: a stream (of `text`) that
 fails; malformed: a document of Gemini's that does. Options: first, between (ms); unit (bytes a
-transfer chunk); bytes (one a write, any N); split (two writes, the first of N bytes); junk (all in one write, with N bytes behind it that are no frame).
+transfer chunk); bytes (one a write, any N); split (two writes, the first of N bytes); junk (all in
+one write, with N bytes behind it that are no frame).
 
 Control is that of upstream.py. A record has besides `heard`, what the request said, or `refused`, why its
 provider would not have taken it: the answer was a 400 then.
