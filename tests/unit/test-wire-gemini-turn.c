@@ -485,6 +485,7 @@ static void stream_by_path(void)
 		CHECK_INT(made->stream, stream);
 		CHECK_INT(memmem(out.data, out.len, "\"stream\":true", 13) != NULL, stream);
 		CHECK_INT(memmem(out.data, out.len, "\"include_usage\":true", 20) != NULL, stream);
+		arena_fini(&arena);
 	}
 }
 
