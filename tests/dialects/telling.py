@@ -251,7 +251,7 @@ def gemini_told(parts, stop, usage):
             blocks.append(["call", call["name"], call.get("args", {})])
         else:
             blocks.append(["reasoning" if part.get("thought") else "text", part["text"]])
-    stop = {"STOP": "done", "MAX_TOKENS": "length"}[stop]
+    stop = {"STOP": "done", "MAX_TOKENS": "length", "FUNCTION_CALL": "calls"}[stop]
     if any(block[0] == "call" for block in blocks):
         stop = "calls"
     out = usage["candidatesTokenCount"] + usage.get("thoughtsTokenCount", 0)
