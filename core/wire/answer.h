@@ -128,9 +128,6 @@ void answer_read_typed(struct answer_reader *reader, struct slice name, const st
 typedef void (*answer_read_document_fn)(struct answer_reader *reader, const struct tree *document);
 /* What an error's body, or error event, says: message, param, code and the upstream's word for its
  * type, unescaped in the arena; what it does not say stays as it is. */
-typedef void (*answer_read_error_fn)(const struct tree *body, struct arena *arena,
-				     struct wire_error *ret, struct slice *ret_type);
-
 void chat_read_error(const struct tree *body, struct arena *arena, struct wire_error *ret,
 		     struct slice *ret_type);
 void messages_read_error(const struct tree *body, struct arena *arena, struct wire_error *ret,

@@ -12,7 +12,6 @@ struct codec {
 	turn_write_fn write_turn;
 	answer_read_event_fn read_event;
 	answer_read_document_fn read_document;
-	answer_read_error_fn read_error;
 	answer_write_fn write_answer;
 	bool custom_tools; /* it has some that take text */
 };

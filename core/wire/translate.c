@@ -390,19 +390,3 @@ void wire_translation_fail(struct wire_translation *translation, const struct wi
 	translation->order.failed = 0;
 	order_take(&translation->order, &event);
 }
-
-/* ---- errors ---- */
-
-void wire_translate_error(enum wire_dialect from, enum wire_dialect to, int status,
-			  struct slice body, struct arena *arena, struct buffer *out)
-{
-	struct wire_error error = { .status = status };
-	const struct tree *tree;
-	struct slice type = { 0 };
-
-	if (codec_of(from)->read_error && tree_parse(body, arena, &tree, NULL) == 0)
-		codec_of(from)->read_error(tree, arena, &error, &type);
-	if (!error.message)
-		error.message = "The upstream answered with an error.";
-	wire_error_body(to, &error, out);
-}

@@ -86,10 +86,6 @@ const struct wire_error *wire_translation_error(const struct wire_translation *t
 /* It has not: the client's error event, in a stream that has begun. */
 void wire_translation_fail(struct wire_translation *translation, const struct wire_error *error,
 			   struct buffer *out);
-/* An upstream's error body (status 400 and above) in the client's shape; what is no error of the
- * upstream's dialect becomes one of the status alone. */
-void wire_translate_error(enum wire_dialect from, enum wire_dialect to, int status,
-			  struct slice body, struct arena *arena, struct buffer *out);
 
 enum {
 	TRANSLATION_EVENT_BYTES = 32 << 20,
