@@ -6,7 +6,7 @@
 static const char add_requests_sql[] =
     "INSERT INTO request_row (id, start_ms, tenant, feature, key, route, provider, model, status, "
     "outcome, stream, attempts, usage_source, tokens_in, tokens_cached, tokens_out, cost_nano, "
-    "first_content_us, end_us, client, run) SELECT * FROM batch_request";
+    "first_content_us, end_us, client, run, user) SELECT * FROM batch_request";
 static const char add_attempts_sql[] =
     "INSERT INTO attempt_row (id, provider, model, status, outcome, usage_source, price_known, "
     "start_us, first_content_us, end_us, input, cache_read, cache_write, cache_write_1h, output, "
@@ -49,7 +49,8 @@ void batch_clear(struct batch *batch)
 	batch->requests.count = batch->attempts.count = 0;
 }
 
-int64_t *batch_request(struct batch *batch, struct slice client, struct slice run)
+int64_t *batch_request(struct batch *batch, struct slice client, struct slice run,
+		       struct slice user)
 {
 	char *text = batch->clients[batch->requests.count];
 	struct slice *texts = batch->request_texts[batch->requests.count];
@@ -57,6 +58,7 @@ int64_t *batch_request(struct batch *batch, struct slice client, struct slice ru
 	slice_copy(client, text, sizeof(batch->clients[0]));
 	texts[0] = (struct slice){ text, client.len };
 	texts[1] = run;
+	texts[2] = user;
 	return batch->request_cells[batch->requests.count++];
 }
 

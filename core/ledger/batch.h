@@ -10,7 +10,7 @@ enum {
 	BATCH_REQUESTS = 128,
 	BATCH_ATTEMPTS = 2 * BATCH_REQUESTS,
 	BATCH_REQUEST_COLUMNS = 19,
-	BATCH_REQUEST_TEXTS = 2,    /* the client's address, the run */
+	BATCH_REQUEST_TEXTS = 3,    /* the client's address, the run, the user */
 	BATCH_ATTEMPT_COLUMNS = 17, /* and the provider's request id */
 };
 
@@ -30,7 +30,8 @@ void batch_fini(struct batch *batch);
 /* Forgets what was not flushed. */
 void batch_clear(struct batch *batch);
 /* Room for a request's cells; batch_is_full() was false. The client is copied. */
-int64_t *batch_request(struct batch *batch, struct slice client, struct slice run);
+int64_t *batch_request(struct batch *batch, struct slice client, struct slice run,
+		       struct slice user);
 int64_t *batch_attempt(struct batch *batch, struct slice provider_request_id);
 /* No room for another request with all its attempts. */
 bool batch_is_full(const struct batch *batch);

@@ -287,6 +287,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->key = entry_add_text(entry, names->key);
 	entry->route = entry_add_text(entry, names->route);
 	entry->run = entry_add_text(entry, names->run);
+	entry->user = entry_add_text(entry, names->user);
 	inflight_publish(&ledger->inflight, loop, entry);
 	return entry;
 }

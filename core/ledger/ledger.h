@@ -118,7 +118,7 @@ struct ledger_entry {
 	uint32_t first_content_us, end_us;
 	uint16_t near_used, far_used;
 	struct network_address client;
-	uint16_t run; /* see ledger_text(). It lies where earlier releases had nothing, and 0 */
+	uint16_t run, user;     /* see ledger_text() */
 	struct ledger_far *far; /* the ledger's */
 	struct ledger_attempt first;
 	char near[LEDGER_NEAR_TEXT]; /* offset 0 is the empty name */
@@ -169,7 +169,8 @@ struct ledger *ledger_free(struct ledger *ledger);
 
 struct ledger_names {
 	struct slice tenant, feature, key, route; /* cut at LEDGER_NAME_MAX */
-	struct slice run;              /* what it is a part of, in its client's words; likewise */
+	struct slice run;  /* what it is a part of, in its client's words; likewise */
+	struct slice user; /* on whose behalf the client asks; empty where nobody vouches for it */
 	struct network_address client; /* whose request it is */
 };
 

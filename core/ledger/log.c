@@ -140,15 +140,17 @@ static char *put_tail(char *at, const struct log_line *line)
 	at = put_slice(at, line->client);
 	at = PUT(at, "\",\"run\":\"");
 	at = put_escaped(at, line->run);
+	at = PUT(at, "\",\"user\":\"");
+	at = put_escaped(at, line->user);
 	return PUT(at, "\"}\n");
 }
 
 void request_log_format(struct buffer *out, const struct log_line *line)
 {
-	const size_t fixed = 672; /* keys, numbers at their longest, outcome and source */
+	const size_t fixed = 682; /* keys, numbers at their longest, outcome and source */
 	size_t names = line->tenant.len + line->feature.len + line->key.len + line->route.len +
 		       line->model.len + line->provider.len + line->client.len +
-		       ESCAPED_BYTES * line->run.len;
+		       ESCAPED_BYTES * (line->run.len + line->user.len);
 	char *at;
 
 	if (!buffer_reserve(out, fixed + names))

@@ -40,15 +40,16 @@ int rows_open_reader(const char *path, struct db **ret, struct error *error)
 	return db_open(path, true, schema_steps, schema_step_count, ret, error);
 }
 
-#define READ_COLUMNS                                                                              \
-	"SELECT r.id, r.start_ms, t.text, f.text, k.text, o.text, m.text, p.text, r.status, "     \
-	"r.outcome, "                                                                             \
-	"r.stream, r.attempts, r.usage_source, r.tokens_in, r.tokens_cached, r.tokens_out, "      \
-	"r.cost_nano, "                                                                           \
-	"r.first_content_us, r.end_us, r.client, r.run FROM request_row r JOIN name t ON t.id = " \
-	"r.tenant "                                                                               \
-	"JOIN name f ON f.id = r.feature JOIN name k ON k.id = r.key JOIN name o ON o.id = "      \
-	"r.route "                                                                                \
+#define READ_COLUMNS                                                                               \
+	"SELECT r.id, r.start_ms, t.text, f.text, k.text, o.text, m.text, p.text, r.status, "      \
+	"r.outcome, "                                                                              \
+	"r.stream, r.attempts, r.usage_source, r.tokens_in, r.tokens_cached, r.tokens_out, "       \
+	"r.cost_nano, "                                                                            \
+	"r.first_content_us, r.end_us, r.client, r.run, r.user FROM request_row r JOIN name t ON " \
+	"t.id = "                                                                                  \
+	"r.tenant "                                                                                \
+	"JOIN name f ON f.id = r.feature JOIN name k ON k.id = r.key JOIN name o ON o.id = "       \
+	"r.route "                                                                                 \
 	"JOIN name m ON m.id = r.model JOIN name p ON p.id = r.provider WHERE r.id > ?1 "
 
 static const char read_oldest_sql[] = READ_COLUMNS "ORDER BY r.id LIMIT ?2";
@@ -75,6 +76,7 @@ static void read_line(struct db_statement *row, struct buffer *names, struct buf
 		.end_us = (uint32_t)db_column_i64(row, 18),
 		.client = db_column_text(row, 19),
 		.run = db_column_text(row, 20),
+		.user = db_column_text(row, 21),
 	};
 
 	buffer_clear(names);

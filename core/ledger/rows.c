@@ -144,7 +144,7 @@ struct summary {
 	struct totals_sum sum;
 	uint8_t usage_source;
 	char client_text[NETWORK_TEXT_SIZE];
-	struct slice client, run;
+	struct slice client, run, user;
 };
 
 static bool is_error(uint8_t outcome)
@@ -217,6 +217,7 @@ static int summarize(struct rows *rows, const struct ledger_entry *entry, struct
 	ret->client.ptr = ret->client_text;
 	ret->client.len = network_address_text(&entry->client, ret->client_text);
 	ret->run = slice_of(ledger_text(entry, entry->run));
+	ret->user = slice_of(ledger_text(entry, entry->user));
 	ret->sum.requests = 1;
 	ret->sum.errors = is_error(entry->outcome);
 	for (int i = 0; i < entry->attempt_count; i++) {
@@ -265,7 +266,8 @@ static void add_request(struct rows *rows, const struct ledger_entry *entry,
 		entry->end_us,
 	};
 
-	memcpy(batch_request(&rows->batch, summary->client, summary->run), cells, sizeof(cells));
+	memcpy(batch_request(&rows->batch, summary->client, summary->run, summary->user), cells,
+	       sizeof(cells));
 }
 
 static void add_attempt(struct rows *rows, const struct ledger_entry *entry, int n,
@@ -410,6 +412,7 @@ static void write_line(struct buffer *lines, const struct ledger_entry *entry,
 		.first_content_us = entry->first_content_us,
 		.client = summary->client,
 		.run = summary->run,
+		.user = summary->user,
 	};
 
 	request_log_format(lines, &line);

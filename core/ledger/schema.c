@@ -106,10 +106,13 @@ static const char answer_schema[] =
     "CREATE TABLE answer_row (id INTEGER PRIMARY KEY, text TEXT NOT NULL, made_s INTEGER NOT "
     "NULL, pending INTEGER NOT NULL);";
 
+/* Rows from before are of no user. */
+static const char user_schema[] =
+    "ALTER TABLE request_row ADD COLUMN user TEXT NOT NULL DEFAULT '';"
+    "DROP VIEW request;" REQUEST_VIEW(", r.client AS client, r.run AS run, r.user AS user");
+
 const struct db_migration schema_steps[] = {
-	{ 1, first_schema },
-	{ 2, client_schema },
-	{ 3, run_schema },
-	{ 4, answer_schema },
+	{ 1, first_schema },  { 2, client_schema }, { 3, run_schema },
+	{ 4, answer_schema }, { 5, user_schema },
 };
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);

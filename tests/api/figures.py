@@ -99,7 +99,7 @@ class Checks:
         for row in told:
             mine = wanted[row["id"]]
             for field in ("tenant", "feature", "key", "route", "status", "outcome", "attempts", "tokens_in",
-                          "tokens_cached", "tokens_out", "usage_source", "client", "run"):  # fmt: skip
+                          "tokens_cached", "tokens_out", "usage_source", "client", "run", "user"):  # fmt: skip
                 equal(row[field], mine[field], f"{field} of {row['id']}")
             equal(usd_to_nano(row["cost_usd"]), mine["cost_nano"], f"cost_usd of {row['id']}")
             equal(row["stream"], bool(mine["stream"]), f"stream of {row['id']}")

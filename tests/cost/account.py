@@ -102,7 +102,7 @@ def check_log(gate):
     logged = log_rows(gate)
     rows = gate.request_rows()
     equal(len(logged), len(rows), "lines of the log")
-    names = (*GROUPS, "status", "outcome", "attempts", "usage_source", "client", "run", *SUMS[1:])
+    names = (*GROUPS, "status", "outcome", "attempts", "usage_source", "client", "run", "user", *SUMS[1:])
     for row in rows:
         line = logged[row["id"]]
         equal(_pick(line, names), _pick(row, names), f"the line of {row['id']}")

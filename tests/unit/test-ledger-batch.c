@@ -82,7 +82,7 @@ static void insert_row(const struct fixture *fixture, uint64_t id)
 	CHECK_INT(db_open(fixture->rows, false, schema_steps, schema_step_count, &db, NULL), 0);
 	CHECK_INT(db_prepare(db,
 			     "INSERT INTO request_row VALUES (?1,0,0,0,0,0,0,0,200,0,0,0,0,0,0,0,"
-			     "0,0,0,'','')",
+			     "0,0,0,'','','')",
 			     &statement),
 		  0);
 	db_bind_i64(statement, 1, (int64_t)id);
@@ -161,7 +161,7 @@ static void test_before(void)
 	fixture_settle(&fixture, 0, "acme", 100, 10);
 	fixture_wait(&fixture, 0);
 	CHECK_INT(fixture_ask(&fixture,
-			      "SELECT COUNT(*) FROM request WHERE client = '' AND run = '' "
+			      "SELECT COUNT(*) FROM request WHERE client || run || user = '' "
 			      "AND id = 8 AND status = 200"),
 		  1);
 	CHECK_INT(fixture_ask(&fixture, "SELECT COUNT(*) FROM request WHERE client = "

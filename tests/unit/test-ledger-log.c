@@ -208,7 +208,7 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	json_t *line = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 
 	CHECK(line);
-	CHECK_INT(json_object_size(line), 21);
+	CHECK_INT(json_object_size(line), 22);
 	check_text(line, "ts", json_string_value(json_object_get(line, "ts")));
 	CHECK_INT(strlen(json_string_value(json_object_get(line, "ts"))), 24);
 	snprintf(id, sizeof(id), "%s", json_string_value(json_object_get(line, "id")));
@@ -231,6 +231,7 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	check_text(line, "usage_source", "provider");
 	check_text(line, "client", "2001:db8::7");
 	check_text(line, "run", "run \"7\"");
+	check_text(line, "user", "ann\n");
 	check_text(line, "cost_usd", "0.000130000");
 	json_decref(line);
 }

@@ -82,10 +82,13 @@ __attribute__((unused)) static struct ledger_entry *
 fixture_begin(struct fixture *fixture, uint32_t loop, const char *tenant, const char *model,
 	      int64_t tokens_in, int64_t tokens_out)
 {
-	struct ledger_names names = {
-		slice_of(tenant),          SLICE("chat"),           SLICE("key"), SLICE("route"),
-		.run = SLICE("run \"7\""), .client = fixture_client
-	};
+	struct ledger_names names = { slice_of(tenant),
+				      SLICE("chat"),
+				      SLICE("key"),
+				      SLICE("route"),
+				      .run = SLICE("run \"7\""),
+				      .user = SLICE("ann\n"),
+				      .client = fixture_client };
 	struct ledger_entry *entry =
 	    ledger_open(fixture->ledger, loop, &names, true, 7, 5000, clock_now_ns());
 	struct ledger_attempt *attempt;
