@@ -72,10 +72,17 @@ void writer_text(struct writer *writer, struct slice text)
 	buffer_append_json(writer->out, text);
 }
 
+/* Between two tokens alone JSON has line ends, and any blank does there. */
 void writer_json(struct writer *writer, struct slice json)
 {
+	struct buffer *out = writer->out;
+
 	begin_value(writer);
-	buffer_append_slice(writer->out, json);
+	buffer_append_slice(out, json);
+	for (size_t i = out->failed ? out->len : out->len - json.len; i < out->len; i++) {
+		if (out->data[i] == '\n' || out->data[i] == '\r')
+			out->data[i] = ' ';
+	}
 }
 
 void writer_i64(struct writer *writer, int64_t value)

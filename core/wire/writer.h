@@ -20,7 +20,8 @@ static inline void writer_key(struct writer *writer, const char *key)
 
 void writer_escaped(struct writer *writer, struct slice escaped); /* a string */
 void writer_text(struct writer *writer, struct slice text);       /* a string, escaped here */
-void writer_json(struct writer *writer, struct slice json);       /* a value as it is */
+/* A value as it is, but on one line, since that may be a line of an event stream. */
+void writer_json(struct writer *writer, struct slice json);
 void writer_i64(struct writer *writer, int64_t value);
 void writer_bool(struct writer *writer, bool value);
 void writer_null(struct writer *writer);

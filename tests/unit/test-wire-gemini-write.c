@@ -70,6 +70,14 @@ static const struct {
 	      "\"f\",\"args\":{\"a\":\"\\n\"}}},{\"functionCall\":{\"id\":\"t2\",\"name\":\"g\","
 	      "\"args\":{}}}",
 	      "\"STOP\"") },
+	{ "arguments over some lines",
+	  START BLOCK(0, "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{}}") DELTA(
+	      0, "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\n\\\"a\\\":1\\r\\n}\"}")
+	      BLOCK_STOP(0) STOP("tool_use"),
+	  CHUNK("{\"functionCall\":{\"id\":\"t1\",\"name\":\"f\",\"args\":{ \"a\":1  }}}")
+	      LAST("\"STOP\""),
+	  END("{\"functionCall\":{\"id\":\"t1\",\"name\":\"f\",\"args\":{ \"a\":1  }}}",
+	      "\"STOP\"") },
 	{ "redacted",
 	  START BLOCK(0, "{\"type\":\"redacted_thinking\",\"data\":\"AAAA\"}") BLOCK_STOP(0)
 	      STOP("max_tokens"),

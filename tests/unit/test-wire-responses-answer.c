@@ -580,6 +580,22 @@ static void write_echoes(void)
 	    true);
 }
 
+/* A body may be laid out over many lines, and an event's data is one. */
+static void write_echoes_on_a_line(void)
+{
+	struct written written;
+	const struct tree *tree;
+
+	begin(&written, true);
+	written.writer.head = (struct slice){ 0 };
+	CHECK_INT(tree_parse(SLICE("{\"tools\": [\r\n  {\n\"type\":\"function\"}\n]}"),
+			     &written.arena, &tree, NULL),
+		  0);
+	written.turn.body = tree;
+	written_tell_all(&written, "Mm");
+	written_check_part(&written, "\"tools\":[    { \"type\":\"function\"} ],", true);
+}
+
 int main(void)
 {
 	test_run("read-streams", read_streams);
@@ -590,5 +606,6 @@ int main(void)
 	test_run("write-namespace", write_namespace);
 	test_run("write-documents", write_documents);
 	test_run("write-echoes", write_echoes);
+	test_run("write-echoes-on-a-line", write_echoes_on_a_line);
 	return 0;
 }
