@@ -6,6 +6,7 @@
 #include "wire/answer.h"
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 
 /* Of an item: reader->call[].state. */
 enum {
@@ -40,23 +41,52 @@ static void fail(struct answer_reader *reader, const struct tree *body, const ch
 
 /* ---- items ---- */
 
-static struct answer_call *add_item(struct answer_reader *reader, int64_t index)
+/* Which item an event is of. */
+struct item_key {
+	int64_t index;    /* -1: it says none, as other servers' do */
+	uint64_t id_hash; /* 0: nor an id */
+};
+
+static struct item_key key_of(const struct tree *data)
 {
-	struct answer_call *item = answer_add_call(reader, index);
+	struct slice id = tree_get_text(data, "item_id");
+
+	if (id.len == 0)
+		id = tree_get_text(tree_get(data, "item"), "id");
+	return (struct item_key){ answer_index(tree_get(data, "output_index")),
+				  id.len > 0 ? hash_fast(id) | 1 : 0 };
+}
+
+static struct answer_call *add_item(struct answer_reader *reader, struct item_key key)
+{
+	struct answer_call *item = answer_add_call(reader, key.index);
 
 	if (!item)
 		fail(reader, NULL, "The upstream's answer has more items than are taken.");
+	else
+		item->id_hash = key.id_hash;
 	return item;
 }
 
-/* The newest of all where it has no number. */
-static struct answer_call *find_item(struct answer_reader *reader, int64_t index)
+static struct answer_call *find_by_id(struct answer_reader *reader, uint64_t id_hash)
 {
-	struct answer_call *item = answer_find_call(reader, index);
+	struct answer_call *newest = reader->calls > 0 ? &reader->call[reader->calls - 1] : NULL;
 
-	if (index < 0 && reader->calls > 0)
-		item = &reader->call[reader->calls - 1];
-	return item ? item : add_item(reader, index);
+	for (uint32_t i = reader->calls; i > 0 && id_hash != 0; i--) {
+		if (reader->call[i - 1].id_hash == id_hash)
+			return &reader->call[i - 1];
+	}
+	return id_hash == 0 || (newest && newest->id_hash == 0) ? newest : NULL;
+}
+
+/* Without a number by its id; the newest where one of them has none. */
+static struct answer_call *find_item(struct answer_reader *reader, const struct tree *data)
+{
+	struct item_key key = key_of(data);
+	struct answer_call *item =
+	    key.index < 0 ? find_by_id(reader, key.id_hash) : answer_find_call(reader, key.index);
+
+	return item ? item : add_item(reader, key);
 }
 
 static bool is_call(enum answer_kind kind)
@@ -246,7 +276,7 @@ static void read_output(struct answer_reader *reader, const struct tree *output)
 	if (!tree_is(output, JSON_SCAN_ARRAY))
 		return;
 	for (const struct tree *node = output->child; node; node = node->next) {
-		struct answer_call *item = add_item(reader, -1);
+		struct answer_call *item = add_item(reader, (struct item_key){ .index = -1 });
 
 		if (!item)
 			return;
@@ -274,7 +304,7 @@ static void on_begin(struct answer_reader *reader, const struct tree *data)
 static void on_added(struct answer_reader *reader, const struct tree *data)
 {
 	const struct tree *node = tree_get(data, "item"), *type = tree_get(node, "type");
-	struct answer_call *item = add_item(reader, answer_index(tree_get(data, "output_index")));
+	struct answer_call *item = add_item(reader, key_of(data));
 
 	if (!item)
 		return;
@@ -286,10 +316,10 @@ static void on_added(struct answer_reader *reader, const struct tree *data)
 
 static void on_done(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
+	struct answer_call *item = find_item(reader, data);
 
 	if (item && item->state & ITEM_OVER) /* a server that says nothing when one begins */
-		item = add_item(reader, answer_index(tree_get(data, "output_index")));
+		item = add_item(reader, key_of(data));
 	if (item)
 		read_item(reader, item, tree_get(data, "item"));
 }
@@ -298,7 +328,7 @@ static void on_done(struct answer_reader *reader, const struct tree *data)
 static void on_text(struct answer_reader *reader, const struct tree *data, enum answer_kind kind,
 		    const char *whole)
 {
-	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
+	struct answer_call *item = find_item(reader, data);
 	struct slice text = tree_get_text(data, whole ? whole : "delta");
 
 	if (item && (!whole || !tells(item, kind)))
@@ -330,7 +360,7 @@ static void on_refusal_done(struct answer_reader *reader, const struct tree *dat
 static void on_arguments(struct answer_reader *reader, const struct tree *data,
 			 enum answer_kind kind, const struct tree *text)
 {
-	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
+	struct answer_call *item = find_item(reader, data);
 
 	/* A call without a name as yet: its arguments are in the whole item again. */
 	if (item && tells(item, kind))
@@ -349,7 +379,7 @@ static void on_input_delta(struct answer_reader *reader, const struct tree *data
 
 static void on_summary_part(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
+	struct answer_call *item = find_item(reader, data);
 
 	if (item)
 		item->state |= ITEM_NEXT_PART;
@@ -357,7 +387,7 @@ static void on_summary_part(struct answer_reader *reader, const struct tree *dat
 
 static void on_summary_delta(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
+	struct answer_call *item = find_item(reader, data);
 
 	if (item)
 		say_reasoning(reader, item, ITEM_SUMMARY, tree_get_text(data, "delta"));
@@ -365,7 +395,7 @@ static void on_summary_delta(struct answer_reader *reader, const struct tree *da
 
 static void on_reasoning_delta(struct answer_reader *reader, const struct tree *data)
 {
-	struct answer_call *item = find_item(reader, answer_index(tree_get(data, "output_index")));
+	struct answer_call *item = find_item(reader, data);
 
 	if (item)
 		say_reasoning(reader, item, ITEM_TEXT, tree_get_text(data, "delta"));
