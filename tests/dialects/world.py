@@ -28,8 +28,9 @@ def polyglot():
     return Upstream((sys.executable, str(HERE / "polyglot.py")))
 
 
-def providers(upstream, lane):
-    for name, (plugin, path, options) in PLUGINS.items():
+def providers(upstream, lane, names=UPSTREAMS):
+    for name in names:
+        plugin, path, options = PLUGINS[name]
         more = {"options": options} if options else {}
         yield provider(name, upstream.url(path), plugin=plugin, lane=lane, **more)
 
