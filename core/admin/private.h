@@ -127,6 +127,10 @@ int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_
 		     json_t **ret, struct error *error);
 int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		     json_t **ret, struct error *error);
+/* What the arguments say of a new key; texts are theirs, lists the arena's. Its hash is to be set.
+ */
+int key_from_arguments(const struct conf *now, json_t *arguments, struct arena *arena,
+		       struct conf_key *ret, struct error *error);
 /* Puts `next` in force; 0 or a negative errno. Takes no reference over. */
 int admin_publish(struct admin *admin, struct conf *next, struct error *error);
 /* A string argument: NULL and -EINVAL with a message when it is missing or no string. */

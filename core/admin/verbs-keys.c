@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 
@@ -13,8 +14,10 @@ CLEANUP_DEFINE(struct conf, conf_unref);
 
 enum {
 	KEY_FILE_BYTES_MAX = 1048576,
-	KEY_MODELS_MAX = 256,
+	KEY_TEXTS_MAX = 256,
 };
+
+/* ---- the list ---- */
 
 static json_t *texts_json(const char *const *texts)
 {
@@ -25,32 +28,116 @@ static json_t *texts_json(const char *const *texts)
 	return array;
 }
 
+static json_t *time_json(int64_t time_s)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (time_s == 0)
+		return NULL;
+	clock_format_s(time_s, text);
+	return json_string(text);
+}
+
+static const char *state_of(const struct conf_key *key, int64_t now_s)
+{
+	if (key->disabled)
+		return "disabled";
+	return key->expires_s != 0 && now_s >= key->expires_s ? "expired" : "active";
+}
+
+static json_t *key_json(const struct conf_key *key, int64_t now_s)
+{
+	static const uint8_t none[SHA256_BYTES];
+	bool has_text = memcmp(key->sha256, none, sizeof(none)) != 0;
+	char fingerprint[9];
+
+	hash_hex(key->sha256, 4, fingerprint);
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s?, s:s?, s:o?, s:o?, s:o?, s:o?, s:o?}",
+			 "name", key->name, "tenant", key->tenant->name, "feature", key->feature,
+			 "state", state_of(key, now_s), "disabled", key->disabled, "fingerprint",
+			 has_text ? fingerprint : NULL, "identity", key->identity, "models",
+			 texts_json(key->models), "routes", texts_json(key->routes), "networks",
+			 texts_json(key->networks), "expires", time_json(key->expires_s),
+			 "previous_until", time_json(key->previous_until_s));
+}
+
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		   json_t **ret, struct error *error)
 {
 	_cleanup_(cleanup_conf_unref) struct conf *conf = gateway_conf(admin->options.gateway);
-	static const uint8_t none[SHA256_BYTES];
+	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_S);
 	json_t *rows = json_array();
 
-	for (size_t i = 0; i < conf->key_count; i++) {
-		const struct conf_key *key = &conf->keys[i];
-		char fingerprint[9];
-		hash_hex(key->sha256, 4, fingerprint);
-		json_array_append_new(
-		    rows, json_pack("{s:s, s:s, s:s, s:b, s:s?, s:s?, s:o?}", "name", key->name,
-				    "tenant", key->tenant->name, "feature", key->feature,
-				    "disabled", key->disabled, "fingerprint",
-				    memcmp(key->sha256, none, sizeof(none)) ? fingerprint : NULL,
-				    "identity", key->identity, "models", texts_json(key->models)));
-	}
+	for (size_t i = 0; i < conf->key_count; i++)
+		json_array_append_new(rows, key_json(&conf->keys[i], now_s));
 	*ret =
 	    json_pack("{s:s, s:o}", "owner", conf_owner_name(conf->owners[CONF_KEY]), "keys", rows);
 	return 0;
 }
 
-/* Here, where what is wrong is an argument, and not a file that the caller never wrote. */
-static int check_arguments(const char *name, const char *tenant, const char *feature,
-			   struct error *error)
+/* ---- what a caller says of a key; here, where what is wrong is an argument, and not a file that
+ * the caller never wrote ---- */
+
+static const char *check_pattern(struct slice text)
+{
+	if (text.len == 0 || text.len > LEDGER_NAME_MAX || slice_has_control(text))
+		return "a text of 1 to 128 bytes without control characters";
+	return NULL;
+}
+
+static const char *check_network(struct slice text)
+{
+	struct network network;
+
+	return network_parse(text, &network) < 0
+		   ? "an address, or a network as in 10.0.0.0/8, with no bits set behind the prefix"
+		   : NULL;
+}
+
+/* A list of texts, if it is given, NULL-terminated in the arena; the texts are the arguments'. */
+static int argument_texts(json_t *arguments, const char *name,
+			  const char *(*check)(struct slice text), struct arena *arena,
+			  const char ***ret, struct error *error)
+{
+	json_t *texts = json_object_get(arguments, name), *one;
+	size_t index;
+
+	if (!texts || json_is_null(texts))
+		return 0;
+	if (!json_is_array(texts) || json_array_size(texts) > KEY_TEXTS_MAX)
+		return error_set(error, -EINVAL, "\"%s\" must be a list of %d texts at most", name,
+				 KEY_TEXTS_MAX);
+	*ret = arena_zalloc(arena, (json_array_size(texts) + 1) * sizeof(const char *));
+	if (!*ret)
+		return error_set(error, -ENOMEM, "out of memory");
+	json_array_foreach (texts, index, one) {
+		struct slice text = { json_string_value(one), json_string_length(one) };
+		const char *wanted = check(text);
+
+		if (wanted)
+			return error_set(error, -EINVAL, "each of \"%s\" must be %s", name, wanted);
+		(*ret)[index] = text.ptr;
+	}
+	return 0;
+}
+
+static int argument_time(json_t *arguments, const char *name, int64_t *ret, struct error *error)
+{
+	const char *text;
+	int r = argument_text(arguments, name, false, &text, error);
+
+	if (r < 0 || !text)
+		return r;
+	if (clock_parse(slice_of(text), ret) < 0)
+		return error_set(error, -EINVAL,
+				 "\"%s\" must be a date, \"2026-12-31\", or a moment, "
+				 "\"2026-12-31T18:00:00Z\"",
+				 name);
+	return 0;
+}
+
+static int check_names(const char *name, const char *tenant, const char *feature,
+		       struct error *error)
 {
 	const struct {
 		const char *word, *complaint;
@@ -68,32 +155,39 @@ static int check_arguments(const char *name, const char *tenant, const char *fea
 	return 0;
 }
 
-/* `models` as a line of the key's text, if it is given: a list of patterns. */
-static int append_models(json_t *arguments, struct buffer *text, struct error *error)
+int key_from_arguments(const struct conf *now, json_t *arguments, struct arena *arena,
+		       struct conf_key *ret, struct error *error)
 {
-	json_t *models = json_object_get(arguments, "models"), *one;
-	size_t index;
+	const char *tenant = NULL;
+	int r;
 
-	if (!models || json_is_null(models))
-		return 0;
-	if (!json_is_array(models) || json_array_size(models) > KEY_MODELS_MAX)
-		return error_set(error, -EINVAL, "\"models\" must be a list of %d texts at most",
-				 KEY_MODELS_MAX);
-	buffer_append_str(text, ";\n\tmodels = [ ");
-	json_array_foreach (models, index, one) {
-		struct slice pattern = { json_string_value(one), json_string_length(one) };
-
-		if (pattern.len == 0 || pattern.len > LEDGER_NAME_MAX || slice_has_control(pattern))
-			return error_set(error, -EINVAL,
-					 "each of \"models\" must be a text of 1 to %d bytes "
-					 "without control characters",
-					 LEDGER_NAME_MAX);
-		buffer_append_str(text, index > 0 ? ", " : "");
-		conf_append_string(text, pattern);
-	}
-	buffer_append_str(text, " ]");
+	*ret = (struct conf_key){ 0 };
+	r = argument_text(arguments, "name", true, &ret->name, error);
+	if (r >= 0)
+		r = argument_text(arguments, "tenant", true, &tenant, error);
+	if (r >= 0)
+		r = argument_text(arguments, "feature", false, &ret->feature, error);
+	if (r >= 0)
+		r = check_names(ret->name, tenant, ret->feature, error);
+	if (r >= 0)
+		r = argument_texts(arguments, "models", check_pattern, arena, &ret->models, error);
+	if (r >= 0)
+		r = argument_texts(arguments, "routes", check_pattern, arena, &ret->routes, error);
+	if (r >= 0)
+		r = argument_texts(arguments, "networks", check_network, arena, &ret->networks,
+				   error);
+	if (r >= 0)
+		r = argument_time(arguments, "expires", &ret->expires_s, error);
+	if (r < 0)
+		return r;
+	ret->tenant = conf_find_tenant(now, slice_of(tenant));
+	if (!ret->tenant)
+		return error_set(error, -ENOENT, "there is no tenant \"%s\" in the configuration",
+				 tenant);
 	return 0;
 }
+
+/* ---- changes ---- */
 
 /* The configuration's own trouble, as a price book that is gone: the caller's words were right. */
 static int publish(struct admin *admin, struct conf *next, struct error *error)
@@ -103,69 +197,47 @@ static int publish(struct admin *admin, struct conf *next, struct error *error)
 	return r < 0 && r != -ENOMEM ? -EIO : r;
 }
 
-static int write_key(struct admin *admin, struct conf *now, const char *name, struct slice text,
-		     struct error *error)
+static int write_key(struct admin *admin, const struct conf *now, const struct conf_key *key,
+		     struct conf **ret, struct error *error)
 {
-	_cleanup_(cleanup_conf_unref) struct conf *next = NULL;
-	_cleanup_(cleanup_conf_unref) struct conf *back = NULL;
-	struct error ignored = { 0 };
+	_cleanup_(buffer_fini) struct buffer text = { 0 };
 	int r;
 
-	r = conf_live_write(now, CONF_KEY, slice_of(name), text, &next, error);
-	if (r < 0)
-		return r;
-	r = publish(admin, next, error);
-	if (r < 0)
-		conf_live_remove(next, CONF_KEY, slice_of(name), &back, &ignored);
-	return r;
+	conf_write_key(key, &text);
+	if (text.failed)
+		return error_set(error, -ENOMEM, "out of memory");
+	r = conf_live_write(now, CONF_KEY, slice_of(key->name), buffer_slice(&text), ret, error);
+	return r < 0 ? r : publish(admin, *ret, error);
 }
 
 int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		     json_t **ret, struct error *error)
 {
 	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
-	_cleanup_(buffer_fini) struct buffer text = { 0 };
-	const char *name, *tenant, *feature;
-	char key[KEYS_TEXT_SIZE], hex[SHA256_HEX_SIZE];
-	uint8_t hash[SHA256_BYTES];
+	_cleanup_(cleanup_conf_unref) struct conf *next = NULL, *back = NULL;
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct error ignored = { 0 };
+	struct conf_key key;
+	char text[KEYS_TEXT_SIZE];
 	int r;
 
-	r = argument_text(arguments, "name", true, &name, error);
-	if (r >= 0)
-		r = argument_text(arguments, "tenant", true, &tenant, error);
-	if (r >= 0)
-		r = argument_text(arguments, "feature", false, &feature, error);
-	if (r >= 0)
-		r = check_arguments(name, tenant, feature, error);
+	r = key_from_arguments(now, arguments, &arena, &key, error);
 	if (r < 0)
 		return r;
-	if (conf_find_key(now, slice_of(name)))
+	if (conf_find_key(now, slice_of(key.name)))
 		return error_set(
 		    error, -EEXIST,
 		    "a key named \"%s\" exists already; revoke it first or take another name",
-		    name);
-	if (!conf_find_tenant(now, slice_of(tenant)))
-		return error_set(error, -ENOENT, "there is no tenant \"%s\" in the configuration",
-				 tenant);
-	keys_generate(key, hash);
-	hash_hex(hash, sizeof(hash), hex);
-	buffer_append_str(&text, "key: {\n\ttenant = ");
-	conf_append_string(&text, slice_of(tenant));
-	if (feature) {
-		buffer_append_str(&text, ";\n\tfeature = ");
-		conf_append_string(&text, slice_of(feature));
-	}
-	r = append_models(arguments, &text, error);
-	if (r < 0) {
-		explicit_bzero(key, sizeof(key));
-		return r;
-	}
-	buffer_printf(&text, ";\n\tsha256 = \"%s\";\n};\n", hex);
-	r = write_key(admin, now, name, buffer_slice(&text), error);
+		    key.name);
+	keys_generate(text, key.sha256);
+	r = write_key(admin, now, &key, &next, error);
+	if (r < 0 && next)
+		conf_live_remove(next, CONF_KEY, slice_of(key.name), &back, &ignored);
 	if (r >= 0)
-		*ret = json_pack("{s:s, s:s, s:s, s:s}", "name", name, "tenant", tenant, "feature",
-				 feature ? feature : "-", "key", key);
-	explicit_bzero(key, sizeof(key));
+		*ret =
+		    json_pack("{s:s, s:s, s:s, s:s}", "name", key.name, "tenant", key.tenant->name,
+			      "feature", key.feature ? key.feature : "-", "key", text);
+	explicit_bzero(text, sizeof(text));
 	return r;
 }
 

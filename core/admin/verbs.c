@@ -264,7 +264,7 @@ static const struct row {
 	    false },
 	  verb_logs },
 	{ { "keys.list", "", "Virtual keys; never their texts.", false }, verb_keys_list },
-	{ { "keys.create", "name tenant feature? models?",
+	{ { "keys.create", "name tenant feature? models? routes? networks? expires?",
 	    "Makes a virtual key; its text is in this answer only.", true },
 	  verb_keys_create },
 	{ { "keys.revoke", "name", "Removes a virtual key; its next request is refused.", true },

@@ -11,12 +11,21 @@
 #include "base/cleanup.h"
 
 static const struct option options[] = {
-	{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-	{ "by", required_argument, NULL, 'b' },     { "period", required_argument, NULL, 'p' },
-	{ "tenant", required_argument, NULL, 't' }, { "feature", required_argument, NULL, 'e' },
-	{ "models", required_argument, NULL, 'm' }, { "follow", no_argument, NULL, 'f' },
-	{ "lines", required_argument, NULL, 'n' },  { "version", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },         { 0 },
+	{ "socket", required_argument, NULL, 's' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "by", required_argument, NULL, 'b' },
+	{ "period", required_argument, NULL, 'p' },
+	{ "tenant", required_argument, NULL, 't' },
+	{ "feature", required_argument, NULL, 'e' },
+	{ "models", required_argument, NULL, 'm' },
+	{ "follow", no_argument, NULL, 'f' },
+	{ "lines", required_argument, NULL, 'n' },
+	{ "version", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "routes", required_argument, NULL, 'r' },
+	{ "networks", required_argument, NULL, 'w' },
+	{ "expires", required_argument, NULL, 'x' },
+	{ 0 },
 };
 
 int wrong_usage(const struct command_verb *verb, const char *format, ...)
@@ -65,6 +74,9 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 't', &command->tenant, OPTION_TENANT },
 		{ 'e', &command->feature, OPTION_FEATURE },
 		{ 'm', &command->models, OPTION_MODELS },
+		{ 'r', &command->routes, OPTION_ROUTES },
+		{ 'w', &command->networks, OPTION_NETWORKS },
+		{ 'x', &command->expires, OPTION_EXPIRES },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -155,10 +167,16 @@ static int check(const struct command *command, const struct command_verb *verb)
 		unsigned bit;
 		const char *name;
 	} owned[] = {
-		{ OPTION_BY, "--by" },         { OPTION_PERIOD, "--period" },
-		{ OPTION_TENANT, "--tenant" }, { OPTION_FEATURE, "--feature" },
-		{ OPTION_MODELS, "--models" }, { OPTION_FOLLOW, "--follow" },
+		{ OPTION_BY, "--by" },
+		{ OPTION_PERIOD, "--period" },
+		{ OPTION_TENANT, "--tenant" },
+		{ OPTION_FEATURE, "--feature" },
+		{ OPTION_MODELS, "--models" },
+		{ OPTION_FOLLOW, "--follow" },
 		{ OPTION_LINES, "--lines" },
+		{ OPTION_ROUTES, "--routes" },
+		{ OPTION_NETWORKS, "--networks" },
+		{ OPTION_EXPIRES, "--expires" },
 	};
 
 	if (command->argc > verb->words_max)

@@ -19,6 +19,9 @@ enum option_bit {
 	OPTION_FOLLOW = 16,
 	OPTION_LINES = 32,
 	OPTION_MODELS = 64,
+	OPTION_ROUTES = 128,
+	OPTION_NETWORKS = 256,
+	OPTION_EXPIRES = 512,
 };
 
 struct command_verb;
@@ -27,7 +30,7 @@ struct command {
 	const struct command_verb *verb;
 	const char *socket;
 	bool json, help, version, follow;
-	const char *by, *period, *tenant, *feature, *models;
+	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;

@@ -188,25 +188,28 @@ static void print_revoked(json_t *value)
 	printf("%s is revoked\n", json_string_value(json_object_get(value, "name")));
 }
 
-/* Patterns with blanks between them, as an array; NULL for none. */
-static json_t *models_of(const char *text)
+/* Words with blanks between them, as an array; NULL for none. */
+static json_t *words_of(const char *text)
 {
 	struct slice rest = slice_of(text);
-	json_t *models = text ? json_array() : NULL;
+	json_t *words = text ? json_array() : NULL;
 
 	while (rest.len > 0) {
 		struct slice word = slice_cut(rest, ' ', &rest);
 
 		if (word.len > 0)
-			json_array_append_new(models, json_stringn(word.ptr, word.len));
+			json_array_append_new(words, json_stringn(word.ptr, word.len));
 	}
-	return models;
+	return words;
 }
 
 static int create_key(const struct command *command, const char *name)
 {
-	json_t *body = json_pack("{s:s, s:s, s:s*, s:o*}", "name", name, "tenant", command->tenant,
-				 "feature", command->feature, "models", models_of(command->models));
+	json_t *body =
+	    json_pack("{s:s, s:s, s:s*, s:o*, s:o*, s:o*, s:s*}", "name", name, "tenant",
+		      command->tenant, "feature", command->feature, "models",
+		      words_of(command->models), "routes", words_of(command->routes), "networks",
+		      words_of(command->networks), "expires", command->expires);
 	int r;
 
 	if (!body)
@@ -237,7 +240,8 @@ static int run_keys(struct command *command)
 				   what);
 	if (!create && command->given)
 		return wrong_usage(command->verb,
-				   "--tenant, --feature and --models belong to keys create");
+				   "--tenant, --feature, --models, --routes, --networks and "
+				   "--expires belong to keys create");
 	if (list && name)
 		return wrong_usage(command->verb, "\"%s\" is one word too many", name);
 	if (list)
@@ -339,10 +343,14 @@ static const struct command_verb verbs[] = {
 	  "run.\n"
 	  "  -n, --lines N  how many, up to 1000 (25)\n"
 	  "  -f, --follow   goes on with new ones\n" },
-	{ "keys", 3, OPTION_TENANT | OPTION_FEATURE | OPTION_MODELS, run_keys,
+	{ "keys", 3,
+	  OPTION_TENANT | OPTION_FEATURE | OPTION_MODELS | OPTION_ROUTES | OPTION_NETWORKS |
+	      OPTION_EXPIRES,
+	  run_keys,
 	  "[--json] keys list\n"
 	  "       tidectl [--json] keys create NAME --tenant TENANT [--feature FEATURE]\n"
-	  "               [--models \"PATTERN...\"]\n"
+	  "               [--models \"PATTERN...\"] [--routes \"PATTERN...\"]\n"
+	  "               [--networks \"NETWORK...\"] [--expires TIME]\n"
 	  "       tidectl [--json] keys revoke NAME\n"
 	  "\n"
 	  "Virtual keys. A new key is printed, once; a revoked key's next request is refused.\n" },

@@ -168,8 +168,9 @@ void print_keys(json_t *value)
 {
 	static const struct print_column columns[] = {
 		{ "NAME", "name", false },         { "TENANT", "tenant", false },
-		{ "FEATURE", "feature", false },   { "SHA-256 BEGINS", "fingerprint", false },
-		{ "DISABLED", "disabled", false }, { "IDENTITY", "identity", false },
+		{ "FEATURE", "feature", false },   { "STATE", "state", false },
+		{ "EXPIRES", "expires", false },   { "SHA-256 BEGINS", "fingerprint", false },
+		{ "IDENTITY", "identity", false },
 	};
 
 	print_table(json_object_get(value, "keys"), columns, ARRAY_SIZE(columns), 0);

@@ -111,8 +111,12 @@ struct conf_key {
 	const char *feature;  /* where the request names none; default "-" */
 	uint8_t sha256[32];   /* all zero: no text is this key */
 	const char *identity; /* "URI:…" and so on, of a client certificate; NULL: none is */
+	uint8_t previous_sha256[32]; /* it is this too, before previous_until_s; all zero: none */
+	int64_t previous_until_s, expires_s; /* Unix time; 0: not given */
 	bool disabled;
-	const char **models; /* patterns, NULL-terminated; NULL: all that the tenant may */
+	const char **models;   /* patterns, NULL-terminated; NULL: all that the tenant may */
+	const char **routes;   /* likewise, of names of routes; NULL: as `models` says */
+	const char **networks; /* where it may come from, NULL-terminated; NULL: from anywhere */
 };
 
 struct conf_limits {
@@ -223,6 +227,9 @@ int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice n
 
 /* Removes what a crash inside conf_live_write() has left in STATE/conf. [main, at start] */
 void conf_live_sweep(const struct conf *conf);
+
+/* The key as the text of an object for conf_live_write, without its name. */
+void conf_write_key(const struct conf_key *key, struct buffer *out);
 
 enum conf_verdict {
 	CONF_COMPLETE,   /* may be written; conf_live_write still checks what it says */

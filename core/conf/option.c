@@ -100,6 +100,8 @@ void option_describe(const struct option *option, struct buffer *out)
 		[OPTION_FLAG] = "true or false",
 		[OPTION_MONEY] = "dollars in quotes, \"0.15\"",
 		[OPTION_SHA256] = "64 hexadecimal digits in quotes",
+		[OPTION_TIME] = "a date, \"2026-12-31\", or a moment, "
+				"\"2026-12-31T18:00:00Z\", in quotes",
 		[OPTION_IDENTITY] = "\"URI:NAME\", \"DNS:NAME\", \"email:NAME\" or \"CN:NAME\"",
 		[OPTION_GROUP] = "a group, { … }",
 		[OPTION_PLUGIN] = "a group, { … }",
@@ -220,6 +222,7 @@ static void (*const writers[])(const void *at, struct buffer *out) = {
 	[OPTION_MS] = write_u32_at,        [OPTION_DAYS] = write_u32_at,
 	[OPTION_BYTES32] = write_u32_at,   [OPTION_BYTES] = write_u64_at,
 	[OPTION_MONEY] = write_i64_at,     [OPTION_SHA256] = write_sum_at,
+	[OPTION_TIME] = write_i64_at,
 };
 
 void option_write_value(const struct option *option, const void *base, struct buffer *out)

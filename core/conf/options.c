@@ -458,6 +458,24 @@ static const struct option key_rows[] = {
 	  .doc = "The feature to count under where a request names none." },
 	{ "models", OPTION_TEXTS, 0, OBJECT(key.models), .example = "gpt-* fast",
 	  .doc = "The models that it may use, of those that its tenant may; in the same words." },
+	{ "routes", OPTION_TEXTS, 0, OBJECT(key.routes), .example = "fast team-*",
+	  .doc = "The routes that it may use, by patterns of their names, of those that its tenant "
+		 "may. Where it is given, \"models\" is about names of models and PROVIDER/MODEL "
+		 "alone, and without \"models\" the key may use routes only." },
+	{ "networks", OPTION_NETWORKS, 0, OBJECT(key.networks), .example = "10.20.0.0/16",
+	  .doc =
+	      "The addresses and networks that it may be used from; without it any. It is held "
+	      "against the client that api.trusted's balancers name. Elsewhere it is refused with "
+	      "status 403." },
+	{ "expires", OPTION_TIME, 0, OBJECT(key.expires_s), .example = "2026-12-31",
+	  .doc = "When it ends: its next request is refused from then on, and answers under way go "
+		 "on. A date is over when it ends in UTC." },
+	{ "previous_sha256", OPTION_SHA256, 0, OBJECT(key.previous_sha256),
+	  .example = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+	  .doc = "SHA-256 of the text that it had before, and that is the same key until "
+		 "previous_until: tidectl keys rotate writes both." },
+	{ "previous_until", OPTION_TIME, 0, OBJECT(key.previous_until_s), .example = "2026-12-31",
+	  .doc = "When the text before ends. It belongs to previous_sha256." },
 	{ "disabled", OPTION_FLAG, 0, OBJECT(key.disabled), .fallback = "false",
 	  .doc = "Refuse the key, and keep it." },
 };

@@ -29,6 +29,7 @@ enum option_type {
 	OPTION_BYTES,    /* uint64_t */
 	OPTION_MONEY,    /* int64_t femto-dollars a token; -1 where not given */
 	OPTION_SHA256,   /* uint8_t[32] */
+	OPTION_TIME,     /* int64_t, Unix time; 0 where not given */
 	OPTION_IDENTITY, /* const char *, a name in a client certificate */
 	OPTION_GROUP,  /* rows of `section` in the same struct; `extra`: bool, whether it was given,
 			  or 0 */

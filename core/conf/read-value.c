@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "conf/secret.h"
@@ -308,6 +309,18 @@ static int read_sha256(const struct reader *reader, const config_setting_t *sett
 	return 0;
 }
 
+static int read_time(const struct reader *reader, const config_setting_t *setting,
+		     const struct option *option, void *base)
+{
+	struct slice text = slice_of(config_setting_get_string(setting));
+
+	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+		return read_wrong_type(reader, setting, option);
+	if (clock_parse(text, option_field(option, base)) < 0)
+		return not_of_values(reader, setting, option, text);
+	return 0;
+}
+
 /* Numbers keep the text they are written in, so that a fraction goes through no float; integers
  * become decimal. */
 static int read_plugin_option(const struct reader *reader, const config_setting_t *setting,
@@ -382,6 +395,8 @@ int read_value(const struct reader *reader, const config_setting_t *setting,
 		return read_money(reader, setting, option, base);
 	case OPTION_SHA256:
 		return read_sha256(reader, setting, option, base);
+	case OPTION_TIME:
+		return read_time(reader, setting, option, base);
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
 	case OPTION_NETWORKS:

@@ -190,7 +190,12 @@ static int resolve_route(struct snapshot *snapshot, struct object *object, struc
 	return 0;
 }
 
-static const uint8_t no_sha256[SHA256_BYTES];
+static bool is_no_sha256(const uint8_t sha256[static SHA256_BYTES])
+{
+	static const uint8_t none[SHA256_BYTES];
+
+	return memcmp(sha256, none, sizeof(none)) == 0;
+}
 
 static int resolve_key(struct snapshot *snapshot, struct object *object, struct report *report)
 {
@@ -198,9 +203,12 @@ static int resolve_key(struct snapshot *snapshot, struct object *object, struct 
 
 	key->name = object->name;
 	key->place = object->place;
-	if (!key->identity && !object->broken &&
-	    memcmp(key->sha256, no_sha256, sizeof(no_sha256)) == 0)
+	if (!key->identity && !object->broken && is_no_sha256(key->sha256))
 		report_at(report, &object->place, "a key needs \"sha256\", \"identity\", or both");
+	if (is_no_sha256(key->previous_sha256) != (key->previous_until_s == 0))
+		report_at(report, &object->place,
+			  "\"previous_sha256\" and \"previous_until\" are given together or not at "
+			  "all");
 	if (!object->refers)
 		return 0;
 	key->tenant = conf_find_tenant(&snapshot->conf, slice_of(object->refers));
@@ -219,13 +227,45 @@ static int compare_identities(const void *first, const void *second)
 	return order ? order : strcmp(a->name, b->name);
 }
 
-static int compare_keys(const void *first, const void *second)
-{
-	const struct conf_key *a = *(const struct conf_key *const *)first;
-	const struct conf_key *b = *(const struct conf_key *const *)second;
-	int order = memcmp(a->sha256, b->sha256, sizeof(a->sha256));
+/* A text that is a key's now, or was before. */
+struct text {
+	const uint8_t *sha256;
+	const struct conf_key *key;
+};
 
-	return order ? order : strcmp(a->name, b->name);
+static int compare_texts(const void *first, const void *second)
+{
+	const struct text *a = first, *b = second;
+	int order = memcmp(a->sha256, b->sha256, SHA256_BYTES);
+
+	return order ? order : strcmp(a->key->name, b->key->name);
+}
+
+static int check_texts(const struct conf *conf, struct report *report)
+{
+	_cleanup_free_ struct text *texts = calloc(2 * conf->key_count + 1, sizeof(*texts));
+	size_t count = 0;
+
+	if (!texts)
+		return -ENOMEM;
+	for (size_t i = 0; i < conf->key_count; i++) {
+		const struct conf_key *key = &conf->keys[i];
+		if (!is_no_sha256(key->sha256))
+			texts[count++] = (struct text){ key->sha256, key };
+		if (!is_no_sha256(key->previous_sha256))
+			texts[count++] = (struct text){ key->previous_sha256, key };
+	}
+	qsort(texts, count, sizeof(*texts), compare_texts);
+	for (size_t i = 1; i < count; i++) {
+		const struct conf_key *a = texts[i - 1].key, *b = texts[i].key;
+		if (memcmp(texts[i - 1].sha256, texts[i].sha256, SHA256_BYTES) == 0)
+			report_at(
+			    report, &b->place,
+			    "the sha256 is that of key \"%s\", at %s:%u; each key is a secret "
+			    "of its own",
+			    a->name, a->place.file, a->place.line);
+	}
+	return 0;
 }
 
 static void check_identities(const struct conf_key **keys, size_t count, struct report *report)
@@ -249,19 +289,8 @@ static int check_keys(const struct conf *conf, struct report *report)
 		return -ENOMEM;
 	for (size_t i = 0; i < conf->key_count; i++)
 		keys[i] = &conf->keys[i];
-	qsort(keys, conf->key_count, sizeof(*keys), compare_keys);
-	for (size_t i = 1; i < conf->key_count; i++) {
-		const struct conf_key *a = keys[i - 1], *b = keys[i];
-		if (memcmp(a->sha256, b->sha256, sizeof(no_sha256)) == 0 &&
-		    memcmp(a->sha256, no_sha256, sizeof(no_sha256)) != 0)
-			report_at(
-			    report, &b->place,
-			    "the sha256 is that of key \"%s\", at %s:%u; each key is a secret "
-			    "of its own",
-			    a->name, a->place.file, a->place.line);
-	}
 	check_identities(keys, conf->key_count, report);
-	return 0;
+	return check_texts(conf, report);
 }
 
 /* How the objects of a kind are resolved, and where its array and count stand in struct conf. */

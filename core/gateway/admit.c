@@ -13,6 +13,7 @@
 #include "gateway/forwarded.h"
 #include "gateway/google.h"
 #include "gateway/health.h"
+#include "gateway/identify.h"
 #include "gateway/keepalive.h"
 #include "gateway/models.h"
 #include "gateway/refuse.h"
@@ -24,54 +25,6 @@
 enum {
 	SMALL_BODY_BYTES = 64 << 10, /* of calls that need none */
 };
-
-static const struct slice key_headers[] = {
-	{ "authorization", 13 },
-	{ "x-api-key", 9 },
-	{ "x-goog-api-key", 14 },
-};
-
-static size_t key_header(struct slice name)
-{
-	size_t i = 0;
-
-	while (i < ARRAY_SIZE(key_headers) && !slice_case_eq(name, key_headers[i]))
-		i++;
-	return i;
-}
-
-static struct slice bearer_key(struct slice value)
-{
-	static const struct slice bearer = { "Bearer ", 7 };
-	struct slice head = { value.ptr, bearer.len };
-
-	if (value.len <= bearer.len || !slice_case_eq(head, bearer))
-		return (struct slice){ 0 };
-	return slice_trim(slice_skip(value, bearer.len));
-}
-
-/* The key that a request bears: ptr NULL for none. Two that may differ would leave it to chance,
- * and to each program on the way, whose call it was. */
-bool admit_presented_key(const struct http_request *request, struct slice *ret)
-{
-	bool seen[ARRAY_SIZE(key_headers)] = { false }, one = true;
-
-	*ret = (struct slice){ 0 };
-	for (size_t i = 0; i < request->header_count; i++) {
-		const struct http_header *header = &request->headers[i];
-		size_t which = key_header(header->name);
-		struct slice key;
-
-		if (which == ARRAY_SIZE(key_headers))
-			continue;
-		key = which == 0 ? bearer_key(header->value) : header->value;
-		if (seen[which] || (key.ptr && ret->ptr && !slice_eq(key, *ret)))
-			one = false;
-		seen[which] = true;
-		*ret = ret->ptr ? *ret : key;
-	}
-	return one;
-}
 
 static bool feature_valid(struct slice feature)
 {
@@ -142,72 +95,27 @@ static struct exchange *exchange_new(struct gateway_loop *loop, struct http_exch
 	return exchange;
 }
 
-/* The one key of a certificate's names: false when they are those of several. */
-static bool certified_key(const struct keys_table *keys, const char *names,
-			  const struct keys_entry **ret)
+static void refuse_stranger(struct gateway_loop *loop, struct http_exchange *http,
+			    enum wire_dialect dialect, const struct wire_error *error)
 {
-	const struct keys_entry *found = NULL;
-
-	for (; *names; names += strlen(names) + 1) {
-		const struct keys_entry *key = keys_find_identity(keys, slice_of(names));
-		if (found && key && key != found)
-			return false;
-		found = key ? key : found;
-	}
-	*ret = found && !found->disabled ? found : NULL;
-	return true;
-}
-
-/* What may be said before the body is read; NULL when the request may go on. */
-static const struct keys_entry *authenticate(struct gateway_loop *loop, struct http_exchange *http,
-					     enum wire_dialect dialect)
-{
-	const struct keys_entry *key = NULL;
-	struct slice presented;
-	struct wire_error error = { .status = 401, .code = "invalid_api_key" };
-	bool one = admit_presented_key(http_exchange_request(http), &presented), certified = false;
-
-	if (one && !presented.ptr && http_exchange_names(http)) {
-		certified = true;
-		one = certified_key(loop->current->snapshot->keys, http_exchange_names(http), &key);
-	} else if (one) {
-		key = keys_find(loop->current->snapshot->keys, presented);
-	}
-	if (key)
-		return key;
 	counter_add(&loop->counters.refused_keys, 1);
-	if (certified)
-		error.message =
-		    one ? "No key was sent, and no name in the client's certificate is a key here. "
-			  "Send a key, or ask the people who run this appliance to add the name."
-			: "No key was sent, and the client's certificate has the names of more "
-			  "than "
-			  "one key. Send the key that is meant.";
-	else if (!one)
-		error.message =
-		    "More than one key was sent: Authorization, x-api-key or x-goog-api-key twice, "
-		    "or two of them with different keys. Send one.";
-	else if (presented.ptr)
-		error.message = "This key is not known here or was revoked. Ask the people who run "
-				"this appliance for a key.";
-	else
-		error.message = "No key was sent. Send one as `Authorization: Bearer KEY` or "
-				"`x-api-key: KEY`, or `x-goog-api-key: KEY`.";
-	reply_error(http, dialect, &error, NULL, 0);
-	return NULL;
+	reply_error(http, dialect, error, NULL, 0);
 }
 
 static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 		       const struct endpoint_row *row)
 {
 	const struct http_request *request = http_exchange_request(http);
-	const struct keys_entry *key = authenticate(loop, http, row->dialect);
 	struct slice feature = http_request_header(request, SLICE("x-tidegate-feature"));
 	struct exchange *exchange;
+	struct identity who;
 
-	if (!key)
+	identify(loop->current->snapshot, http, &who);
+	if (!who.key) {
+		refuse_stranger(loop, http, row->dialect, &who.refusal);
 		return;
-	if (feature.ptr && !feature_valid(feature)) {
+	}
+	if (who.good && feature.ptr && !feature_valid(feature)) {
 		struct wire_error error = {
 			400, "invalid_feature", "x-tidegate-feature",
 			"The header x-tidegate-feature takes 1 to 64 of [A-Za-z0-9._-]."
@@ -220,7 +128,7 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 		http_abort(http);
 		return;
 	}
-	exchange->key = key;
+	exchange->key = who.key;
 	exchange->endpoint = row->endpoint;
 	exchange->dialect = row->dialect;
 	if (wire_is_google(row->dialect))
@@ -228,8 +136,13 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 	if (row->endpoint == ENDPOINT_RESPONSES_COMPACT)
 		exchange->stored.rest = SLICE("/compact");
 	exchange->query = request->query;
-	exchange->feature = feature.ptr ? feature : slice_of(key->feature);
-	http_exchange_set_share(http, ((const struct gateway_tenant *)key->data)->share);
+	if (!who.good) {
+		exchange->feature = slice_of(who.key->feature);
+		admit_refuse_unread(exchange, &who.refusal);
+		return;
+	}
+	exchange->feature = feature.ptr ? feature : slice_of(who.key->feature);
+	http_exchange_set_share(http, ((const struct gateway_tenant *)who.key->data)->share);
 	http_want_body(http, endpoint_is_by_id(row->endpoint) ? SMALL_BODY_BYTES : 0);
 }
 
@@ -249,7 +162,7 @@ static void on_request(struct http_exchange *http, void *data)
 {
 	struct gateway_loop *loop = data;
 	const struct endpoint_row *other, *row = endpoint_find(http_exchange_request(http), &other);
-	const struct keys_entry *key;
+	struct identity who;
 
 	http_exchange_set_user(http, NULL);
 	if (!row) {
@@ -266,13 +179,14 @@ static void on_request(struct http_exchange *http, void *data)
 		admit_head(loop, http, row);
 		return;
 	}
-	key = authenticate(loop, http, endpoint_dialect(http_exchange_request(http)));
-	if (!key)
-		return;
-	if (row->endpoint == ENDPOINT_MODEL)
-		models_reply_one(loop, http, key);
+	identify(loop->current->snapshot, http, &who);
+	if (!who.good)
+		refuse_stranger(loop, http, endpoint_dialect(http_exchange_request(http)),
+				&who.refusal);
+	else if (row->endpoint == ENDPOINT_MODEL)
+		models_reply_one(loop, http, who.key);
 	else
-		models_reply(loop, http, key);
+		models_reply(loop, http, who.key);
 }
 
 /* A caller who is known gets a row even for what we refuse, read or not, so that nothing that was

@@ -184,8 +184,6 @@ extern const struct http_handler gateway_api_handler;
 /* Says no to a caller whose key was checked and whose body has not come. */
 void admit_refuse_unread(struct exchange *exchange, const struct wire_error *error);
 bool admit_passes_header(struct slice name); /* of a client, to an upstream */
-/* False when it bears more than one; ptr NULL for none. */
-bool admit_presented_key(const struct http_request *request, struct slice *ret);
 /* console.c */
 extern const struct http_handler gateway_console_handler;
 /* plan.c: the route of a client's model, or NULL */

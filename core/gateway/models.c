@@ -35,10 +35,10 @@ static void sight_fini(struct sight *sight)
 		model_list_unref(sight->lists[i]);
 }
 
-static void see(struct sight *sight, const struct keys_entry *key, struct slice name,
+static void see(struct sight *sight, const struct keys_entry *key, struct slice name, bool is_route,
 		struct slice provider)
 {
-	if (rights_allow_model(key, name))
+	if (rights_allow_model(key, name, is_route))
 		sight->items[sight->count++] = (struct shown){ name, provider };
 }
 
@@ -78,13 +78,13 @@ static bool look(const struct gateway_snapshot *snapshot, const struct keys_entr
 	if (!ret->items)
 		return false;
 	for (size_t i = 0; i < snapshot->listed_count; i++)
-		see(ret, key, snapshot->listed[i]->name,
+		see(ret, key, snapshot->listed[i]->name, !snapshot->listed[i]->is_model,
 		    snapshot->listed[i]->targets[0].provider->name);
 	for (size_t i = 0; i < ret->list_count; i++) {
 		for (size_t j = 0; j < ret->lists[i]->count; j++) {
 			struct slice name = ret->lists[i]->names[j];
 			if (!map_get(&snapshot->routes, name))
-				see(ret, key, name, providers[i]->name);
+				see(ret, key, name, false, providers[i]->name);
 		}
 	}
 	return true;
@@ -284,10 +284,11 @@ void models_reply_one(struct gateway_loop *loop, struct http_exchange *http,
 								   : strlen("/v1beta/models/");
 	struct slice id =
 	    endpoint_unescape(http_exchange_arena(http), slice_skip(request->path, prefix), false);
+	const struct gateway_route *route = map_get(&loop->current->snapshot->routes, id);
 	struct slice provider = find_provider(loop->current->snapshot, id);
 	struct buffer body = { 0 };
 
-	if (!provider.ptr || !rights_allow_model(key, id)) {
+	if (!provider.ptr || !rights_allow_model(key, id, route && !route->is_model)) {
 		const struct wire_error unknown = refuse_model(http, key, id);
 
 		reply_error(http, dialect, &unknown, NULL, 0);

@@ -60,10 +60,11 @@ const struct gateway_route *plan_route(struct exchange *exchange)
 {
 	const struct gateway_route *route;
 
-	if (!exchange->request.model.ptr ||
-	    !rights_allow_model(exchange->key, exchange->request.model))
+	if (!exchange->request.model.ptr)
 		return NULL;
 	route = map_get(&exchange->held->snapshot->routes, exchange->request.model);
+	if (!rights_allow_model(exchange->key, exchange->request.model, route && !route->is_model))
+		return NULL;
 	return route ? route : adhoc_route(exchange);
 }
 

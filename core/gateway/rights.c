@@ -36,12 +36,23 @@ static bool any_matches(const char *const *patterns, struct slice model)
 	return false;
 }
 
-bool rights_allow_model(const struct keys_entry *key, struct slice model)
+bool rights_allow_model(const struct keys_entry *key, struct slice name, bool is_route)
 {
-	return any_matches(key->models, model) && any_matches(key->tenant_models, model);
+	if (!any_matches(key->tenant_models, name))
+		return false;
+	if (!key->routes)
+		return any_matches(key->models, name);
+	return is_route ? any_matches(key->routes, name)
+			: key->models && any_matches(key->models, name);
+}
+
+bool rights_allow_client(const struct keys_entry *key, const struct network_address *client)
+{
+	return key->network_count == 0 ||
+	       network_any_holds(key->networks, key->network_count, client);
 }
 
 bool rights_limited(const struct keys_entry *key)
 {
-	return key->models || key->tenant_models;
+	return key->models || key->routes || key->tenant_models;
 }

@@ -210,7 +210,7 @@ void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 				 (int64_t)(clock_real_ns() / NS_PER_S), ret);
 }
 
-static int add_route(struct gateway_snapshot *snapshot, const char *name,
+static int add_route(struct gateway_snapshot *snapshot, const char *name, bool is_model,
 		     const struct conf_target *targets, size_t count, struct error *error)
 {
 	struct gateway_route *route = arena_zalloc(&snapshot->arena, sizeof(*route));
@@ -226,7 +226,7 @@ static int add_route(struct gateway_snapshot *snapshot, const char *name,
 		gateway_snapshot_price(snapshot, targets[i].provider, targets[i].model,
 				       out[i].upstream_model, &out[i].price);
 	}
-	*route = (struct gateway_route){ slice_of(name), out, count };
+	*route = (struct gateway_route){ slice_of(name), out, count, is_model };
 	if (map_get(&snapshot->routes, route->name))
 		return 0; /* a route of that name comes before a model */
 	if (map_put(&snapshot->routes, route->name, route, NULL) < 0)
@@ -246,14 +246,57 @@ static int add_routes(struct gateway_snapshot *snapshot, struct error *error)
 	if (!snapshot->listed)
 		return error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < conf->route_count && r >= 0; i++)
-		r = add_route(snapshot, conf->routes[i].name, conf->routes[i].targets,
+		r = add_route(snapshot, conf->routes[i].name, false, conf->routes[i].targets,
 			      conf->routes[i].target_count, error);
 	for (size_t i = 0; i < conf->model_count && r >= 0; i++) {
 		const struct conf_model *model = &conf->models[i];
 		struct conf_target target = { model->provider, model->upstream_model, model };
-		r = add_route(snapshot, model->name, &target, 1, error);
+		r = add_route(snapshot, model->name, true, &target, 1, error);
 	}
 	return r;
+}
+
+static int add_networks(struct gateway_snapshot *snapshot, const char **texts,
+			const struct network **ret, size_t *ret_count, struct error *error)
+{
+	struct network *networks;
+	size_t count = 0;
+
+	while (texts && texts[count])
+		count++;
+	if (count == 0)
+		return 0;
+	networks = arena_alloc(&snapshot->arena, count * sizeof(*networks));
+	if (!networks)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		if (network_parse(slice_of(texts[i]), &networks[i]) < 0)
+			return error_set(error, -EINVAL, "%s is no network", texts[i]);
+	*ret = networks;
+	*ret_count = count;
+	return 0;
+}
+
+static int fill_key(struct gateway_snapshot *snapshot, const struct conf_key *key,
+		    struct keys_entry *entry, struct error *error)
+{
+	*entry = (struct keys_entry){
+		.name = key->name,
+		.tenant = key->tenant->name,
+		.feature = key->feature,
+		.identity = key->identity,
+		.models = key->models,
+		.routes = key->routes,
+		.tenant_models = key->tenant->models,
+		.data = map_get(&snapshot->tenants, slice_of(key->tenant->name)),
+		.previous_until_s = key->previous_until_s,
+		.expires_s = key->expires_s,
+		.disabled = key->disabled,
+	};
+	memcpy(entry->sha256, key->sha256, sizeof(entry->sha256));
+	memcpy(entry->previous_sha256, key->previous_sha256, sizeof(entry->previous_sha256));
+	return add_networks(snapshot, key->networks, &entry->networks, &entry->network_count,
+			    error);
 }
 
 static int add_keys(struct gateway_snapshot *snapshot, struct error *error)
@@ -266,36 +309,11 @@ static int add_keys(struct gateway_snapshot *snapshot, struct error *error)
 		return error_set(error, -ENOMEM, "out of memory");
 	snapshot->key_entries = entries;
 	for (size_t i = 0; i < conf->key_count; i++) {
-		entries[i].name = conf->keys[i].name;
-		entries[i].tenant = conf->keys[i].tenant->name;
-		entries[i].data = map_get(&snapshot->tenants, slice_of(entries[i].tenant));
-		entries[i].feature = conf->keys[i].feature;
-		entries[i].identity = conf->keys[i].identity;
-		entries[i].disabled = conf->keys[i].disabled;
-		entries[i].models = conf->keys[i].models;
-		entries[i].tenant_models = conf->keys[i].tenant->models;
-		memcpy(entries[i].sha256, conf->keys[i].sha256, sizeof(entries[i].sha256));
+		int r = fill_key(snapshot, &conf->keys[i], &entries[i], error);
+		if (r < 0)
+			return r;
 	}
 	return keys_table_new(entries, conf->key_count, &snapshot->keys, error);
-}
-
-static int add_trusted(struct gateway_snapshot *snapshot, struct error *error)
-{
-	const char **texts = snapshot->conf->api_trusted;
-	size_t count = 0;
-
-	while (texts && texts[count])
-		count++;
-	if (count == 0)
-		return 0;
-	snapshot->trusted = arena_alloc(&snapshot->arena, count * sizeof(*snapshot->trusted));
-	if (!snapshot->trusted)
-		return error_set(error, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < count; i++)
-		if (network_parse(slice_of(texts[i]), &snapshot->trusted[i]) < 0)
-			return error_set(error, -EINVAL, "%s is no network", texts[i]);
-	snapshot->trusted_count = count;
-	return 0;
 }
 
 static int add_texts(struct gateway_snapshot *snapshot, const char **texts,
@@ -374,7 +392,8 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	r = add_keys(snapshot, error);
 	if (r < 0)
 		return r;
-	r = add_trusted(snapshot, error);
+	r = add_networks(snapshot, conf->api_trusted, &snapshot->trusted, &snapshot->trusted_count,
+			 error);
 	if (r < 0)
 		return r;
 	r = add_runs(snapshot, error);

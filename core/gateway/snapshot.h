@@ -46,6 +46,7 @@ struct gateway_route {
 	struct slice name;
 	struct gateway_target *targets;
 	size_t target_count;
+	bool is_model; /* of that name, which no route has */
 };
 
 struct gateway_snapshot {
@@ -59,7 +60,7 @@ struct gateway_snapshot {
 	struct map tenants;   /* name → gateway_tenant, likewise */
 	struct map routes;    /* a client's model → gateway_route: routes, then models */
 	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
-	struct network *trusted;                 /* before the applications' listener */
+	const struct network *trusted;           /* before the applications' listener */
 	size_t trusted_count;
 	struct run_sources runs;
 	const struct slice *drop_tools; /* whose offer is left out in translation */

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/network.h"
 #include "base/slice.h"
 
 enum {
@@ -16,20 +17,36 @@ enum {
 struct keys_entry {
 	const char *name, *tenant, *feature; /* borrowed, as the entries: they outlive the table */
 	const char *identity; /* of a client's certificate, "URI:…" and so on; NULL: none is it */
-	const char *const *models, *const *tenant_models; /* patterns, NULL-terminated; NULL: all */
-	void *data;                                       /* the owner's own */
-	uint8_t sha256[32];                               /* all zero: no text is it */
+	/* Patterns, NULL-terminated; NULL: all, and of routes what `models` says. */
+	const char *const *models, *const *routes, *const *tenant_models;
+	const struct network *networks;      /* where it may come from */
+	size_t network_count;                /* 0: from anywhere */
+	void *data;                          /* the owner's own */
+	uint8_t sha256[32];                  /* all zero: no text is it */
+	uint8_t previous_sha256[32];         /* likewise; it is this one too, until then */
+	int64_t previous_until_s, expires_s; /* Unix time; expires_s 0: never */
 	bool disabled;
+};
+
+enum keys_verdict {
+	KEYS_GOOD,
+	KEYS_UNKNOWN,
+	KEYS_DISABLED,
+	KEYS_EXPIRED,
+	KEYS_ROTATED, /* the text that it had before, and its time is over */
 };
 
 struct keys_table; /* immutable [any] */
 
-/* -EEXIST with the two names when two entries share a hash or an identity. */
+/* Borrows the entries. -EEXIST with the two names when two share a hash or an identity. */
 int keys_table_new(const struct keys_entry *entries, size_t count, struct keys_table **ret,
 		   struct error *error);
 struct keys_table *keys_table_free(struct keys_table *table);
-/* NULL for an unknown or disabled key. */
-const struct keys_entry *keys_find(const struct keys_table *table, struct slice presented);
+/* Whose text it is, and whether it may be used at this time; no key where it is unknown. */
+enum keys_verdict keys_find(const struct keys_table *table, struct slice presented, int64_t now_s,
+			    const struct keys_entry **ret);
+/* The same of a key that was not found by its text. */
+enum keys_verdict keys_judge(const struct keys_entry *key, int64_t now_s);
 /* The key, disabled or not, that has this identity, byte for byte; NULL for none. */
 const struct keys_entry *keys_find_identity(const struct keys_table *table, struct slice identity);
 

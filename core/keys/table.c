@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Virtual keys by hash. The hash of what was presented picks the place in the table; SHA-256 is not
- * to be steered, so where a search ends tells nothing about a key, and what decides is compared in
- * constant time. */
+/* Virtual keys by hash. What was presented is hashed first, and what decides is compared in
+ * constant time. The place in the table is by a hash of that hash under a seed of this process, so
+ * that how long a search takes tells nothing of a key that holds longer than the process. */
 #include "keys/keys.h"
 
 #include <errno.h>
@@ -11,20 +11,33 @@
 #include "base/hash.h"
 #include "base/map.h"
 
+struct slot {
+	const struct keys_entry *key; /* the caller's; NULL: free */
+	const uint8_t *sha256;        /* of its texts, the one that is found here */
+};
+
 struct keys_table {
-	struct map identities;     /* → keys_entry of the caller's */
-	size_t cap;                /* power of two, at least twice the keys */
-	struct keys_entry slots[]; /* name NULL: free */
+	struct map identities; /* → keys_entry of the caller's */
+	size_t cap;            /* power of two, at least twice the texts */
+	struct slot slots[];
 };
 
 CLEANUP_DEFINE(struct keys_table, keys_table_free);
 
 static size_t place_of(const struct keys_table *table, const uint8_t sha256[static SHA256_BYTES])
 {
-	uint64_t first;
+	return hash_fast((struct slice){ (const char *)sha256, SHA256_BYTES }) & (table->cap - 1);
+}
 
-	memcpy(&first, sha256, sizeof(first));
-	return first & (table->cap - 1);
+/* The slot of that hash, or the free one where it would be. */
+static struct slot *find_slot(const struct keys_table *table,
+			      const uint8_t sha256[static SHA256_BYTES])
+{
+	size_t at = place_of(table, sha256);
+
+	while (table->slots[at].key && !hash_equal(table->slots[at].sha256, sha256, SHA256_BYTES))
+		at = (at + 1) & (table->cap - 1);
+	return (struct slot *)&table->slots[at];
 }
 
 static int insert_identity(struct keys_table *table, const struct keys_entry *entry,
@@ -42,18 +55,18 @@ static int insert_identity(struct keys_table *table, const struct keys_entry *en
 	return 0;
 }
 
-static int insert(struct keys_table *table, const struct keys_entry *entry, struct error *error)
+static int insert_text(struct keys_table *table, const struct keys_entry *entry,
+		       const uint8_t sha256[static SHA256_BYTES], struct error *error)
 {
 	static const uint8_t none[SHA256_BYTES];
-	size_t at = place_of(table, entry->sha256);
+	struct slot *slot = find_slot(table, sha256);
 
-	if (memcmp(entry->sha256, none, sizeof(none)) == 0)
+	if (memcmp(sha256, none, sizeof(none)) == 0)
 		return 0;
-	for (; table->slots[at].name; at = (at + 1) & (table->cap - 1))
-		if (hash_equal(table->slots[at].sha256, entry->sha256, SHA256_BYTES))
-			return error_set(error, -EEXIST, "keys %s and %s are the same key",
-					 table->slots[at].name, entry->name);
-	table->slots[at] = *entry;
+	if (slot->key)
+		return error_set(error, -EEXIST, "keys %s and %s are the same key", slot->key->name,
+				 entry->name);
+	*slot = (struct slot){ entry, sha256 };
 	return 0;
 }
 
@@ -63,15 +76,17 @@ int keys_table_new(const struct keys_entry *entries, size_t count, struct keys_t
 	_cleanup_(cleanup_keys_table_free) struct keys_table *table = NULL;
 	size_t cap = 16;
 
-	while (cap < count * 2)
+	while (cap < count * 4) /* each has two texts at most */
 		cap *= 2;
 	table = calloc(1, sizeof(*table) + cap * sizeof(table->slots[0]));
 	if (!table)
 		return error_set(error, -ENOMEM, "out of memory");
 	table->cap = cap;
 	for (size_t i = 0; i < count; i++) {
-		int r = insert(table, &entries[i], error);
+		int r = insert_text(table, &entries[i], entries[i].sha256, error);
 
+		if (r >= 0)
+			r = insert_text(table, &entries[i], entries[i].previous_sha256, error);
 		if (r >= 0)
 			r = insert_identity(table, &entries[i], error);
 		if (r < 0)
@@ -89,16 +104,30 @@ struct keys_table *keys_table_free(struct keys_table *table)
 	return NULL;
 }
 
-const struct keys_entry *keys_find(const struct keys_table *table, struct slice presented)
+enum keys_verdict keys_judge(const struct keys_entry *key, int64_t now_s)
+{
+	if (key->disabled)
+		return KEYS_DISABLED;
+	return key->expires_s != 0 && now_s >= key->expires_s ? KEYS_EXPIRED : KEYS_GOOD;
+}
+
+enum keys_verdict keys_find(const struct keys_table *table, struct slice presented, int64_t now_s,
+			    const struct keys_entry **ret)
 {
 	uint8_t sha256[SHA256_BYTES];
+	const struct slot *slot;
+	enum keys_verdict verdict;
 
 	hash_sha256(presented, sha256);
-	for (size_t at = place_of(table, sha256); table->slots[at].name;
-	     at = (at + 1) & (table->cap - 1))
-		if (hash_equal(table->slots[at].sha256, sha256, sizeof(sha256)))
-			return table->slots[at].disabled ? NULL : &table->slots[at];
-	return NULL;
+	slot = find_slot(table, sha256);
+	*ret = slot->key;
+	if (!slot->key)
+		return KEYS_UNKNOWN;
+	verdict = keys_judge(slot->key, now_s);
+	if (verdict == KEYS_GOOD && slot->sha256 == slot->key->previous_sha256 &&
+	    now_s >= slot->key->previous_until_s)
+		return KEYS_ROTATED;
+	return verdict;
 }
 
 const struct keys_entry *keys_find_identity(const struct keys_table *table, struct slice identity)

@@ -23,6 +23,15 @@ from world import Rest, chat, gate
 
 NOBODY = 65534
 OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+KEY_COLUMNS = ["NAME", "TENANT", "FEATURE", "STATE", "EXPIRES", "SHA-256 BEGINS", "IDENTITY"]
+KEY_LIMITS = {
+    "state": "active",
+    "routes": ["fall"],
+    "models": ["te*", "long"],
+    "networks": ["10.0.0.0/8", "::1"],
+    "expires": "3000-01-01T00:00:00Z",
+    "previous_until": None,
+}
 COST_COLUMNS = ["NAME", "COST USD", "REQUESTS", "ERRORS", "TOKENS IN", "TOKENS OUT"]
 
 
@@ -100,14 +109,17 @@ class Checks:
         assert re.fullmatch(r"tg-[0-9A-Za-z]{43}\n", made.stdout), made.stdout
         assert "only time" in made.stderr, made.stderr
         lines = self.run("keys", "list").stdout.splitlines()
-        equal(columns(lines[0]), ["NAME", "TENANT", "FEATURE", "SHA-256 BEGINS", "DISABLED", "IDENTITY"], "columns")
+        equal(columns(lines[0]), KEY_COLUMNS, "columns")
         assert any(columns(line)[:3] == ["by-hand", "acme", "chat"] for line in lines), lines
         equal(self.json("keys", "list"), self.rest.json("GET", "/api/v1/keys"), "--json")
         self.gate.keys["by-hand"] = made.stdout.strip()
         equal(chat(self.gate, "by-hand").status, 200, "a chat with it")
         equal(self.run("keys", "revoke", "by-hand").stdout, "by-hand is revoked\n", "the answer")
         equal(chat(self.gate, "by-hand").status, 401, "a chat after the revoke")
-        answer = self.json("keys", "create", "by-program", "--tenant", "acme")
+        answer = self.json("keys", "create", "by-program", "--tenant", "acme", "--routes", "fall", "--models",
+                           "te*  long", "--networks", "10.0.0.0/8 ::1", "--expires", "2999-12-31")  # fmt: skip
+        row = next(k for k in self.json("keys", "list")["keys"] if k["name"] == "by-program")
+        equal({name: row[name] for name in KEY_LIMITS}, KEY_LIMITS, "what it may")
         assert re.fullmatch("tg-[0-9A-Za-z]{43}", answer["key"]), answer
         equal(self.json("keys", "revoke", "by-program"), {"name": "by-program", "revoked": True}, "--json")
 
@@ -117,6 +129,9 @@ class Checks:
             (("keys", "create", "x", "--tenant", "none"), '"none"'),
             (("keys", "create", "x\ny", "--tenant", "acme"), "control"),
             (("keys", "create", "x", "--tenant", "acme", "--feature", "a b"), "feature"),
+            (("keys", "create", "x", "--tenant", "acme", "--expires", "soon"), "2026-12-31"),
+            (("keys", "create", "x", "--tenant", "acme", "--networks", "10.1.0.0/8"), "prefix"),
+            (("keys", "create", "x", "--tenant", "acme", "--routes", "x" * 129), "128"),
             (("keys", "revoke", "missing"), '"missing"'),
         ):
             done = self.run(*words, code=REFUSED)

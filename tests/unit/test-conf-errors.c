@@ -213,6 +213,25 @@ static const struct row {
 	  "\"URI:spiffe://acme/app\", \"DNS:app.acme.example\", \"email:app@acme.example\" or "
 	  "\"CN:app\"\n"
 	  "8:1: a key needs \"sha256\", \"identity\", or both\n" },
+	{ "owners: { key = \"files\"; }; tenants = ( { name = \"t\"; } );\nkeys = (\n"
+	  "{ name = \"a\"; tenant = \"t\"; identity = \"CN:a\"; expires = \"soon\"; },\n"
+	  "{ name = \"b\"; tenant = \"t\"; identity = \"CN:b\"; expires = 2026; },\n"
+	  "{ name = \"c\"; tenant = \"t\"; identity = \"CN:c\"; networks = [ \"10.1.0.0/8\" ]; },\n"
+	  "{ name = \"d\"; tenant = \"t\"; identity = \"CN:d\"; previous_until = \"2026-12-31\"; "
+	  "},\n"
+	  "{ name = \"e\"; tenant = \"t\"; sha256 = "
+	  "\"0000000000000000000000000000000000000000000000000000000000000001\"; },\n"
+	  "{ name = \"f\"; tenant = \"t\"; identity = \"CN:f\"; previous_until = \"2026-12-31\";"
+	  " previous_sha256 = "
+	  "\"0000000000000000000000000000000000000000000000000000000000000001\"; } );",
+	  "3:58: \"expires\" must be a date, \"2026-12-31\", or a moment, "
+	  "\"2026-12-31T18:00:00Z\", in quotes; this is \"soon\"\n"
+	  "4:58: \"expires\" must be a date, \"2026-12-31\", or a moment, "
+	  "\"2026-12-31T18:00:00Z\", in quotes; this is an integer\n"
+	  "5:61: \"networks\" must hold addresses, as in \"192.0.2.7\", and networks, as in "
+	  "\"10.0.0.0/8\" or \"fd00::/8\", with no bits set behind the prefix\n"
+	  "6:1: \"previous_sha256\" and \"previous_until\" are given together or not at all\n"
+	  "8:1: the sha256 is that of key \"e\", at FILE:7; each key is a secret of its own\n" },
 	{ "api: { tls: { client = \"optional\"; }; };\n"
 	  "admin: { tls: { certificate = \"state/gone.pem\"; client = \"any\"; }; };",
 	  "1:8: api.tls needs both certificate and key\n"

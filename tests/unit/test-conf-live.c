@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <pthread.h>
 
+#include "conf/options.h"
 #include "test-conf.h"
 
 #define SHA(digit) "00000000000000000000000000000000000000000000000000000000000000" #digit
@@ -104,6 +105,43 @@ static void test_write(void)
 	conf_unref(loaded);
 	loaded = load_good();
 	check_same(next, loaded);
+}
+
+/* A key written from memory is the same key again, whatever its object says. */
+static void test_key_again(void)
+{
+	static const char full[] = "key: { tenant = \"t\"; sha256 = \"" SHA(
+	    01) "\"; feature = \"f\"; models = [ \"a\\\"*\", "
+		"\"b\" ]; routes = [ ]; networks = [ \"10.0.0.0/8\" ]; expires = \"2026-12-31\"; "
+		"previous_sha256 = \"" SHA(02) "\"; previous_until = \"2026-12-01T10:00:00Z\"; "
+					       "identity = \"CN:x\"; disabled = true; };";
+	static const char least[] = "key: { tenant = \"t\"; sha256 = \"" SHA(03) "\"; };";
+	static const char *const texts[] = { full, least };
+	const struct option_section *section = options_of_kind(CONF_KEY);
+	struct error error = { 0 };
+
+	put_start();
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		_cleanup_(cleanup_conf_unref) struct conf *now = load_good(), *first = NULL,
+							  *second = NULL;
+		_cleanup_(buffer_fini) struct buffer text = { 0 };
+		struct object a = { 0 }, b = { 0 };
+
+		CHECK_INT(write_text(now, CONF_KEY, "k", texts[i], &first, &error), 0);
+		conf_write_key(&first->keys[0], &text);
+		CHECK_INT(conf_live_write(first, CONF_KEY, SLICE("k"), buffer_slice(&text), &second,
+					  &error),
+			  0);
+		a.key = first->keys[0];
+		b.key = second->keys[0];
+		a.refers = b.refers = "t";
+		for (size_t row = 0; row < section->count; row++) {
+			_cleanup_(buffer_fini) struct buffer before = { 0 }, after = { 0 };
+			option_write_value(&section->rows[row], &a, &before);
+			option_write_value(&section->rows[row], &b, &after);
+			CHECK(slice_eq(buffer_slice(&before), buffer_slice(&after)));
+		}
+	}
 }
 
 /* The bytes stay as they came. */
@@ -383,6 +421,7 @@ static void test_append_string(void)
 int main(void)
 {
 	test_run("write", test_write);
+	test_run("a key again", test_key_again);
 	test_run("bytes", test_bytes);
 	test_run("refusals", test_refusals);
 	test_run("apart from files", test_apart_from_files);

@@ -42,6 +42,9 @@ static const char every_option[] =
     "routes = ( { name = \"r\"; targets = [ \"m\", \"p/a/b\" ]; } );\n"
     "tenants = ( { name = \"t\"; description = \"T \xc3\xa4\"; models = [ \"a*\" ]; } );\n"
     "keys = ( { name = \"k\"; tenant = \"t\"; feature = \"f\"; disabled = true;\n"
+    "  routes = [ \"r*\" ]; networks = [ \"10.0.0.0/8\" ]; expires = \"2026-12-31\";\n"
+    "  previous_sha256 = \"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\";\n"
+    "  previous_until = \"1970-01-01T01:00:07+01:00\";\n"
     "  models = [ \"b\", \"a/b\" ]; identity = \"URI:spiffe://t/k\";"
     "  sha256 = \"0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F20\"; } );\n";
 
@@ -210,8 +213,14 @@ static void check_others(const struct conf *conf)
 	CHECK(key->tenant == tenant && key->disabled);
 	CHECK_STR(key->feature, "f");
 	CHECK_STR(key->identity, "URI:spiffe://t/k");
-	for (int i = 0; i < 32; i++)
+	CHECK_STR(key->routes[0], "r*");
+	CHECK_STR(key->networks[0], "10.0.0.0/8");
+	CHECK_INT(key->expires_s, 1798761600);
+	CHECK_INT(key->previous_until_s, 7);
+	for (int i = 0; i < 32; i++) {
 		CHECK_INT(key->sha256[i], i + 1);
+		CHECK_INT(key->previous_sha256[i], 0x20 + i);
+	}
 }
 
 static void put_every_option(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which headers pass: towards an upstream nothing that says who the client is or frames a message,
  * towards a client nothing that only the upstream's own clients should have. */
+#include "gateway/identify.h"
 #include "gateway/relay.h"
 
 #include "base/cleanup.h"
@@ -124,7 +125,7 @@ static void keys(void)
 		headers[1].name = slice_cut(slice_of(cases[i].second), ':', &headers[1].value);
 		for (size_t j = 0; j < 2; j++)
 			headers[j].value = slice_trim(headers[j].value);
-		CHECK_INT(admit_presented_key(&request, &key), cases[i].one);
+		CHECK_INT(identify_presented_key(&request, &key), cases[i].one);
 		if (cases[i].key)
 			CHECK_SLICE(key, cases[i].key);
 		else if (cases[i].one)

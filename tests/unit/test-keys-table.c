@@ -17,6 +17,18 @@ static char texts[KEYS][KEYS_TEXT_SIZE];
 static char names[KEYS][16];
 static struct keys_entry entries[KEYS];
 
+enum {
+	NOW_S = 1000,
+};
+
+/* The key of a text that may be used now. */
+static const struct keys_entry *find(const struct keys_table *table, struct slice presented)
+{
+	const struct keys_entry *found;
+
+	return keys_find(table, presented, NOW_S, &found) == KEYS_GOOD ? found : NULL;
+}
+
 static void make_keys(void)
 {
 	for (int i = 0; i < KEYS; i++) {
@@ -36,7 +48,7 @@ static void test_find(void)
 	make_keys();
 	CHECK_INT(keys_table_new(entries, KEYS, &table, NULL), 0);
 	for (int i = 0; i < KEYS; i++) {
-		const struct keys_entry *found = keys_find(table, slice_of(texts[i]));
+		const struct keys_entry *found = find(table, slice_of(texts[i]));
 
 		if (entries[i].disabled) {
 			CHECK(!found);
@@ -85,24 +97,24 @@ static void test_hostile(void)
 	make_keys();
 	CHECK_INT(keys_table_new(entries, KEYS, &table, NULL), 0);
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-		CHECK(!keys_find(table, slice_of(samples[i])));
-	CHECK(!keys_find(table, (struct slice){ NULL, 0 }));
+		CHECK(!find(table, slice_of(samples[i])));
+	CHECK(!find(table, (struct slice){ NULL, 0 }));
 	for (int i = 0; i < KEYS_TEXT_SIZE - 1; i++) {
 		snprintf(text, sizeof(text), "%s", texts[1]);
-		CHECK(!keys_find(table, (struct slice){ text, (size_t)i }));
+		CHECK(!find(table, (struct slice){ text, (size_t)i }));
 		text[i] ^= 1;
-		CHECK(!keys_find(table, slice_of(text)));
+		CHECK(!find(table, slice_of(text)));
 	}
 	snprintf(text, sizeof(text), "%s ", texts[1]);
-	CHECK(!keys_find(table, slice_of(text)));
+	CHECK(!find(table, slice_of(text)));
 	for (int i = 0; i < HOSTILE; i++) {
 		uint16_t len;
 
 		random_bytes(text, sizeof(text));
 		memcpy(&len, text, sizeof(len));
-		CHECK(!keys_find(table, (struct slice){ text, len % sizeof(text) }));
+		CHECK(!find(table, (struct slice){ text, len % sizeof(text) }));
 	}
-	CHECK(keys_find(table, slice_of(texts[1])));
+	CHECK(find(table, slice_of(texts[1])));
 	keys_table_free(table);
 }
 
@@ -120,22 +132,59 @@ static void test_same_key(void)
 	CHECK(!table);
 	CHECK(strstr(error.message, "key-1") && strstr(error.message, "key-2"));
 	CHECK_INT(keys_table_new(NULL, 0, &table, &error), 0);
-	CHECK(!keys_find(table, slice_of(texts[0])));
+	CHECK(!find(table, slice_of(texts[0])));
 	keys_table_free(table);
 }
 
-/* Keys whose places in the table are one and the same. */
-static void test_collisions(void)
+/* Each before its end, from it on, and with the text that it had before. */
+static void test_times(void)
 {
+	struct keys_entry *key = &entries[1];
+	const struct keys_entry *found;
 	struct keys_table *table;
 
 	make_keys();
-	for (int i = 0; i < 20; i++)
-		memset(entries[i].sha256, 0, 8);
-	CHECK_INT(keys_table_new(entries, 40, &table, NULL), 0);
-	for (int i = 21; i < 40; i++)
-		CHECK(entries[i].disabled || keys_find(table, slice_of(texts[i])) != NULL);
-	CHECK(!keys_find(table, slice_of(texts[1]))); /* its hash is another now */
+	memcpy(key->previous_sha256, entries[2].sha256, sizeof(key->previous_sha256));
+	key->previous_until_s = 500;
+	key->expires_s = 900;
+	CHECK_INT(keys_table_new(entries, 2, &table, NULL), 0);
+	CHECK_INT(keys_find(table, slice_of(texts[1]), 899, &found), KEYS_GOOD);
+	CHECK(found == key);
+	CHECK_INT(keys_find(table, slice_of(texts[1]), 900, &found), KEYS_EXPIRED);
+	CHECK(found == key);
+	CHECK_INT(keys_find(table, slice_of(texts[2]), 499, &found), KEYS_GOOD);
+	CHECK(found == key);
+	CHECK_INT(keys_find(table, slice_of(texts[2]), 500, &found), KEYS_ROTATED);
+	CHECK_INT(keys_find(table, slice_of(texts[2]), 900, &found), KEYS_EXPIRED);
+	CHECK_INT(keys_find(table, slice_of(texts[3]), 0, &found), KEYS_UNKNOWN);
+	CHECK(!found);
+	CHECK_INT(keys_find(table, slice_of(texts[0]), 0, &found), KEYS_DISABLED);
+	CHECK(found == &entries[0]);
+	keys_table_free(table);
+	key->previous_until_s = key->expires_s = 0;
+	memset(key->previous_sha256, 0, sizeof(key->previous_sha256));
+}
+
+/* The text before is a text: of no other key, and found among many. */
+static void test_previous(void)
+{
+	struct keys_table *table = NULL;
+	struct error error = { 0 };
+
+	make_keys();
+	for (int i = 0; i < KEYS / 2; i++) {
+		memcpy(entries[i].previous_sha256, entries[i + KEYS / 2].sha256, SHA256_BYTES);
+		entries[i].previous_until_s = NOW_S + 1;
+	}
+	CHECK_INT(keys_table_new(entries, KEYS / 2 + 1, &table, &error), -EEXIST);
+	CHECK(!table);
+	CHECK_INT(keys_table_new(entries, KEYS / 2, &table, &error), 0);
+	for (int i = 0; i < KEYS / 2; i++) {
+		const struct keys_entry *wanted = entries[i].disabled ? NULL : &entries[i];
+		CHECK(find(table, slice_of(texts[i])) == wanted);
+		CHECK(find(table, slice_of(texts[i + KEYS / 2])) == wanted);
+		memset(entries[i].previous_sha256, 0, SHA256_BYTES);
+	}
 	keys_table_free(table);
 }
 
@@ -156,7 +205,7 @@ static void test_identity(void)
 	CHECK(!keys_find_identity(table, SLICE("URI:spiffe://t/A")));
 	CHECK(!keys_find_identity(table, SLICE("URI:spiffe://t/")));
 	CHECK(!keys_find_identity(table, SLICE("")));
-	CHECK(!keys_find(table, SLICE("URI:spiffe://t/a")));
+	CHECK(!find(table, SLICE("URI:spiffe://t/a")));
 	keys_table_free(table);
 	CHECK_INT(keys_table_new(named, 3, &table, &error), -EEXIST);
 	CHECK_STR(error.message, "keys b and c have the same identity");
@@ -178,7 +227,8 @@ int main(void)
 	test_run("generated keys", test_generated);
 	test_run("hostile keys", test_hostile);
 	test_run("the same key twice", test_same_key);
-	test_run("collisions", test_collisions);
+	test_run("ends", test_times);
+	test_run("texts before", test_previous);
 	test_run("identities", test_identity);
 	test_run("fingerprint", test_fingerprint);
 	return 0;

@@ -340,9 +340,14 @@ async function loadKeys() {
     nameCell(row, key.tenant, "", "Tenant");
     nameCell(row, key.feature, "", "Feature");
     nameCell(row, [key.fingerprint && `SHA-256 ${key.fingerprint}…`, key.identity].filter(Boolean).join(", "), "", "Known by");
-    cell(row, key.disabled ? "disabled" : "active", key.disabled ? "bad-outcome" : "", "State");
+    cell(row, keyState(key), key.state === "active" ? "" : "bad-outcome", "State");
     if (live) cell(row, "", "number spend").append(revokeButton(key.name));
   }
+}
+
+function keyState({ state, expires }) {
+  if (!expires || state === "disabled") return state;
+  return `${state}, ${state === "expired" ? "since" : "until"} ${expires.slice(0, 16).replace("T", " ")} UTC`;
 }
 
 function revokeButton(name) {
