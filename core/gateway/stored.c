@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An id is known from the moment on at which the client can see it. An id that nobody of this
- * tenant was given is answered by nobody, whatever a provider might say: its account is shared by
- * all tenants. */
+ * tenant was given, or of a model that the key may not use, is answered by nobody, whatever a
+ * provider might say: its account is shared by all tenants. */
 #include "gateway/stored.h"
 
 #include <errno.h>
@@ -18,10 +18,15 @@ static struct ledger *ledger_of(const struct exchange *exchange)
 	return exchange->loop->gateway->options.ledger;
 }
 
+/* A key that may not ask for a model is not told of its answers either. */
 static int find(struct exchange *exchange, struct slice id)
 {
-	return ledger_answer_find(ledger_of(exchange), slice_of(exchange->key->tenant), id,
-				  http_exchange_arena(exchange->http), &exchange->stored.answer);
+	int r = ledger_answer_find(ledger_of(exchange), slice_of(exchange->key->tenant), id,
+				   http_exchange_arena(exchange->http), &exchange->stored.answer);
+
+	if (r == 0 && !rights_allow_model(exchange->key, exchange->stored.answer.route))
+		return -ENOENT;
+	return r;
 }
 
 static const struct wire_error out_of_memory = { 503, "out_of_memory", NULL,

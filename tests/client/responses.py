@@ -84,7 +84,12 @@ def gate_of(one, two, lane):
         models=models,
         routes=routes,
         tenants=["acme", "globex"],
-        keys=["app", "same-tenant", {"name": "other", "tenant": "globex"}],
+        keys=[
+            "app",
+            "same-tenant",
+            {"name": "other", "tenant": "globex"},
+            {"name": "few", "models": ["of-*", "both"]},
+        ],
         settings={"zone": noon_zone()},
     )
 
@@ -252,6 +257,34 @@ class Checks:
                 equal((error, answer.source, one + two), (wanted, "gateway", []), "the refusal")
                 equal((row["outcome"], row["status"]), ("refused", 404), "row")
         equal(self.by_id("GET", id_)[0].status, 200, "it is still there")
+
+    def of_other_models(self):
+        """A key that may not use the model that made it: as if there were none."""
+        mine, others = self.create("of-two", "few"), self.create("text")
+        equal(self.by_id("GET", mine, key="few")[0].status, 200, "of a model it may use")
+        wanted = None
+        for id_ in (others, "resp_none"):
+            for method, rest in (
+                ("GET", ""),
+                ("GET", "/input_items"),
+                ("POST", "/cancel"),
+                ("DELETE", ""),
+            ):
+                answer, row, one, two = self.by_id(method, id_ + rest, "few", 404)
+                error = answer.json()["error"]
+                error["message"] = error["message"].replace(id_, "ID")
+                wanted = wanted or error
+                equal((error, answer.source, one + two), (wanted, "gateway", []), "the refusal")
+                equal((row["outcome"], row["status"]), ("refused", 404), "row")
+        answer = self.ask("both", key="few", previous_response_id=others)
+        equal(
+            (answer.status, answer.json()["error"]["code"]),
+            (404, "previous_response_not_found"),
+            "to go on from it",
+        )
+        equal(self.one.requests() + self.two.requests(), [], "requests")
+        equal(self.ask("both", key="few", previous_response_id=mine).status, 200, "from its own")
+        equal(self.by_id("GET", others)[0].status, 200, "it is still there")
 
     def odd_ids(self):
         """Paths that lead elsewhere are nobody's answers."""
@@ -445,6 +478,7 @@ def register(suite, sdks, lane="auto"):
             "about_one",
             "streamed_again",
             "of_other_tenants",
+            "of_other_models",
             "odd_ids",
             "unstored",
             "of_stream",
