@@ -156,11 +156,15 @@ SECTION(runs, "runs",
 	"not sent to providers.");
 
 static const struct option translation_rows[] = {
-	{ "drop_tools", OPTION_TEXTS, 0, MAIN(drop_tools), .fallback = "web_search tool_search",
+	{ "drop_tools", OPTION_TEXTS, 0, MAIN(drop_tools),
+	  .fallback = "web_search tool_search tool_search_tool_regex tool_search_tool_bm25 "
+		      "tool_search_tool_regex_20251119 tool_search_tool_bm25_20251119",
 	  .doc = "Types of tools that are a provider's own, and that agents offer to a model with "
 		 "every request: where the upstream speaks another dialect than the client they "
 		 "are left out, unless the request has a tool_choice by which one may have to be "
-		 "called. The answer's header x-tidegate-dropped names them. Others are refused." },
+		 "called. The answer's header x-tidegate-dropped names them. Others are refused. "
+		 "Tools that a search would have loaded are offered from the beginning; a search "
+		 "that the client does itself is none of these, but a tool like any other." },
 };
 SECTION(translation, "translation",
 	"Requests in one dialect that an upstream of another answers. What cannot be said there is "

@@ -175,8 +175,9 @@ struct answer_writer {
 	bool block_open, block_redacted; /* of a stream's block that is being told */
 	uint32_t calls;                  /* begun so far */
 	uint64_t sequence_number;
-	struct slice head;           /* chat: what each event begins with; Responses: echoes */
-	struct slice item_head;      /* Responses: what is said of the open item in each delta */
+	struct slice head; /* chat: what each event begins with; Responses: echoes */
+	struct slice
+	    item_head; /* Responses: what each delta says of the open item; empty: it has none */
 	struct answer_block *blocks; /* all of them (Responses' stream and documents) */
 	uint32_t block_count, block_room;
 	size_t kept_bytes; /* of what answer_keep() has */

@@ -269,6 +269,24 @@ static int read_tool_reference(struct messages_place *place, const struct tree *
 	return text.ptr ? add_text(place, block, text) : -ENOMEM;
 }
 
+/* What Anthropic's own tools did is none of the client's, but for a search for tools: what it found
+ * is offered all the same. */
+static int pass_server_use(struct messages_place *place, const struct tree *block)
+{
+	struct slice name = { 0 };
+	int r = take_text(place, block, "name", &name);
+
+	if (r < 0 || slice_starts(name, SLICE("tool_search_tool_")))
+		return r;
+	return turn_refuse(place->turn, place->refusal, tree_get(block, "name"),
+			   "What Anthropic's own tools did cannot be translated.");
+}
+
+static int pass_found(struct messages_place *place, const struct tree *block)
+{
+	return 0;
+}
+
 static int read_thinking(struct messages_place *place, const struct tree *block)
 {
 	struct slice signature = tree_get_text(block, "signature");
@@ -316,6 +334,10 @@ static const char *const tool_result_keys[] = { "type",     "tool_use_id",   "co
 						"is_error", "cache_control", "toolset_name",
 						NULL };
 static const char *const tool_reference_keys[] = { "type", "tool_name", "cache_control", NULL };
+static const char *const server_use_keys[] = { "type",          "id", "name", "input", "caller",
+					       "cache_control", NULL };
+static const char *const found_keys[] = { "type",   "tool_use_id",   "content",
+					  "caller", "cache_control", NULL };
 static const char *const thinking_keys[] = { "type", "thinking", "signature", "cache_control",
 					     NULL };
 static const char *const redacted_keys[] = { "type", "data", "cache_control", NULL };
@@ -340,6 +362,8 @@ static const struct {
 	{ "search_result", MESSAGES_IN_USER | MESSAGES_IN_RESULT, search_result_keys,
 	  read_search_result },
 	{ "tool_reference", MESSAGES_IN_RESULT, tool_reference_keys, read_tool_reference },
+	{ "server_tool_use", MESSAGES_IN_ASSISTANT, server_use_keys, pass_server_use },
+	{ "tool_search_tool_result", MESSAGES_IN_ASSISTANT, found_keys, pass_found },
 };
 
 int messages_read_block(struct messages_place *place, const struct tree *block)

@@ -4,6 +4,7 @@
  * responses-turn-read.c and responses-items.c] */
 #pragma once
 
+#include "base/map.h"
 #include "wire/turn.h"
 
 /* A request that is being read. */
@@ -18,6 +19,10 @@ struct reading {
 	 * nothing but results of tools. */
 	struct turn_message *open;
 	bool open_results;
+	/* Responses: the tools that searches brought, by name; where the names go of those that are
+	 * read, a blank before each. NULL: they are of no search. */
+	struct map found;
+	struct buffer *finding;
 };
 
 #define reading_refuse(reading, where, ...) \

@@ -3,194 +3,9 @@
  * responses/object and …/responses-streaming; the accumulators of its SDKs). Each block is an item
  * of its own; one of text or reasoning begins with its first piece. A text's item ends when it is
  * known whether the answer was cut, and a call's at once, so that the client can act on it. */
-#include "wire/answer.h"
+#include "wire/responses-answer.h"
 
 #include "base/cleanup.h"
-
-static bool is_call(enum answer_kind kind)
-{
-	return kind == ANSWER_CALL || kind == ANSWER_CUSTOM_CALL;
-}
-
-/* An empty one is no item. */
-static bool is_said(const struct answer_block *block)
-{
-	return is_call(block->kind) || block->text.len > 0 || block->opaque.ptr;
-}
-
-/* ---- how it ends ---- */
-
-/* NULL where it is whole. A refusal in words is an answer. */
-static const char *incomplete_reason(const struct answer_writer *writer)
-{
-	switch (writer->stop) {
-	case ANSWER_STOP_LENGTH:
-	case ANSWER_STOP_CONTEXT:
-		return "max_output_tokens";
-	case ANSWER_STOP_REFUSED:
-		return writer->refused ? NULL : "content_filter";
-	default:
-		return NULL;
-	}
-}
-
-static bool is_object(const struct answer_writer *writer, struct slice arguments)
-{
-	struct slice json = tree_unescape(arguments, writer->arena);
-	const struct tree *tree;
-
-	return arguments.len == 0 ||
-	       (json.ptr && tree_parse(json, writer->arena, &tree, NULL) == 0);
-}
-
-/* Of a whole item. The last one may be what was cut, or what an error is in. */
-static const char *status_of(const struct answer_writer *writer, const struct answer_block *block)
-{
-	bool last = block + 1 == writer->blocks + writer->block_count;
-	bool whole = !last || !(incomplete_reason(writer) || writer->block_open);
-
-	if (block->kind == ANSWER_CALL)
-		whole = is_object(writer, buffer_slice(&block->text));
-	return whole ? "completed" : "incomplete";
-}
-
-/* ---- items ---- */
-
-static void write_id(const struct answer_writer *writer, struct writer *json, const char *key,
-		     enum answer_kind kind, uint32_t number)
-{
-	static const char *const prefixes[] = {
-		[ANSWER_TEXT] = "msg_",        [ANSWER_REFUSAL] = "msg_",  [ANSWER_CALL] = "fc_",
-		[ANSWER_CUSTOM_CALL] = "ctc_", [ANSWER_REASONING] = "rs_",
-	};
-
-	writer_key(json, key);
-	writer_begin_string(json);
-	buffer_append_str(json->out, prefixes[kind]);
-	buffer_append_slice(json->out, writer->request_id);
-	buffer_append_char(json->out, '_');
-	buffer_append_u64(json->out, number);
-	writer_end_string(json);
-}
-
-static void open_typed(struct writer *json, const char *type)
-{
-	writer_open(json, '{');
-	writer_key_word(json, "type", type);
-}
-
-static void write_part(struct writer *json, enum answer_kind kind, struct slice text)
-{
-	static const struct {
-		const char *type, *key;
-	} rows[] = {
-		[ANSWER_TEXT] = { "output_text", "text" },
-		[ANSWER_REFUSAL] = { "refusal", "refusal" },
-		[ANSWER_REASONING] = { "summary_text", "text" },
-	};
-
-	open_typed(json, rows[kind].type);
-	if (kind == ANSWER_TEXT) {
-		writer_key_json(json, "annotations", SLICE("[]"));
-		writer_key_json(json, "logprobs", SLICE("[]"));
-	}
-	writer_key_escaped(json, rows[kind].key, text);
-	writer_close(json, '}');
-}
-
-static void write_message(struct writer *json, const struct answer_block *block, bool whole)
-{
-	writer_key_word(json, "role", "assistant");
-	writer_key(json, "content");
-	writer_open(json, '[');
-	if (whole)
-		write_part(json, block->kind, buffer_slice(&block->text));
-	writer_close(json, ']');
-}
-
-/* Of hidden reasoning there is no summary, and of other that has no text, an empty one: by that it
- * is known when it comes back (responses-items.c). */
-static void write_reasoning(const struct answer_writer *writer, struct writer *json,
-			    const struct answer_block *block, bool whole)
-{
-	writer_key(json, "summary");
-	writer_open(json, '[');
-	if (whole && !block->redacted)
-		write_part(json, ANSWER_REASONING, buffer_slice(&block->text));
-	writer_close(json, ']');
-	if (whole && block->opaque.ptr)
-		writer_key_escaped(json, "encrypted_content",
-				   turn_opaque_for_client(writer->arena, writer->dialect,
-							  writer->upstream, block->opaque,
-							  block->opaque_id));
-}
-
-static struct slice arguments_of(const struct answer_block *block)
-{
-	return block->kind == ANSWER_CALL && block->text.len == 0 ? SLICE("{}")
-								  : buffer_slice(&block->text);
-}
-
-/* By the names that the client has for it. */
-static void write_tool(const struct answer_writer *writer, struct writer *json, struct slice name)
-{
-	const struct turn_tool *tool = writer->turn->tools;
-
-	while (tool && (tool->space.len == 0 || !slice_eq(tool->name, name)))
-		tool = tool->next;
-	writer_key_escaped(json, "name", tool ? tool->plain_name : name);
-	if (tool)
-		writer_key_escaped(json, "namespace", tool->space);
-}
-
-static void write_call(const struct answer_writer *writer, struct writer *json,
-		       const struct answer_block *block, uint32_t number, bool whole)
-{
-	if (block->id.len > 0)
-		writer_key_escaped(json, "call_id", block->id);
-	else
-		write_id(writer, json, "call_id", block->kind, number);
-	write_tool(writer, json, block->name);
-	writer_key_escaped(json, block->kind == ANSWER_CALL ? "arguments" : "input",
-			   whole ? arguments_of(block) : (struct slice){ 0 });
-}
-
-/* `status` says in_progress of one that has just begun. */
-static void write_item(const struct answer_writer *writer, struct writer *json,
-		       const struct answer_block *block, uint32_t number, const char *status)
-{
-	static const char *const types[] = {
-		[ANSWER_TEXT] = "message",        [ANSWER_REFUSAL] = "message",
-		[ANSWER_CALL] = "function_call",  [ANSWER_CUSTOM_CALL] = "custom_tool_call",
-		[ANSWER_REASONING] = "reasoning",
-	};
-	bool whole = strcmp(status, "in_progress") != 0;
-
-	open_typed(json, types[block->kind]);
-	write_id(writer, json, "id", block->kind, number);
-	writer_key_word(json, "status", status);
-	if (block->kind == ANSWER_REASONING)
-		write_reasoning(writer, json, block, whole);
-	else if (is_call(block->kind))
-		write_call(writer, json, block, number, whole);
-	else
-		write_message(json, block, whole);
-	writer_close(json, '}');
-}
-
-static void write_output(const struct answer_writer *writer, struct writer *json)
-{
-	uint32_t number = 0;
-
-	writer_key(json, "output");
-	writer_open(json, '[');
-	for (uint32_t i = 0; i < writer->block_count; i++) {
-		if (is_said(&writer->blocks[i]))
-			write_item(writer, json, &writer->blocks[i], number++,
-				   status_of(writer, &writer->blocks[i]));
-	}
-	writer_close(json, ']');
-}
 
 /* ---- the response ---- */
 
@@ -304,9 +119,9 @@ static void write_response(struct answer_writer *writer, struct writer *json, co
 	writer_key_i64(json, "created_at", (int64_t)writer->created_s);
 	writer_key_word(json, "status", status);
 	write_error(json, error);
-	write_reason(json, over && !error ? incomplete_reason(writer) : NULL);
+	write_reason(json, over && !error ? responses_incomplete_reason(writer) : NULL);
 	writer_key_escaped(json, "model", writer->model);
-	write_output(writer, json);
+	responses_write_output(writer, json);
 	write_echoes(writer, json);
 	if (over && writer->usage->seen)
 		write_usage(json, writer->usage);
@@ -364,18 +179,19 @@ static void write_item_event(struct answer_writer *writer, const char *type, con
 	begin_event(writer, &json, type);
 	writer_key_i64(&json, "output_index", writer->calls - 1);
 	writer_key(&json, "item");
-	write_item(writer, &json, last_block(writer), writer->calls - 1, status);
+	responses_write_item(writer, &json, last_block(writer), writer->calls - 1, status);
 	end_event(writer, &json);
 }
 
 /* What is within an item has its id and number, and that of its part. */
 static void write_place(const struct answer_writer *writer, struct writer *json)
 {
-	enum answer_kind kind = last_block(writer)->kind;
+	const struct answer_block *block = last_block(writer);
+	enum answer_kind kind = block->kind;
 
-	write_id(writer, json, "item_id", kind, writer->calls - 1);
+	responses_write_id(writer, json, "item_id", block, writer->calls - 1);
 	writer_key_i64(json, "output_index", writer->calls - 1);
-	if (!is_call(kind))
+	if (!responses_is_call(kind))
 		writer_key_i64(json, kind == ANSWER_REASONING ? "summary_index" : "content_index",
 			       0);
 }
@@ -392,7 +208,7 @@ static void write_part_event(struct answer_writer *writer, const char *type, str
 
 	begin_inner(writer, &json, type);
 	writer_key(&json, "part");
-	write_part(&json, last_block(writer)->kind, text);
+	responses_write_part(&json, last_block(writer)->kind, text);
 	end_event(writer, &json);
 }
 
@@ -413,12 +229,16 @@ static const struct inner {
 				 "response.custom_tool_call_input.done", "input", NULL },
 };
 
-/* Most of a delta is the same each time: all that comes between its number and its text. */
+/* Most of a delta is the same each time: all that comes between its number and its text. A search
+ * has none, since its arguments are no text. */
 static void make_item_head(struct answer_writer *writer)
 {
 	_cleanup_(buffer_fini) struct buffer head = { 0 };
 	struct writer json = { &head, true };
 
+	writer->item_head = (struct slice){ 0 };
+	if (responses_is_search(writer, last_block(writer)))
+		return;
 	write_place(writer, &json);
 	writer_key(&json, "delta");
 	writer->item_head = arena_dup(writer->arena, buffer_slice(&head));
@@ -431,6 +251,8 @@ static void write_delta(struct answer_writer *writer, struct slice text)
 	enum answer_kind kind = last_block(writer)->kind;
 	struct writer json;
 
+	if (writer->item_head.len == 0)
+		return;
 	begin_event(writer, &json, inners[kind].delta);
 	buffer_append_slice(writer->out, writer->item_head);
 	json.comma = false;
@@ -447,7 +269,7 @@ static void write_done(struct answer_writer *writer, struct slice text)
 
 	begin_inner(writer, &json, inners[block->kind].done);
 	if (block->kind == ANSWER_CALL)
-		write_tool(writer, &json, block->name);
+		responses_write_tool(writer, &json, block->name);
 	writer_key_escaped(&json, inners[block->kind].done_key, text);
 	if (block->kind == ANSWER_TEXT)
 		writer_key_json(&json, "logprobs", SLICE("[]"));
@@ -477,15 +299,15 @@ static void close_item(struct answer_writer *writer)
 		return;
 	writer->block_open = false;
 	block = last_block(writer);
-	text = arguments_of(block);
+	text = responses_text(block);
 	if (text.len > 0 && block->text.len == 0)
 		write_delta(writer, text); /* of a call without arguments */
-	if (!block->redacted) {
+	if (!block->redacted && writer->item_head.len > 0) {
 		write_done(writer, text);
 		if (inners[block->kind].part_done)
 			write_part_event(writer, inners[block->kind].part_done, text);
 	}
-	write_item_event(writer, "response.output_item.done", status_of(writer, block));
+	write_item_event(writer, "response.output_item.done", responses_status(writer, block));
 }
 
 static void stream_begin(struct answer_writer *writer)
@@ -500,12 +322,12 @@ static void stream_begin(struct answer_writer *writer)
 /* What it was told is kept already. */
 static void write_event(struct answer_writer *writer, const struct answer_event *event)
 {
-	const char *reason = incomplete_reason(writer);
+	const char *reason = responses_incomplete_reason(writer);
 
 	switch (event->what) {
 	case ANSWER_BLOCK:
 		writer->refused = writer->refused || event->kind == ANSWER_REFUSAL;
-		if (is_call(event->kind))
+		if (responses_is_call(event->kind))
 			open_item(writer);
 		break;
 	case ANSWER_PIECE:
@@ -516,7 +338,7 @@ static void write_event(struct answer_writer *writer, const struct answer_event 
 		open_item(writer);
 		break;
 	case ANSWER_BLOCK_END:
-		if (is_call(event->kind) || event->kind == ANSWER_REASONING)
+		if (responses_is_call(event->kind) || event->kind == ANSWER_REASONING)
 			close_item(writer);
 		break;
 	case ANSWER_STOP:
@@ -555,7 +377,7 @@ static void write_document(struct answer_writer *writer)
 
 	for (uint32_t i = 0; i < writer->block_count; i++)
 		writer->refused = writer->refused || writer->blocks[i].kind == ANSWER_REFUSAL;
-	reason = incomplete_reason(writer);
+	reason = responses_incomplete_reason(writer);
 	write_response(writer, &json, reason ? "incomplete" : "completed", NULL);
 }
 

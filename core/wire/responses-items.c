@@ -323,6 +323,87 @@ static int read_reasoning(struct reading *reading, const struct tree *node)
 	return 0;
 }
 
+/* ---- searches for tools ---- */
+
+/* The provider's own has no result that anybody waits for: what it loaded is offered. */
+static bool is_clients_search(const struct tree *node)
+{
+	return tree_is_word(tree_get(node, "execution"), "client");
+}
+
+static int read_search_call(struct reading *reading, const struct tree *node)
+{
+	static const char *const keys[] = { "type",   "id",        "call_id", "execution",
+					    "status", "arguments", NULL };
+	const struct tree *arguments = tree_get(node, "arguments"), *id;
+	struct turn_message *message;
+	struct turn_part *part;
+	int r = reading_check_keys(reading, node, keys);
+
+	if (r < 0 || !is_clients_search(node))
+		return r;
+	id = reading_need_text(reading, node, "call_id");
+	if (!id || !reading_need_object(reading, node, "arguments"))
+		return -EINVAL;
+	message = assistant(reading, node);
+	part = message ? turn_add_part(reading->turn, message, TURN_CALL, node) : NULL;
+	if (!part)
+		return -ENOMEM;
+	part->id = id->text;
+	part->tool = responses_search;
+	part->arguments = tree_escape(tree_span(arguments), reading->turn->arena);
+	return part->arguments.ptr ? 0 : -ENOMEM;
+}
+
+/* What the model is told are the names by which it can call them. */
+static int read_found(struct reading *reading, const struct tree *tools, struct buffer *ret_names)
+{
+	int r;
+
+	reading->finding = ret_names;
+	r = responses_read_tools(reading, tools);
+	reading->finding = NULL;
+	return r == 0 && ret_names->failed ? -ENOMEM : r;
+}
+
+static int add_found(struct reading *reading, const struct tree *node, struct slice names)
+{
+	const struct tree *id = reading_need_text(reading, node, "call_id");
+	struct turn_message *message;
+	struct turn_part *part, *text;
+
+	if (!id)
+		return -EINVAL;
+	message = results(reading, node);
+	part = message ? turn_add_part(reading->turn, message, TURN_RESULT, node) : NULL;
+	text = part ? turn_add_content(reading->turn, part, TURN_TEXT, node) : NULL;
+	if (!text)
+		return -ENOMEM;
+	part->id = id->text;
+	text->text = names.len > 0
+			 ? arena_printf(reading->turn->arena, "These tools can be called now:%.*s",
+					SLICE_ARGS(names))
+			 : SLICE("No tool was found.");
+	return text->text.ptr ? 0 : -ENOMEM;
+}
+
+static int read_search_output(struct reading *reading, const struct tree *node)
+{
+	static const char *const keys[] = { "type",   "id",    "call_id", "execution",
+					    "status", "tools", NULL };
+	_cleanup_(buffer_fini) struct buffer names = { 0 };
+	const struct tree *tools =
+	    reading_need(reading, node, "tools", JSON_SCAN_ARRAY, "an array");
+	int r = tools ? reading_check_keys(reading, node, keys) : -EINVAL;
+
+	if (r == 0)
+		r = read_found(reading, tools, &names);
+	return r < 0 || !is_clients_search(node) ? r
+						 : add_found(reading, node, buffer_slice(&names));
+}
+
+/* ---- all of them ---- */
+
 /* Tools that come with the conversation are offered as those beside it. */
 static int read_additional_tools(struct reading *reading, const struct tree *node)
 {
@@ -347,6 +428,8 @@ static const struct {
 	{ "custom_tool_call", read_custom_call },
 	{ "custom_tool_call_output", read_output },
 	{ "additional_tools", read_additional_tools },
+	{ "tool_search_call", read_search_call },
+	{ "tool_search_output", read_search_output },
 };
 
 static int read_item(struct reading *reading, const struct tree *node)

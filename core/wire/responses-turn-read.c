@@ -16,18 +16,16 @@ struct slice responses_tool_name(struct reading *reading, struct slice space, st
 
 /* ---- tools ---- */
 
-/* What only the provider's own programs and searches for tools make use of must be off. */
+const struct slice responses_search = SLICE("tool_search");
+
+/* What only the provider's own programs make use of must be off. */
 static int check_callers(struct reading *reading, const struct tree *node)
 {
-	static const char *const switches[] = { "defer_loading", "async" };
 	const struct tree *callers = tree_get(node, "allowed_callers");
+	const struct tree *async = tree_get(node, "async");
 
-	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
-		const struct tree *on = tree_get(node, switches[i]);
-
-		if (tree_is(on, JSON_SCAN_TRUE))
-			return turn_refuse_unknown(reading->turn, reading->ret, on);
-	}
+	if (tree_is(async, JSON_SCAN_TRUE))
+		return turn_refuse_unknown(reading->turn, reading->ret, async);
 	for (const struct tree *at = callers ? callers->child : NULL; at; at = at->next) {
 		if (!tree_is_word(at, "direct"))
 			return turn_refuse_unknown(reading->turn, reading->ret, at);
@@ -35,18 +33,14 @@ static int check_callers(struct reading *reading, const struct tree *node)
 	return 0;
 }
 
+/* Hints: a tool that only a search would load (defer_loading) is offered from the beginning; what
+ * programs are told of its output. */
 static int read_function(struct reading *reading, struct turn_tool *tool, const struct tree *node)
 {
-	static const char *const keys[] = { "type",
-					    "name",
-					    "description",
-					    "parameters",
-					    "strict",
-					    "defer_loading",
-					    "async",
-					    "allowed_callers",
-					    "output_schema" /* of programs */,
-					    NULL };
+	static const char *const keys[] = {
+		"type",          "name",  "description",     "parameters",    "strict",
+		"defer_loading", "async", "allowed_callers", "output_schema", NULL
+	};
 	const struct tree *parameters = tree_get(node, "parameters");
 	int r = reading_check_keys(reading, node, keys);
 
@@ -91,6 +85,48 @@ static int read_namespace(struct reading *reading, const struct tree *node)
 	return r;
 }
 
+/* A search that the client itself does is a function to others: what it brings are more tools
+ * (responses-items.c). */
+static int read_search(struct reading *reading, const struct tree *node)
+{
+	static const char *const keys[] = { "type", "execution", "description", "parameters",
+					    NULL };
+	const struct tree *parameters = tree_get(node, "parameters");
+	int r = reading_check_keys(reading, node, keys);
+	struct turn_tool *tool;
+
+	if (r == 0 && !tree_is_null(parameters))
+		r = reading_check(reading, parameters, JSON_SCAN_OBJECT, "an object");
+	if (r < 0)
+		return r;
+	tool = turn_add_tool(reading->turn, node);
+	if (!tool)
+		return -ENOMEM;
+	tool->search = true;
+	tool->name = responses_search;
+	tool->description = tree_get_text(node, "description");
+	tool->schema = reading_span(parameters);
+	return 0;
+}
+
+/* What a search brought may be found again, or be offered beside it. */
+static int add_tool(struct reading *reading, const struct tree *node, struct slice name,
+		    struct turn_tool **ret)
+{
+	*ret = NULL;
+	if (!name.ptr)
+		return -ENOMEM;
+	if (reading->finding)
+		buffer_printf(reading->finding, " %.*s", SLICE_ARGS(name));
+	if (map_get(&reading->found, name))
+		return 0;
+	*ret = turn_add_tool(reading->turn, node);
+	if (!*ret)
+		return -ENOMEM;
+	(*ret)->name = name;
+	return reading->finding ? map_put(&reading->found, name, *ret, NULL) : 0;
+}
+
 static int read_tool(struct reading *reading, const struct tree *node, struct slice space)
 {
 	const struct tree *type = tree_get(node, "type"), *name;
@@ -100,6 +136,9 @@ static int read_tool(struct reading *reading, const struct tree *node, struct sl
 
 	if (tree_is_word(type, "namespace"))
 		return read_namespace(reading, node);
+	if (tree_is_word(type, "tool_search") &&
+	    tree_is_word(tree_get(node, "execution"), "client"))
+		return read_search(reading, node);
 	if (!custom && !tree_is_word(type, "function") && turn_drop_tool(reading->turn, node))
 		return 0;
 	if (!custom && !tree_is_word(type, "function"))
@@ -111,15 +150,12 @@ static int read_tool(struct reading *reading, const struct tree *node, struct sl
 	r = name ? check_callers(reading, node) : -EINVAL;
 	if (r < 0)
 		return r;
-	tool = turn_add_tool(reading->turn, node);
+	r = add_tool(reading, node, responses_tool_name(reading, space, name->text), &tool);
 	if (!tool)
-		return -ENOMEM;
-	tool->name = responses_tool_name(reading, space, name->text);
+		return r;
 	tool->space = space;
 	tool->plain_name = name->text;
 	tool->description = tree_get_text(node, "description");
-	if (!tool->name.ptr)
-		return -ENOMEM;
 	return custom ? read_custom(reading, tool, node) : read_function(reading, tool, node);
 }
 
@@ -368,6 +404,7 @@ int responses_read_turn(const struct tree *body, struct turn *turn, struct turn_
 
 	turn->stream = tree_is(tree_get(body, "stream"), JSON_SCAN_TRUE);
 	r = reading_take_members(&reading, body, members, "Responses");
+	map_fini(&reading.found);
 	if (r == 0 && tree_is_null(tree_get(body, "input")))
 		return reading_refuse(&reading, NULL, "input is missing.");
 	return r;

@@ -10,6 +10,9 @@
  * NULL when out of memory. */
 struct slice responses_tool_name(struct reading *reading, struct slice space, struct slice name);
 
+/* What a search for tools that the client does is called elsewhere. */
+extern const struct slice responses_search;
+
 int responses_read_tools(struct reading *reading, const struct tree *tools);
 /* A string, or an array of items. */
 int responses_read_input(struct reading *reading, const struct tree *input);

@@ -63,12 +63,13 @@ static int keep_tools(const struct turn *turn, struct turn *ret)
 	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next) {
 		struct turn_tool *kept;
 
-		if (!tool->wrapped && tool->space.len == 0)
+		if (!tool->wrapped && !tool->search && tool->space.len == 0)
 			continue;
 		kept = turn_add_tool(ret, NULL);
 		if (!kept)
 			return -ENOMEM;
 		kept->wrapped = tool->wrapped;
+		kept->search = tool->search;
 		kept->name = arena_dup(ret->arena, tool->name);
 		kept->space = arena_dup(ret->arena, tool->space);
 		kept->plain_name = arena_dup(ret->arena, tool->plain_name);

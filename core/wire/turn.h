@@ -70,6 +70,7 @@ struct turn_tool {
 	bool custom;         /* takes text, by `format` (JSON), and no arguments */
 	struct slice format; /* as Responses have it: {"type":"grammar","syntax":…} */
 	bool wrapped;        /* it was custom: its text is the member `input` of its arguments */
+	bool search; /* it finds tools: Responses have calls and results of their own for it */
 	/* Responses: `name` is both of these together, where the client has it in a namespace */
 	struct slice space, plain_name;
 };

@@ -106,9 +106,13 @@ PATCH = f"""*** Begin Patch
 
 
 def codex_patch(offer, folder):
-    """A patch by a tool that takes text."""
-    first, _, last = codex(offer, folder)
-    return [first, [offer.text_call("apply_patch", PATCH)], last]
+    """A patch by a tool that takes text, and, where the search for tools is offered as one, a tool that only it
+    finds."""
+    first, (*_, close), last = codex(offer, folder)
+    patch = offer.text_call("apply_patch", PATCH)
+    if not offer.named("tool_search"):
+        return [first, [patch], last]
+    return [[*first, offer.call("tool_search", query="close agent")], [patch, close], last]
 
 
 def codex_code(offer, folder):
@@ -149,6 +153,8 @@ def script(heard):
     if step == len(plan):
         return {**made, "blocks": [{"text": [LAST, last_result(heard)]}], "stop": "done"}
     calls = [block for block in plan[step] if "call" in block or "custom" in block]
+    if any(block.get("call", True) is None for block in calls):
+        raise LookupError(f"step {step} needs a tool that is not offered: {sorted(offer.schemas)}")
     for number, block in enumerate(calls):
         block["id"] = f"call_{step}{number}"
     return {**made, "blocks": plan[step], "stop": "calls"}

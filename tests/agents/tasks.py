@@ -61,6 +61,9 @@ class Task:
         for word in (steps.LAST, steps.MENDED.strip(), str(len(steps.NOTES.encode()))):
             assert word in outcome.text, f"last words {outcome.text!r} without {word!r}"
         equal(len(self.records), steps.STEPS, "requests")
+        if self.asked == "gpt-5.5" and self.dialect != OWN[self.agent]:
+            assert b"multi_agent_v1__close_agent" not in self.records[0]["body"], "before the search"
+            assert b"multi_agent_v1__close_agent" in self.records[-1]["body"], "the tool that was searched for"
 
     def heard(self, betas):
         """What is only Anthropic's reaches Anthropic as it is, and nobody else."""

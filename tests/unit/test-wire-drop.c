@@ -9,7 +9,7 @@
 
 #define FUNCTION "{\"type\":\"function\",\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}"
 #define SEARCH "{\"type\":\"web_search\",\"external_web_access\":true}"
-#define FIND "{\"type\":\"tool_search\",\"execution\":\"client\"}"
+#define FIND "{\"type\":\"tool_search\"}"
 #define USER "{\"type\":\"message\",\"role\":\"user\",\"content\":\"hi\"}"
 #define RESPONSES(tools, more) \
 	"{\"model\":\"m\",\"input\":[" USER "],\"tools\":[" tools "]" more "}"

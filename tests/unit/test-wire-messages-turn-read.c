@@ -279,7 +279,7 @@ static const struct {
 	  USER("{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":[{\"type\":"
 	       "\"browser_state\"}]}") },
 	{ "messages[0].content[0]", USER("{\"type\":\"tool_result\"}") },
-	{ "messages[0].content[0].type", ASSISTANT("{\"type\":\"server_tool_use\",\"id\":\"i\"}") },
+	{ "messages[0].content[0]", ASSISTANT("{\"type\":\"server_tool_use\",\"id\":\"i\"}") },
 	{ "messages[0].content[0].type", ASSISTANT("{\"type\":\"web_search_tool_result\"}") },
 	{ "messages[0].content[0].caller.type",
 	  ASSISTANT("{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"n\",\"caller\":{\"type\":"

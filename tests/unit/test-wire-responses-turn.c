@@ -209,8 +209,8 @@ static const struct {
 	{ ASK ",\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"s\"}}", "text.format" },
 	{ ASK ",\"tools\":[{\"type\":\"web_search\"}]", "tools[0].type" },
 	{ ASK ",\"tools\":[{\"type\":\"mcp\",\"server_label\":\"x\"}]", "tools[0].type" },
-	{ ASK ",\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"defer_loading\":true}]",
-	  "tools[0].defer_loading" },
+	{ ASK ",\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"async\":true}]",
+	  "tools[0].async" },
 	{ ASK ",\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"allowed_callers\":["
 	      "\"programmatic\"]}]",
 	  "tools[0].allowed_callers[0]" },
