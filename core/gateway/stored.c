@@ -18,13 +18,21 @@ static struct ledger *ledger_of(const struct exchange *exchange)
 	return exchange->loop->gateway->options.ledger;
 }
 
+/* By what the answer was asked for; a route that is gone is none that a key may use. */
+static bool may_ask(const struct exchange *exchange, struct slice name)
+{
+	const struct gateway_route *route = map_get(&exchange->held->snapshot->routes, name);
+
+	return rights_allow_model(exchange->key, name, route && !route->is_model);
+}
+
 /* A key that may not ask for a model is not told of its answers either. */
 static int find(struct exchange *exchange, struct slice id)
 {
 	int r = ledger_answer_find(ledger_of(exchange), slice_of(exchange->key->tenant), id,
 				   http_exchange_arena(exchange->http), &exchange->stored.answer);
 
-	if (r == 0 && !rights_allow_model(exchange->key, exchange->stored.answer.route))
+	if (r == 0 && !may_ask(exchange, exchange->stored.answer.route))
 		return -ENOENT;
 	return r;
 }

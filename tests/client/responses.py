@@ -89,6 +89,7 @@ def gate_of(one, two, lane):
             "same-tenant",
             {"name": "other", "tenant": "globex"},
             {"name": "few", "models": ["of-*", "both"]},
+            {"name": "routes", "models": ["of-two"], "routes": ["both"]},
         ],
         settings={"zone": noon_zone()},
     )
@@ -261,6 +262,9 @@ class Checks:
     def of_other_models(self):
         """A key that may not use the model that made it: as if there were none."""
         mine, others = self.create("of-two", "few"), self.create("text")
+        for id_, status in ((mine, 200), (self.create("both"), 200), (others, 404)):
+            self.by_id("GET", id_, "routes", status)
+        self.by_id("GET", self.create("two-first"), "routes", 404)
         equal(self.by_id("GET", mine, key="few")[0].status, 200, "of a model it may use")
         wanted = None
         for id_ in (others, "resp_none"):
