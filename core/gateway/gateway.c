@@ -87,18 +87,20 @@ static void post_swap(struct gateway_loop *loop)
 int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *error)
 {
 	struct gateway_snapshot *snapshot, *before;
-	struct ledger_book *book = NULL;
+	struct ledger_books books = { 0 };
 	int r;
 
 	if (conf->prices_file) {
 		/* [admin] alone changes `newest`. */
-		r = ledger_book_load(conf->prices_file,
-				     gateway->newest ? gateway->newest->book : NULL, &book, error);
+		r = ledger_book_load(conf->prices_file, LEDGER_BOOK_PUBLIC,
+				     gateway->newest ? gateway->newest->books.public : NULL,
+				     &books.public, error);
 		if (r < 0)
 			return r;
 	}
-	r = gateway_snapshot_new(gateway, conf, book, &snapshot, error);
-	ledger_book_unref(book);
+	r = gateway_snapshot_new(gateway, conf, &books, &snapshot, error);
+	ledger_book_unref(books.public);
+	ledger_book_unref(books.override);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&gateway->lock);

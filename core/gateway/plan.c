@@ -75,9 +75,9 @@ const struct ledger_price *plan_price(const struct exchange *exchange,
 				      const struct gateway_target *target,
 				      struct ledger_price *room)
 {
-	static const struct ledger_price free_of_charge = { .known = true,
-							    .until_s = INT64_MAX,
-							    .tier_count = 1 };
+	static const struct ledger_price free_of_charge = {
+		.known = true, .until_s = INT64_MAX, .tier_count = 1, .rate_count = 1
+	};
 	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
 
 	if (!wire_is_billed(exchange->dialect))

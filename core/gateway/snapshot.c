@@ -129,7 +129,8 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf, st
 	struct error error = { 0 }, cause = { 0 };
 	char text[sizeof(cause.file) + sizeof(cause.message) + 32];
 
-	if (conf->prices_file && ledger_book_load(conf->prices_file, NULL, &book, &cause) < 0) {
+	if (conf->prices_file &&
+	    ledger_book_load(conf->prices_file, LEDGER_BOOK_PUBLIC, NULL, &book, &cause) < 0) {
 		error_set_at(&error, -EINVAL, conf->prices_place.file, conf->prices_place.line,
 			     conf->prices_place.column, "\"prices\": %s",
 			     error_text(&cause, text, sizeof(text)));
@@ -175,9 +176,9 @@ static int add_providers(struct gateway *gateway, struct gateway_snapshot *snaps
 	return 0;
 }
 
-static void override_price(const struct conf_price *given, struct ledger_price *price)
+static void own_price(const struct conf_price *given, struct ledger_price *price)
 {
-	const int64_t femto[LEDGER_CLASSES] = {
+	int64_t femto[LEDGER_RARE] = {
 		[LEDGER_INPUT] = given->input_femto,
 		[LEDGER_CACHE_READ] = given->cache_read_femto,
 		[LEDGER_CACHE_WRITE] = given->cache_write_femto,
@@ -185,17 +186,18 @@ static void override_price(const struct conf_price *given, struct ledger_price *
 		[LEDGER_OUTPUT] = given->output_femto,
 	};
 
-	*price = (struct ledger_price){ .known = true, .until_s = INT64_MAX, .tier_count = 1 };
-	for (size_t i = 0; i < LEDGER_CLASSES; i++)
-		price->tiers[0].femto[i] = femto[i];
 	/* A class that is not given costs what it is a kind of. */
+	for (int i = LEDGER_INPUT; i <= LEDGER_OUTPUT; i += LEDGER_OUTPUT)
+		femto[i] = femto[i] < 0 ? 0 : femto[i];
 	if (femto[LEDGER_CACHE_READ] < 0)
-		price->tiers[0].femto[LEDGER_CACHE_READ] = femto[LEDGER_INPUT];
+		femto[LEDGER_CACHE_READ] = femto[LEDGER_INPUT];
 	if (femto[LEDGER_CACHE_WRITE] < 0)
-		price->tiers[0].femto[LEDGER_CACHE_WRITE] = femto[LEDGER_INPUT];
+		femto[LEDGER_CACHE_WRITE] = femto[LEDGER_INPUT];
 	if (femto[LEDGER_CACHE_WRITE_1H] < 0)
-		price->tiers[0].femto[LEDGER_CACHE_WRITE_1H] =
-		    price->tiers[0].femto[LEDGER_CACHE_WRITE];
+		femto[LEDGER_CACHE_WRITE_1H] = femto[LEDGER_CACHE_WRITE];
+	ledger_price_plain(femto, price);
+	price->own = true;
+	price->source = "model object";
 }
 
 void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
@@ -204,10 +206,15 @@ void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 {
 	*ret = (struct ledger_price){ .known = false, .until_s = INT64_MAX };
 	if (model && model->price.given)
-		override_price(&model->price, ret);
-	else if (snapshot->book && provider)
-		ledger_book_find(snapshot->book, slice_of(provider->price_provider), upstream_model,
-				 (int64_t)(clock_real_ns() / NS_PER_S), ret);
+		own_price(&model->price, ret);
+	else if (provider)
+		ledger_price_find(&snapshot->books,
+				  &(struct ledger_wanted){
+				      .provider = slice_of(provider->price_provider),
+				      .model = upstream_model,
+				      .utc_s = (int64_t)(clock_real_ns() / NS_PER_S),
+				  },
+				  ret, NULL);
 }
 
 static int add_route(struct gateway_snapshot *snapshot, const char *name, bool is_model,
@@ -361,14 +368,16 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 	for (size_t i = 0; i < GATEWAY_LISTENERS; i++)
 		http_tls_unref(snapshot->tls[i]);
 	arena_fini(&snapshot->arena);
-	ledger_book_unref(snapshot->book);
+	ledger_book_unref(snapshot->books.public);
+	ledger_book_unref(snapshot->books.override);
 	conf_unref(snapshot->conf);
 	free(snapshot);
 }
 CLEANUP_DEFINE(struct gateway_snapshot, gateway_snapshot_destroy);
 
-int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
-			 struct gateway_snapshot **ret, struct error *error)
+int gateway_snapshot_new(struct gateway *gateway, struct conf *conf,
+			 const struct ledger_books *books, struct gateway_snapshot **ret,
+			 struct error *error)
 {
 	_cleanup_(cleanup_gateway_snapshot_destroy) struct gateway_snapshot *snapshot =
 	    calloc(1, sizeof(*snapshot));
@@ -379,7 +388,8 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledg
 	atomic_init(&snapshot->refs, 1);
 	arena_init(&snapshot->arena, NULL);
 	snapshot->conf = conf_ref(conf);
-	snapshot->book = ledger_book_ref(book);
+	snapshot->books.public = ledger_book_ref(books->public);
+	snapshot->books.override = ledger_book_ref(books->override);
 	r = add_providers(gateway, snapshot, error);
 	if (r < 0)
 		return r;

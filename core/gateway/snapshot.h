@@ -53,7 +53,7 @@ struct gateway_snapshot {
 	_Atomic uint32_t refs;
 	struct gateway_snapshot *next; /* in the graveyard */
 	struct conf *conf;
-	struct ledger_book *book;
+	struct ledger_books books;
 	struct keys_entry *key_entries;
 	struct keys_table *keys;
 	struct map providers; /* name → gateway_provider, held in the registry */
@@ -70,8 +70,9 @@ struct gateway_snapshot {
 	size_t listed_count;
 };
 
-int gateway_snapshot_new(struct gateway *gateway, struct conf *conf, struct ledger_book *book,
-			 struct gateway_snapshot **ret, struct error *error);
+int gateway_snapshot_new(struct gateway *gateway, struct conf *conf,
+			 const struct ledger_books *books, struct gateway_snapshot **ret,
+			 struct error *error);
 void gateway_snapshot_destroy(struct gateway_snapshot *snapshot);
 /* Fills a target for a provider's model outside any route. */
 void gateway_snapshot_price(const struct gateway_snapshot *snapshot,

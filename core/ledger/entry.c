@@ -53,12 +53,24 @@ static bool text_valid(const struct ledger_entry *entry, uint16_t at)
 	       memchr(text, '\0', end - at);
 }
 
+/* No price is read beyond its numbers. */
+static bool price_valid(const struct ledger_price *price)
+{
+	if (price->tier_count > LEDGER_TIERS_MAX ||
+	    price->tier_count * price->rate_count > LEDGER_FEMTO_MAX)
+		return false;
+	for (int i = 0; i < LEDGER_RATES && price->known; i++)
+		if (price->rate_of[i] != LEDGER_NO_RATE && price->rate_of[i] >= price->rate_count)
+			return false;
+	return true;
+}
+
 static bool attempt_valid(const struct ledger_entry *entry, const struct ledger_attempt *attempt)
 {
 	return text_valid(entry, attempt->provider) && text_valid(entry, attempt->model) &&
 	       attempt->usage_source <= LEDGER_USAGE_ESTIMATED &&
-	       attempt->outcome <= LEDGER_CRASHED &&
-	       attempt->price.tier_count <= LEDGER_TIERS_MAX && attempt->cost_nano >= 0 &&
+	       attempt->outcome <= LEDGER_CRASHED && text_valid(entry, attempt->price_source) &&
+	       price_valid(&attempt->price) && attempt->cost_nano >= 0 &&
 	       memchr(attempt->provider_request_id, '\0', sizeof(attempt->provider_request_id));
 }
 
@@ -81,15 +93,6 @@ bool entry_valid(const struct ledger_entry *entry)
 	return true;
 }
 
-int64_t entry_tokens_in(const struct ledger_usage *usage)
-{
-	int64_t sum = 0;
-
-	for (int i = 0; i < LEDGER_OUTPUT; i++)
-		sum += usage->tokens[i];
-	return sum;
-}
-
 static void fill_usage(const struct ledger_entry *entry, struct ledger_attempt *attempt)
 {
 	struct ledger_usage *usage = &attempt->usage;
@@ -97,10 +100,19 @@ static void fill_usage(const struct ledger_entry *entry, struct ledger_attempt *
 
 	if (attempt->usage_source == LEDGER_USAGE_ESTIMATED)
 		*usage = (struct ledger_usage){ 0 };
-	if (entry_tokens_in(usage) == 0)
+	if (ledger_tokens_in(usage) == 0)
 		usage->tokens[LEDGER_INPUT] = entry->input_estimate;
-	if (usage->tokens[LEDGER_OUTPUT] < came)
-		usage->tokens[LEDGER_OUTPUT] = came;
+	if (ledger_tokens_out(usage) < came)
+		usage->tokens[LEDGER_OUTPUT] += came - ledger_tokens_out(usage);
+}
+
+static int64_t cost_of(const struct ledger_attempt *attempt)
+{
+	if (attempt->usage_source == LEDGER_USAGE_NONE)
+		return 0;
+	if (attempt->stated_nano >= 0 && !attempt->price.own)
+		return attempt->stated_nano;
+	return ledger_cost_nano(&attempt->price, &attempt->usage);
 }
 
 void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *attempt)
@@ -108,9 +120,9 @@ void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *att
 	if (attempt->usage_source == LEDGER_USAGE_PARTIAL ||
 	    attempt->usage_source == LEDGER_USAGE_ESTIMATED)
 		fill_usage(entry, attempt);
-	attempt->cost_nano = attempt->usage_source == LEDGER_USAGE_NONE
-				 ? 0
-				 : ledger_cost_nano(&attempt->price, &attempt->usage);
+	for (int i = LEDGER_RARE; i < LEDGER_CLASSES; i++)
+		attempt->rare |= attempt->usage.tokens[i] > 0;
+	attempt->cost_nano = cost_of(attempt);
 	__atomic_store_n(&attempt->priced, 1, __ATOMIC_RELEASE);
 }
 
@@ -123,7 +135,7 @@ void entry_finish(struct ledger_entry *entry)
 
 static bool has_usage(const struct ledger_usage *usage)
 {
-	return entry_tokens_in(usage) > 0 || usage->tokens[LEDGER_OUTPUT] > 0;
+	return ledger_tokens_in(usage) > 0 || ledger_tokens_out(usage) > 0;
 }
 
 void entry_finish_crashed(struct ledger_entry *entry)

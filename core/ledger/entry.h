@@ -16,4 +16,3 @@ bool entry_valid(const struct ledger_entry *entry);
 void entry_finish_crashed(struct ledger_entry *entry);
 /* Prices what its owner has not. */
 void entry_finish(struct ledger_entry *entry);
-int64_t entry_tokens_in(const struct ledger_usage *usage); /* of all input classes */

@@ -45,7 +45,7 @@ struct inflight_header {
 _Static_assert(sizeof(struct inflight_header) <= HEADER_BYTES, "the header is one page");
 _Static_assert(INFLIGHT_TURNS == 1 << (ID_LOOP_SHIFT - ID_TURN_SHIFT), "turns are part of ids");
 _Static_assert(LEDGER_ATTEMPTS_MAX <= 1 << INFLIGHT_ATTEMPT_BITS, "attempts are numbered in ids");
-_Static_assert(sizeof(struct ledger_entry) + sizeof(struct ledger_far) <= 6272,
+_Static_assert(sizeof(struct ledger_entry) + sizeof(struct ledger_far) <= 8128,
 	       "tidegate.conf(5) and tidegated(8) tell it");
 
 static const size_t entry_stride = (sizeof(struct ledger_entry) + 63) & ~(size_t)63;
@@ -80,7 +80,7 @@ static uint32_t layout_digest(void)
 		offsetof(struct ledger_attempt, price),
 		offsetof(struct ledger_attempt, provider_request_id),
 		sizeof(struct ledger_price),
-		offsetof(struct ledger_price, tiers),
+		offsetof(struct ledger_price, femto),
 		LEDGER_CLASSES,
 		LEDGER_CRASHED,
 		LEDGER_USAGE_ESTIMATED,

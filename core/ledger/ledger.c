@@ -292,6 +292,16 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	return entry;
 }
 
+/* What is written here is read by the writer's processor: no more lines than it takes. */
+void ledger_attempt_reprice(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			    const struct ledger_price *price)
+{
+	if (price->source)
+		attempt->price_source = entry_add_text(entry, slice_of(price->source));
+	memcpy(&attempt->price, price, ledger_price_bytes(price));
+	attempt->price.source = NULL;
+}
+
 /* Counted last, so that a crash finds whole attempts only. */
 struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
 					    struct slice provider, struct slice model,
@@ -306,9 +316,8 @@ struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger
 	memset(attempt, 0, offsetof(struct ledger_attempt, price));
 	attempt->provider = entry_add_text(entry, provider);
 	attempt->model = entry_add_text(entry, model);
-	/* What is written here is read by the writer's processor: no more lines than it takes. */
-	memcpy(&attempt->price, price,
-	       offsetof(struct ledger_price, tiers) + price->tier_count * sizeof(price->tiers[0]));
+	attempt->stated_nano = -1;
+	ledger_attempt_reprice(entry, attempt, price);
 	attempt->start_us = ledger_elapsed_us(entry, now_ns);
 	__atomic_store_n(&entry->attempt_count, (uint8_t)(entry->attempt_count + 1),
 			 __ATOMIC_RELEASE);

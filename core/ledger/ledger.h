@@ -13,63 +13,18 @@
 #include "base/error.h"
 #include "base/network.h"
 #include "base/zone.h"
-
-/* ---- money: femto-dollars a unit, summed in 128 bits, rounded once per attempt, half to even, to
- * nano-dollars ---- */
-
-enum ledger_class {
-	LEDGER_INPUT, /* fresh: neither read from nor written to a cache */
-	LEDGER_CACHE_READ,
-	LEDGER_CACHE_WRITE, /* 5 minutes, or the provider's only lifetime */
-	LEDGER_CACHE_WRITE_1H,
-	LEDGER_OUTPUT, /* everything billed as output, reasoning included */
-	LEDGER_CLASSES,
-};
-
-struct ledger_usage {
-	int64_t tokens[LEDGER_CLASSES]; /* disjoint */
-	int64_t reasoning;              /* part of output, for information */
-};
+#include "ledger/money.h"
 
 enum {
-	LEDGER_TIERS_MAX = 4,
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
 	LEDGER_ANSWER_ID_MAX = 96,
-	LEDGER_NEAR_TEXT = 544, /* an entry is a kilobyte, four to a page */
-	LEDGER_FAR_TEXT = (4 + 2 * LEDGER_ATTEMPTS_MAX) *
-			  (LEDGER_NAME_MAX + 1), /* every name fits, here or in the entry */
+	LEDGER_NEAR_TEXT = 360, /* an entry is a kilobyte, four to a page */
+	LEDGER_SOURCE_MAX = 71,
+	LEDGER_FAR_TEXT = (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1) +
+			  LEDGER_ATTEMPTS_MAX *
+			      (LEDGER_SOURCE_MAX + 1), /* every name fits, here or in the entry */
 };
-
-/* Plain data: it is copied into entries, so that a crash can be priced without the book. */
-struct ledger_price {
-	bool known;
-	int64_t request_femto; /* for each answered call, whatever its tokens */
-	int64_t until_s;     /* UTC; from then on it has to be looked up again. INT64_MAX: never */
-	uint32_t tier_count; /* at least 1 when known; ascending */
-	struct ledger_tier {
-		int64_t above_input_tokens; /* applies when all input tokens together exceed this; 0
-					       for the first */
-		int64_t femto[LEDGER_CLASSES];
-	} tiers[LEDGER_TIERS_MAX];
-};
-
-int64_t ledger_cost_nano(const struct ledger_price *price, const struct ledger_usage *usage);
-
-/* The price book: immutable, refcounted [any]. The file is the public data of genai-prices; source
- * and shape are said in price-book.c. */
-struct ledger_book;
-/* Another reference to `before` (may be NULL) where the file is still the one it was made of: of
- * the same inode, size and time. */
-int ledger_book_load(const char *path, struct ledger_book *before, struct ledger_book **ret,
-		     struct error *error);
-struct ledger_book *ledger_book_ref(struct ledger_book *book);
-struct ledger_book *ledger_book_unref(struct ledger_book *book);
-/* The price of a provider's model at a time; `ret->known` false when the book has none. Without a
- * provider (len 0) the model's name tells it. A name the book spells out is one hash look-up;
- * others try a provider's rules one by one. */
-void ledger_book_find(const struct ledger_book *book, struct slice provider, struct slice model,
-		      int64_t utc_s, struct ledger_price *ret);
 
 /* ---- entries of the in-flight file ---- */
 
@@ -90,17 +45,20 @@ enum ledger_usage_source {
 };
 
 struct ledger_attempt {
-	uint16_t provider, model;                    /* names; see ledger_text() */
-	uint16_t status;                             /* HTTP status of the upstream; 0 none */
-	uint8_t usage_source;                        /* ledger_usage_source */
-	uint8_t outcome;                             /* ledger_outcome */
-	uint8_t priced;                              /* the ledger's: cost_nano is final */
+	uint16_t provider, model; /* names; see ledger_text() */
+	uint16_t status;          /* HTTP status of the upstream; 0 none */
+	uint8_t usage_source;     /* ledger_usage_source */
+	uint8_t outcome;          /* ledger_outcome */
+	uint8_t priced;           /* the ledger's: cost_nano is final */
+	uint8_t rare;             /* the ledger's: usage has something from LEDGER_RARE on */
+	uint16_t price_source;    /* where its price is from, see ledger_text() */
 	uint32_t start_us, first_content_us, end_us; /* since the entry's start; 0 none */
 	uint32_t content_bytes;                      /* of the answer so far, for estimates */
 	int64_t cost_nano;
+	int64_t stated_nano; /* what the provider says that it has cost; -1: it does not */
 	struct ledger_usage usage;
 	char provider_request_id[64];
-	struct ledger_price price; /* of its tiers, tier_count are written */
+	struct ledger_price price; /* of `femto` what it needs is written */
 };
 
 struct ledger_entry {
@@ -185,9 +143,13 @@ struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger
 					    const struct ledger_price *price, uint64_t now_ns);
 /* Since its start, at least 1. */
 uint32_t ledger_elapsed_us(const struct ledger_entry *entry, uint64_t now_ns);
+/* [loop] Another price than the one it began with, which the answer told (its service tier). */
+void ledger_attempt_reprice(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			    const struct ledger_price *price);
 /* [loop] Makes cost_nano final by usage_source: NONE costs nothing; PROVIDER is taken as it is; of
  * PARTIAL what is missing (no input, less output than came) and of ESTIMATED all is filled in from
- * input_estimate and content_bytes (4 bytes a token). From here a crash keeps exactly this cost. */
+ * input_estimate and content_bytes (4 bytes a token). What a provider says of the cost is above a
+ * price that is not the operator's own. From here a crash keeps exactly this cost. */
 void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *attempt);
 /* [loop] The request is settled: hands the entry to the writer; the loop must not touch it again.
  */

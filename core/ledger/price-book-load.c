@@ -1,59 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loading a price book. The file is written by packaging/fetch, which says its shape: the data of
- * npm's
- * @pydantic/genai-prices (MIT). It is scanned, not parsed into a tree, and prices are read from
- * their decimal text. Prices of units that are no text tokens (audio, images, searches, pages) are
- * left out: the text of such a model is priced. */
-#include "ledger/price-book.h"
+ * npm's @pydantic/genai-prices (MIT); a list of providers alone is one too. It is scanned, not
+ * parsed into a tree. */
+#include "ledger/price-load.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/json.h"
-#include "ledger/price.h"
 
 enum {
 	FILE_MAX_BYTES = 64 << 20,
 	RULE_DEPTH_MAX = 16,
-	SHIFT_MTOK = 9,    /* dollars a million units in femto-dollars a unit */
-	SHIFT_KCOUNT = 12, /* dollars a thousand */
+	NOTES_MAX = 16,
+	NAME_TEXT_MAX = 100,
 };
 
-struct loader {
-	const char *path;
-	struct buffer part[PARTS];
-	struct error *error;
-};
-
-static int bad(struct loader *loader, struct slice where, const char *what)
+int loader_bad(struct loader *loader, struct slice where, const char *what)
 {
-	return error_set_at(loader->error, -EINVAL, loader->path, 0, 0, "%s: %.*s", what,
-			    (int)(where.len < 80 ? where.len : 80), where.ptr);
+	char whose[200] = "";
+
+	if (loader->provider.len > 0)
+		snprintf(whose, sizeof(whose), "%.*s%s%.*s: ",
+			 (int)(loader->provider.len < 80 ? loader->provider.len : 80),
+			 loader->provider.ptr, loader->model.len > 0 ? "/" : "",
+			 (int)(loader->model.len < 80 ? loader->model.len : 80), loader->model.ptr);
+	return error_set_at(loader->error, -EINVAL, loader->path, 0, 0, "%s%.*s%s%s", whose,
+			    (int)(where.len < 80 ? where.len : 80), where.len > 0 ? where.ptr : "",
+			    where.len > 0 ? " " : "", what);
 }
 
-static uint32_t count_of(const struct loader *loader, enum part part, size_t row_bytes)
+int loader_note(struct loader *loader, struct slice key, const char *what)
 {
-	return (uint32_t)(loader->part[part].len / row_bytes);
+	if (loader->kind == LEDGER_BOOK_OVERRIDE)
+		return loader_bad(loader, key, what);
+	if (loader->note_count++ < NOTES_MAX)
+		buffer_printf(&loader->notes, "%.*s/%.*s: %.*s%s%s\n", (int)loader->provider.len,
+			      loader->provider.ptr, (int)loader->model.len, loader->model.ptr,
+			      (int)key.len, key.len > 0 ? key.ptr : "", key.len > 0 ? " " : "",
+			      what);
+	return 0;
 }
 
-/* Lower case, as names are compared without case; expressions keep theirs. */
-static int add_text(struct loader *loader, struct slice json, bool keep_case, uint32_t *ret_at,
+int loader_add_text(struct loader *loader, struct slice json, bool keep_case, uint32_t *ret_at,
 		    uint32_t *ret_len)
 {
 	char text[1024];
-	int len = json_to_text(json, text, sizeof(text));
+	int len;
 
+	if (json.len < 2 || json.ptr[0] != '"')
+		return loader_bad(loader, json, "is no text");
+	len = json_to_text(json, text, sizeof(text));
 	if (len < 0)
-		return bad(loader, json, "a text is too long");
+		return loader_bad(loader, json, "is too long");
 	for (int i = 0; i < len && !keep_case; i++)
 		text[i] = (char)tolower((unsigned char)text[i]);
-	*ret_at = (uint32_t)loader->part[PART_TEXT].len;
+	*ret_at = loader_text(loader);
 	*ret_len = (uint32_t)len;
 	buffer_append(&loader->part[PART_TEXT], text, (size_t)len + 1);
 	return 0;
@@ -63,7 +69,7 @@ static int add_regex(struct loader *loader, struct slice json, struct rule *rule
 {
 	struct pattern *pattern;
 	uint32_t at, len;
-	int r = add_text(loader, json, true, &at, &len);
+	int r = loader_add_text(loader, json, true, &at, &len);
 
 	if (r < 0)
 		return r;
@@ -71,8 +77,8 @@ static int add_regex(struct loader *loader, struct slice json, struct rule *rule
 		return -ENOMEM;
 	r = pattern_new(loader->part[PART_TEXT].data + at, &pattern);
 	if (r < 0)
-		return bad(loader, json, "is no regular expression");
-	rule->at = count_of(loader, PART_PATTERNS, sizeof(pattern));
+		return loader_bad(loader, json, "is no regular expression");
+	rule->at = loader_count(loader, PART_PATTERNS, sizeof(pattern));
 	buffer_append(&loader->part[PART_PATTERNS], &pattern, sizeof(pattern));
 	return 0;
 }
@@ -98,7 +104,7 @@ static int read_children(struct loader *loader, struct slice array, struct rule 
 	struct rule empty = { .kind = RULE_NEVER };
 	int r = 0;
 
-	rule->at = count_of(loader, PART_RULES, sizeof(*rule));
+	rule->at = loader_count(loader, PART_RULES, sizeof(*rule));
 	for (uint32_t i = 0; json_next(&rest, &child); i++) {
 		buffer_append(&loader->part[PART_RULES], &empty, sizeof(empty));
 		rule->len = i + 1;
@@ -117,15 +123,18 @@ static int read_rule(struct loader *loader, struct slice json, uint32_t at, int 
 	uint32_t len = 0;
 	int r = 0;
 
-	if (depth > RULE_DEPTH_MAX || !json_next(&rest, &member))
-		return bad(loader, json, "is no rule");
+	if (depth > RULE_DEPTH_MAX || json.len == 0 || json.ptr[0] != '{' ||
+	    !json_next(&rest, &member))
+		return loader_bad(loader, json, "is no rule");
 	rule.kind = rule_kind_of(member.key);
 	if (rule.kind == RULE_OR || rule.kind == RULE_AND) {
+		if (member.type != JSON_SCAN_ARRAY)
+			return loader_bad(loader, json, "is no rule");
 		r = read_children(loader, member.value, &rule, depth);
 	} else if (rule.kind == RULE_REGEX) {
 		r = add_regex(loader, member.value, &rule);
 	} else if (rule.kind != RULE_NEVER) {
-		r = add_text(loader, member.value, false, &rule.at, &len);
+		r = loader_add_text(loader, member.value, false, &rule.at, &len);
 		rule.len = len;
 	}
 	if (r < 0)
@@ -140,238 +149,61 @@ static int add_rule(struct loader *loader, struct slice json, uint32_t *ret_at)
 {
 	struct rule rule = { .kind = RULE_NEVER };
 
-	*ret_at = count_of(loader, PART_RULES, sizeof(rule));
+	*ret_at = loader_count(loader, PART_RULES, sizeof(rule));
 	buffer_append(&loader->part[PART_RULES], &rule, sizeof(rule));
 	return read_rule(loader, json, *ret_at, 0);
 }
 
-/* One class of tokens: its price from `above` input tokens on. */
-struct step {
-	int64_t above, femto;
-};
-
-struct steps {
-	uint32_t count; /* 0: not priced */
-	struct step step[LEDGER_TIERS_MAX];
-};
-
-static int read_steps(struct loader *loader, struct json_member *price, struct steps *ret)
+static struct slice unquoted(struct slice json)
 {
-	struct json_member base, tiers, tier, start, amount;
-	struct steps steps = { .count = 1 };
+	return json.len >= 2 ? (struct slice){ json.ptr + 1, json.len - 2 } : json;
+}
 
-	if (price->type == JSON_SCAN_NUMBER) {
-		base = *price;
-		tiers.value = (struct slice){ NULL, 0 };
-	} else if (!json_find(price->value, "base", &base) ||
-		   !json_find(price->value, "tiers", &tiers)) {
-		return bad(loader, price->value, "is no price");
+/* A rule as it is written, without what is between its words. */
+static uint32_t add_match(struct loader *loader, struct slice json)
+{
+	struct buffer *text = &loader->part[PART_TEXT];
+	uint32_t at = loader_text(loader);
+	bool inside = false;
+
+	for (size_t i = 0; i < json.len; i++) {
+		if (json.ptr[i] == '"')
+			inside = !inside;
+		else if (json.ptr[i] == '\\' && inside && i + 1 < json.len)
+			buffer_append_char(text, json.ptr[i++]);
+		if (inside || (unsigned char)json.ptr[i] > ' ')
+			buffer_append_char(text, json.ptr[i]);
 	}
-	if (price_parse(base.value, SHIFT_MTOK, &steps.step[0].femto) < 0)
-		return bad(loader, price->value, "is no price");
-	while (json_next(&tiers.value, &tier)) {
-		struct step next;
-		uint32_t at = steps.count;
-
-		if (!json_find(tier.value, "start", &start) ||
-		    !json_find(tier.value, "price", &amount) ||
-		    json_to_i64(start.value, &next.above) < 0 || next.above < 0 ||
-		    price_parse(amount.value, SHIFT_MTOK, &next.femto) < 0 ||
-		    at == LEDGER_TIERS_MAX)
-			return bad(loader, price->value, "is no price with tiers, or has too many");
-		for (; at > 1 && steps.step[at - 1].above > next.above; at--)
-			steps.step[at] = steps.step[at - 1];
-		steps.step[at] = next;
-		steps.count++;
-	}
-	*ret = steps;
-	return 0;
-}
-
-static const char *const class_keys[LEDGER_CLASSES] = {
-	[LEDGER_INPUT] = "input_mtok",
-	[LEDGER_CACHE_READ] = "cache_read_mtok",
-	[LEDGER_CACHE_WRITE] = "cache_write_mtok",
-	[LEDGER_CACHE_WRITE_1H] = "cache_write_1h_mtok",
-	[LEDGER_OUTPUT] = "output_mtok",
-};
-
-/* Where a class has no price of its own, it is counted in the class it is a part of; output is part
- * of nothing. */
-static const enum ledger_class part_of[LEDGER_CLASSES] = {
-	[LEDGER_INPUT] = LEDGER_INPUT,       [LEDGER_CACHE_READ] = LEDGER_INPUT,
-	[LEDGER_CACHE_WRITE] = LEDGER_INPUT, [LEDGER_CACHE_WRITE_1H] = LEDGER_CACHE_WRITE,
-	[LEDGER_OUTPUT] = LEDGER_OUTPUT,
-};
-
-static int64_t femto_above(const struct steps *classes, enum ledger_class class, int64_t above)
-{
-	const struct steps *steps;
-	int64_t femto;
-
-	while (classes[class].count == 0 && part_of[class] != class)
-		class = part_of[class];
-	steps = &classes[class];
-	femto = steps->step[0].femto;
-	for (uint32_t i = 1; i < steps->count; i++)
-		if (above >= steps->step[i].above)
-			femto = steps->step[i].femto;
-	return femto;
-}
-
-/* Every bound at which the price of some class changes, ascending, from 0; count 0 when there are
- * too many. */
-static uint32_t collect_bounds(const struct steps *classes, int64_t bounds[static LEDGER_TIERS_MAX])
-{
-	uint32_t count = 1;
-
-	bounds[0] = 0;
-	for (int class = 0; class < LEDGER_CLASSES; class ++) {
-		for (uint32_t i = 1; i < classes[class].count; i++) {
-			int64_t above = classes[class].step[i].above;
-			uint32_t at = count;
-
-			while (at > 0 && bounds[at - 1] > above)
-				at--;
-			if (at > 0 && bounds[at - 1] == above)
-				continue;
-			if (count == LEDGER_TIERS_MAX)
-				return 0;
-			memmove(&bounds[at + 1], &bounds[at], (count - at) * sizeof(bounds[0]));
-			bounds[at] = above;
-			count++;
-		}
-	}
-	return count;
-}
-
-static void add_tiers(struct loader *loader, const struct steps *classes, struct price_row *row)
-{
-	int64_t bounds[LEDGER_TIERS_MAX];
-
-	row->first_tier = count_of(loader, PART_TIERS, sizeof(struct ledger_tier));
-	row->tier_count = collect_bounds(classes, bounds);
-	for (uint32_t i = 0; i < row->tier_count; i++) {
-		struct ledger_tier tier = { .above_input_tokens = bounds[i] };
-
-		for (int class = 0; class < LEDGER_CLASSES; class ++)
-			tier.femto[class] = femto_above(classes, class, i == 0 ? -1 : bounds[i]);
-		buffer_append(&loader->part[PART_TIERS], &tier, sizeof(tier));
-	}
-}
-
-static int add_price(struct loader *loader, struct slice json, struct price_row row)
-{
-	struct steps classes[LEDGER_CLASSES] = { 0 };
-	struct json_member price;
-	struct slice rest = json;
-	bool any = false;
-	int r = 0;
-
-	while (r == 0 && json_next(&rest, &price)) {
-		if (slice_eq_str(price.key, "requests_kcount")) {
-			any = true;
-			if (price_parse(price.value, SHIFT_KCOUNT, &row.request_femto) < 0)
-				r = bad(loader, price.value, "is no price");
-		}
-		for (int class = 0; r == 0 && class < LEDGER_CLASSES; class ++) {
-			if (!slice_eq_str(price.key, class_keys[class]))
-				continue;
-			any = true;
-			r = read_steps(loader, &price, &classes[class]);
-		}
-	}
-	if (r < 0)
-		return r;
-	if (any)
-		add_tiers(loader, classes, &row);
-	buffer_append(&loader->part[PART_PRICES], &row, sizeof(row));
-	return 0;
-}
-
-/* "2025-08-05", at the start of the day in UTC. */
-static int read_date(struct slice json, int64_t *ret_s)
-{
-	char text[16], digits[16];
-	struct tm date = { 0 };
-
-	if (json_to_text(json, text, sizeof(text)) != 10)
-		return -EINVAL;
-	snprintf(digits, sizeof(digits), "%.4s%.2s%.2s", text, text + 5, text + 8);
-	if (text[4] != '-' || text[7] != '-' || !book_is_date(digits))
-		return -EINVAL;
-	date.tm_year = (int)(book_two_digits(digits) * 100 + book_two_digits(digits + 2)) - 1900;
-	date.tm_mon = (int)book_two_digits(digits + 4) - 1;
-	date.tm_mday = (int)book_two_digits(digits + 6);
-	*ret_s = timegm(&date);
-	return 0;
-}
-
-/* "16:30:00Z", with an offset in place of Z too: the second of the UTC day. */
-static int read_time(struct slice json, int64_t *ret_s)
-{
-	int hour, minute, second, offset_hour = 0, offset_minute = 0, used = 0;
-	char text[32], sign = 'Z';
-
-	if (json_to_text(json, text, sizeof(text)) < 9 ||
-	    sscanf(text, "%2d:%2d:%2d%c%n", &hour, &minute, &second, &sign, &used) != 4)
-		return -EINVAL;
-	if (sign != 'Z' && ((sign != '+' && sign != '-') ||
-			    sscanf(text + used, "%2d:%2d", &offset_hour, &offset_minute) != 2))
-		return -EINVAL;
-	*ret_s = hour * 3600 + minute * 60 + second;
-	*ret_s -= (sign == '-' ? -1 : 1) * (offset_hour * 3600 + offset_minute * 60);
-	*ret_s = (*ret_s + BOOK_DAY_S) % BOOK_DAY_S;
-	return 0;
-}
-
-static int add_conditional(struct loader *loader, struct slice json)
-{
-	struct json_member prices, constraint, from, until;
-	struct price_row row = { .when = WHEN_ALWAYS };
-	int r = 0;
-
-	if (!json_find(json, "prices", &prices))
-		return bad(loader, json, "has no prices");
-	if (!json_find(json, "constraint", &constraint))
-		return add_price(loader, prices.value, row);
-	if (json_find(constraint.value, "start_date", &from)) {
-		row.when = WHEN_FROM;
-		r = read_date(from.value, &row.from_s);
-	} else if (json_find(constraint.value, "start_time", &from) &&
-		   json_find(constraint.value, "end_time", &until)) {
-		row.when = WHEN_BETWEEN;
-		r = read_time(from.value, &row.from_s);
-		if (r == 0)
-			r = read_time(until.value, &row.until_s);
-	} else {
-		r = -EINVAL;
-	}
-	if (r < 0)
-		return bad(loader, constraint.value, "is no constraint");
-	return add_price(loader, prices.value, row);
+	loader_end_text(loader);
+	return at;
 }
 
 static int add_model(struct loader *loader, struct slice json)
 {
 	struct model_row row = { .first_price =
-				     count_of(loader, PART_PRICES, sizeof(struct price_row)) };
-	struct json_member match, prices, conditional;
+				     loader_count(loader, PART_PRICES, sizeof(struct price_row)) };
+	struct json_member match, prices, id = { 0 };
+	uint32_t len;
 	int r;
 
-	if (!json_find(json, "match", &match) || !json_find(json, "prices", &prices))
-		return bad(loader, json, "is no model: match and prices are needed");
+	if (json.len == 0 || json.ptr[0] != '{' || !json_find(json, "match", &match) ||
+	    !json_find(json, "prices", &prices))
+		return loader_bad(loader, json, "is no model: match and prices are needed");
+	loader->model = json_find(json, "id", &id) ? unquoted(id.value) : (struct slice){ 0 };
 	r = add_rule(loader, match.value, &row.rule);
-	if (r == 0 && prices.type == JSON_SCAN_OBJECT)
-		r = add_price(loader, prices.value, (struct price_row){ .when = WHEN_ALWAYS });
-	else if (r == 0 && prices.type == JSON_SCAN_ARRAY)
-		while (r == 0 && json_next(&prices.value, &conditional))
-			r = add_conditional(loader, conditional.value);
+	row.match = add_match(loader, match.value);
+	if (r == 0 && id.value.len > 0)
+		r = loader_add_text(loader, id.value, true, &row.id, &len);
+	if (r == 0)
+		r = price_read_model(loader, prices.value, prices.type);
 	if (r < 0)
 		return r;
-	row.price_count = count_of(loader, PART_PRICES, sizeof(struct price_row)) - row.first_price;
+	row.price_count =
+	    loader_count(loader, PART_PRICES, sizeof(struct price_row)) - row.first_price;
 	if (row.price_count == 0)
-		return bad(loader, json, "has no prices");
+		return loader_bad(loader, json, "has no prices");
+	loader->partial += loader->model_partial;
+	loader->model = (struct slice){ 0 };
 	buffer_append(&loader->part[PART_MODELS], &row, sizeof(row));
 	return 0;
 }
@@ -383,7 +215,7 @@ static int add_fallbacks(struct loader *loader, struct slice array, struct provi
 	int r = 0;
 
 	while (r == 0 && json_next(&array, &id)) {
-		r = add_text(loader, id.value, false, &at, &len);
+		r = loader_add_text(loader, id.value, false, &at, &len);
 		buffer_append(&loader->part[PART_FALLBACKS], &at, sizeof(at));
 		row->fallback_count++;
 	}
@@ -395,15 +227,16 @@ static int add_provider(struct loader *loader, struct slice json)
 	struct provider_row row = {
 		.provider_rule = BOOK_NONE,
 		.model_rule = BOOK_NONE,
-		.first_model = count_of(loader, PART_MODELS, sizeof(struct model_row)),
-		.first_fallback = count_of(loader, PART_FALLBACKS, sizeof(uint32_t)),
+		.first_model = loader_count(loader, PART_MODELS, sizeof(struct model_row)),
+		.first_fallback = loader_count(loader, PART_FALLBACKS, sizeof(uint32_t)),
 	};
 	struct json_member id, models, member;
 	int r;
 
 	if (!json_find(json, "id", &id) || !json_find(json, "models", &models))
-		return bad(loader, json, "is no provider: id and models are needed");
-	r = add_text(loader, id.value, false, &row.id, &row.id_len);
+		return loader_bad(loader, json, "is no provider: id and models are needed");
+	loader->provider = unquoted(id.value);
+	r = loader_add_text(loader, id.value, false, &row.id, &row.id_len);
 	if (r == 0 && json_find(json, "provider_match", &member))
 		r = add_rule(loader, member.value, &row.provider_rule);
 	if (r == 0 && json_find(json, "model_match", &member))
@@ -414,7 +247,9 @@ static int add_provider(struct loader *loader, struct slice json)
 		r = add_model(loader, member.value);
 	if (r < 0)
 		return r;
-	row.model_count = count_of(loader, PART_MODELS, sizeof(struct model_row)) - row.first_model;
+	row.model_count =
+	    loader_count(loader, PART_MODELS, sizeof(struct model_row)) - row.first_model;
+	loader->provider = (struct slice){ 0 };
 	buffer_append(&loader->part[PART_PROVIDERS], &row, sizeof(row));
 	return 0;
 }
@@ -424,17 +259,17 @@ static int resolve_fallbacks(struct loader *loader)
 {
 	struct provider_row *providers = (void *)loader->part[PART_PROVIDERS].data;
 	uint32_t *fallbacks = (void *)loader->part[PART_FALLBACKS].data;
-	uint32_t count = count_of(loader, PART_PROVIDERS, sizeof(*providers));
+	uint32_t count = loader_count(loader, PART_PROVIDERS, sizeof(*providers));
 	const char *text = loader->part[PART_TEXT].data;
 
-	for (uint32_t i = 0; i < count_of(loader, PART_FALLBACKS, sizeof(*fallbacks)); i++) {
+	for (uint32_t i = 0; i < loader_count(loader, PART_FALLBACKS, sizeof(*fallbacks)); i++) {
 		uint32_t at = 0;
 
 		while (at < count && strcmp(text + providers[at].id, text + fallbacks[i]) != 0)
 			at++;
 		if (at == count)
-			return bad(loader, slice_of(text + fallbacks[i]),
-				   "is no provider to fall back on");
+			return loader_bad(loader, slice_of(text + fallbacks[i]),
+					  "is no provider to fall back on");
 		fallbacks[i] = at;
 	}
 	return 0;
@@ -474,7 +309,7 @@ static int reserve_index(struct loader *loader, uint32_t *ret_cap)
 	struct index_row empty = { .model = BOOK_NONE };
 	uint32_t equals = 0, cap = 16;
 
-	for (uint32_t i = 0; i < count_of(loader, PART_RULES, sizeof(*rules)); i++)
+	for (uint32_t i = 0; i < loader_count(loader, PART_RULES, sizeof(*rules)); i++)
 		equals += rules[i].kind == RULE_EQUALS;
 	while (cap < equals * 3 / 2)
 		cap *= 2;
@@ -517,22 +352,115 @@ static int freeze(struct loader *loader, struct ledger_book **ret)
 	return 0;
 }
 
+/* A list of providers is scanned as what it would be as a member. */
+static int find_providers(struct loader *loader, struct slice text, struct buffer *room,
+			  struct slice *ret_all, struct json_member *ret)
+{
+	struct json_member members[JSON_MEMBERS_MAX];
+	size_t at = 0;
+
+	while (at < text.len && strchr(" \t\r\n", text.ptr[at]))
+		at++;
+	if (at < text.len && text.ptr[at] == '[') {
+		buffer_append_str(room, "{\"providers\":");
+		buffer_append_slice(room, text);
+		buffer_append_char(room, '}');
+		if (room->failed)
+			return -ENOMEM;
+		text = buffer_slice(room);
+	}
+	if (json_scan_object(text, members, ARRAY_SIZE(members), loader->error) < 0)
+		return error_set_at(loader->error, -EINVAL, loader->path,
+				    loader->error ? loader->error->line : 0,
+				    loader->error ? loader->error->column : 0, "is no JSON object");
+	if (!json_find(text, "providers", ret) || ret->type != JSON_SCAN_ARRAY)
+		return loader_bad(loader, SLICE("providers"), "is missing");
+	*ret_all = text;
+	return 0;
+}
+
+static uint32_t add_member(struct loader *loader, struct slice all, const char *name)
+{
+	struct json_member member;
+	uint32_t at = 0, len;
+
+	if (json_find(all, name, &member) && member.type == JSON_SCAN_STRING &&
+	    member.value.len < NAME_TEXT_MAX)
+		loader_add_text(loader, member.value, true, &at, &len);
+	return at;
+}
+
+static int add_providers(struct loader *loader, struct slice list)
+{
+	struct json_member provider;
+	int r = 0;
+
+	while (r == 0 && json_next(&list, &provider)) {
+		if (provider.type != JSON_SCAN_OBJECT)
+			return loader_bad(loader, provider.value, "is no provider");
+		r = add_provider(loader, provider.value);
+	}
+	if (r == 0 && loader->part[PART_MODELS].len == 0)
+		return loader_bad(loader, SLICE("providers"), "have no models");
+	return r == 0 ? resolve_fallbacks(loader) : r;
+}
+
+static uint32_t add_notes(struct loader *loader)
+{
+	uint32_t at = loader_text(loader);
+
+	if (loader->note_count > NOTES_MAX)
+		buffer_printf(&loader->notes, "and %u more\n", loader->note_count - NOTES_MAX);
+	buffer_append_slice(&loader->part[PART_TEXT], buffer_slice(&loader->notes));
+	loader_end_text(loader);
+	return at;
+}
+
 static int load(struct loader *loader, struct slice text, struct ledger_book **ret)
 {
-	struct json_member members[JSON_MEMBERS_MAX], providers, provider;
-	int r = json_scan_object(text, members, ARRAY_SIZE(members), loader->error);
+	_cleanup_(buffer_fini) struct buffer room = { 0 };
+	uint32_t source, version, notes;
+	struct json_member providers;
+	uint8_t hash[SHA256_BYTES];
+	struct slice all;
+	int r;
 
+	hash_sha256(text, hash);
+	hash_hex(hash, (LEDGER_DIGEST_SIZE - 1) / 2, loader->digest);
+	loader_end_text(loader); /* offset 0 is the empty text */
+	r = find_providers(loader, text, &room, &all, &providers);
 	if (r < 0)
-		return error_set_at(loader->error, r, loader->path, 0, 0, "is no JSON object");
-	if (!json_find(text, "providers", &providers))
-		return bad(loader, SLICE("providers"), "is missing");
-	r = 0;
-	while (r == 0 && json_next(&providers.value, &provider))
-		r = add_provider(loader, provider.value);
-	if (r == 0)
-		r = resolve_fallbacks(loader);
-	if (r == 0)
-		r = freeze(loader, ret);
+		return r;
+	source = add_member(loader, all, "source");
+	version = add_member(loader, all, "version");
+	r = add_providers(loader, providers.value);
+	if (r < 0)
+		return r;
+	notes = add_notes(loader);
+	r = freeze(loader, ret);
+	if (r < 0)
+		return r;
+	(*ret)->kind = loader->kind;
+	memcpy((*ret)->digest, loader->digest, sizeof(loader->digest));
+	(*ret)->source_text = source;
+	(*ret)->version_text = version;
+	(*ret)->notes_text = notes;
+	(*ret)->partial = loader->partial;
+	return 0;
+}
+
+int ledger_book_read(struct slice text, const char *path, enum ledger_book_kind kind,
+		     struct ledger_book **ret, struct error *error)
+{
+	struct loader loader = { .path = path, .kind = kind, .error = error };
+	int r = load(&loader, text, ret);
+
+	if (r == -ENOMEM)
+		error_set_at(error, r, path, 0, 0, "out of memory");
+	book_free_patterns(loader.part[PART_PATTERNS].data, loader.part[PART_PATTERNS].len);
+	for (int i = 0; i < PARTS; i++)
+		buffer_fini(&loader.part[i]);
+	buffer_fini(&loader.notes);
 	return r;
 }
 
@@ -553,28 +481,22 @@ static bool same_source(const struct book_source *a, const struct book_source *b
 }
 
 /* The source is looked at first: of a file that changes meanwhile the next load sees it. */
-int ledger_book_load(const char *path, struct ledger_book *before, struct ledger_book **ret,
-		     struct error *error)
+int ledger_book_load(const char *path, enum ledger_book_kind kind, struct ledger_book *before,
+		     struct ledger_book **ret, struct error *error)
 {
 	_cleanup_(buffer_fini) struct buffer text = { 0 };
-	struct loader loader = { .path = path, .error = error };
 	struct book_source source = source_of(path);
 	int r;
 
-	if (before && same_source(&before->source, &source)) {
+	if (before && before->kind == kind && same_source(&before->source, &source)) {
 		*ret = ledger_book_ref(before);
 		return 0;
 	}
 	r = file_read(path, FILE_MAX_BYTES, &text, error);
 	if (r == 0)
-		r = load(&loader, buffer_slice(&text), ret);
+		r = ledger_book_read(buffer_slice(&text), path, kind, ret, error);
 	if (r == 0)
 		(*ret)->source = source;
-	if (r == -ENOMEM)
-		error_set_at(error, r, path, 0, 0, "out of memory");
-	book_free_patterns(loader.part[PART_PATTERNS].data, loader.part[PART_PATTERNS].len);
-	for (int i = 0; i < PARTS; i++)
-		buffer_fini(&loader.part[i]);
 	buffer_fini(&text);
 	malloc_trim(0); /* the file is ten times the book: give it back */
 	return r;

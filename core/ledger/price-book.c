@@ -10,6 +10,9 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
+
+#include "base/cleanup.h"
 
 enum {
 	NAME_MAX_BYTES = 256,
@@ -197,47 +200,203 @@ static int64_t row_turns(const struct price_row *row, int64_t utc_s)
 static void fill_price(const struct ledger_book *book, const struct price_row *row,
 		       struct ledger_price *ret)
 {
-	const struct ledger_tier *tiers =
-	    BOOK_ROWS(book, PART_TIERS, struct ledger_tier) + row->first_tier;
-
-	ret->known = row->tier_count > 0;
-	ret->request_femto = row->request_femto;
+	ret->known = row->known;
+	ret->partial = row->partial;
+	ret->own = book->kind == LEDGER_BOOK_OVERRIDE;
+	ret->source = book_text(book, row->source);
 	ret->tier_count = row->tier_count;
-	for (uint32_t i = 0; i < row->tier_count; i++)
-		ret->tiers[i] = tiers[i];
+	ret->rate_count = row->rate_count;
+	ret->minimum_ms = row->minimum_ms;
+	memcpy(ret->rate_of, row->rate_of, sizeof(ret->rate_of));
+	memcpy(ret->above, row->above, sizeof(ret->above));
+	memcpy(ret->femto, BOOK_ROWS(book, PART_FEMTO, int64_t) + row->first_femto,
+	       (size_t)row->tier_count * row->rate_count * sizeof(ret->femto[0]));
 }
 
-void ledger_book_find(const struct ledger_book *book, struct slice provider, struct slice model,
-		      int64_t utc_s, struct ledger_price *ret)
+/* Among the rows of one service tier the last one that applies, else the first; NULL without any.
+ */
+static const struct price_row *pick_row(const struct ledger_book *book,
+					const struct model_row *model, struct slice tier,
+					int64_t utc_s)
 {
-	char id_text[NAME_MAX_BYTES], name_text[NAME_MAX_BYTES], dated_text[NAME_MAX_BYTES];
-	const struct price_row *rows;
-	const struct model_row *found;
-	struct slice id, name, dated = { dated_text, 0 };
-	uint32_t at_provider, at = BOOK_NONE, last;
+	const struct price_row *rows =
+	    BOOK_ROWS(book, PART_PRICES, struct price_row) + model->first_price;
+	const struct price_row *first = NULL, *last = NULL;
+
+	for (uint32_t i = 0; i < model->price_count; i++) {
+		if (!slice_eq_str(tier, book_text(book, rows[i].service_tier)))
+			continue;
+		if (!first)
+			first = &rows[i];
+		if (row_applies(&rows[i], utc_s))
+			last = &rows[i];
+	}
+	return last ? last : first;
+}
+
+/* In one book, by a provider and a model in lower case. */
+static uint32_t find_named(const struct ledger_book *book, struct slice id, struct slice name,
+			   uint32_t *ret_provider)
+{
+	char text[NAME_MAX_BYTES];
+	struct slice dated = { text, 0 };
+	uint32_t provider = find_provider(book, id, name), model;
+
+	*ret_provider = provider;
+	if (provider == BOOK_NONE)
+		return BOOK_NONE;
+	model = find_model(book, provider, name);
+	if (model != BOOK_NONE)
+		return model;
+	dated.len = write_dates_apart(name, text);
+	return dated.len > 0 ? find_model(book, provider, dated) : BOOK_NONE;
+}
+
+/* LiteLLM's names of models have the provider before them. */
+static void part_litellm(const struct ledger_book *book, struct slice *id, struct slice *name)
+{
+	struct slice model, provider = slice_cut(*name, '/', &model);
+
+	if (slice_eq_str(*id, "litellm") && provider.len > 0 && model.len > 0 &&
+	    find_provider(book, provider, SLICE("")) != BOOK_NONE) {
+		*id = provider;
+		*name = model;
+	}
+}
+
+static uint32_t find_in_book(const struct ledger_book *book, struct slice id, struct slice name,
+			     uint32_t *ret_provider)
+{
+	part_litellm(book, &id, &name);
+	if (slice_eq_str(id, "litellm") && find_provider(book, id, SLICE("")) == BOOK_NONE)
+		id = SLICE("");
+	return find_named(book, id, name, ret_provider);
+}
+
+static void tell_found(const struct ledger_book *book, uint32_t provider,
+		       const struct model_row *model, const struct price_row *row,
+		       struct ledger_found *ret)
+{
+	const struct provider_row *providers = BOOK_ROWS(book, PART_PROVIDERS, struct provider_row);
+
+	*ret = (struct ledger_found){
+		.book = book,
+		.provider = book_text(book, providers[provider].id),
+		.model = book_text(book, model->id),
+		.rule = slice_of(book_text(book, model->match)),
+		.service_tier = book_text(book, row->service_tier),
+		.since_s = row->when == WHEN_FROM ? row->from_s : INT64_MIN,
+		.by_time_of_day = row->when == WHEN_BETWEEN,
+	};
+}
+
+static void price_of(const struct ledger_book *book, uint32_t provider, uint32_t at,
+		     const struct ledger_wanted *wanted, struct slice tier,
+		     struct ledger_price *ret, struct ledger_found *found)
+{
+	const struct model_row *model = &BOOK_ROWS(book, PART_MODELS, struct model_row)[at];
+	const struct price_row *rows =
+	    BOOK_ROWS(book, PART_PRICES, struct price_row) + model->first_price;
+	const struct price_row *row = pick_row(book, model, tier, wanted->utc_s);
+	bool other_tier = !row;
+
+	if (!row)
+		row = pick_row(book, model, SLICE(""), wanted->utc_s);
+	if (!row)
+		return;
+	fill_price(book, row, ret);
+	ret->partial = ret->partial || other_tier;
+	for (uint32_t i = 0; i < model->price_count; i++) {
+		int64_t turn = row_turns(&rows[i], wanted->utc_s);
+
+		if (model->price_count > 1 && turn < ret->until_s)
+			ret->until_s = turn;
+	}
+	if (found)
+		tell_found(book, provider, model, row, found);
+}
+
+/* The override's names of providers are those of the public book too: what that one takes for
+ * OpenAI is OpenAI. */
+static bool find_override(const struct ledger_books *books, struct slice id, struct slice name,
+			  uint32_t *ret_provider, uint32_t *ret_model)
+{
+	const struct ledger_book *public = books->public;
+	uint32_t provider;
+
+	*ret_model = find_in_book(books->override, id, name, ret_provider);
+	if (*ret_model != BOOK_NONE || !public)
+		return *ret_model != BOOK_NONE;
+	part_litellm(public, &id, &name);
+	provider = find_provider(public, id, name);
+	if (provider == BOOK_NONE)
+		return false;
+	id = slice_of(
+	    book_text(public, BOOK_ROWS(public, PART_PROVIDERS, struct provider_row)[provider].id));
+	*ret_model = find_named(books->override, id, name, ret_provider);
+	return *ret_model != BOOK_NONE;
+}
+
+void ledger_price_find(const struct ledger_books *books, const struct ledger_wanted *wanted,
+		       struct ledger_price *ret, struct ledger_found *found)
+{
+	char id_text[NAME_MAX_BYTES], name_text[NAME_MAX_BYTES], tier_text[NAME_MAX_BYTES];
+	struct slice id, name, tier = SLICE("");
+	uint32_t provider, model;
 
 	*ret = (struct ledger_price){ .until_s = INT64_MAX };
-	if (!lower(provider, id_text, &id) || !lower(model, name_text, &name))
+	if (found)
+		*found = (struct ledger_found){ 0 };
+	if (!lower(wanted->provider, id_text, &id) || !lower(wanted->model, name_text, &name))
 		return;
-	at_provider = find_provider(book, id, name);
-	if (at_provider == BOOK_NONE)
+	if (!ledger_is_standard_tier(wanted->service_tier) &&
+	    !lower(wanted->service_tier, tier_text, &tier))
 		return;
-	at = find_model(book, at_provider, name);
-	if (at == BOOK_NONE) {
-		dated.len = write_dates_apart(name, dated_text);
-		at = dated.len > 0 ? find_model(book, at_provider, dated) : BOOK_NONE;
+	if (books->override && find_override(books, id, name, &provider, &model)) {
+		price_of(books->override, provider, model, wanted, tier, ret, found);
+		if (ret->source)
+			return;
 	}
-	if (at == BOOK_NONE)
+	if (!books->public)
 		return;
-	found = &BOOK_ROWS(book, PART_MODELS, struct model_row)[at];
-	rows = BOOK_ROWS(book, PART_PRICES, struct price_row) + found->first_price;
-	for (last = found->price_count; last > 1 && !row_applies(&rows[last - 1], utc_s); last--)
-		;
-	fill_price(book, &rows[last - 1], ret);
-	for (uint32_t i = 1; i < found->price_count; i++) {
-		int64_t turn = row_turns(&rows[i], utc_s);
-		ret->until_s = turn < ret->until_s ? turn : ret->until_s;
-	}
+	model = find_in_book(books->public, id, name, &provider);
+	if (model != BOOK_NONE)
+		price_of(books->public, provider, model, wanted, tier, ret, found);
+}
+
+bool ledger_is_standard_tier(struct slice service_tier)
+{
+	/* OpenAI, Anthropic, Gemini and Vertex, Bedrock, Groq */
+	static const char *const names[] = { "default", "standard", "auto", "on_demand",
+					     "unspecified" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i]) == service_tier.len &&
+		    strncasecmp(names[i], service_tier.ptr, service_tier.len) == 0)
+			return true;
+	return service_tier.len == 0;
+}
+
+void ledger_book_facts(const struct ledger_book *book, struct ledger_book_facts *ret)
+{
+	*ret = (struct ledger_book_facts){
+		.digest = book->digest,
+		.source = book_text(book, book->source_text),
+		.version = book_text(book, book->version_text),
+		.providers = (uint32_t)BOOK_COUNT(book, PART_PROVIDERS, struct provider_row),
+		.models = (uint32_t)BOOK_COUNT(book, PART_MODELS, struct model_row),
+		.partial = book->partial,
+		.notes = book_text(book, book->notes_text),
+	};
+}
+
+void ledger_book_each(const struct ledger_book *book,
+		      void (*fn)(const char *key, struct slice units, void *data), void *data)
+{
+	const struct price_row *rows = BOOK_ROWS(book, PART_PRICES, struct price_row);
+
+	for (uint32_t i = 0; i < BOOK_COUNT(book, PART_PRICES, struct price_row); i++)
+		fn(book_text(book, rows[i].key), slice_of(book_text(book, rows[i].units)), data);
 }
 
 void book_free_patterns(const char *data, size_t len)
@@ -250,6 +409,8 @@ void book_free_patterns(const char *data, size_t len)
 
 struct ledger_book *ledger_book_ref(struct ledger_book *book)
 {
+	if (!book)
+		return NULL;
 	atomic_fetch_add_explicit(&book->references, 1, memory_order_relaxed);
 	return book;
 }

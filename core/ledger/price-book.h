@@ -39,13 +39,21 @@ enum when_kind {
 };
 
 struct price_row {
-	uint32_t when, first_tier, tier_count;
+	uint8_t when, known, partial;
+	uint8_t tier_count, rate_count;
+	uint16_t minimum_ms;
+	uint8_t rate_of[LEDGER_RATES];
+	uint32_t first_femto;
+	uint32_t service_tier; /* in text, lower case; 0, the empty text: the standard one */
+	uint32_t source;       /* in text */
+	uint32_t key, units;   /* in text, for people: whose price it is, and what is priced */
+	int64_t above[LEDGER_TIERS_MAX];
 	int64_t from_s, until_s;
-	int64_t request_femto;
 };
 
 struct model_row {
 	uint32_t rule, first_price, price_count;
+	uint32_t id, match; /* in text */
 };
 
 struct provider_row {
@@ -62,7 +70,7 @@ struct index_row {
 /* The parts of a book, in the order of the block. */
 enum part {
 	PART_PRICES,
-	PART_TIERS,
+	PART_FEMTO,
 	PART_PATTERNS,
 	PART_PROVIDERS,
 	PART_MODELS,
@@ -87,6 +95,9 @@ struct ledger_book {
 	uint32_t index_cap; /* power of two */
 	const char *part[PARTS];
 	size_t part_bytes[PARTS];
+	enum ledger_book_kind kind;
+	char digest[LEDGER_DIGEST_SIZE];
+	uint32_t source_text, version_text, notes_text, partial; /* the last: models */
 };
 
 #define BOOK_ROWS(book, part_name, type) ((const type *)(const void *)(book)->part[part_name])

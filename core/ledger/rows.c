@@ -155,9 +155,11 @@ static bool is_error(uint8_t outcome)
 static void add_usage(struct totals_sum *sum, const struct ledger_attempt *attempt)
 {
 	sum->cost_nano += attempt->cost_nano;
-	sum->tokens_in += entry_tokens_in(&attempt->usage);
-	sum->tokens_cached += attempt->usage.tokens[LEDGER_CACHE_READ];
-	sum->tokens_out += attempt->usage.tokens[LEDGER_OUTPUT];
+	sum->tokens_in += ledger_tokens_in(&attempt->usage);
+	sum->tokens_cached += attempt->usage.tokens[LEDGER_CACHE_READ] +
+			      attempt->usage.tokens[LEDGER_CACHE_READ_AUDIO] +
+			      attempt->usage.tokens[LEDGER_CACHE_READ_IMAGE];
+	sum->tokens_out += ledger_tokens_out(&attempt->usage);
 }
 
 static int get_name(struct rows *rows, const struct ledger_entry *entry, enum ledger_group group,

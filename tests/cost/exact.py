@@ -40,11 +40,9 @@ class Book:
         return RULES.find_model(self.providers, self.by_id[provider], name.lower())
 
     def prices(self, provider, name, utc_s):
-        """The prices in force; None when no text token of the model has one."""
+        """The prices in force; None when there are none."""
         model = self.model(provider, name)
-        prices = RULES.prices_at(model, utc_s) if model else {}
-        known = any(key in prices for key in [*CLASSES, "requests_kcount"])
-        return prices if known else None
+        return (RULES.prices_at(model, utc_s) if model else {}) or None
 
     def cost_nano(self, provider, name, utc_s, classes):
         """The cost of disjoint token counts in the order of CLASSES; None where the price is

@@ -13,7 +13,6 @@ if (!existsSync(module) || !existsSync(`${fetched}/prices.json`)) {
 }
 const { calcPrice } = await import(pathToFileURL(module));
 const book = JSON.parse(readFileSync(`${fetched}/prices.json`, 'utf8'));
-const textKeys = ['input_mtok', 'cache_read_mtok', 'cache_write_mtok', 'cache_write_1h_mtok', 'output_mtok'];
 
 let state = 20261124;
 function random(below) {
@@ -34,31 +33,69 @@ function* names(model) {
 	}
 }
 
+// Random counts of the classes in the order of enum ledger_class, and the reasoning among the output.
+function counts() {
+	const some = random(3); // text alone, anything, or anything with little of it
+	const list = Array.from({ length: 21 }, (_, i) => (i < 5 || some ? random(10 ** (1 + random(6))) : 0));
+	return [...list, random(list[4] + 1)];
+}
+
+const edges = [];
+for (const provider of book.providers)
+	for (const { prices } of provider.models)
+		for (const { constraint } of Array.isArray(prices) ? prices : []) {
+			if (constraint?.start_date) edges.push(Date.parse(constraint.start_date) / 1000);
+			for (const time of [constraint?.start_time, constraint?.end_time])
+				if (time) edges.push(Date.parse(`2026-11-30T${time}`) / 1000);
+		}
+
+function* times(model) {
+	yield 1700000000 + random(200000000);
+	if (!Array.isArray(model.prices)) return;
+	for (const edge of edges) yield* [edge - 1, edge];
+}
+
 const cases = [];
 for (const provider of book.providers) {
 	for (const model of provider.models) {
 		for (const name of names(model)) {
 			if (/[\t\n]/.test(name)) continue;
-			const time = 1700000000 + random(200000000);
-			const usage = Array.from({ length: 5 }, () => random(10 ** (1 + random(6))));
-			cases.push({ provider: provider.id, name, time, usage });
+			for (const time of times(model)) cases.push({ provider: provider.id, name, time, usage: counts() });
+			if (name.includes('/')) continue;
+			cases.push({ provider: 'litellm', name: `${provider.id}/${name}`, time: 1780000000, usage: counts() });
 		}
 	}
 }
 
-// A model without any price of text tokens or requests is unknown to us, and costs nothing there.
-function expected({ provider, name, time, usage: [input, read, write, write1h, output] }) {
+// A model without any price is unknown to us, and costs nothing there.
+function expected({ provider, name, time, usage: [input, read, write, hour, output, audio, readAudio, image, readImage,
+	video, outAudio, outImage, outVideo, citation, web, storage, pages, annotated, ms, inputMs, messages, reasoning] }) {
 	const usage = {
-		input_tokens: input + read + write + write1h,
-		cache_read_tokens: read,
-		cache_write_tokens: write + write1h,
-		cache_write_1h_tokens: write1h,
-		output_tokens: output,
+		input_tokens: input + read + write + hour + audio + readAudio + image + readImage + video,
+		cache_read_tokens: read + readAudio + readImage,
+		cache_write_tokens: write + hour,
+		cache_write_1h_tokens: hour,
+		input_audio_tokens: audio + readAudio,
+		cache_audio_read_tokens: readAudio,
+		input_image_tokens: image + readImage,
+		cache_image_read_tokens: readImage,
+		input_video_tokens: video,
+		output_tokens: output + outAudio + outImage + outVideo + citation,
+		output_audio_tokens: outAudio,
+		output_image_tokens: outImage,
+		output_video_tokens: outVideo,
+		output_citation_tokens: citation,
+		output_reasoning_tokens: reasoning,
+		web_searches: web,
+		storage_searches: storage,
+		input_document_pages: pages + annotated,
+		input_annotated_document_pages: annotated,
+		audio_seconds: (ms + inputMs) / 1000,
+		input_audio_seconds: inputMs / 1000,
+		input_text_messages: messages,
 	};
 	const result = calcPrice(usage, name, { providerId: provider, timestamp: new Date(time * 1000) });
-	if (!result) return 'unknown';
-	const keys = Object.keys(result.model_price);
-	return keys.some((key) => textKeys.includes(key) || key === 'requests_kcount') ? result.total_price : 'unknown';
+	return result && Object.keys(result.model_price).length ? result.total_price : 'unknown';
 }
 
 const lines = cases.map(({ provider, name, time, usage }) => [provider, name, time, ...usage].join('\t') + '\n');

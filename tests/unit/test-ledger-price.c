@@ -19,12 +19,12 @@ static int64_t mtok(const char *dollars)
 static struct ledger_price price_of(const char *input, const char *read, const char *write,
 				    const char *output)
 {
-	return (struct ledger_price){
-		.known = true,
-		.tier_count = 1,
-		.tiers = { { .femto = { mtok(input), mtok(read), mtok(write), mtok(write),
-					mtok(output) } } },
-	};
+	const int64_t femto[LEDGER_RARE] = { mtok(input), mtok(read), mtok(write), mtok(write),
+					     mtok(output) };
+	struct ledger_price price;
+
+	ledger_price_plain(femto, &price);
+	return price;
 }
 
 /* bifrost#3451: the cache write is one class, not input as well. */
@@ -66,10 +66,10 @@ static void test_half_even(void)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ledger_price price = { .known = true, .tier_count = 1 };
+		struct ledger_price price = price_of("0", "0", "0", "0");
 		struct ledger_usage usage = { .tokens = { 1 } };
 
-		price.tiers[0].femto[LEDGER_INPUT] = cases[i][0];
+		price.femto[LEDGER_INPUT] = cases[i][0];
 		CHECK_INT(ledger_cost_nano(&price, &usage), cases[i][1]);
 	}
 }
@@ -77,30 +77,34 @@ static void test_half_even(void)
 /* Rounded once, over all classes: three times 0.4 nano-dollars is 1.2, not 0. */
 static void test_rounded_once(void)
 {
-	struct ledger_price price = { .known = true, .tier_count = 1, .request_femto = 400000 };
+	struct ledger_price price = price_of("0", "0", "0", "0");
 	struct ledger_usage usage = { .tokens = { 1, 0, 0, 0, 1 } };
 
-	price.tiers[0].femto[LEDGER_INPUT] = price.tiers[0].femto[LEDGER_OUTPUT] = 400000;
+	price.femto[LEDGER_INPUT] = price.femto[LEDGER_OUTPUT] = 400000;
+	price.rate_of[LEDGER_REQUEST] = LEDGER_OUTPUT;
 	CHECK_INT(ledger_cost_nano(&price, &usage), 1);
 }
 
 static void test_tiers(void)
 {
-	struct ledger_price price = { .known = true, .tier_count = 3 };
+	struct ledger_price price = price_of("0", "0", "0", "0");
 	struct ledger_usage usage = { 0 };
 	static const int64_t cases[][2] = {
 		{ 1, 1 }, { 100, 1 }, { 101, 2 }, { 1000, 2 }, { 1001, 3 }
 	};
 
+	price.tier_count = 3;
 	for (uint32_t i = 0; i < 3; i++)
-		price.tiers[i].femto[LEDGER_OUTPUT] = (i + 1) * 1000000;
-	price.tiers[1].above_input_tokens = 100;
-	price.tiers[2].above_input_tokens = 1000;
+		price.femto[i * LEDGER_RARE + LEDGER_OUTPUT] = (i + 1) * 1000000;
+	price.above[1] = 100;
+	price.above[2] = 1000;
 	usage.tokens[LEDGER_OUTPUT] = 1;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		for (int class = 0; class < LEDGER_OUTPUT; class ++) { /* all input classes count */
+		for (int class = 0; class < LEDGER_OUTPUT_AUDIO; class ++) {
 			struct ledger_usage one = usage;
 
+			if (class == LEDGER_OUTPUT)
+				continue; /* all classes of input count, and no other */
 			one.tokens[class] = cases[i][0];
 			CHECK_INT(ledger_cost_nano(&price, &one), cases[i][1]);
 		}
@@ -109,19 +113,74 @@ static void test_tiers(void)
 
 static void test_bounds(void)
 {
-	struct ledger_price price = { .known = true, .tier_count = 1 };
-	struct ledger_usage usage = { .tokens = { INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
-						  INT64_MAX } };
+	struct ledger_price price = price_of("0", "0", "0", "0");
+	struct ledger_usage usage = { .reasoning = INT64_MAX };
 	struct ledger_usage negative = { .tokens = { -5, -1, 0, 0, 2 } };
 
 	for (int class = 0; class < LEDGER_CLASSES; class ++)
-		price.tiers[0].femto[class] = INT64_MAX;
+		usage.tokens[class] = INT64_MAX;
+	for (int rate = 0; rate < LEDGER_RATES; rate++)
+		price.rate_of[rate] = LEDGER_INPUT;
+	price.femto[LEDGER_INPUT] = INT64_MAX;
 	CHECK_INT(ledger_cost_nano(&price, &usage), INT64_MAX);
-	for (int class = 0; class < LEDGER_CLASSES; class ++)
-		price.tiers[0].femto[class] = 1000000;
+	price = price_of("1", "1", "1", "1");
+	for (int class = 0; class < LEDGER_RARE; class ++)
+		price.femto[class] = 1000000;
 	CHECK_INT(ledger_cost_nano(&price, &negative), 2);
 	price.known = false;
 	CHECK_INT(ledger_cost_nano(&price, &usage), 0);
+}
+
+/* What is priced by the hour is divided once, and its rest decides what else were a tie. */
+static void test_hours(void)
+{
+	struct ledger_price price = price_of("0", "0", "0", "0");
+	struct ledger_usage usage = { .tokens = { [LEDGER_AUDIO_MS] = 1000 } };
+
+	price.rate_of[LEDGER_AUDIO_MS] = LEDGER_INPUT;
+	price.rate_of[LEDGER_INPUT_AUDIO_MS] = LEDGER_OUTPUT;
+	price.femto[LEDGER_INPUT] = INT64_C(111000000000000); /* 0.111 dollars an hour */
+	CHECK_INT(ledger_cost_nano(&price, &usage), 30833);
+	usage.tokens[LEDGER_AUDIO_MS] = 3600000;
+	CHECK_INT(ledger_cost_nano(&price, &usage), 111000000);
+	price.femto[LEDGER_INPUT] = INT64_C(1800000000000); /* half a nano-dollar a millisecond */
+	usage.tokens[LEDGER_AUDIO_MS] = 1;
+	CHECK_INT(ledger_cost_nano(&price, &usage), 0);
+	usage.tokens[LEDGER_AUDIO_MS] = 3;
+	CHECK_INT(ledger_cost_nano(&price, &usage), 2);
+	usage.tokens[LEDGER_AUDIO_MS] = 1;
+	usage.tokens[LEDGER_INPUT_AUDIO_MS] = 1;
+	price.femto[LEDGER_OUTPUT] = 1; /* femto-dollars an hour */
+	CHECK_INT(ledger_cost_nano(&price, &usage), 1);
+}
+
+/* Reasoning that has a price of its own is a part of the output all the same. */
+static void test_reasoning_price(void)
+{
+	struct ledger_price price = price_of("0", "3", "0", "15");
+	struct ledger_usage usage = { .tokens = { [LEDGER_OUTPUT] = 100 }, .reasoning = 40 };
+
+	price.rate_of[LEDGER_REASONING] = LEDGER_CACHE_READ;
+	CHECK_INT(ledger_cost_nano(&price, &usage), 60 * 15000 + 40 * 3000);
+	usage.reasoning = 200; /* more than there is */
+	CHECK_INT(ledger_cost_nano(&price, &usage), 100 * 3000);
+}
+
+static void test_stated(void)
+{
+	int64_t nano = 77;
+
+	CHECK_INT(ledger_stated_nano(SLICE("0.00014"), &nano), 0);
+	CHECK_INT(nano, 140000);
+	CHECK_INT(ledger_stated_nano(SLICE("1.2345678905e-3"), &nano), 0);
+	CHECK_INT(nano, 1234568);
+	CHECK_INT(ledger_stated_nano(SLICE("0.0000000025"), &nano), 0);
+	CHECK_INT(nano, 2);
+	CHECK_INT(ledger_stated_nano(SLICE("0"), &nano), 0);
+	CHECK_INT(nano, 0);
+	CHECK_INT(ledger_stated_nano(SLICE("-1"), &nano), -EINVAL);
+	CHECK_INT(ledger_stated_nano(SLICE("1e30"), &nano), -ERANGE);
+	CHECK_INT(nano, 0);
 }
 
 static void check_parse(const char *text, int shift, int64_t femto)
@@ -172,6 +231,9 @@ int main(void)
 	test_run("rounded once", test_rounded_once);
 	test_run("tiers", test_tiers);
 	test_run("bounds", test_bounds);
+	test_run("hours", test_hours);
+	test_run("a price of reasoning", test_reasoning_price);
+	test_run("what a provider says", test_stated);
 	test_run("decimal text", test_parse);
 	return 0;
 }

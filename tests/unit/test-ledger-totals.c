@@ -45,7 +45,7 @@ static void settle_random(struct fixture *fixture, uint64_t *random)
 		attempt->outcome = (uint8_t)(fixture_random(random) % LEDGER_CRASHED);
 		attempt->content_bytes = (uint32_t)(fixture_random(random) % 4000);
 		for (int class = 0;
-		     class < LEDGER_CLASSES && attempt->usage_source != LEDGER_USAGE_NONE; class ++)
+		     class < LEDGER_RARE && attempt->usage_source != LEDGER_USAGE_NONE; class ++)
 			attempt->usage.tokens[class] = (int64_t)(fixture_random(random) % 100000);
 	}
 	entry->outcome = (uint8_t)(fixture_random(random) % LEDGER_CRASHED);

@@ -29,7 +29,10 @@ struct fixture {
 static const struct ledger_price fixture_price __attribute__((unused)) = {
 	.known = true,
 	.tier_count = 1,
-	.tiers = { { .femto = { 1000000000, 100000000, 1250000000, 2000000000, 2500000000 } } },
+	.rate_count = LEDGER_RARE,
+	.rate_of = { 0, 1, 2, 3, 4, [LEDGER_RARE... LEDGER_CLASSES - 1] = LEDGER_NO_RATE,
+		     [LEDGER_REASONING] = LEDGER_OUTPUT, [LEDGER_REQUEST] = LEDGER_NO_RATE },
+	.femto = { 1000000000, 100000000, 1250000000, 2000000000, 2500000000 },
 };
 
 __attribute__((unused)) static void fixture_prepare(struct fixture *fixture, const char *name)
