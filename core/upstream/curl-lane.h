@@ -94,5 +94,9 @@ void curl_watch_fini(struct curl_lane *lane);
 curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr *address);
 int curl_watch_close(void *lane, curl_socket_t fd);
 
+/* curl-memory.c: 0, or a negative errno when there can be no curl. The calling thread keeps what
+ * curl has freed, 1 MB at most, until it ends. */
+int curl_memory_init(void);
+
 /* Lets curl work, then does what was put on the work list and ends the calls that are done. */
 void curl_lane_run(struct curl_lane *lane, curl_socket_t fd, int mask);

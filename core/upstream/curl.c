@@ -3,7 +3,6 @@
  * call's own loop. Made by the first call that needs it: an appliance with plain upstreams never
  * pays for it. */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -315,19 +314,14 @@ static struct curl_pool *pool_get(struct curl_lane *lane, const struct upstream_
 	return pool;
 }
 
-static void global_init(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static struct curl_lane *lane_get(struct upstream *upstream, bool allow_private)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct curl_lane *lane = upstream->curl[allow_private];
 
 	if (lane)
 		return lane;
-	pthread_once(&once, global_init);
+	if (curl_memory_init() < 0)
+		return NULL;
 	lane = calloc(1, sizeof(*lane));
 	if (!lane)
 		return NULL;
