@@ -107,7 +107,7 @@ void render_metrics(struct admin *admin, const struct admin_moment *moment, int 
 void *ticker_main(void *data);
 int ticker_render_all(struct admin *admin);
 
-/* verbs.c, verbs-keys.c */
+/* verbs.c, verbs-keys.c, verbs-import.c */
 struct admin_verb {
 	const char *name;      /* "keys.create" */
 	const char *arguments; /* "name tenant feature?" */
@@ -127,6 +127,12 @@ int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_
 		     json_t **ret, struct error *error);
 int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		     json_t **ret, struct error *error);
+int verb_keys_rotate(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error);
+int verb_keys_import(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error);
+/* As admin_publish, for what a caller's words about keys brought about. */
+int keys_publish(struct admin *admin, struct conf *next, struct error *error);
 /* What the arguments say of a new key; texts are theirs, lists the arena's. Its hash is to be set.
  */
 int key_from_arguments(const struct conf *now, json_t *arguments, struct arena *arena,

@@ -15,6 +15,8 @@ CLEANUP_DEFINE(struct conf, conf_unref);
 enum {
 	KEY_FILE_BYTES_MAX = 1048576,
 	KEY_TEXTS_MAX = 256,
+	KEY_OVERLAP_S = 24 * 3600,
+	KEY_OVERLAP_S_MAX = 366 * 24 * 3600,
 };
 
 /* ---- the list ---- */
@@ -190,24 +192,30 @@ int key_from_arguments(const struct conf *now, json_t *arguments, struct arena *
 /* ---- changes ---- */
 
 /* The configuration's own trouble, as a price book that is gone: the caller's words were right. */
-static int publish(struct admin *admin, struct conf *next, struct error *error)
+int keys_publish(struct admin *admin, struct conf *next, struct error *error)
 {
 	int r = admin_publish(admin, next, error);
 
 	return r < 0 && r != -ENOMEM ? -EIO : r;
 }
 
-static int write_key(struct admin *admin, const struct conf *now, const struct conf_key *key,
-		     struct conf **ret, struct error *error)
+static int write_object(const struct conf *now, const struct conf_key *key, struct conf **ret,
+			struct error *error)
 {
 	_cleanup_(buffer_fini) struct buffer text = { 0 };
-	int r;
 
 	conf_write_key(key, &text);
 	if (text.failed)
 		return error_set(error, -ENOMEM, "out of memory");
-	r = conf_live_write(now, CONF_KEY, slice_of(key->name), buffer_slice(&text), ret, error);
-	return r < 0 ? r : publish(admin, *ret, error);
+	return conf_live_write(now, CONF_KEY, slice_of(key->name), buffer_slice(&text), ret, error);
+}
+
+static int write_key(struct admin *admin, const struct conf *now, const struct conf_key *key,
+		     struct conf **ret, struct error *error)
+{
+	int r = write_object(now, key, ret, error);
+
+	return r < 0 ? r : keys_publish(admin, *ret, error);
 }
 
 int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
@@ -270,10 +278,20 @@ static int remove_key(struct admin *admin, const struct conf *now, const struct 
 	r = conf_live_remove(now, CONF_KEY, slice_of(key->name), &next, error);
 	if (r < 0)
 		return r;
-	r = publish(admin, next, error);
+	r = keys_publish(admin, next, error);
 	if (r < 0 && text.len > 0)
 		restore_key(next, key->name, buffer_slice(&text), error);
 	return r;
+}
+
+static int argument_flag(json_t *arguments, const char *name, bool *ret, struct error *error)
+{
+	json_t *value = json_object_get(arguments, name);
+
+	*ret = json_is_true(value);
+	if (value && !json_is_boolean(value) && !json_is_null(value))
+		return error_set(error, -EINVAL, "\"%s\" must be true or false", name);
+	return 0;
 }
 
 int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
@@ -282,15 +300,79 @@ int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_
 	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
 	const struct conf_key *key;
 	const char *name;
+	bool at_once;
 	int r = argument_text(arguments, "name", true, &name, error);
 
+	if (r >= 0)
+		r = argument_flag(arguments, "now", &at_once, error);
 	if (r < 0)
 		return r;
 	key = conf_find_key(now, slice_of(name));
 	if (!key)
 		return error_set(error, -ENOENT, "there is no key named \"%s\"", name);
 	r = remove_key(admin, now, key, error);
+	if (r < 0)
+		return r;
+	if (at_once)
+		gateway_end_key(admin->options.gateway, name);
+	*ret = json_pack("{s:s, s:b}", "name", name, "revoked", 1);
+	return 0;
+}
+
+/* ---- rotation ---- */
+
+static int argument_overlap(json_t *arguments, int64_t *ret, struct error *error)
+{
+	json_t *value = json_object_get(arguments, "overlap_s");
+	json_int_t seconds = value ? json_integer_value(value) : KEY_OVERLAP_S;
+
+	if ((value && !json_is_integer(value)) || seconds < 0 || seconds > KEY_OVERLAP_S_MAX)
+		return error_set(error, -EINVAL,
+				 "\"overlap_s\" must be a number of seconds from 0 to %d",
+				 KEY_OVERLAP_S_MAX);
+	*ret = seconds;
+	return 0;
+}
+
+/* A new text for a key. The one it has is good for a while longer; one from before that is not. */
+static void rotate(struct conf_key *key, int64_t overlap_s, char text[static KEYS_TEXT_SIZE])
+{
+	static const uint8_t none[SHA256_BYTES];
+	bool overlaps = overlap_s > 0 && memcmp(key->sha256, none, sizeof(none)) != 0;
+
+	memcpy(key->previous_sha256, overlaps ? key->sha256 : none, sizeof(none));
+	key->previous_until_s = overlaps ? (int64_t)(clock_real_ns() / NS_PER_S) + overlap_s : 0;
+	keys_generate(text, key->sha256);
+}
+
+int verb_keys_rotate(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error)
+{
+	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
+	_cleanup_(cleanup_conf_unref) struct conf *next = NULL, *back = NULL;
+	struct error ignored = { 0 };
+	const struct conf_key *before;
+	char text[KEYS_TEXT_SIZE];
+	struct conf_key key;
+	const char *name;
+	int64_t overlap_s;
+	int r = argument_text(arguments, "name", true, &name, error);
+
 	if (r >= 0)
-		*ret = json_pack("{s:s, s:b}", "name", name, "revoked", 1);
+		r = argument_overlap(arguments, &overlap_s, error);
+	if (r < 0)
+		return r;
+	before = conf_find_key(now, slice_of(name));
+	if (!before)
+		return error_set(error, -ENOENT, "there is no key named \"%s\"", name);
+	key = *before;
+	rotate(&key, overlap_s, text);
+	r = write_key(admin, now, &key, &next, error);
+	if (r < 0 && next)
+		write_object(next, before, &back, &ignored);
+	if (r >= 0)
+		*ret = json_pack("{s:s, s:s, s:o?}", "name", name, "key", text, "previous_until",
+				 time_json(key.previous_until_s));
+	explicit_bzero(text, sizeof(text));
 	return r;
 }

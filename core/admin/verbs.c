@@ -267,8 +267,18 @@ static const struct row {
 	{ { "keys.create", "name tenant feature? models? routes? networks? expires?",
 	    "Makes a virtual key; its text is in this answer only.", true },
 	  verb_keys_create },
-	{ { "keys.revoke", "name", "Removes a virtual key; its next request is refused.", true },
+	{ { "keys.rotate", "name overlap_s?",
+	    "Gives a virtual key a new text, in this answer only; the old one is good for a while.",
+	    true },
+	  verb_keys_rotate },
+	{ { "keys.revoke", "name now?",
+	    "Removes a virtual key; its next request is refused, and now ends what runs by it.",
+	    true },
 	  verb_keys_revoke },
+	{ { "keys.import", "text",
+	    "Makes virtual keys of hashes, from lines of CSV or JSON: all of them, or none.",
+	    true },
+	  verb_keys_import },
 };
 
 /* A word that the verb does not know is a slip of the pen, never ignored. */

@@ -107,32 +107,87 @@ static int fill_temporary(int fd, struct slice content, mode_t mode)
 
 	if (r < 0)
 		return r;
-	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+	return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+/* A temporary file beside `path`, and its name. */
+static int open_temporary(const char *path, struct buffer *ret_name)
+{
+	int fd;
+
+	buffer_append_slice(ret_name, folder_of(path));
+	buffer_append(ret_name, temporary_name, sizeof(temporary_name));
+	if (ret_name->failed)
+		return -ENOMEM;
+	fd = mkostemp(ret_name->data, O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *error)
 {
 	_cleanup_(buffer_fini) struct buffer temporary = { 0 };
-	_cleanup_fd_ int fd = -1;
-	struct slice folder = folder_of(path);
+	_cleanup_fd_ int fd = open_temporary(path, &temporary);
 	int r;
 
-	buffer_append_slice(&temporary, folder);
-	buffer_append(&temporary, temporary_name, sizeof(temporary_name));
-	if (temporary.failed)
-		return fail(error, -ENOMEM, path, "write it");
-	fd = mkostemp(temporary.data, O_CLOEXEC);
 	if (fd < 0)
-		return fail(error, -errno, path, "make a temporary file beside it");
+		return fail(error, fd, path, "make a temporary file beside it");
 	r = fill_temporary(fd, content, mode);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
 	if (r == 0 && rename(temporary.data, path) < 0)
 		r = -errno;
 	if (r < 0) {
 		unlink(temporary.data);
 		return fail(error, r, path, "write it");
 	}
-	r = sync_folder(folder);
+	r = sync_folder(folder_of(path));
 	return r < 0 ? fail(error, r, path, "sync its folder") : 0;
+}
+
+/* A file of a batch; its temporary one's name is the array's. */
+static int write_temporary(const struct file_text *file, mode_t mode, char **ret_name)
+{
+	struct buffer name = { 0 };
+	_cleanup_fd_ int fd = open_temporary(file->path, &name);
+
+	if (fd < 0) {
+		buffer_fini(&name);
+		return fd;
+	}
+	*ret_name = name.data;
+	return fill_temporary(fd, file->text, mode);
+}
+
+static int sync_disk_of(const char *path)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || syncfs(fd) < 0 ? -errno : 0;
+}
+
+int file_write_new(const struct file_text *files, size_t count, mode_t mode, struct error *error)
+{
+	char **names = calloc(count + 1, sizeof(*names));
+	size_t written = 0, renamed = 0;
+	int r = names ? 0 : -ENOMEM;
+
+	for (; r == 0 && written < count; written++)
+		r = write_temporary(&files[written], mode, &names[written]);
+	if (r == 0 && count > 0)
+		r = sync_disk_of(names[0]);
+	for (; r == 0 && renamed < count; renamed++)
+		r = rename(names[renamed], files[renamed].path) < 0 ? -errno : 0;
+	if (r == 0 && count > 0)
+		r = sync_folder(folder_of(files[0].path));
+	for (size_t i = 0; names && i < written; i++) {
+		if (r < 0 && names[i])
+			unlink(names[i]);
+		if (r < 0 && i < renamed)
+			unlink(files[i].path);
+		free(names[i]);
+	}
+	free(names);
+	return r < 0 && count > 0 ? fail(error, r, files[0].path, "write it and others") : r;
 }
 
 static bool is_temporary(const char *name)

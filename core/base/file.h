@@ -11,6 +11,12 @@
 int file_read(const char *path, size_t max_bytes, struct buffer *out, struct error *error);
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. */
 int file_write_atomic(const char *path, struct slice content, mode_t mode, struct error *error);
+/* The same of many new files of one folder, with one wait for the disk: all, or none. */
+struct file_text {
+	const char *path;
+	struct slice text;
+};
+int file_write_new(const struct file_text *files, size_t count, mode_t mode, struct error *error);
 /* Removes what crashes inside file_write_atomic() have left in a folder, into which nobody else may
  * write meanwhile. */
 void file_sweep_temporaries(const char *folder);

@@ -25,6 +25,8 @@ static const struct option options[] = {
 	{ "routes", required_argument, NULL, 'r' },
 	{ "networks", required_argument, NULL, 'w' },
 	{ "expires", required_argument, NULL, 'x' },
+	{ "overlap", required_argument, NULL, 'o' },
+	{ "now", no_argument, NULL, 'N' },
 	{ 0 },
 };
 
@@ -77,6 +79,7 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 'r', &command->routes, OPTION_ROUTES },
 		{ 'w', &command->networks, OPTION_NETWORKS },
 		{ 'x', &command->expires, OPTION_EXPIRES },
+		{ 'o', &command->overlap, OPTION_OVERLAP },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -109,6 +112,10 @@ static bool take_word(struct command *command, int option)
 	case 'f':
 		command->follow = true;
 		command->given |= OPTION_FOLLOW;
+		return true;
+	case 'N':
+		command->now = true;
+		command->given |= OPTION_NOW;
 		return true;
 	case 'v':
 		command->version = true;
@@ -161,32 +168,41 @@ static int take_options(int argc, char **argv, const struct command_verb *verbs,
 	return 0;
 }
 
-static int check(const struct command *command, const struct command_verb *verb)
+static const struct {
+	unsigned bit;
+	const char *name;
+} owned[] = {
+	{ OPTION_BY, "--by" },
+	{ OPTION_PERIOD, "--period" },
+	{ OPTION_TENANT, "--tenant" },
+	{ OPTION_FEATURE, "--feature" },
+	{ OPTION_MODELS, "--models" },
+	{ OPTION_FOLLOW, "--follow" },
+	{ OPTION_LINES, "--lines" },
+	{ OPTION_ROUTES, "--routes" },
+	{ OPTION_NETWORKS, "--networks" },
+	{ OPTION_EXPIRES, "--expires" },
+	{ OPTION_OVERLAP, "--overlap" },
+	{ OPTION_NOW, "--now" },
+};
+
+int command_check_options(const struct command *command, unsigned allowed, const char *what)
 {
-	static const struct {
-		unsigned bit;
-		const char *name;
-	} owned[] = {
-		{ OPTION_BY, "--by" },
-		{ OPTION_PERIOD, "--period" },
-		{ OPTION_TENANT, "--tenant" },
-		{ OPTION_FEATURE, "--feature" },
-		{ OPTION_MODELS, "--models" },
-		{ OPTION_FOLLOW, "--follow" },
-		{ OPTION_LINES, "--lines" },
-		{ OPTION_ROUTES, "--routes" },
-		{ OPTION_NETWORKS, "--networks" },
-		{ OPTION_EXPIRES, "--expires" },
-	};
+	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+		if (command->given & owned[i].bit & ~allowed)
+			return wrong_usage(command->verb, "%s takes no %s", what, owned[i].name);
+	}
+	return 0;
+}
+
+static int check(const struct command *command)
+{
+	const struct command_verb *verb = command->verb;
 
 	if (command->argc > verb->words_max)
 		return wrong_usage(verb, "\"%s\" is one word too many",
 				   command->argv[verb->words_max]);
-	for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
-		if (command->given & owned[i].bit & ~verb->options)
-			return wrong_usage(verb, "%s takes no %s", verb->name, owned[i].name);
-	}
-	return 0;
+	return command_check_options(command, verb->options, verb->name);
 }
 
 int command_parse(int argc, char **argv, const struct command_verb *verbs, struct command *command)
@@ -201,6 +217,5 @@ int command_parse(int argc, char **argv, const struct command_verb *verbs, struc
 		return wrong_usage(NULL, "there is no command \"%s\"", command->argv[0]);
 	if (command->help || command->version)
 		return 0;
-	return command->verb ? check(command, command->verb)
-			     : wrong_usage(NULL, "a command is needed");
+	return command->verb ? check(command) : wrong_usage(NULL, "a command is needed");
 }

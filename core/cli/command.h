@@ -22,6 +22,8 @@ enum option_bit {
 	OPTION_ROUTES = 128,
 	OPTION_NETWORKS = 256,
 	OPTION_EXPIRES = 512,
+	OPTION_OVERLAP = 1024,
+	OPTION_NOW = 2048,
 };
 
 struct command_verb;
@@ -29,8 +31,8 @@ struct command_verb;
 struct command {
 	const struct command_verb *verb;
 	const char *socket;
-	bool json, help, version, follow;
-	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires;
+	bool json, help, version, follow, now;
+	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires, *overlap;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;
@@ -48,6 +50,8 @@ struct command_verb {
 /* One line on stderr: what was wrong, and where help is. Returns EXIT_USAGE. */
 int wrong_usage(const struct command_verb *verb, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* 0, or EXIT_USAGE after having said which option `what` does not take. */
+int command_check_options(const struct command *command, unsigned allowed, const char *what);
 /* `verbs` ends with one without a name. 0, and the verb of the table (NULL only when help or the
  * version is asked for), or EXIT_USAGE after having said why. */
 int command_parse(int argc, char **argv, const struct command_verb *verbs, struct command *command);

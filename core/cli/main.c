@@ -11,8 +11,9 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "cli/client.h"
+#include "cli/call.h"
 #include "cli/command.h"
+#include "cli/keys.h"
 #include "cli/print.h"
 
 enum {
@@ -27,7 +28,7 @@ static const char overview[] =
     "  status                         state, traffic, spend and health now\n"
     "  costs [--by G] [--period P]    spend by tenant, feature, key, route, model or provider\n"
     "  logs [-n N] [-f]               the newest requests\n"
-    "  keys list | create | revoke    virtual keys\n"
+    "  keys list | create | …         virtual keys\n"
     "  reload                         put the configuration files in force\n"
     "  check [FILE]                   validate them, or another main file\n"
     "\n"
@@ -38,62 +39,9 @@ static const char common_help[] =
     "The socket is --socket, else $TIDEGATE_SOCKET, else /run/tidegate/admin.sock.\n"
     "Exit: 0 done, 1 refused or not valid, 2 wrong usage, 3 the appliance cannot be reached.\n";
 
-static int fail(const struct error *error, int code)
-{
-	char text[1024];
-
-	fprintf(stderr, "tidectl: %s\n", error_text(error, text, sizeof(text)));
-	return code;
-}
-
-/* 0 and the answer, or the exit code after having said why. */
-static int call(const struct command *command, const char *method, const char *path, json_t *body,
-		json_t **ret)
-{
-	struct error error = { 0 };
-	int status, r = client_call(command->socket, method, path, body, &status, ret, &error);
-
-	if (r < 0)
-		return fail(&error, EXIT_UNREACHABLE);
-	if (status < 400)
-		return 0;
-	if (command->json)
-		print_json(*ret);
-	error_set(&error, -EIO, "%s",
-		  json_string_value(json_object_get(json_object_get(*ret, "error"), "message"))
-		      ?: "the appliance refused");
-	json_decref(*ret);
-	return fail(&error, EXIT_REFUSED);
-}
-
-/* What could not be written was not done. */
-static int end_output(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	fprintf(stderr, "tidectl: the output could not be written: %s\n", strerror(errno));
-	return EXIT_REFUSED;
-}
-
-static int show(const struct command *command, const char *method, const char *path, json_t *body,
-		void (*print)(json_t *value))
-{
-	json_t *value;
-	int r = call(command, method, path, body, &value);
-
-	if (r)
-		return r;
-	if (command->json)
-		print_json(value);
-	else
-		print(value);
-	json_decref(value);
-	return end_output();
-}
-
 static int run_status(struct command *command)
 {
-	return show(command, "GET", "/api/v1/status", NULL, print_status);
+	return call_show(command, "GET", "/api/v1/status", NULL, print_status);
 }
 
 static int run_costs(struct command *command)
@@ -105,7 +53,7 @@ static int run_costs(struct command *command)
 	buffer_append_str(&path, "&period=");
 	file_name_encode(slice_of(command->period ? command->period : "today"), &path);
 	buffer_append_char(&path, '\0');
-	return path.failed ? EXIT_REFUSED : show(command, "GET", path.data, NULL, print_costs);
+	return path.failed ? EXIT_REFUSED : call_show(command, "GET", path.data, NULL, print_costs);
 }
 
 /* ---- logs ---- */
@@ -149,7 +97,7 @@ static int print_answer(struct command *command, struct follow *follow)
 {
 	json_t *value;
 	const char *cursor;
-	int r = call(command, "GET", follow->path, NULL, &value);
+	int r = call_appliance(command, "GET", follow->path, NULL, &value);
 
 	if (r)
 		return r;
@@ -158,7 +106,7 @@ static int print_answer(struct command *command, struct follow *follow)
 	snprintf(follow->path, sizeof(follow->path), "/api/v1/logs?cursor=%s&limit=%d",
 		 cursor ? cursor : "", COMMAND_ROWS_MAX);
 	json_decref(value);
-	return end_output();
+	return call_end_output();
 }
 
 static int run_logs(struct command *command)
@@ -179,78 +127,6 @@ static int run_logs(struct command *command)
 	}
 	json_decref(follow.printed);
 	return r;
-}
-
-/* ---- keys ---- */
-
-static void print_revoked(json_t *value)
-{
-	printf("%s is revoked\n", json_string_value(json_object_get(value, "name")));
-}
-
-/* Words with blanks between them, as an array; NULL for none. */
-static json_t *words_of(const char *text)
-{
-	struct slice rest = slice_of(text);
-	json_t *words = text ? json_array() : NULL;
-
-	while (rest.len > 0) {
-		struct slice word = slice_cut(rest, ' ', &rest);
-
-		if (word.len > 0)
-			json_array_append_new(words, json_stringn(word.ptr, word.len));
-	}
-	return words;
-}
-
-static int create_key(const struct command *command, const char *name)
-{
-	json_t *body =
-	    json_pack("{s:s, s:s, s:s*, s:o*, s:o*, s:o*, s:s*}", "name", name, "tenant",
-		      command->tenant, "feature", command->feature, "models",
-		      words_of(command->models), "routes", words_of(command->routes), "networks",
-		      words_of(command->networks), "expires", command->expires);
-	int r;
-
-	if (!body)
-		return wrong_usage(command->verb, "names must be valid UTF-8");
-	r = show(command, "POST", "/api/v1/keys", body, print_key_made);
-	json_decref(body);
-	return r;
-}
-
-static int revoke_key(const struct command *command, const char *name)
-{
-	_cleanup_(buffer_fini) struct buffer path = { 0 };
-
-	buffer_append_str(&path, "/api/v1/keys/");
-	file_name_encode(slice_of(name), &path);
-	buffer_append_char(&path, '\0');
-	return path.failed ? EXIT_REFUSED : show(command, "DELETE", path.data, NULL, print_revoked);
-}
-
-static int run_keys(struct command *command)
-{
-	const char *what = command->argc > 1 ? command->argv[1] : "";
-	const char *name = command->argc > 2 ? command->argv[2] : NULL;
-	bool list = strcmp(what, "list") == 0, create = strcmp(what, "create") == 0;
-
-	if (!list && !create && strcmp(what, "revoke") != 0)
-		return wrong_usage(command->verb, "keys takes list, create or revoke, not \"%s\"",
-				   what);
-	if (!create && command->given)
-		return wrong_usage(command->verb,
-				   "--tenant, --feature, --models, --routes, --networks and "
-				   "--expires belong to keys create");
-	if (list && name)
-		return wrong_usage(command->verb, "\"%s\" is one word too many", name);
-	if (list)
-		return show(command, "GET", "/api/v1/keys", NULL, print_keys);
-	if (!name)
-		return wrong_usage(command->verb, "keys %s needs a NAME", what);
-	if (create && !command->tenant)
-		return wrong_usage(command->verb, "keys create needs --tenant TENANT");
-	return create ? create_key(command, name) : revoke_key(command, name);
 }
 
 /* ---- configuration ---- */
@@ -304,7 +180,7 @@ static int run_check(struct command *command)
 
 	if (command->argc == 2)
 		return check_file(command->argv[1]);
-	r = call(command, "POST", "/api/v1/check", NULL, &value);
+	r = call_appliance(command, "POST", "/api/v1/check", NULL, &value);
 	if (r)
 		return r;
 	valid = json_is_true(json_object_get(value, "valid"));
@@ -313,13 +189,13 @@ static int run_check(struct command *command)
 	else
 		print_checked(value);
 	json_decref(value);
-	r = end_output();
+	r = call_end_output();
 	return r || valid ? r : EXIT_REFUSED;
 }
 
 static int run_reload(struct command *command)
 {
-	return show(command, "POST", "/api/v1/reload", NULL, print_reloaded);
+	return call_show(command, "POST", "/api/v1/reload", NULL, print_reloaded);
 }
 
 /* ---- the command line ---- */
@@ -343,17 +219,20 @@ static const struct command_verb verbs[] = {
 	  "run.\n"
 	  "  -n, --lines N  how many, up to 1000 (25)\n"
 	  "  -f, --follow   goes on with new ones\n" },
-	{ "keys", 3,
-	  OPTION_TENANT | OPTION_FEATURE | OPTION_MODELS | OPTION_ROUTES | OPTION_NETWORKS |
-	      OPTION_EXPIRES,
-	  run_keys,
+	{ "keys", 3, KEYS_OPTIONS, keys_run,
 	  "[--json] keys list\n"
 	  "       tidectl [--json] keys create NAME --tenant TENANT [--feature FEATURE]\n"
 	  "               [--models \"PATTERN...\"] [--routes \"PATTERN...\"]\n"
 	  "               [--networks \"NETWORK...\"] [--expires TIME]\n"
-	  "       tidectl [--json] keys revoke NAME\n"
+	  "       tidectl [--json] keys rotate NAME [--overlap TIME]\n"
+	  "       tidectl [--json] keys revoke NAME [--now]\n"
+	  "       tidectl [--json] keys import FILE\n"
 	  "\n"
-	  "Virtual keys. A new key is printed, once; a revoked key's next request is refused.\n" },
+	  "Virtual keys. A new key is printed, once; a revoked key's next request is refused,\n"
+	  "and with --now what runs by it ends. A rotated key has a new text, and the old one is\n"
+	  "good for TIME more: 90s, 30m, 24h (the default), 7d. FILE, or - for the input, has a\n"
+	  "line for each key that another gateway gave out: name,tenant,sha256 under that line of\n"
+	  "names, or JSON; all of them are made, or none.\n" },
 	{ "reload", 1, 0, run_reload,
 	  "[--json] reload\n"
 	  "\n"
@@ -385,5 +264,5 @@ int main(int argc, char **argv)
 		print_help(command.verb);
 	else
 		return command.verb->run(&command);
-	return end_output();
+	return call_end_output();
 }

@@ -221,6 +221,15 @@ const char *conf_owner_name(enum conf_owner owner);
  * -EINVAL when anything is wrong, -EFBIG over 1 MiB; then nothing has changed. [admin thread] */
 int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice name,
 		    struct slice text, struct conf **ret, struct error *error);
+/* The same of several objects: all of them, or none. Of more than one, those alone that are new. */
+struct conf_text {
+	struct slice name, text;
+};
+int conf_live_write_all(const struct conf *now, enum conf_kind kind, const struct conf_text *texts,
+			size_t count, struct conf **ret, struct error *error);
+/* Removes the files of those that `now` has by them, and that did not come into force. */
+void conf_live_take_back(const struct conf *now, enum conf_kind kind, const struct conf_text *texts,
+			 size_t count);
 /* -ENOENT, -EROFS, or -EBUSY where others refer to it, naming one. */
 int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice name,
 		     struct conf **ret, struct error *error);

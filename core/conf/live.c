@@ -123,42 +123,84 @@ static int write_file(const char *path, const char *state, struct slice text, st
 	return r < 0 ? r : file_write_atomic(path, text, 0600, error);
 }
 
-int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice name,
-		    struct slice text, struct conf **ret, struct error *error)
+/* Puts one text among the objects, in the place of what has its name. */
+static int take_text(const struct gather *gather, const struct conf *now, enum conf_kind kind,
+		     const struct conf_text *given, struct file_text *ret, struct error *error)
+{
+	const char *complaint = conf_check_name(kind, given->name), *path, *copy;
+	struct seen seen;
+
+	if (complaint)
+		return error_set(error, -EINVAL, "the name %s", complaint);
+	if (given->text.len > OBJECT_FILE_BYTES_MAX)
+		return error_set(error, -EFBIG, "an object must not be larger than %d bytes",
+				 OBJECT_FILE_BYTES_MAX);
+	path = live_path(gather->snapshot, kind, given->name);
+	copy = snapshot_text(gather->snapshot, given->name);
+	if (!path || !copy)
+		return error_set(error, -EINVAL, "the name is too long for a file");
+	if (find(now, kind, given->name, &seen))
+		drop(gather->objects, kind, given->name);
+	*ret = (struct file_text){ path, given->text };
+	return gather_text(gather, kind, copy, path, given->text, CONF_OWNER_LIVE);
+}
+
+static int write_files(const struct file_text *files, size_t count, const char *state,
+		       struct error *error)
+{
+	_cleanup_free_ char *folder = NULL;
+	int r;
+
+	if (count == 1)
+		return write_file(files[0].path, state, files[0].text, error);
+	if (count == 0)
+		return 0;
+	folder = folder_of(files[0].path);
+	if (!folder)
+		return error_set(error, -ENOMEM, "out of memory");
+	r = make_folder(folder, state, error);
+	return r < 0 ? r : file_write_new(files, count, 0600, error);
+}
+
+int conf_live_write_all(const struct conf *now, enum conf_kind kind, const struct conf_text *texts,
+			size_t count, struct conf **ret, struct error *error)
 {
 	_cleanup_(cleanup_snapshot_unref) struct snapshot *snapshot = NULL;
 	_cleanup_(objects_fini) struct objects objects = { 0 };
 	struct report report = { .first = error };
 	struct gather gather = { .objects = &objects, .report = &report };
-	const char *complaint = conf_check_name(kind, name), *path, *copy;
+	struct file_text *files;
 	int r;
 
-	r = check_owned_live(now, kind, name, error);
+	r = check_owned_live(now, kind, count > 0 ? texts[0].name : SLICE(""), error);
 	if (r < 0)
 		return r;
-	if (complaint)
-		return error_set(error, -EINVAL, "the name %s", complaint);
-	if (text.len > OBJECT_FILE_BYTES_MAX)
-		return error_set(error, -EFBIG, "an object must not be larger than %d bytes",
-				 OBJECT_FILE_BYTES_MAX);
 	r = snapshot_copy(now, &snapshot, &objects);
 	if (r < 0)
 		return error_set(error, r, "out of memory");
-	path = live_path(snapshot, kind, name);
-	copy = snapshot_text(snapshot, name);
-	if (!path || !copy)
-		return error_set(error, -EINVAL, "the name is too long for a file");
-	drop(&objects, kind, name);
 	gather.snapshot = snapshot;
-	if (gather_text(&gather, kind, copy, path, text, CONF_OWNER_LIVE) == 0)
+	files = snapshot_zalloc(snapshot, count, sizeof(*files));
+	if (!files)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = take_text(&gather, now, kind, &texts[i], &files[i], error);
+	if (r == 0 && report.code == 0)
 		resolve(snapshot, &objects, &report);
-	if (report.code < 0)
-		return report.code;
-	r = write_file(path, now->state, text, error);
+	if (r < 0 || report.code < 0)
+		return r < 0 ? r : report.code;
+	r = write_files(files, count, now->state, error);
 	if (r < 0)
 		return r;
 	*ret = &steal(snapshot)->conf;
 	return 0;
+}
+
+int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice name,
+		    struct slice text, struct conf **ret, struct error *error)
+{
+	const struct conf_text one = { name, text };
+
+	return conf_live_write_all(now, kind, &one, 1, ret, error);
 }
 
 /* One object that refers to `name` of `kind`: its kind and name, or false. */
@@ -245,6 +287,17 @@ int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice n
 		return r;
 	*ret = &steal(snapshot)->conf;
 	return 0;
+}
+
+void conf_live_take_back(const struct conf *now, enum conf_kind kind, const struct conf_text *texts,
+			 size_t count)
+{
+	struct seen seen;
+
+	for (size_t i = 0; i < count; i++) {
+		if (find(now, kind, texts[i].name, &seen))
+			unlink(seen.place.file);
+	}
 }
 
 void conf_live_sweep(const struct conf *conf)

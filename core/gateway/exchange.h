@@ -57,6 +57,8 @@ struct gateway_loop {
 	pthread_t thread;
 	bool started;         /* guarded by the gateway's lock */
 	bool swap_posted;     /* guarded by the gateway's lock: a task may be posted once */
+	bool end_key_posted;  /* likewise */
+	uint64_t ended;       /* guarded by the gateway's lock: of its endings, the last one done */
 	_Atomic bool drained; /* it accepts no connection any more */
 	struct loop *loop;
 	struct http_server *server;
@@ -68,7 +70,8 @@ struct gateway_loop {
 	bool ending;           /* no answer is read on without a client any more */
 	uint32_t plugin_depth; /* operations of plugins on the stack */
 	struct list over;      /* calls whose end waits until that is none */
-	struct loop_task swap_task, drain_task, release_task, open_task, close_task, end_task;
+	struct loop_task swap_task, drain_task, release_task, open_task, close_task, end_task,
+	    end_key_task;
 	struct upstream_origin *console_origin;
 	struct loop_counters counters;
 };
@@ -83,6 +86,8 @@ struct gateway {
 	pthread_cond_t swapped; /* a loop took the newest snapshot */
 	struct gateway_snapshot *newest;
 	uint64_t published; /* counts publications */
+	uint64_t endings;   /* likewise guarded, and the name: keys whose requests were ended */
+	char ending_key[LEDGER_NAME_MAX + 1];
 	struct gateway_snapshot
 	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */
 	struct tide_call_services services;

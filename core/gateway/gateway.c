@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/drain.h"
+#include "gateway/ending.h"
 #include "gateway/limits.h"
 #include "gateway/listen.h"
 
@@ -153,26 +154,6 @@ static void drain(struct loop_task *task)
 	atomic_store(&loop->drained, true);
 }
 
-/* [loop] What is still running after the drain time ends in an error that its client can read. */
-static void end_all(struct loop_task *task)
-{
-	static const struct wire_error error = {
-		503, "shutting_down", NULL,
-		"The appliance is shutting down; send the request again."
-	};
-	struct gateway_loop *loop = container_of(task, struct gateway_loop, end_task);
-
-	loop->ending = true;
-	list_foreach (node, &loop->exchanges) {
-		struct exchange *exchange = list_entry(node, struct exchange, node);
-		exchange->deadline_ns = 0; /* no further target */
-		if (exchange->call.active)
-			attempt_break(&exchange->call, &error);
-		else if (!exchange->committed) /* its body still comes */
-			admit_refuse_unread(exchange, &error);
-	}
-}
-
 static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_t index,
 		     struct error *error)
 {
@@ -193,7 +174,8 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	loop->release_task.fn = listen_release;
 	loop->open_task.fn = listen_open_console;
 	loop->close_task.fn = listen_close_console;
-	loop->end_task.fn = end_all;
+	loop->end_task.fn = ending_all;
+	loop->end_key_task.fn = ending_key;
 	list_init(&loop->exchanges);
 	list_init(&loop->over);
 	r = loop_new(&loop->loop);

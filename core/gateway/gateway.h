@@ -86,6 +86,9 @@ struct http_tls_tickets *gateway_tickets(struct gateway *gateway);
 /* Makes a snapshot of `conf` (takes a reference) and publishes it to all loops: all of it or, with
  * an error, none. Providers whose object did not change keep their instance. [admin thread] */
 int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *error);
+/* Ends what runs by that key with an error, streams with their dialect's event: when it returns,
+ * all loops have. No configuration in force has the key any more. [admin thread] */
+void gateway_end_key(struct gateway *gateway, const char *name);
 /* Reports all for which gateway_publish would refuse `conf`, for conf_check; providers are made and
  * destroyed again. `plugins` NULL: of providers only the addresses are looked at. [any] */
 void gateway_check(const struct plugin_set *plugins, const struct conf *conf,

@@ -27,13 +27,15 @@ PAGE = {"/": HTML, "/app.js": SCRIPT, "/app.css": STYLE, "/icon.svg": "image/svg
 BODIES = {
     "/api/v1/login": {"secret": "wrong"},
     "/api/v1/keys": {"name": "made-by-nobody", "tenant": "acme"},
+    "/api/v1/keys/rotate": {"name": "made-by-nobody"},
+    "/api/v1/keys/import": {"text": "name,tenant,sha256\n"},
 }
 
 
 def route_table():
     """(method, path, open) of the rows in the program's own table."""
     text = (SOURCE / "web" / "api" / "routes.c").read_text()
-    rows = re.findall(r'\{ "([A-Z]+)", "(/[^"]+)", "([a-z ]*)", \w+, (true|false) \}', text)
+    rows = re.findall(r'\{ "([A-Z]+)", "(/[^"]+)", "([a-z ]*)", \w+, (true|false)(?:, \w+)? \}', text)
     return {(method, path): (word == "true", parameters.split()) for method, path, parameters, word in rows}
 
 

@@ -44,6 +44,8 @@ class Checks:
         paths = {path: set() for path in (*PAGE, "/healthz", "/readyz", "/metrics")}
         for method, path, _ in self.rest.contract.operations():
             paths.setdefault(path.replace("{name}", "none"), set()).add(method)
+        for path in ("/api/v1/keys/rotate", "/api/v1/keys/import"):
+            paths[path].add("DELETE")  # of a key that bears such a name
         for path, methods in paths.items():
             methods = methods or {"GET"}
             wanted = methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())

@@ -2,6 +2,8 @@
 """Virtual keys through REST: made, used at once, refused from the moment the revoke returns, and
 named with whatever people name things with."""
 
+import hashlib
+import json
 import re
 import urllib.parse
 
@@ -168,6 +170,10 @@ class Checks:
         assert str(book) in message, message
         message = self.rest.error("POST", "/api/v1/keys", {"name": "other", "tenant": "acme"}, 500)
         assert str(book) in message and "other" not in self.rest.key_names(), message
+        self.rest.error("POST", "/api/v1/keys/rotate", {"name": "whole"}, 500)
+        row = {"name": "other", "tenant": "acme", "sha256": hashlib.sha256(b"other").hexdigest()}
+        self.rest.error("POST", "/api/v1/keys/import", {"text": json.dumps(row)}, 500)
+        assert "other" not in self.rest.key_names(), "a key that was not imported is there"
         equal(chat(self.gate, "whole").status, 200, "the key after the failed revoke")
         moved.rename(book)
         self.gate.restart()
@@ -176,6 +182,33 @@ class Checks:
         equal(chat(self.gate, "whole").status, 401, "the key after the revoke")
         self.gate.write_config(good)
         self.rest.json("POST", "/api/v1/reload")
+
+    def rotated(self):
+        """What tests/keys does with it, held against the contract."""
+        before = self.rest.make_key("turned")
+        target = "/api/v1/keys/rotate"
+        after = self.rest.json("POST", target, {"name": "turned", "overlap_s": 3600})
+        equal(self.gate.api("GET", "/v1/models", key="turned").status, 200, "the text before")
+        self.gate.keys["turned"] = after["key"]
+        equal(chat(self.gate, "turned").status, 200, "the new text")
+        assert before != after["key"] and after["previous_until"], after
+        again = self.rest.json("POST", target, {"name": "turned", "overlap_s": 0})
+        equal(again["previous_until"], None, "without an overlap")
+        for body in ({"name": "turned", "overlap_s": -1}, {"name": "turned", "overlap_s": "1"}, {}):
+            self.rest.error("POST", target, body)
+        self.rest.error("POST", target, {"name": "missing"}, 404)
+        self.rest.call("DELETE", "/api/v1/keys/turned?now=true")
+        self.rest.error("DELETE", "/api/v1/keys/turned?now=soon", None, 400)
+
+    def imported(self):
+        target, sums = "/api/v1/keys/import", [hashlib.sha256(str(i).encode()).hexdigest() for i in range(2)]
+        text = f"name,tenant,sha256\nbrought,acme,{sums[0]}\n"
+        equal(self.rest.json("POST", target, {"text": text}), {"imported": 1, "unchanged": 0}, "once")
+        equal(self.rest.json("POST", target, {"text": text}), {"imported": 0, "unchanged": 1}, "twice")
+        self.rest.error("POST", target, {"text": text.replace(sums[0], "beef")})
+        self.rest.error("POST", target, {"text": text.replace(sums[0], sums[1])}, 409)
+        self.rest.error("POST", target, {"text": "x" * (1 << 20)}, 413)
+        self.rest.call("DELETE", "/api/v1/keys/brought")
 
     def only_hash_is_kept(self):
         text = self.rest.make_key("hashed")
@@ -197,6 +230,7 @@ def owned_by_files(contract):
         message = rest.error("DELETE", "/api/v1/keys/app", None, 409)
         assert f"{appliance.config}:" in message and "reload" in message, message
         rest.error("DELETE", "/api/v1/keys/none", None, 404)
+        rest.error("POST", "/api/v1/keys/rotate", {"name": "app"}, 409)
         equal(chat(appliance, "app").status, 200, "the key of the file")
 
 
@@ -206,6 +240,7 @@ def register(suite, gate, contract):
     for name in NAMES:
         suite.check("keys/name-" + urllib.parse.quote(name, safe=""), checks.odd_name, name)
     for check in (checks.names_outlive_restart, checks.decoded_once, checks.bad_path, checks.bad_bodies,
-                  checks.refusals_name_things, checks.feature_of_key, checks.revoke_is_whole, checks.only_hash_is_kept):  # fmt: skip
+                  checks.refusals_name_things, checks.feature_of_key, checks.revoke_is_whole, checks.rotated,
+                  checks.imported, checks.only_hash_is_kept):  # fmt: skip
         suite.check("keys/" + check.__name__.replace("_", "-"), check)
     suite.check("keys/owned-by-files", owned_by_files, contract)

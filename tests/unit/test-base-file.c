@@ -55,6 +55,30 @@ static void test_write_and_read(void)
 	unlink(path);
 }
 
+/* All of them, or none and no temporary file. */
+static void test_write_new(void)
+{
+	_cleanup_(buffer_fini) struct buffer content = { 0 };
+	const char *folder = path_of("many"), *other = path_of("many/a"),
+		   *inside = path_of("many/b");
+	struct error error;
+	struct file_text files[] = { { other, SLICE("first") }, { inside, SLICE("second") } };
+
+	CHECK_INT(file_make_folders(folder, 0700, &error), 0);
+	CHECK_INT(file_write_new(files, 0, 0600, &error), 0);
+	CHECK_INT(file_write_new(files, 2, 0600, &error), 0);
+	CHECK_INT(count_entries(folder), 2);
+	CHECK_INT(file_read(inside, 100, &content, &error), 0);
+	CHECK_SLICE(buffer_slice(&content), "second");
+	unlink(inside);
+	unlink(other);
+	CHECK_INT(mkdir(inside, 0700), 0); /* no file takes its place */
+	CHECK(file_write_new(files, 2, 0600, &error) < 0);
+	CHECK_INT(count_entries(folder), 1);
+	rmdir(inside);
+	rmdir(folder);
+}
+
 /* Nobody writes to it: an open that waits would never return. */
 static void test_pipe(void)
 {
@@ -221,6 +245,7 @@ static void test_sweep(void)
 int main(void)
 {
 	test_run("write_and_read", test_write_and_read);
+	test_run("write_new", test_write_new);
 	test_run("a pipe", test_pipe);
 	test_run("write_of_a_large_file", test_write_of_a_large_file);
 	test_run("relative_path", test_relative_path);

@@ -44,7 +44,8 @@ static bool is_shallow(const char *text, size_t len)
 }
 
 /* 0 and an object (or NULL without a body); an HTTP status otherwise. */
-static int read_body(struct api_call *call, json_t **ret, const char **ret_message)
+static int read_body(struct api_call *call, const struct api_route *route, json_t **ret,
+		     const char **ret_message)
 {
 	long long length = call->request->content_length;
 	const char *type = mg_get_header(call->connection, "Content-Type");
@@ -54,8 +55,8 @@ static int read_body(struct api_call *call, json_t **ret, const char **ret_messa
 	*ret = NULL;
 	if (length <= 0)
 		return 0;
-	*ret_message = "bodies are at most 64 KiB";
-	if (length > API_BODY_BYTES)
+	*ret_message = route->body_max ? "the body is at most 1 MiB" : "bodies are at most 64 KiB";
+	if (length > (route->body_max ? route->body_max : API_BODY_BYTES))
 		return 413;
 	*ret_message = "bodies are JSON: send content-type: application/json";
 	if (!is_json(type))
@@ -91,7 +92,7 @@ static void run_route(struct api_call *call, const struct api_route *route)
 	const char *message = "";
 	json_t *body, *result = NULL;
 	struct error error = { 0 };
-	int r = read_body(call, &body, &message);
+	int r = read_body(call, route, &body, &message);
 
 	if (r) {
 		answer_error(call, r, message);

@@ -9,10 +9,11 @@
 
 enum {
 	API_BODY_BYTES = 65536,
+	API_IMPORT_BYTES = 1048576, /* of the front door, too */
 	API_BODY_DEPTH = 8,
 	API_PATH_BYTES = 512,
 	API_METHODS_SIZE = 48,
-	API_LIST_SIZE = 256,
+	API_LIST_SIZE = 512,
 };
 
 struct api_socket {
@@ -46,7 +47,8 @@ struct api_route {
 	const char *method, *path; /* a final '*' takes the rest */
 	const char *parameters;    /* of the query: their names, blank-separated */
 	api_route_fn run;
-	bool open; /* needs no log-in */
+	bool open;          /* needs no log-in */
+	long long body_max; /* of its body; 0: API_BODY_BYTES */
 };
 
 /* path.c: percent-decoding, once and strictly: -EINVAL for what is no encoding, for NUL and for

@@ -81,11 +81,29 @@ static int post_keys(struct api_call *call, json_t *body, json_t **ret, struct e
 	return act(call, "keys.create", body, ret, error);
 }
 
+static int post_rotate(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "keys.rotate", body, ret, error);
+}
+
+static int post_import(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "keys.import", body, ret, error);
+}
+
 static int delete_key(struct api_call *call, json_t *body, json_t **ret, struct error *error)
 {
-	json_t *arguments = json_pack("{s:s}", "name", call->rest);
-	int r = arguments ? act(call, "keys.revoke", arguments, ret, error)
-			  : error_set(error, -EINVAL, "the name of the key is not valid UTF-8");
+	struct slice now = query_find(slice_of(call->request->query_string ?: ""), "now");
+	json_t *arguments =
+	    json_pack("{s:s, s:b}", "name", call->rest, "now", slice_eq_str(now, "true"));
+	int r;
+
+	if (now.ptr && !slice_eq_str(now, "true") && !slice_eq_str(now, "false")) {
+		json_decref(arguments);
+		return error_set(error, -EINVAL, "\"now\" must be true or false");
+	}
+	r = arguments ? act(call, "keys.revoke", arguments, ret, error)
+		      : error_set(error, -EINVAL, "the name of the key is not valid UTF-8");
 
 	json_decref(arguments);
 	return r;
@@ -109,7 +127,9 @@ static const struct api_route routes[] = {
 	{ "GET", "/api/v1/logs", "after cursor limit", get_logs, false },
 	{ "GET", "/api/v1/keys", "", get_keys, false },
 	{ "POST", "/api/v1/keys", "", post_keys, false },
-	{ "DELETE", "/api/v1/keys/*", "", delete_key, false },
+	{ "POST", "/api/v1/keys/rotate", "", post_rotate, false },
+	{ "POST", "/api/v1/keys/import", "", post_import, false, API_IMPORT_BYTES },
+	{ "DELETE", "/api/v1/keys/*", "now", delete_key, false },
 	{ "POST", "/api/v1/reload", "", post_reload, false },
 	{ "POST", "/api/v1/check", "", post_check, false },
 };

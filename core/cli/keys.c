@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tidectl keys: what it does with them is one table. */
+#include "cli/keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "cli/call.h"
+#include "cli/print.h"
+
+enum {
+	IMPORT_BYTES_MAX = 1048576,
+};
+
+static void print_revoked(json_t *value)
+{
+	printf("%s is revoked\n", json_string_value(json_object_get(value, "name")));
+}
+
+/* Words with blanks between them, as an array; NULL for none. */
+static json_t *words_of(const char *text)
+{
+	struct slice rest = slice_of(text);
+	json_t *words = text ? json_array() : NULL;
+
+	while (rest.len > 0) {
+		struct slice word = slice_cut(rest, ' ', &rest);
+
+		if (word.len > 0)
+			json_array_append_new(words, json_stringn(word.ptr, word.len));
+	}
+	return words;
+}
+
+static int create_key(const struct command *command, const char *name)
+{
+	json_t *body;
+	int r;
+
+	if (!command->tenant)
+		return wrong_usage(command->verb, "keys create needs --tenant TENANT");
+	body = json_pack("{s:s, s:s, s:s*, s:o*, s:o*, s:o*, s:s*}", "name", name, "tenant",
+			 command->tenant, "feature", command->feature, "models",
+			 words_of(command->models), "routes", words_of(command->routes), "networks",
+			 words_of(command->networks), "expires", command->expires);
+	if (!body)
+		return wrong_usage(command->verb, "names must be valid UTF-8");
+	r = call_show(command, "POST", "/api/v1/keys", body, print_key_made);
+	json_decref(body);
+	return r;
+}
+
+static int revoke_key(const struct command *command, const char *name)
+{
+	_cleanup_(buffer_fini) struct buffer path = { 0 };
+
+	buffer_append_str(&path, "/api/v1/keys/");
+	file_name_encode(slice_of(name), &path);
+	buffer_append_str(&path, command->now ? "?now=true" : "");
+	buffer_append_char(&path, '\0');
+	return path.failed ? EXIT_REFUSED
+			   : call_show(command, "DELETE", path.data, NULL, print_revoked);
+}
+
+/* "90s", "30m", "24h", "7d" in seconds; -1 for anything else. */
+static json_int_t seconds_of(const char *text)
+{
+	static const struct {
+		char unit;
+		json_int_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	size_t digits = strspn(text, "0123456789");
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (digits > 0 && digits <= 9 && text[digits] == units[i].unit && !text[digits + 1])
+			return strtoll(text, NULL, 10) * units[i].seconds;
+	}
+	return -1;
+}
+
+static int rotate_key(const struct command *command, const char *name)
+{
+	json_int_t overlap_s = command->overlap ? seconds_of(command->overlap) : 24 * 3600;
+	json_t *body;
+	int r;
+
+	if (overlap_s < 0)
+		return wrong_usage(command->verb, "--overlap takes 90s, 30m, 24h or 7d, not \"%s\"",
+				   command->overlap);
+	body = json_pack("{s:s, s:I}", "name", name, "overlap_s", overlap_s);
+	if (!body)
+		return wrong_usage(command->verb, "names must be valid UTF-8");
+	r = call_show(command, "POST", "/api/v1/keys/rotate", body, print_key_made);
+	json_decref(body);
+	return r;
+}
+
+static void print_imported(json_t *value)
+{
+	printf("%lld imported, %lld there already\n",
+	       (long long)json_integer_value(json_object_get(value, "imported")),
+	       (long long)json_integer_value(json_object_get(value, "unchanged")));
+}
+
+static int read_input(struct buffer *out, struct error *error)
+{
+	char bytes[4096];
+	size_t len;
+
+	while ((len = fread(bytes, 1, sizeof(bytes), stdin)) > 0) {
+		if (out->len + len > IMPORT_BYTES_MAX)
+			return error_set(error, -EFBIG, "the input is larger than %d bytes",
+					 IMPORT_BYTES_MAX);
+		buffer_append(out, bytes, len);
+	}
+	return ferror(stdin) || out->failed ? error_set(error, -EIO, "the input could not be read")
+					    : 0;
+}
+
+static int import_keys(const struct command *command, const char *file)
+{
+	_cleanup_(buffer_fini) struct buffer text = { 0 };
+	struct error error = { 0 };
+	json_t *body;
+	int r = strcmp(file, "-") == 0 ? read_input(&text, &error)
+				       : file_read(file, IMPORT_BYTES_MAX, &text, &error);
+
+	if (r < 0)
+		return call_fail(&error, EXIT_REFUSED);
+	body = json_pack("{s:s%}", "text", text.len > 0 ? text.data : "", text.len);
+	if (!body)
+		return wrong_usage(command->verb, "%s is no text in UTF-8", file);
+	r = call_show(command, "POST", "/api/v1/keys/import", body, print_imported);
+	json_decref(body);
+	return r;
+}
+
+static int list_keys(const struct command *command, const char *name)
+{
+	(void)name;
+	return call_show(command, "GET", "/api/v1/keys", NULL, print_keys);
+}
+
+static const struct {
+	const char *word, *operand;
+	unsigned options;
+	int (*run)(const struct command *command, const char *operand);
+} actions[] = {
+	{ "list", NULL, 0, list_keys },
+	{ "create", "NAME",
+	  OPTION_TENANT | OPTION_FEATURE | OPTION_MODELS | OPTION_ROUTES | OPTION_NETWORKS |
+	      OPTION_EXPIRES,
+	  create_key },
+	{ "rotate", "NAME", OPTION_OVERLAP, rotate_key },
+	{ "revoke", "NAME", OPTION_NOW, revoke_key },
+	{ "import", "FILE", 0, import_keys },
+};
+
+int keys_run(struct command *command)
+{
+	const char *what = command->argc > 1 ? command->argv[1] : "";
+	const char *operand = command->argc > 2 ? command->argv[2] : NULL;
+	char name[32];
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(actions) && strcmp(what, actions[i].word) != 0)
+		i++;
+	if (i == ARRAY_SIZE(actions))
+		return wrong_usage(command->verb,
+				   "keys takes list, create, rotate, revoke or import, not \"%s\"",
+				   what);
+	snprintf(name, sizeof(name), "keys %s", what);
+	if (command_check_options(command, actions[i].options, name))
+		return EXIT_USAGE;
+	if (operand && !actions[i].operand)
+		return wrong_usage(command->verb, "\"%s\" is one word too many", operand);
+	if (!operand && actions[i].operand)
+		return wrong_usage(command->verb, "keys %s needs a %s", what, actions[i].operand);
+	return actions[i].run(command, operand);
+}
