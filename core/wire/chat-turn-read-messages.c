@@ -220,24 +220,69 @@ static int read_detail(struct reading *reading, struct turn_message *message,
 	return reading_check_keys(reading, node, keys);
 }
 
-/* Those that belong right before the call `id`; with NULL, those that belong before none. */
-static int read_details(struct reading *reading, struct turn_message *message,
-			const struct tree *node, const struct slice *id)
+struct detail {
+	struct detail *next;
+	const struct tree *node;
+};
+
+struct detail_list {
+	struct detail *first, **last;
+};
+
+static int note_calls(struct reading *reading, const struct tree *calls)
 {
-	const struct tree *details = tree_get(node, "reasoning_details");
-	const struct tree *calls = tree_get(node, "tool_calls");
 	int r = 0;
 
-	for (const struct tree *at = details ? details->child : NULL; r == 0 && at; at = at->next) {
-		struct slice of = tree_get_text(at, "id");
-		bool taken = id && slice_eq(of, *id);
+	map_fini(&reading->details);
+	for (const struct tree *at = calls ? calls->child : NULL; r == 0 && at; at = at->next) {
+		struct slice id = tree_get_text(at, "id");
+		struct detail_list *list = arena_zalloc(reading->turn->arena, sizeof(*list));
 
-		for (const struct tree *call = calls ? calls->child : NULL; !id && call;
-		     call = call->next)
-			taken = taken || (of.len > 0 && slice_eq(of, tree_get_text(call, "id")));
-		if (taken == (id != NULL))
-			r = read_detail(reading, message, at);
+		if (!list)
+			return -ENOMEM;
+		list->last = &list->first;
+		if (id.len > 0)
+			r = map_put(&reading->details, id, list, NULL);
 	}
+	return r;
+}
+
+static int note_detail(struct reading *reading, struct detail_list *list, const struct tree *node)
+{
+	struct detail *detail = arena_zalloc(reading->turn->arena, sizeof(*detail));
+
+	if (!detail)
+		return -ENOMEM;
+	detail->node = node;
+	*list->last = detail;
+	list->last = &detail->next;
+	return 0;
+}
+
+/* Those that belong right before a call are kept for it. */
+static int read_details(struct reading *reading, struct turn_message *message,
+			const struct tree *node)
+{
+	const struct tree *details = tree_get(node, "reasoning_details");
+	int r = tree_is_null(details) ? 0 : note_calls(reading, tree_get(node, "tool_calls"));
+
+	for (const struct tree *at = details ? details->child : NULL; r == 0 && at; at = at->next) {
+		struct slice id = tree_get_text(at, "id");
+		struct detail_list *list = id.len > 0 ? map_get(&reading->details, id) : NULL;
+
+		r = list ? note_detail(reading, list, at) : read_detail(reading, message, at);
+	}
+	return r;
+}
+
+static int read_details_of(struct reading *reading, struct turn_message *message, struct slice id)
+{
+	const struct detail_list *list =
+	    reading->details.count > 0 ? map_get(&reading->details, id) : NULL;
+	int r = 0;
+
+	for (const struct detail *at = list ? list->first : NULL; r == 0 && at; at = at->next)
+		r = read_detail(reading, message, at->node);
 	return r;
 }
 
@@ -269,7 +314,7 @@ static int read_reasoning(struct reading *reading, struct turn_message *message,
 			return -ENOMEM;
 		part->text = text->text;
 	}
-	return read_details(reading, message, node, NULL);
+	return read_details(reading, message, node);
 }
 
 static int read_arguments(struct reading *reading, const struct tree *node, struct slice *ret)
@@ -307,7 +352,7 @@ static int read_call(struct reading *reading, struct turn_message *message, cons
 	if (r == 0)
 		r = reading_check_keys(reading, body, custom ? custom_keys : function_keys);
 	if (r == 0 && id->text.len > 0)
-		r = read_details(reading, message, message->where, &id->text);
+		r = read_details_of(reading, message, id->text);
 	if (r < 0)
 		return r;
 	part = turn_add_part(reading->turn, message, TURN_CALL, node);

@@ -142,7 +142,9 @@ static int read_allowed(struct reading *reading, const struct tree *choice)
 
 	if (r < 0)
 		return r;
-	reading_keep_tools(reading, list, is_listed);
+	r = reading_keep_tools(reading, list, is_listed);
+	if (r < 0)
+		return r;
 	turn->choice = TURN_AUTO;
 	if (tree_is_word(mode, "required"))
 		turn->choice = TURN_REQUIRED;
@@ -314,6 +316,7 @@ int chat_read_turn(const struct tree *body, struct turn *turn, struct turn_refus
 
 	turn->stream = tree_is(tree_get(body, "stream"), JSON_SCAN_TRUE);
 	r = reading_take_members(&reading, body, members, "Chat Completions");
+	map_fini(&reading.details);
 	/* The newer of the two says it. */
 	turn_set(turn, TURN_MAX_OUTPUT, tree_get(body, "max_completion_tokens"));
 	return r;

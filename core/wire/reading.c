@@ -92,11 +92,30 @@ int reading_take_chosen(struct reading *reading, const struct tree *name)
 	return 0;
 }
 
-void reading_keep_tools(struct reading *reading, const struct tree *list,
-			bool (*is_listed)(const struct turn_tool *tool, const struct tree *list))
+enum {
+	ALLOWED_TOOLS_MAX = 1024, /* each of which is looked for among all */
+	OFFERED_TOOLS_MAX = 4096,
+};
+
+static size_t count_tools(const struct turn *turn)
+{
+	size_t count = 0;
+
+	for (const struct turn_tool *tool = turn->tools; tool; tool = tool->next)
+		count++;
+	return count;
+}
+
+int reading_keep_tools(struct reading *reading, const struct tree *list,
+		       bool (*is_listed)(const struct turn_tool *tool, const struct tree *list))
 {
 	struct turn_tool **at = &reading->turn->tools;
 
+	if (list->count > ALLOWED_TOOLS_MAX || count_tools(reading->turn) > OFFERED_TOOLS_MAX)
+		return reading_refuse(reading, list,
+				      "Of more than %d tools, or more than %d of them, it cannot "
+				      "be translated which are allowed.",
+				      OFFERED_TOOLS_MAX, ALLOWED_TOOLS_MAX);
 	while (*at) {
 		if (is_listed(*at, list))
 			at = &(*at)->next;
@@ -104,6 +123,7 @@ void reading_keep_tools(struct reading *reading, const struct tree *list,
 			*at = (*at)->next;
 	}
 	reading->turn->last_tool = at;
+	return 0;
 }
 
 void reading_take_schema(struct reading *reading, const struct tree *object,

@@ -15,6 +15,8 @@ struct reading {
 	 * name. */
 	struct slice function_id, function_name;
 	unsigned function_calls;
+	/* Chat: reasoning that belongs before a call of the message that is read, by its id. */
+	struct map details;
 	/* Responses: what the last item has begun, and the next may go on with; whether it has
 	 * nothing but results of tools. */
 	struct turn_message *open;
@@ -48,8 +50,8 @@ bool reading_take_choice(struct reading *reading, const struct tree *choice);
 /* The tool to be called; -EINVAL where the name is NULL. */
 int reading_take_chosen(struct reading *reading, const struct tree *name);
 /* To name the tools that are allowed is to have no others. */
-void reading_keep_tools(struct reading *reading, const struct tree *list,
-			bool (*is_listed)(const struct turn_tool *tool, const struct tree *list));
+int reading_keep_tools(struct reading *reading, const struct tree *list,
+		       bool (*is_listed)(const struct turn_tool *tool, const struct tree *list));
 /* What an answer is to be: `schema`, with what `object` says of it. */
 void reading_take_schema(struct reading *reading, const struct tree *object,
 			 const struct tree *schema);

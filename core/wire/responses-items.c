@@ -277,6 +277,7 @@ static int read_output(struct reading *reading, const struct tree *node)
 static int read_reasoning_text(struct reading *reading, const struct tree *parts,
 			       struct slice *text)
 {
+	_cleanup_(buffer_fini) struct buffer joined = { 0 };
 	int r =
 	    tree_is_null(parts) ? 0 : reading_check(reading, parts, JSON_SCAN_ARRAY, "an array");
 
@@ -285,13 +286,19 @@ static int read_reasoning_text(struct reading *reading, const struct tree *parts
 
 		if (!part)
 			return -EINVAL;
-		*text = text->len == 0 ? part->text
-				       : arena_printf(reading->turn->arena, "%.*s\\n\\n%.*s",
-						      SLICE_ARGS(*text), SLICE_ARGS(part->text));
-		if (!text->ptr)
-			return -ENOMEM;
+		if (at == parts->child) {
+			*text = part->text;
+			continue;
+		}
+		if (joined.len == 0)
+			buffer_append_slice(&joined, *text);
+		buffer_append_str(&joined, joined.len > 0 ? "\\n\\n" : "");
+		buffer_append_slice(&joined, part->text);
 	}
-	return r;
+	if (joined.len == 0 || r < 0)
+		return joined.failed ? -ENOMEM : r;
+	*text = arena_dup(reading->turn->arena, buffer_slice(&joined));
+	return text->ptr && !joined.failed ? 0 : -ENOMEM;
 }
 
 static int read_reasoning(struct reading *reading, const struct tree *node)

@@ -6,6 +6,10 @@
 #include "base/cleanup.h"
 #include "wire/responses-turn.h"
 
+enum {
+	NAMESPACE_BYTES = 256, /* each of its tools is called by it too */
+};
+
 struct slice responses_tool_name(struct reading *reading, struct slice space, struct slice name)
 {
 	if (space.len == 0)
@@ -77,6 +81,9 @@ static int read_namespace(struct reading *reading, const struct tree *node)
 	    name ? reading_need(reading, node, "tools", JSON_SCAN_ARRAY, "an array") : NULL;
 	int r = tools ? reading_check_keys(reading, node, keys) : -EINVAL;
 
+	if (r == 0 && name->text.len > NAMESPACE_BYTES)
+		return reading_refuse(reading, name, "This must not be longer than %d bytes.",
+				      NAMESPACE_BYTES);
 	for (const struct tree *at = r == 0 ? tools->child : NULL; r == 0 && at; at = at->next) {
 		if (tree_is_word(tree_get(at, "type"), "namespace"))
 			return turn_refuse_unknown(reading->turn, reading->ret, at);
@@ -196,9 +203,10 @@ static int read_allowed(struct reading *reading, const struct tree *choice)
 
 	if (r == 0)
 		r = reading_check_word(reading, mode, "auto required");
+	if (r == 0)
+		r = reading_keep_tools(reading, list, is_listed);
 	if (r < 0)
 		return r;
-	reading_keep_tools(reading, list, is_listed);
 	reading->turn->choice = tree_is_word(mode, "required") ? TURN_REQUIRED : TURN_AUTO;
 	return 0;
 }

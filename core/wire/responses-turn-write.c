@@ -132,16 +132,10 @@ static int write_content(struct writing *writing, const char *key, const struct 
 
 static bool is_custom_call(const struct writing *writing, struct slice id)
 {
-	if (!writing->custom_calls)
-		return false;
-	for (const struct turn_message *message = writing->turn->messages; message;
-	     message = message->next) {
-		for (const struct turn_part *part = message->parts; part; part = part->next) {
-			if (part->kind == TURN_CALL && part->custom && slice_eq(part->id, id))
-				return true;
-		}
-	}
-	return false;
+	const struct turn_part *call =
+	    writing->custom_calls ? turn_find_call(writing->turn, id) : NULL;
+
+	return call && call->custom;
 }
 
 static int write_result(struct writing *writing, const struct turn_part *part)
@@ -240,13 +234,16 @@ static void write_call(struct writer *writer, const struct turn_part *part)
 	writer_close(writer, '}');
 }
 
+enum {
+	SAID = TEXTS | BIT(TURN_REFUSAL) | BIT(TURN_CALL),
+};
+
 /* Only what such a provider vouches for goes back to one, and only with what came of it: alone it
  * is refused. */
-static bool is_said(const struct turn_part *part)
+static bool is_vouched(const struct turn_part *part)
 {
 	return part->kind == TURN_REASONING && part->origin == WIRE_OPENAI_RESPONSES &&
-	       part->opaque.len > 0 &&
-	       writing_count(part->next, TEXTS | BIT(TURN_REFUSAL) | BIT(TURN_CALL)) > 0;
+	       part->opaque.len > 0;
 }
 
 static void write_reasoning(struct writer *writer, const struct turn_part *part)
@@ -265,26 +262,30 @@ static void write_reasoning(struct writer *writer, const struct turn_part *part)
 
 static int write_assistant(struct writing *writing, const struct turn_message *message)
 {
-	const struct turn_part *part = message->parts;
+	unsigned to_come = writing_count(message->parts, SAID);
+	const struct turn_part *part = message->parts, *next;
 
-	while (part) {
+	for (; part; part = next) {
+		next = part->next;
 		switch (part->kind) {
 		case TURN_TEXT:
 		case TURN_REFUSAL:
-			part = write_said(writing->writer, part);
-			continue;
+			next = write_said(writing->writer, part);
+			for (; part->next != next; part = part->next)
+				to_come--;
+			break;
 		case TURN_CALL:
 			write_call(writing->writer, part);
 			break;
 		case TURN_REASONING:
-			if (is_said(part))
+			if (to_come > 0 && is_vouched(part))
 				write_reasoning(writing->writer, part);
-			break;
+			continue;
 		default:
 			return refuse(writing, part->where,
 				      DIALECT "has no room for this in an assistant's message.");
 		}
-		part = part->next;
+		to_come--;
 	}
 	return 0;
 }
@@ -391,8 +392,11 @@ static bool has_reasoned(const struct turn *turn)
 {
 	for (const struct turn_message *message = turn->messages; message;
 	     message = message->next) {
+		unsigned to_come = writing_count(message->parts, SAID);
+
 		for (const struct turn_part *part = message->parts; part; part = part->next) {
-			if (is_said(part))
+			to_come -= BIT(part->kind) & SAID ? 1 : 0;
+			if (to_come > 0 && is_vouched(part))
 				return true;
 		}
 	}

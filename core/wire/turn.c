@@ -179,10 +179,17 @@ static bool may_be_left_alone(const struct tree *choice)
 	return tree_is_null(choice) || tree_is_word(word, "auto") || tree_is_word(word, "none");
 }
 
+enum {
+	DROPPED_TOOLS_MAX = 64, /* they are named in a header */
+};
+
 bool turn_drop_tool(struct turn *turn, const struct tree *tool)
 {
 	struct slice type = tree_get_text(tool, "type"), path;
 	size_t i = 0, count = turn->target ? turn->target->drop_tool_count : 0;
+
+	if (turn->drop_count >= DROPPED_TOOLS_MAX)
+		return false;
 
 	while (i < count && !slice_eq(type, turn->target->drop_tools[i]))
 		i++;
@@ -194,6 +201,7 @@ bool turn_drop_tool(struct turn *turn, const struct tree *tool)
 	if (!path.ptr)
 		return false;
 	turn->dropped = path;
+	turn->drop_count++;
 	return true;
 }
 
@@ -257,7 +265,7 @@ static void index_calls(struct turn *turn)
 	qsort(turn->calls, count, sizeof(turn->calls[0]), compare_calls);
 }
 
-struct slice turn_tool_of_call(struct turn *turn, struct slice id)
+const struct turn_part *turn_find_call(struct turn *turn, struct slice id)
 {
 	size_t low = 0, high;
 
@@ -268,13 +276,20 @@ struct slice turn_tool_of_call(struct turn *turn, struct slice id)
 		int order = compare_ids(turn->calls[middle]->id, id);
 
 		if (order == 0)
-			return turn->calls[middle]->tool;
+			return turn->calls[middle];
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return (struct slice){ 0 };
+	return NULL;
+}
+
+struct slice turn_tool_of_call(struct turn *turn, struct slice id)
+{
+	const struct turn_part *call = turn_find_call(turn, id);
+
+	return call ? call->tool : (struct slice){ 0 };
 }
 
 int turn_arguments(const struct turn *turn, const struct turn_part *call, struct slice *ret_json,

@@ -118,6 +118,7 @@ struct turn {
 	struct turn_tool *tools, **last_tool;
 	const struct turn_target *target; /* while it is read; NULL: nothing may be left out */
 	struct slice dropped;             /* what was: its paths and types; ptr NULL for nothing */
+	unsigned drop_count;
 	enum turn_choice choice;
 	struct slice choice_name;
 	const struct tree *choice_where;
@@ -127,7 +128,7 @@ struct turn {
 	struct slice format_schema; /* JSON */
 	struct slice format_strict; /* JSON */
 	struct turn_value fields[TURN_FIELDS];
-	/* [private] of turn_tool_of_call(): by id, once it was asked */
+	/* [private] of turn_find_call(): by id, once it was asked */
 	const struct turn_part **calls;
 	size_t call_count;
 };
@@ -182,8 +183,9 @@ int turn_refuse_unknown(const struct turn *turn, struct turn_refusal *ret,
 /* For readers: whether a tool that no other dialect has is left out, which is noted: its type is
  * one of the target's drop_tools, and the client leaves it to the model whether it is called. */
 bool turn_drop_tool(struct turn *turn, const struct tree *tool);
-/* The name of the tool that the call `id` called, anywhere in the turn, which is whole by now; ptr
- * NULL if there is none, or when out of memory. */
+/* The call of that id, anywhere in the turn, which is whole by now, and the name of the tool that
+ * it called; NULL if there is none, or when out of memory. */
+const struct turn_part *turn_find_call(struct turn *turn, struct slice id);
 struct slice turn_tool_of_call(struct turn *turn, struct slice id);
 /* For writers whose dialect has a call's arguments as JSON: the object, {} where the client has
  * none, and {"INVALID_JSON":"…"} of what is none. 0, -ENOMEM, or -EINVAL with `ret` where it takes
