@@ -25,7 +25,10 @@ static const struct ledger_price price = {
 	.known = true,
 	.until_s = INT64_MAX,
 	.tier_count = 1,
-	.tiers = { { .femto = { 150000000, 75000000, 150000000, 300000000, 600000000 } } },
+	.rate_count = LEDGER_RARE,
+	.rate_of = { 0, 1, 2, 3, 4, [LEDGER_RARE... LEDGER_CLASSES - 1] = LEDGER_NO_RATE,
+		     [LEDGER_REASONING] = LEDGER_OUTPUT, [LEDGER_REQUEST] = LEDGER_NO_RATE },
+	.femto = { 150000000, 75000000, 150000000, 300000000, 600000000 },
 };
 
 static void pause_us(long us)
