@@ -40,6 +40,14 @@ static json_t *time_json(int64_t time_s)
 	return json_string(text);
 }
 
+static json_t *end_user_json(const struct conf_key *key)
+{
+	if (!key->user_from)
+		return NULL;
+	return json_pack("{s:o, s:b, s:b}", "from", texts_json(key->user_from), "required",
+			 key->user_required, "pseudonym", key->user_pseudonym);
+}
+
 static const char *state_of(const struct conf_key *key, int64_t now_s)
 {
 	if (key->disabled)
@@ -54,13 +62,15 @@ static json_t *key_json(const struct conf_key *key, int64_t now_s)
 	char fingerprint[9];
 
 	hash_hex(key->sha256, 4, fingerprint);
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s?, s:s?, s:o?, s:o?, s:o?, s:o?, s:o?}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s?, s:s?, s:o?, s:o?, s:o?, s:o?, s:o?, "
+			 "s:o?}",
 			 "name", key->name, "tenant", key->tenant->name, "feature", key->feature,
 			 "state", state_of(key, now_s), "disabled", key->disabled, "fingerprint",
 			 has_text ? fingerprint : NULL, "identity", key->identity, "models",
 			 texts_json(key->models), "routes", texts_json(key->routes), "networks",
 			 texts_json(key->networks), "expires", time_json(key->expires_s),
-			 "previous_until", time_json(key->previous_until_s));
+			 "previous_until", time_json(key->previous_until_s), "end_user",
+			 end_user_json(key));
 }
 
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
@@ -138,6 +148,51 @@ static int argument_time(json_t *arguments, const char *name, int64_t *ret, stru
 	return 0;
 }
 
+static int argument_flag(json_t *arguments, const char *name, bool *ret, struct error *error)
+{
+	json_t *value = json_object_get(arguments, name);
+
+	*ret = json_is_true(value);
+	if (value && !json_is_boolean(value) && !json_is_null(value))
+		return error_set(error, -EINVAL, "\"%s\" must be true or false", name);
+	return 0;
+}
+
+static const char *check_source(struct slice text)
+{
+	return conf_check_source(text) ? "a source, as in header:NAME, body:user, openwebui or "
+					 "librechat: tidegate.conf(5) lists them"
+				       : NULL;
+}
+
+static int argument_end_user(json_t *arguments, struct arena *arena, struct conf_key *key,
+			     struct error *error)
+{
+	json_t *group = json_object_get(arguments, "end_user"), *value;
+	const char *name;
+	int r;
+
+	if (!group || json_is_null(group))
+		return 0;
+	json_object_foreach (group, name, value) {
+		if (strcmp(name, "from") != 0 && strcmp(name, "required") != 0 &&
+		    strcmp(name, "pseudonym") != 0)
+			return error_set(error, -EINVAL,
+					 "\"end_user\" has from, required, pseudonym, and no "
+					 "\"%s\"",
+					 name);
+	}
+	r = argument_texts(group, "from", check_source, arena, &key->user_from, error);
+	if (r >= 0)
+		r = argument_flag(group, "required", &key->user_required, error);
+	if (r >= 0)
+		r = argument_flag(group, "pseudonym", &key->user_pseudonym, error);
+	if (r >= 0 && (!key->user_from || !key->user_from[0]))
+		return error_set(error, -EINVAL,
+				 "\"end_user\" must be an object whose \"from\" lists sources");
+	return r;
+}
+
 static int check_names(const char *name, const char *tenant, const char *feature,
 		       struct error *error)
 {
@@ -180,6 +235,8 @@ int key_from_arguments(const struct conf *now, json_t *arguments, struct arena *
 				   error);
 	if (r >= 0)
 		r = argument_time(arguments, "expires", &ret->expires_s, error);
+	if (r >= 0)
+		r = argument_end_user(arguments, arena, ret, error);
 	if (r < 0)
 		return r;
 	ret->tenant = conf_find_tenant(now, slice_of(tenant));
@@ -282,16 +339,6 @@ static int remove_key(struct admin *admin, const struct conf *now, const struct 
 	if (r < 0 && text.len > 0)
 		restore_key(next, key->name, buffer_slice(&text), error);
 	return r;
-}
-
-static int argument_flag(json_t *arguments, const char *name, bool *ret, struct error *error)
-{
-	json_t *value = json_object_get(arguments, name);
-
-	*ret = json_is_true(value);
-	if (value && !json_is_boolean(value) && !json_is_null(value))
-		return error_set(error, -EINVAL, "\"%s\" must be true or false", name);
-	return 0;
 }
 
 int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_caller *caller,

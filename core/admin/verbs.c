@@ -264,7 +264,7 @@ static const struct row {
 	    false },
 	  verb_logs },
 	{ { "keys.list", "", "Virtual keys; never their texts.", false }, verb_keys_list },
-	{ { "keys.create", "name tenant feature? models? routes? networks? expires?",
+	{ { "keys.create", "name tenant feature? models? routes? networks? expires? end_user?",
 	    "Makes a virtual key; its text is in this answer only.", true },
 	  verb_keys_create },
 	{ { "keys.rotate", "name overlap_s?",

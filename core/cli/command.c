@@ -26,6 +26,9 @@ static const struct option options[] = {
 	{ "networks", required_argument, NULL, 'w' },
 	{ "expires", required_argument, NULL, 'x' },
 	{ "overlap", required_argument, NULL, 'o' },
+	{ "end-user", required_argument, NULL, 'u' },
+	{ "require-user", no_argument, NULL, 'R' },
+	{ "pseudonym", no_argument, NULL, 'P' },
 	{ "now", no_argument, NULL, 'N' },
 	{ 0 },
 };
@@ -80,6 +83,7 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 'w', &command->networks, OPTION_NETWORKS },
 		{ 'x', &command->expires, OPTION_EXPIRES },
 		{ 'o', &command->overlap, OPTION_OVERLAP },
+		{ 'u', &command->end_user, OPTION_END_USER },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -116,6 +120,14 @@ static bool take_word(struct command *command, int option)
 	case 'N':
 		command->now = true;
 		command->given |= OPTION_NOW;
+		return true;
+	case 'R':
+		command->require_user = true;
+		command->given |= OPTION_REQUIRE_USER;
+		return true;
+	case 'P':
+		command->pseudonym = true;
+		command->given |= OPTION_PSEUDONYM;
 		return true;
 	case 'v':
 		command->version = true;
@@ -184,6 +196,9 @@ static const struct {
 	{ OPTION_EXPIRES, "--expires" },
 	{ OPTION_OVERLAP, "--overlap" },
 	{ OPTION_NOW, "--now" },
+	{ OPTION_END_USER, "--end-user" },
+	{ OPTION_REQUIRE_USER, "--require-user" },
+	{ OPTION_PSEUDONYM, "--pseudonym" },
 };
 
 int command_check_options(const struct command *command, unsigned allowed, const char *what)

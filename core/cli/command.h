@@ -24,6 +24,9 @@ enum option_bit {
 	OPTION_EXPIRES = 512,
 	OPTION_OVERLAP = 1024,
 	OPTION_NOW = 2048,
+	OPTION_END_USER = 4096,
+	OPTION_REQUIRE_USER = 8192,
+	OPTION_PSEUDONYM = 16384,
 };
 
 struct command_verb;
@@ -31,8 +34,9 @@ struct command_verb;
 struct command {
 	const struct command_verb *verb;
 	const char *socket;
-	bool json, help, version, follow, now;
-	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires, *overlap;
+	bool json, help, version, follow, now, require_user, pseudonym;
+	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires, *overlap,
+	    *end_user;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;

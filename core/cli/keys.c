@@ -37,6 +37,14 @@ static json_t *words_of(const char *text)
 	return words;
 }
 
+static json_t *end_user_of(const struct command *command)
+{
+	if (!command->end_user)
+		return NULL;
+	return json_pack("{s:o, s:b, s:b}", "from", words_of(command->end_user), "required",
+			 command->require_user, "pseudonym", command->pseudonym);
+}
+
 static int create_key(const struct command *command, const char *name)
 {
 	json_t *body;
@@ -44,10 +52,14 @@ static int create_key(const struct command *command, const char *name)
 
 	if (!command->tenant)
 		return wrong_usage(command->verb, "keys create needs --tenant TENANT");
-	body = json_pack("{s:s, s:s, s:s*, s:o*, s:o*, s:o*, s:s*}", "name", name, "tenant",
+	if ((command->require_user || command->pseudonym) && !command->end_user)
+		return wrong_usage(command->verb,
+				   "--require-user and --pseudonym go with --end-user");
+	body = json_pack("{s:s, s:s, s:s*, s:o*, s:o*, s:o*, s:s*, s:o*}", "name", name, "tenant",
 			 command->tenant, "feature", command->feature, "models",
 			 words_of(command->models), "routes", words_of(command->routes), "networks",
-			 words_of(command->networks), "expires", command->expires);
+			 words_of(command->networks), "expires", command->expires, "end_user",
+			 end_user_of(command));
 	if (!body)
 		return wrong_usage(command->verb, "names must be valid UTF-8");
 	r = call_show(command, "POST", "/api/v1/keys", body, print_key_made);
@@ -154,7 +166,7 @@ static const struct {
 	{ "list", NULL, 0, list_keys },
 	{ "create", "NAME",
 	  OPTION_TENANT | OPTION_FEATURE | OPTION_MODELS | OPTION_ROUTES | OPTION_NETWORKS |
-	      OPTION_EXPIRES,
+	      OPTION_EXPIRES | OPTION_END_USER | OPTION_REQUIRE_USER | OPTION_PSEUDONYM,
 	  create_key },
 	{ "rotate", "NAME", OPTION_OVERLAP, rotate_key },
 	{ "revoke", "NAME", OPTION_NOW, revoke_key },

@@ -224,6 +224,7 @@ static const struct command_verb verbs[] = {
 	  "       tidectl [--json] keys create NAME --tenant TENANT [--feature FEATURE]\n"
 	  "               [--models \"PATTERN...\"] [--routes \"PATTERN...\"]\n"
 	  "               [--networks \"NETWORK...\"] [--expires TIME]\n"
+	  "               [--end-user \"SOURCE...\" [--require-user] [--pseudonym]]\n"
 	  "       tidectl [--json] keys rotate NAME [--overlap TIME]\n"
 	  "       tidectl [--json] keys revoke NAME [--now]\n"
 	  "       tidectl [--json] keys import FILE\n"

@@ -114,8 +114,11 @@ struct conf_key {
 	uint8_t previous_sha256[32]; /* it is this too, before previous_until_s; all zero: none */
 	int64_t previous_until_s, expires_s; /* Unix time; 0: not given */
 	bool disabled;
-	const char **models;   /* patterns, NULL-terminated; NULL: all that the tenant may */
-	const char **routes;   /* likewise, of names of routes; NULL: as `models` says */
+	const char **models; /* patterns, NULL-terminated; NULL: all that the tenant may */
+	const char **routes; /* likewise, of names of routes; NULL: as `models` says */
+	const char *
+	    *user_from; /* sources of its end users, in order, NULL-terminated; NULL: none */
+	bool user_required, user_pseudonym;
 	const char **networks; /* where it may come from, NULL-terminated; NULL: from anywhere */
 };
 
@@ -210,6 +213,7 @@ int conf_check_reload(const struct conf *now, const struct conf *next, struct er
  * may hold a slash, for the names that vendors give do. */
 const char *conf_check_name(enum conf_kind kind, struct slice name);
 const char *conf_check_feature(struct slice feature);
+const char *conf_check_source(struct slice source); /* of end users; likewise */
 
 const char *conf_kind_name(enum conf_kind kind); /* "provider" … */
 int conf_kind_parse(struct slice name, enum conf_kind *ret);

@@ -105,6 +105,7 @@ static void copy_rows(struct copy *copy, const struct option_section *section, v
 		case OPTION_TEXTS:
 		case OPTION_LISTEN:
 		case OPTION_NETWORKS:
+		case OPTION_SOURCES:
 		case OPTION_HEADERS:
 			*(const char ***)at = copy_texts(copy, *(const char ***)at);
 			break;

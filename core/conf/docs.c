@@ -147,6 +147,7 @@ static void sample_value(const struct option *option, struct buffer *out)
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
 	case OPTION_NETWORKS:
+	case OPTION_SOURCES:
 	case OPTION_HEADERS:
 		sample_texts(text, out);
 		break;

@@ -96,6 +96,7 @@ void option_describe(const struct option *option, struct buffer *out)
 		[OPTION_TEXTS] = "a list of texts, [ \"a\", \"b\" ]",
 		[OPTION_LISTEN] = "a list of addresses, [ \"127.0.0.1:8080\" ]",
 		[OPTION_NETWORKS] = "a list of addresses and networks, [ \"10.0.0.0/8\" ]",
+		[OPTION_SOURCES] = "a list of sources, [ \"openwebui\", \"body:user\" ]",
 		[OPTION_HEADERS] = "a list of headers, [ \"name: value\" ]",
 		[OPTION_FLAG] = "true or false",
 		[OPTION_MONEY] = "dollars in quotes, \"0.15\"",
@@ -222,7 +223,7 @@ static void (*const writers[])(const void *at, struct buffer *out) = {
 	[OPTION_MS] = write_u32_at,        [OPTION_DAYS] = write_u32_at,
 	[OPTION_BYTES32] = write_u32_at,   [OPTION_BYTES] = write_u64_at,
 	[OPTION_MONEY] = write_i64_at,     [OPTION_SHA256] = write_sum_at,
-	[OPTION_TIME] = write_i64_at,
+	[OPTION_TIME] = write_i64_at,      [OPTION_SOURCES] = write_texts_at,
 };
 
 void option_write_value(const struct option *option, const void *base, struct buffer *out)

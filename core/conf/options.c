@@ -446,6 +446,28 @@ static const struct option tenant_rows[] = {
 };
 SECTION(tenant, "tenant", "A tenant: whose keys, whose money.");
 
+static const struct option end_user_rows[] = {
+	{ "from", OPTION_SOURCES, OPTION_REQUIRED, OBJECT(key.user_from),
+	  .example = "openwebui body:user",
+	  .doc = "Where a request says it; the first that says anything counts. header:NAME; "
+		 "body:user and body:safety_identifier of OpenAI's dialects; body:metadata.user_id "
+		 "of Messages, without the session that Claude Code writes behind it; certificate: "
+		 "the first name of the client's. openwebui is header:X-OpenWebUI-User-Id, then "
+		 "header:X-OpenWebUI-User-Email, which Open WebUI sends with "
+		 "ENABLE_FORWARD_USER_INFO_HEADERS; librechat is body:user, then "
+		 "body:metadata.user_id." },
+	{ "required", OPTION_FLAG, 0, OBJECT(key.user_required), .fallback = "false",
+	  .doc = "Refuse requests that say none, with status 401." },
+	{ "pseudonym", OPTION_FLAG, 0, OBJECT(key.user_pseudonym), .fallback = "false",
+	  .doc = "Keep a pseudonym in place of what was said: 24 hexadecimal digits, the same for "
+		 "the same user while the file pseudonym-secret in the state folder is the same." },
+};
+SECTION(end_user, "end_user",
+	"On whose behalf the application that bears the key asks: in the ledger's rows and the "
+	"request log as \"user\", up to 128 bytes; a longer one by its SHA-256. Say it for "
+	"applications alone that know their users: of keys without it these words count for "
+	"nothing.");
+
 static const struct option key_rows[] = {
 	OBJECT_NAME("acme-app"),
 	{ "tenant", OPTION_NAME, OPTION_REQUIRED, OBJECT(refers), EXTRA(refers_place),
@@ -474,6 +496,7 @@ static const struct option key_rows[] = {
 	{ "expires", OPTION_TIME, 0, OBJECT(key.expires_s), .example = "2026-12-31",
 	  .doc = "When it ends: its next request is refused from then on, and answers under way go "
 		 "on. A date is over when it ends in UTC." },
+	GROUP(end_user, "end_user"),
 	{ "previous_sha256", OPTION_SHA256, 0, OBJECT(key.previous_sha256),
 	  .example = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
 	  .doc = "SHA-256 of the text that it had before, and that is the same key until "

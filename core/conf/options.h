@@ -19,6 +19,7 @@ enum option_type {
 			    `extra`: struct conf_place * of each, or 0 */
 	OPTION_LISTEN,   /* the same, each HOST:PORT */
 	OPTION_NETWORKS, /* the same, each ADDRESS or ADDRESS/BITS; NULL where not given */
+	OPTION_SOURCES,  /* the same, each where an end user is said; NULL where not given */
 	OPTION_HEADERS,  /* the same, each NAME: VALUE; NULL where not given */
 	OPTION_OWNER,    /* enum conf_owner */
 	OPTION_FLAG,     /* bool */

@@ -100,6 +100,8 @@ static const char *check(const struct option *option, struct slice text)
 		return value_check_network(text);
 	case OPTION_HEADERS:
 		return value_check_header(text);
+	case OPTION_SOURCES:
+		return value_check_source(text);
 	default:
 		return value_check_text(text);
 	}
@@ -400,6 +402,7 @@ int read_value(const struct reader *reader, const config_setting_t *setting,
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
 	case OPTION_NETWORKS:
+	case OPTION_SOURCES:
 	case OPTION_HEADERS:
 		return read_texts(reader, setting, option, base);
 	case OPTION_OWNER:

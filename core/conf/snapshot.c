@@ -191,6 +191,11 @@ const char *conf_check_feature(struct slice feature)
 	return value_check_feature(feature);
 }
 
+const char *conf_check_source(struct slice source)
+{
+	return value_check_source(source);
+}
+
 const char *conf_owner_name(enum conf_owner owner)
 {
 	return owner == CONF_OWNER_FILES ? "files" : "live";

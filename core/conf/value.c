@@ -177,6 +177,28 @@ const char *value_check_network(struct slice text)
 	return NULL;
 }
 
+const char *value_check_source(struct slice text)
+{
+	static const char *const whole[] = {
+		"openwebui",
+		"librechat",
+		"certificate",
+		"body:user",
+		"body:safety_identifier",
+		"body:metadata.user_id",
+	};
+	struct slice rest, scheme = slice_cut(text, ':', &rest);
+
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
+		if (slice_eq_str(text, whole[i]))
+			return NULL;
+	}
+	if (slice_eq_str(scheme, "header") && token_is(rest))
+		return NULL;
+	return "must hold \"header:NAME\", \"body:user\", \"body:safety_identifier\", "
+	       "\"body:metadata.user_id\", \"certificate\", \"openwebui\" or \"librechat\"";
+}
+
 static bool is_header_of(const char *const *names, size_t count, struct slice name)
 {
 	for (size_t i = 0; i < count; i++) {

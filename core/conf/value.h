@@ -18,6 +18,8 @@ const char *value_check_url(struct slice text);
 const char *value_check_identity(struct slice text);
 const char *value_check_listen(struct slice text);
 const char *value_check_network(struct slice text);
+/* Where a request says its end user: "header:NAME", "body:user" and so on. */
+const char *value_check_source(struct slice text);
 /* NAME: VALUE, of a request to a provider: none that frames it, and none that carries a key. */
 const char *value_check_header(struct slice text);
 /* Whether two checked listeners would take each other's connections: the same port of one address,

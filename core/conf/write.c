@@ -62,6 +62,7 @@ static bool write_value(const struct option *option, const void *at, struct buff
 		return write_time(*(const int64_t *)at, out);
 	case OPTION_TEXTS:
 	case OPTION_NETWORKS:
+	case OPTION_SOURCES:
 		return write_texts(*(const char *const *const *)at, out);
 	default:
 		return write_text(*(const char *const *)at, out);

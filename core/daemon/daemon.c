@@ -170,6 +170,11 @@ static int make_gateway(struct daemon *daemon, unsigned loops, struct error *err
 	if (r < 0)
 		return r;
 	options.console = daemon->console;
+	snprintf(secret_path, sizeof(secret_path), "%s/pseudonym-secret", daemon->conf->state);
+	r = keys_pseudonyms_new(secret_path, &daemon->pseudonyms, error);
+	if (r < 0)
+		return r;
+	options.pseudonyms = daemon->pseudonyms;
 	/* The other one's page requests go on to us, once we have taken over. */
 	if (!daemon->goods.secret[0])
 		random_text(daemon->goods.secret, BOOT_SECRET_LEN);
@@ -417,6 +422,7 @@ static int stop(struct daemon *daemon, const char *why)
 	admin_free(daemon->admin);
 	gateway_free(daemon->gateway);
 	keys_console_free(daemon->console);
+	keys_pseudonyms_free(daemon->pseudonyms);
 	r = stop_ledger(daemon);
 	ledger_free(daemon->ledger);
 	plugin_set_free(daemon->plugins);

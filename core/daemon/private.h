@@ -23,6 +23,7 @@ struct daemon {
 	struct plugin_set *plugins;
 	struct ledger *ledger;
 	struct keys_console *console;
+	struct keys_pseudonyms *pseudonyms;
 	struct api *api;
 	struct gateway *gateway;
 	struct admin *admin;

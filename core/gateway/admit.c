@@ -21,6 +21,7 @@
 #include "gateway/stored.h"
 #include "gateway/tenants.h"
 #include "gateway/translated.h"
+#include "gateway/users.h"
 
 enum {
 	SMALL_BODY_BYTES = 64 << 10, /* of calls that need none */
@@ -201,6 +202,7 @@ static bool open_entry(struct exchange *exchange)
 		.route = exchange->request.model.ptr ? exchange->request.model : SLICE("-"),
 		.run = runs_find(&exchange->held->snapshot->runs,
 				 http_exchange_request(exchange->http)),
+		.user = exchange->user,
 		.client = forwarded_client(exchange->held->snapshot, exchange->http),
 	};
 
@@ -257,6 +259,8 @@ static void on_body(struct http_exchange *http, struct slice body)
 	error.message[0] = '\0';
 	exchange->body = body;
 	planned = plan(exchange, &error, &refusal);
+	if (planned)
+		planned = users_find(exchange, &refusal);
 	if (!open_entry(exchange)) {
 		refusal = (struct wire_error){
 			503, "too_many_requests_in_flight", NULL,

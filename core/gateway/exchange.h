@@ -153,6 +153,7 @@ struct exchange {
 	struct loop_snapshot *held;
 	const struct keys_entry *key;
 	struct slice feature, query;
+	struct slice user; /* on whose behalf; empty where nobody vouches for one */
 	enum endpoint endpoint;
 	enum wire_dialect dialect;
 	struct slice body;

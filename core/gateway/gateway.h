@@ -68,6 +68,7 @@ uint64_t gateway_histogram_quantile_us(const uint64_t *buckets, uint32_t per_100
 struct gateway_options {
 	struct ledger *ledger;
 	struct keys_console *console;
+	const struct keys_pseudonyms *pseudonyms; /* of end users */
 	const struct plugin_set *plugins;
 	uint32_t loops;
 	uint32_t descriptors;       /* that the process may have open; 0: no limit */

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "gateway/tenants.h"
+#include "gateway/users.h"
 
 static void provider_free(struct gateway_provider *provider)
 {
@@ -300,6 +301,11 @@ static int fill_key(struct gateway_snapshot *snapshot, const struct conf_key *ke
 		.expires_s = key->expires_s,
 		.disabled = key->disabled,
 	};
+	if (key->user_from) {
+		entry->users = users_new(&snapshot->arena, key);
+		if (!entry->users)
+			return error_set(error, -ENOMEM, "out of memory");
+	}
 	memcpy(entry->sha256, key->sha256, sizeof(entry->sha256));
 	memcpy(entry->previous_sha256, key->previous_sha256, sizeof(entry->previous_sha256));
 	return add_networks(snapshot, key->networks, &entry->networks, &entry->network_count,

@@ -6,21 +6,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/hash.h"
+#include "keys/secret-file.h"
 #include "keys/throttle.h"
 
 enum {
 	SESSIONS_MAX = 1024,
-	SECRET_LEN = 32,
-	SECRET_LEN_MIN = 16,
-	SECRET_FILE_MAX = 1024,
 };
 
 static const uint64_t idle_max_ns = 12 * 3600 * NS_PER_S;
@@ -38,57 +33,13 @@ struct keys_console {
 	struct session *sessions; /* grows up to SESSIONS_MAX */
 };
 
-static int create_secret(const char *path, struct buffer *out, struct error *error)
-{
-	char text[SECRET_LEN + 1];
-
-	random_text(text, SECRET_LEN);
-	buffer_clear(out);
-	buffer_append(out, text, SECRET_LEN);
-	buffer_append_char(out, '\n');
-	explicit_bzero(text, sizeof(text));
-	if (out->failed)
-		return error_set(error, -ENOMEM, "out of memory");
-	return file_write_atomic(path, buffer_slice(out), 0600, error);
-}
-
-static int read_secret(const char *path, struct buffer *out, struct error *error)
-{
-	struct stat info;
-
-	if (stat(path, &info) < 0)
-		return errno == ENOENT ? create_secret(path, out, error)
-				       : error_set_at(error, -errno, path, 0, 0, "cannot read: %s",
-						      strerror(errno));
-	if (info.st_mode & (S_IRWXG | S_IRWXO))
-		return error_set_at(
-		    error, -EACCES, path, 0, 0,
-		    "the console's secret can be read by others; chmod 600 it and change it");
-	return file_read(path, SECRET_FILE_MAX, out, error);
-}
-
-static struct slice first_line(struct slice text)
-{
-	struct slice rest, line = slice_cut(text, '\n', &rest);
-
-	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
-		line.len--;
-	return line;
-}
-
 int keys_console_new(const char *secret_path, struct keys_console **ret, struct error *error)
 {
 	struct buffer text = { 0 };
 	struct keys_console *console = NULL;
 	struct slice secret;
-	int r = read_secret(secret_path, &text, error);
+	int r = secret_file_read(secret_path, "the console's secret", &text, &secret, error);
 
-	secret = first_line(buffer_slice(&text));
-	if (r == 0 && secret.len < SECRET_LEN_MIN)
-		r = error_set_at(error, -EINVAL, secret_path, 1, 0,
-				 "the console's secret is shorter than %d characters; remove the "
-				 "file for a new one",
-				 SECRET_LEN_MIN);
 	if (r == 0) {
 		console = calloc(1, sizeof(*console));
 		if (!console)
@@ -99,9 +50,7 @@ int keys_console_new(const char *secret_path, struct keys_console **ret, struct 
 		hash_sha256(secret, console->secret_sha256);
 		*ret = console;
 	}
-	if (text.data)
-		explicit_bzero(text.data, text.cap);
-	buffer_fini(&text);
+	secret_file_forget(&text);
 	return r;
 }
 

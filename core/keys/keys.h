@@ -14,6 +14,8 @@ enum {
 	KEYS_SESSION_SIZE = 44,
 };
 
+struct user_sources;
+
 struct keys_entry {
 	const char *name, *tenant, *feature; /* borrowed, as the entries: they outlive the table */
 	const char *identity; /* of a client's certificate, "URI:…" and so on; NULL: none is it */
@@ -21,7 +23,8 @@ struct keys_entry {
 	const char *const *models, *const *routes, *const *tenant_models;
 	const struct network *networks;      /* where it may come from */
 	size_t network_count;                /* 0: from anywhere */
-	void *data;                          /* the owner's own */
+	void *data;                          /* the owner's own, as is the next */
+	const struct user_sources *users;    /* of its end users; NULL: it has none */
 	uint8_t sha256[32];                  /* all zero: no text is it */
 	uint8_t previous_sha256[32];         /* likewise; it is this one too, until then */
 	int64_t previous_until_s, expires_s; /* Unix time; expires_s 0: never */
@@ -53,6 +56,17 @@ const struct keys_entry *keys_find_identity(const struct keys_table *table, stru
 void keys_generate(char text[static KEYS_TEXT_SIZE], uint8_t sha256[static 32]);
 /* The first eight hex digits of the hash: what logs may say about a key nobody knows. */
 void keys_fingerprint(struct slice presented, char out[static 9]);
+
+/* Names of end users, told by others that are the same each time. Immutable [any] */
+struct keys_pseudonyms;
+enum {
+	KEYS_PSEUDONYM_SIZE = 25, /* 24 hexadecimal digits and a NUL */
+};
+/* Reads `secret_path`, or creates it (0600, random). */
+int keys_pseudonyms_new(const char *secret_path, struct keys_pseudonyms **ret, struct error *error);
+struct keys_pseudonyms *keys_pseudonyms_free(struct keys_pseudonyms *pseudonyms);
+void keys_pseudonym(const struct keys_pseudonyms *pseudonyms, struct slice user,
+		    char out[static KEYS_PSEUDONYM_SIZE]);
 
 /* The console: one first-run secret, opaque sessions in memory. [any thread; it locks] */
 struct keys_console;

@@ -31,6 +31,9 @@ enum take {
 	TAKE_STORE,
 	TAKE_BACKGROUND,
 	TAKE_CONVERSATION,
+	TAKE_USER,
+	TAKE_SAFETY_IDENTIFIER,
+	TAKE_METADATA,
 };
 
 #define CHAT (1u << WIRE_OPENAI_CHAT)
@@ -66,6 +69,9 @@ static const struct row {
 	{ SLICE("store"), RESPONSES, TAKE_STORE },
 	{ SLICE("background"), RESPONSES, TAKE_BACKGROUND },
 	{ SLICE("conversation"), RESPONSES, TAKE_CONVERSATION },
+	{ SLICE("user"), CHAT | RESPONSES | EMBEDDINGS, TAKE_USER },
+	{ SLICE("safety_identifier"), CHAT | RESPONSES, TAKE_SAFETY_IDENTIFIER },
+	{ SLICE("metadata"), MESSAGES | COUNTS, TAKE_METADATA },
 	{ SLICE("contents"), GEMINI, TAKE_CONTENTS },
 	{ SLICE("systemInstruction"), GEMINI, TAKE_INPUT },
 	{ SLICE("system_instruction"), GEMINI, TAKE_INPUT }, /* ProtoJSON has both names */
@@ -345,6 +351,22 @@ static int take_texts(struct reading *reading, const struct json_member *member)
 	return 0;
 }
 
+/* What is no string is the provider's to judge. */
+static void take_user(struct reading *reading, const struct json_member *member,
+		      enum wire_user which)
+{
+	if (member->type == JSON_SCAN_STRING)
+		reading->request->users[which] = member->value;
+}
+
+static void take_metadata(struct reading *reading, const struct json_member *member)
+{
+	struct json_member id;
+
+	if (member->type == JSON_SCAN_OBJECT && json_find(member->value, "user_id", &id))
+		take_user(reading, &id, WIRE_METADATA_USER_ID);
+}
+
 static int take_member(struct reading *reading, const struct row *row,
 		       const struct json_member *member)
 {
@@ -384,6 +406,15 @@ static int take_member(struct reading *reading, const struct row *row,
 		return take_boolean(reading, member, row->key.ptr, &request->background);
 	case TAKE_CONVERSATION:
 		request->conversation = member->type != JSON_SCAN_NULL;
+		return 0;
+	case TAKE_USER:
+		take_user(reading, member, WIRE_USER);
+		return 0;
+	case TAKE_SAFETY_IDENTIFIER:
+		take_user(reading, member, WIRE_SAFETY_IDENTIFIER);
+		return 0;
+	case TAKE_METADATA:
+		take_metadata(reading, member);
 		return 0;
 	}
 	return 0;

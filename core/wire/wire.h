@@ -43,6 +43,14 @@ static inline bool wire_is_billed(enum wire_dialect dialect)
 
 /* ---- requests ---- */
 
+/* The members by which a request says on whose behalf it asks. */
+enum wire_user {
+	WIRE_USER,              /* user */
+	WIRE_SAFETY_IDENTIFIER, /* safety_identifier */
+	WIRE_METADATA_USER_ID,  /* metadata.user_id */
+	WIRE_USERS,
+};
+
 /* Spans point into the body; ptr NULL when absent. */
 struct wire_request {
 	struct slice model_value;    /* with its quotes: what a stage replaces */
@@ -57,6 +65,7 @@ struct wire_request {
 	int64_t choices;        /* n, default 1 */
 	int64_t input_estimate; /* tokens: bytes of what the model reads / 4, at least 1; of a
 				   count's pictures and files a fixed number each */
+	struct slice users[WIRE_USERS]; /* on whose behalf, by member: strings with their quotes */
 	/* Responses: */
 	struct slice previous; /* previous_response_id's text; ptr NULL for none */
 	bool unstored;         /* store is false: the provider keeps no answer that has an id */

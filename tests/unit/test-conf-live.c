@@ -113,8 +113,10 @@ static void test_key_again(void)
 	static const char full[] = "key: { tenant = \"t\"; sha256 = \"" SHA(
 	    01) "\"; feature = \"f\"; models = [ \"a\\\"*\", "
 		"\"b\" ]; routes = [ ]; networks = [ \"10.0.0.0/8\" ]; expires = \"2026-12-31\"; "
-		"previous_sha256 = \"" SHA(02) "\"; previous_until = \"2026-12-01T10:00:00Z\"; "
-					       "identity = \"CN:x\"; disabled = true; };";
+		"previous_sha256 = \"" SHA(
+		    02) "\"; previous_until = \"2026-12-01T10:00:00Z\"; "
+			"identity = \"CN:x\"; disabled = true; "
+			"end_user: { from = [ \"body:user\" ]; pseudonym = true; }; };";
 	static const char least[] = "key: { tenant = \"t\"; sha256 = \"" SHA(03) "\"; };";
 	static const char *const texts[] = { full, least };
 	const struct option_section *section = options_of_kind(CONF_KEY);

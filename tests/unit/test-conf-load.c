@@ -42,6 +42,8 @@ static const char every_option[] =
     "routes = ( { name = \"r\"; targets = [ \"m\", \"p/a/b\" ]; } );\n"
     "tenants = ( { name = \"t\"; description = \"T \xc3\xa4\"; models = [ \"a*\" ]; } );\n"
     "keys = ( { name = \"k\"; tenant = \"t\"; feature = \"f\"; disabled = true;\n"
+    "  end_user: { from = [ \"openwebui\", \"header:x-u\" ]; required = true; pseudonym = true; "
+    "};\n"
     "  routes = [ \"r*\" ]; networks = [ \"10.0.0.0/8\" ]; expires = \"2026-12-31\";\n"
     "  previous_sha256 = \"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\";\n"
     "  previous_until = \"1970-01-01T01:00:07+01:00\";\n"
@@ -214,6 +216,8 @@ static void check_others(const struct conf *conf)
 	CHECK_STR(key->feature, "f");
 	CHECK_STR(key->identity, "URI:spiffe://t/k");
 	CHECK_STR(key->routes[0], "r*");
+	CHECK_STR(key->user_from[1], "header:x-u");
+	CHECK(!key->user_from[2] && key->user_required && key->user_pseudonym);
 	CHECK_STR(key->networks[0], "10.0.0.0/8");
 	CHECK_INT(key->expires_s, 1798761600);
 	CHECK_INT(key->previous_until_s, 7);
@@ -294,6 +298,7 @@ static void field_text(const struct option *option, const void *base, char *out,
 	case OPTION_TEXTS:
 	case OPTION_LISTEN:
 	case OPTION_NETWORKS:
+	case OPTION_SOURCES:
 	case OPTION_HEADERS:
 		*out = '\0';
 		for (texts = *(const char *const *const *)field; *texts; texts++)
