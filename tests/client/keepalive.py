@@ -48,7 +48,8 @@ class Checks:
             return connection.ask(self.key, body, (), target)
 
     def between_events(self, target, model, sign, most, **more):
-        """At least ten, each between two events; without them the answer is the upstream's."""
+        """At least ten, each between two events; without them the answer is the upstream's. On a
+        busy machine its head comes late too: then the last line tells whose it is."""
         self.upstream.reset()
         answer = self.ask(model, target, **more)
         equal(answer.status, 200, "status")
@@ -56,7 +57,10 @@ class Checks:
         for before in answer.body.split(sign)[:-1]:
             assert before == b"" or before.endswith(b"\n\n"), f"inside an event: {before[-80:]!r}"
         seen = self.upstream.requests()[0]["answer"]
-        equal(answer.body.replace(sign, b""), seen, "the rest")
+        rest = answer.body.replace(sign, b"")
+        if set(answer.headers) == EARLY_HEADERS:
+            rest = without_comments(rest)
+        equal(rest, seen, "the rest")
 
     def stripped(self):
         """Where events are taken out of the stream, signs stand between those that are left."""
