@@ -8,8 +8,15 @@
 #include "wire/gemini-turn.h"
 
 static const char *const tool_keys[] = { "functionDeclarations", NULL };
-static const char *const declaration_keys[] = { "name", "description", "parameters",
-						"parametersJsonSchema", NULL };
+static const char *const declaration_keys[] = {
+	"name",
+	"description",
+	"parameters",
+	"parametersJsonSchema",
+	"response", /* hints: how a result will look, which it shows itself */
+	"responseJsonSchema",
+	NULL,
+};
 static const char *const tool_config_keys[] = { "functionCallingConfig", NULL };
 static const char *const calling_keys[] = { "mode", "allowedFunctionNames", NULL };
 static const char *const thinking_keys[] = { "includeThoughts", "thinkingBudget", "thinkingLevel",

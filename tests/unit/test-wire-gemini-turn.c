@@ -78,6 +78,11 @@ static const struct {
 		   "\"allowedFunctionNames\":"
 		   "[\"g\"]}},\"generationConfig\":{}}",
 	  NULL },
+	{ "{" CONTENT
+	  ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\",\"response\":{\"type\":"
+	  "\"STRING\"},\"response_json_schema\":{\"type\":\"string\"}}]}],\"generationConfig\":{}}",
+	  "{" CONTENT
+	  ",\"tools\":[{\"functionDeclarations\":[" DECLARED("f") "]}],\"generationConfig\":{}}" },
 	{ "{" CONTENT ",\"tools\":[{\"functionDeclarations\":[" DECLARED(
 	      "f") "]}],\"toolConfig\":"
 		   "{\"functionCallingConfig\":{\"mode\":\"VALIDATED\"}},\"generationConfig\":{}}",
