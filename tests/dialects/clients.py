@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PyPI packages `openai` and `anthropic` on upstreams of any dialect, and, straight on the scripted
-upstream, `google-genai` and `botocore`, which prove what it says of Gemini and Bedrock. The environment is
-that of sdk.mjs; CLIENT_DIALECT says which of them runs."""
+"""The PyPI packages `openai`, `anthropic` and `google-genai` on upstreams of any dialect, and, straight on
+the scripted upstream, `botocore`, which proves what it says of Bedrock. The environment is that of sdk.mjs;
+CLIENT_DIALECT says which of them runs."""
 
+import asyncio
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ sys.path[:0] = [str(HERE.parent / "lib")]
 
 import anthropic  # noqa: E402
 import openai  # noqa: E402
+import pydantic  # noqa: E402
+from google import genai  # noqa: E402
 from tap import Suite, equal  # noqa: E402
 
 BASE, KEY = os.environ["CLIENT_BASE_URL"], os.environ["CLIENT_KEY"]
@@ -152,24 +155,145 @@ def messages_errors(upstream):
     equal(error.response.headers["retry-after"], "7", "retry-after")
 
 
-# ---- what proves the fixture ----
+# ---- google-genai ----
 
 
-def gemini_fixture(_):
-    from google import genai
+class Place(pydantic.BaseModel):
+    city: str
+    n: int
 
-    options = {"base_url": BASE, "api_version": "v1beta"}
-    google = genai.Client(api_key=KEY, http_options=options)
-    answer = google.models.generate_content(model="text", contents="hi")
-    equal(answer.text, TEXT, "text")
-    equal(answer.usage_metadata.prompt_token_count, PROMPT, "prompt_token_count")
-    stream = google.models.generate_content_stream(model="text", contents="hi")
-    equal("".join(chunk.text or "" for chunk in stream), TEXT, "streamed")
-    tools = [{"function_declarations": [{"name": n, "parameters": SCHEMA}] } for n in NAMES]
-    answer = google.models.generate_content(
-        model="tools", contents="go", config={"tools": tools}
+
+def weather(city: str, n: int) -> str:
+    """Tells the weather."""
+    return f"x{city}{n}"
+
+
+def news(city: str = "", n: int = 0) -> str:
+    """Tells news."""
+    return f"y{city}{n}"
+
+
+def google(**options):
+    options = {"base_url": BASE, "api_version": "v1beta", "timeout": 30_000, **options}
+    return genai.Client(api_key=KEY, http_options=options)
+
+
+gemini = google()
+FUNCTIONS = [weather, news]
+DECLARED = {"automatic_function_calling": {"disable": True}, "tools": FUNCTIONS}
+
+
+def ask_gemini(upstream, name, contents="hi", **config):
+    return {"model": model(upstream, name), "contents": contents, "config": config}
+
+
+def gemini_text(upstream):
+    answer = gemini.models.generate_content(**ask_gemini(upstream, "text"))
+    equal((answer.text, answer.usage_metadata.prompt_token_count), (TEXT, PROMPT), "the answer")
+    *_, last = chunks = list(gemini.models.generate_content_stream(**ask_gemini(upstream, "text")))
+    equal("".join(chunk.text or "" for chunk in chunks), TEXT, "streamed")
+    equal(last.usage_metadata.candidates_token_count, USAGE["output"], "streamed usage")
+    equal(last.candidates[0].finish_reason, genai.types.FinishReason.STOP, "finish_reason")
+
+
+async def gather_gemini(upstream):
+    asked = ask_gemini(upstream, "text")
+    stream = await google().aio.models.generate_content_stream(**asked)
+    return "".join([chunk.text or "" async for chunk in stream])
+
+
+def gemini_async(upstream):
+    equal(asyncio.run(gather_gemini(upstream)), TEXT, "streamed")
+
+
+def gemini_tools(upstream):
+    for streamed in (False, True):
+        asked = ask_gemini(upstream, "tools", "go", **DECLARED)
+        chunks = (
+            list(gemini.models.generate_content_stream(**asked))
+            if streamed
+            else [gemini.models.generate_content(**asked)]
+        )
+        calls = [call for chunk in chunks for call in chunk.function_calls or ()]
+        equal([[call.name, call.args] for call in calls], CALLS, "calls")
+
+
+def gemini_chat(upstream):
+    """The SDK calls the functions itself and keeps the conversation. A result's object is text
+    elsewhere."""
+    results = [(name, globals()[name](**arguments)) for name, arguments in CALLS]
+    if upstream != "gemini":
+        results = [(name, json.dumps({"result": result})) for name, result in results]
+    wanted = "Results: " + " ".join(f"{name}={result}" for name, result in results)
+    chat = gemini.chats.create(model=model(upstream, "tools"), config={"tools": FUNCTIONS})
+    equal(chat.send_message("go").text, wanted, "the end")
+    chat = gemini.chats.create(model=model(upstream, "tools"), config=DECLARED)
+    calls = [call for chunk in chat.send_message_stream("go") for call in chunk.function_calls or ()]
+    results = [
+        genai.types.Part(
+            function_response=genai.types.FunctionResponse(
+                id=call.id, name=call.name, response={"result": globals()[call.name](**call.args)}
+            )
+        )
+        for call in calls
+    ]
+    answer = "".join(chunk.text or "" for chunk in chat.send_message_stream(results))
+    equal(answer, wanted, "streamed")
+
+
+def gemini_schema(upstream):
+    asked = ask_gemini(
+        upstream, "json", response_mime_type="application/json", response_schema=Place
     )
-    equal([[c.name, c.args] for c in answer.function_calls], CALLS, "calls")
+    equal(gemini.models.generate_content(**asked).parsed, Place(city="Oslo", n=3), "parsed")
+
+
+def gemini_thinking(upstream):
+    answer = gemini.models.generate_content(**ask_gemini(upstream, "think", "think"))
+    parts = answer.candidates[0].content.parts
+    thoughts = "".join(part.text or "" for part in parts if part.thought)
+    wanted = "".join(SCRIPTS["think"]["blocks"][0]["reasoning"])
+    equal((thoughts, answer.text), (wanted, "It is 42."), "thoughts and text")
+
+
+def gemini_errors(upstream):
+    for status, kind in ((400, "ClientError"), (429, "ClientError"), (500, "ServerError")):
+        asked = ask_gemini(upstream, f"status-{status}")
+        for ask in (
+            lambda a=asked: gemini.models.generate_content(**a),
+            lambda a=asked: list(gemini.models.generate_content_stream(**a)),
+        ):
+            error = thrown(genai.errors.APIError, ask)
+            equal((type(error).__name__, error.code), (kind, status), "the class")
+            equal(error.message, f"upstream says {status}", "message")
+    if not DIRECT:
+        for name in ("cut", "error-mid"):
+            asked = ask_gemini(upstream, name)
+            error = thrown(
+                genai.errors.APIError,
+                lambda a=asked: list(gemini.models.generate_content_stream(**a)),
+            )
+            assert error.message and error.status, error
+
+
+def gemini_count(upstream):
+    asked = {"model": model(upstream, "text"), "contents": "How many tokens are this?"}
+    count = gemini.models.count_tokens(**asked).total_tokens
+    assert count == 42 if upstream == "gemini" else 3 < count != 42, count
+
+
+def gemini_models(upstream):
+    if DIRECT:
+        return  # the scripted upstream lists none
+    found = [one.name for one in gemini.models.list(config={"page_size": 3})]
+    assert f"models/{upstream}-text" in found and len(found) == len(set(found)), found
+    one = gemini.models.get(model=f"{upstream}-text")
+    equal((one.name, "countTokens" in one.supported_actions), (f"models/{upstream}-text", True), "")
+    error = thrown(genai.errors.ClientError, lambda: gemini.models.get(model="nobody/knows"))
+    equal((error.code, error.status), (404, "NOT_FOUND"), "of an unknown one")
+
+
+# ---- what proves the fixture ----
 
 
 def converse_fixture(_):
@@ -198,7 +322,17 @@ CHECKS = {
     "chat": (chat_text, chat_tools, chat_errors),
     "responses": (responses_text, responses_errors),
     "messages": (messages_text, messages_tools, messages_errors),
-    "gemini": (gemini_fixture,),
+    "gemini": (
+        gemini_text,
+        gemini_async,
+        gemini_tools,
+        gemini_chat,
+        gemini_schema,
+        gemini_thinking,
+        gemini_errors,
+        gemini_count,
+        gemini_models,
+    ),
     "converse": (converse_fixture,),
 }
 for dialect in os.environ["CLIENT_UPSTREAMS"].split():
