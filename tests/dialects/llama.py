@@ -17,7 +17,7 @@ import tempfile
 import asking
 import jsonschema
 import meaning
-import telling
+import sdks
 import tiny
 import world
 from tap import equal
@@ -38,6 +38,8 @@ AS_IT_IS = {  # what lacks members that the SDK's types have, and reaches a clie
     "messages": ("think", "calls"),
     "responses": CHECKS,
 }
+SERVED = {client: (*UPSTREAMS, "shipped") for client in world.CLIENTS}
+SERVED["responses"] = ("chat", "messages", "shipped")  # its own number nothing, and SDKs count on it
 
 
 class Llama:
@@ -78,11 +80,15 @@ class Llama:
 
 
 def gate(llama):
-    every = {"discover": True, "health_ms": 200}
+    shipped = {  # as packaging/examples/providers/llama-cpp.conf has it
+        "quirks": ["max_tokens", "no_developer", "no_custom_tools"],
+        "options": {"dialects": "chat embeddings"},
+        "discover": True,
+    }
     return Tidegate(
         providers=[
             *world.providers(llama, "auto", UPSTREAMS),
-            provider("found", llama.url("/v1"), **every),
+            provider("shipped", llama.url("/v1"), health_ms=200, **shipped),
             provider("embed", f"http://127.0.0.1:{llama.embedder}/v1"),
         ]
     )
@@ -188,13 +194,13 @@ class Checks(meaning.Checks):
 
     def models(self):
         found = wait_until(self.found, what="its model is found")
-        equal(found, ["found/tiny"], "models")
-        (state,) = [p for p in self.gate.status()["providers"] if p["name"] == "found"]
+        equal(found, ["shipped/tiny"], "models")
+        (state,) = [p for p in self.gate.status()["providers"] if p["name"] == "shipped"]
         equal(state["health"], "up", "the provider")
 
     def found(self):
         listed = self.gate.api("GET", "/v1/models", key="app").json()["data"]
-        return [model["id"] for model in listed if model["id"].startswith("found/")]
+        return [model["id"] for model in listed if model["id"].startswith("shipped/")]
 
     def counted(self):
         counted = self.upstream.ask("POST", "/v1/messages/count_tokens", asked("messages", "hi"))
@@ -240,6 +246,9 @@ def register(suite):
                     suite.check(f"{name}/{check}", getattr(checks, check), client, to)
             suite.check(f"{name}/too-long", checks.too_long, client, to)
             suite.check(f"{name}/departure", checks.departure, client, to)
+        for script, client in itertools.product(("served.py", "served.mjs"), world.CLIENTS):
+            where = (f"llama/{script}/{client}/", appliance.api_url, appliance.keys["app"], llama)
+            sdks.run(suite, script, client, *where, SERVED[client], False)
         suite.check("llama/models", checks.models)
         suite.check("llama/count-tokens", checks.counted)
         for form in ("float", "base64"):
