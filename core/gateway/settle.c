@@ -7,6 +7,10 @@
 #include "gateway/keepalive.h"
 #include "gateway/stored.h"
 
+enum {
+	TICKS_EXPONENT = -10, /* of ten, in dollars */
+};
+
 static int64_t known(int64_t tokens)
 {
 	return tokens > 0 ? tokens : 0;
@@ -20,6 +24,77 @@ static void copy_usage(const struct wire_usage *from, struct ledger_usage *to)
 	to->tokens[LEDGER_CACHE_WRITE_1H] = known(from->cache_write_1h);
 	to->tokens[LEDGER_OUTPUT] = known(from->output);
 	to->reasoning = known(from->reasoning);
+}
+
+/* So much of `whole` is of a kind of its own. */
+static void part(int64_t *whole, int64_t most, int64_t *ret)
+{
+	int64_t count = known(most);
+
+	*ret = count < *whole ? count : *whole;
+	*whole -= *ret;
+}
+
+/* What is cached of a kind is a part of it too. */
+static void part_input(int64_t *tokens, const int64_t *count, enum wire_kind kind,
+		       enum wire_kind cached, enum ledger_class class,
+		       enum ledger_class cached_class)
+{
+	part(&tokens[LEDGER_CACHE_READ], count[cached], &tokens[cached_class]);
+	part(&tokens[LEDGER_INPUT], known(count[kind]) - tokens[cached_class], &tokens[class]);
+}
+
+static void copy_rare(const struct wire_told *told, struct ledger_usage *to)
+{
+	const int64_t *count = told->count;
+	int64_t *tokens = to->tokens;
+
+	part_input(tokens, count, WIRE_INPUT_AUDIO, WIRE_CACHE_READ_AUDIO, LEDGER_INPUT_AUDIO,
+		   LEDGER_CACHE_READ_AUDIO);
+	part_input(tokens, count, WIRE_INPUT_IMAGE, WIRE_CACHE_READ_IMAGE, LEDGER_INPUT_IMAGE,
+		   LEDGER_CACHE_READ_IMAGE);
+	part(&tokens[LEDGER_INPUT], count[WIRE_INPUT_VIDEO], &tokens[LEDGER_INPUT_VIDEO]);
+	part(&tokens[LEDGER_OUTPUT], count[WIRE_OUTPUT_AUDIO], &tokens[LEDGER_OUTPUT_AUDIO]);
+	part(&tokens[LEDGER_OUTPUT], count[WIRE_OUTPUT_IMAGE], &tokens[LEDGER_OUTPUT_IMAGE]);
+	part(&tokens[LEDGER_OUTPUT], count[WIRE_OUTPUT_VIDEO], &tokens[LEDGER_OUTPUT_VIDEO]);
+	tokens[LEDGER_OUTPUT_CITATION] = known(count[WIRE_OUTPUT_CITATION]);
+	tokens[LEDGER_WEB_SEARCHES] = known(count[WIRE_WEB_SEARCHES]);
+	tokens[LEDGER_FILE_SEARCHES] = known(count[WIRE_FILE_SEARCHES]);
+}
+
+/* What the provider says that the answer has cost; -1 where it says nothing that can be read. */
+static int64_t stated_nano(const struct wire_told *told)
+{
+	int64_t nano = -1, upstream = 0;
+
+	if (!told->cost[0] || ledger_stated_nano(slice_of(told->cost),
+						 told->in_ticks ? TICKS_EXPONENT : 0, &nano) < 0)
+		return -1;
+	if (told->own_key && ledger_stated_nano(slice_of(told->upstream_cost), 0, &upstream) == 0 &&
+	    __builtin_add_overflow(nano, upstream, &nano))
+		return -1;
+	return nano;
+}
+
+/* A price for the tier that the answer tells, where the book has one: of the moment at which the
+ * attempt began, as the one before. */
+static void reprice(struct tide_call *call)
+{
+	struct exchange *exchange = call->exchange;
+	const struct gateway_target *target = call->target;
+	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
+	const struct wire_told *told = &call->watch.told;
+	struct ledger_price price;
+
+	if (call->repriced || target->own_price || !wire_is_billed(exchange->dialect) ||
+	    ledger_is_standard_tier(slice_of(told->service_tier)))
+		return;
+	call->repriced = true;
+	gateway_snapshot_tier_price(snapshot,
+				    conf_find_provider(snapshot->conf, target->provider->name),
+				    target->upstream_model, slice_of(told->service_tier),
+				    ledger_attempt_real_s(exchange->entry, call->attempt), &price);
+	ledger_attempt_reprice(exchange->entry, call->attempt, &price);
 }
 
 static enum ledger_usage_source usage_source(const struct tide_call *call)
@@ -66,8 +141,12 @@ void settle_attempt(struct tide_call *call, enum ledger_outcome outcome)
 		tell_odd(call);
 	attempt->usage_source = (uint8_t)stored_bill(call, usage_source(call));
 	attempt->usage = (struct ledger_usage){ 0 };
-	if (attempt->usage_source != LEDGER_USAGE_NONE)
+	if (attempt->usage_source != LEDGER_USAGE_NONE) {
 		copy_usage(&call->watch.usage, &attempt->usage);
+		copy_rare(&call->watch.told, &attempt->usage);
+		reprice(call);
+		ledger_attempt_state(exchange->entry, attempt, stated_nano(&call->watch.told));
+	}
 	attempt->content_bytes = call->watch.content_bytes > UINT32_MAX
 				     ? UINT32_MAX
 				     : (uint32_t)call->watch.content_bytes;
@@ -84,11 +163,10 @@ static void count(struct exchange *exchange)
 	counter_add(&counters->requests_by_outcome[entry->outcome], 1);
 	counter_add(&counters->inflight, (uint64_t)-1);
 	for (size_t i = 0; i < entry->attempt_count; i++) {
-		const int64_t *tokens = ledger_attempt_of(entry, (int)i)->usage.tokens;
-		counter_add(&counters->tokens_in,
-			    (uint64_t)(tokens[LEDGER_INPUT] + tokens[LEDGER_CACHE_READ] +
-				       tokens[LEDGER_CACHE_WRITE] + tokens[LEDGER_CACHE_WRITE_1H]));
-		counter_add(&counters->tokens_out, (uint64_t)tokens[LEDGER_OUTPUT]);
+		const struct ledger_usage *usage = &ledger_attempt_of(entry, (int)i)->usage;
+
+		counter_add(&counters->tokens_in, (uint64_t)ledger_tokens_in(usage));
+		counter_add(&counters->tokens_out, (uint64_t)ledger_tokens_out(usage));
 	}
 	counter_raise(&counters->latency_max_us, entry->end_us);
 	counter_raise(&counters->first_content_max_us, entry->first_content_us);

@@ -201,6 +201,22 @@ static void own_price(const struct conf_price *given, struct ledger_price *price
 	price->source = "model object";
 }
 
+void gateway_snapshot_tier_price(const struct gateway_snapshot *snapshot,
+				 const struct conf_provider *provider, struct slice upstream_model,
+				 struct slice service_tier, int64_t utc_s, struct ledger_price *ret)
+{
+	*ret = (struct ledger_price){ .until_s = INT64_MAX };
+	if (provider)
+		ledger_price_find(&snapshot->books,
+				  &(struct ledger_wanted){
+				      .provider = slice_of(provider->price_provider),
+				      .model = upstream_model,
+				      .service_tier = service_tier,
+				      .utc_s = utc_s,
+				  },
+				  ret, NULL);
+}
+
 void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 			    const struct conf_provider *provider, const struct conf_model *model,
 			    struct slice upstream_model, struct ledger_price *ret)
@@ -208,14 +224,9 @@ void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 	*ret = (struct ledger_price){ .known = false, .until_s = INT64_MAX };
 	if (model && model->price.given)
 		own_price(&model->price, ret);
-	else if (provider)
-		ledger_price_find(&snapshot->books,
-				  &(struct ledger_wanted){
-				      .provider = slice_of(provider->price_provider),
-				      .model = upstream_model,
-				      .utc_s = (int64_t)(clock_real_ns() / NS_PER_S),
-				  },
-				  ret, NULL);
+	else
+		gateway_snapshot_tier_price(snapshot, provider, upstream_model, SLICE(""),
+					    (int64_t)(clock_real_ns() / NS_PER_S), ret);
 }
 
 static int add_route(struct gateway_snapshot *snapshot, const char *name, bool is_model,
@@ -231,6 +242,7 @@ static int add_route(struct gateway_snapshot *snapshot, const char *name, bool i
 		    map_get(&snapshot->providers, slice_of(targets[i].provider->name));
 		out[i].upstream_model = slice_of(targets[i].upstream_model);
 		out[i].max_output = targets[i].model ? targets[i].model->max_output_tokens : 4096;
+		out[i].own_price = targets[i].model && targets[i].model->price.given;
 		gateway_snapshot_price(snapshot, targets[i].provider, targets[i].model,
 				       out[i].upstream_model, &out[i].price);
 	}

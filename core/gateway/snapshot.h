@@ -39,6 +39,7 @@ struct gateway_target {
 	struct gateway_provider *provider;
 	struct slice upstream_model;
 	struct ledger_price price;
+	bool own_price;     /* it is the model object's */
 	int64_t max_output; /* assumed where the client names no cap */
 };
 
@@ -78,3 +79,8 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot);
 void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 			    const struct conf_provider *provider, const struct conf_model *model,
 			    struct slice upstream_model, struct ledger_price *ret);
+/* The books' price of a service tier, at a time. */
+void gateway_snapshot_tier_price(const struct gateway_snapshot *snapshot,
+				 const struct conf_provider *provider, struct slice upstream_model,
+				 struct slice service_tier, int64_t utc_s,
+				 struct ledger_price *ret);

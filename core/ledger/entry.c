@@ -59,7 +59,7 @@ static bool price_valid(const struct ledger_price *price)
 	if (price->tier_count > LEDGER_TIERS_MAX ||
 	    price->tier_count * price->rate_count > LEDGER_FEMTO_MAX)
 		return false;
-	for (int i = 0; i < LEDGER_RATES && price->known; i++)
+	for (int i = 0; i < LEDGER_RATES && price->tier_count > 0; i++)
 		if (price->rate_of[i] != LEDGER_NO_RATE && price->rate_of[i] >= price->rate_count)
 			return false;
 	return true;

@@ -302,6 +302,25 @@ void ledger_attempt_reprice(struct ledger_entry *entry, struct ledger_attempt *a
 	attempt->price.source = NULL;
 }
 
+void ledger_attempt_state(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			  int64_t stated_nano)
+{
+	bool first = attempt->stated_nano < 0;
+
+	attempt->stated_nano = stated_nano;
+	if (stated_nano < 0 || attempt->price.own || !first)
+		return;
+	attempt->price_source = entry_add_text(entry, SLICE("provider"));
+	attempt->price.known = true;
+	attempt->price.partial = false;
+}
+
+int64_t ledger_attempt_real_s(const struct ledger_entry *entry,
+			      const struct ledger_attempt *attempt)
+{
+	return (int64_t)((entry->start_real_ns + attempt->start_us * UINT64_C(1000)) / NS_PER_S);
+}
+
 /* Counted last, so that a crash finds whole attempts only. */
 struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
 					    struct slice provider, struct slice model,

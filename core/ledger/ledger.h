@@ -146,6 +146,13 @@ uint32_t ledger_elapsed_us(const struct ledger_entry *entry, uint64_t now_ns);
 /* [loop] Another price than the one it began with, which the answer told (its service tier). */
 void ledger_attempt_reprice(struct ledger_entry *entry, struct ledger_attempt *attempt,
 			    const struct ledger_price *price);
+/* [loop] What the provider says that it has cost, or -1. Where the price is not the operator's own,
+ * the attempt's price is this. */
+void ledger_attempt_state(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			  int64_t stated_nano);
+/* [loop] When it began, in seconds of UTC. */
+int64_t ledger_attempt_real_s(const struct ledger_entry *entry,
+			      const struct ledger_attempt *attempt);
 /* [loop] Makes cost_nano final by usage_source: NONE costs nothing; PROVIDER is taken as it is; of
  * PARTIAL what is missing (no input, less output than came) and of ESTIMATED all is filled in from
  * input_estimate and content_bytes (4 bytes a token). What a provider says of the cost is above a

@@ -87,9 +87,9 @@ void ledger_price_plain(const int64_t femto[static LEDGER_RARE], struct ledger_p
 /* The tier that a usage falls in. */
 uint32_t ledger_price_tier(const struct ledger_price *price, const struct ledger_usage *usage);
 int64_t ledger_cost_nano(const struct ledger_price *price, const struct ledger_usage *usage);
-/* Decimal dollars, as a provider says what a call has cost, in nano-dollars, half to even. -EINVAL,
- * -ERANGE. */
-int ledger_stated_nano(struct slice dollars, int64_t *ret_nano);
+/* A number times 10^exponent dollars, as a provider says what a call has cost, in nano-dollars,
+ * half to even. -EINVAL, -ERANGE. */
+int ledger_stated_nano(struct slice number, int exponent, int64_t *ret_nano);
 
 /* ---- the price book: immutable, refcounted [any]. The file is the public data of genai-prices;
  * source and shape are said in packaging/fetch ---- */

@@ -107,7 +107,7 @@ int64_t ledger_cost_nano(const struct ledger_price *price, const struct ledger_u
 	const int64_t *femto;
 	__int128 sum, rest, nano;
 
-	if (!price->known)
+	if (!price->known || price->tier_count == 0)
 		return 0;
 	femto = price->femto + (size_t)ledger_price_tier(price, usage) * price->rate_count;
 	sum = of_hours(price, femto, usage, &rest) + of_reasoning(price, femto, usage) +
@@ -212,7 +212,7 @@ int price_parse(struct slice text, int shift, int64_t *ret_femto)
 }
 
 /* "0.15" dollars are so many nano-dollars: the shift is of what is wanted. */
-int ledger_stated_nano(struct slice dollars, int64_t *ret_nano)
+int ledger_stated_nano(struct slice number, int exponent, int64_t *ret_nano)
 {
-	return price_parse(dollars, SHIFT_DOLLARS_NANO, ret_nano);
+	return price_parse(number, SHIFT_DOLLARS_NANO + exponent, ret_nano);
 }

@@ -15,6 +15,19 @@ enum node {
 	CACHE_WRITE,
 	COMPLETION_DETAILS,
 	REASONING,
+	REASONING_BESIDE,
+	AUDIO_IN,
+	IMAGE_IN,
+	AUDIO_OUT,
+	IMAGE_OUT,
+	CITATIONS,
+	SEARCHES,
+	TIER,
+	COST,
+	COST_TICKS,
+	COST_DETAILS,
+	COST_UPSTREAM,
+	OWN_KEY,
 	CHOICES,
 	CHOICE,
 	FINISH,
@@ -28,10 +41,16 @@ enum node {
 	ERROR_CODE,
 };
 
+/* Of wire_watch.counts, behind enum watch_inclusive. */
+enum {
+	COUNT_REASONING_BESIDE = WATCH_REASONING + 1,
+};
+
 static const struct walk_key root_keys[] = {
 	WALK_KEY("choices", CHOICES),
 	WALK_KEY("usage", USAGE),
 	WALK_KEY("error", ERROR),
+	WALK_KEY("service_tier", TIER),
 	{ 0 },
 };
 static const struct walk_key usage_keys[] = {
@@ -42,15 +61,38 @@ static const struct walk_key usage_keys[] = {
 	WALK_KEY("completion_tokens_details", COMPLETION_DETAILS),
 	WALK_KEY("prompt_cache_hit_tokens", CACHED), /* DeepSeek */
 	WALK_KEY("cached_tokens", CACHED),           /* Moonshot */
+	WALK_KEY("citation_tokens", CITATIONS),      /* Perplexity, as the next two */
+	WALK_KEY("num_search_queries", SEARCHES),
+	WALK_KEY("reasoning_tokens", REASONING_BESIDE),
+	WALK_KEY("cost", COST),                 /* OpenRouter; Perplexity */
+	WALK_KEY("cost_details", COST_DETAILS), /* OpenRouter */
+	WALK_KEY("is_byok", OWN_KEY),
+	WALK_KEY("cost_in_usd_ticks", COST_TICKS), /* xAI */
+	WALK_KEY("service_tier", TIER),            /* Groq */
 	{ 0 },
 };
-static const struct walk_key prompt_details_keys[] = {
-	WALK_KEY("cached_tokens", CACHED),
-	WALK_KEY("cache_write_tokens", CACHE_WRITE), /* OpenRouter */
-	{ 0 },
-};
+static const struct walk_key
+    prompt_details_keys
+	[] = {
+		WALK_KEY("cached_tokens", CACHED),
+		WALK_KEY("cache_write_tokens", CACHE_WRITE), /* OpenRouter
+							      */
+		WALK_KEY("audio_tokens", AUDIO_IN),
+		WALK_KEY("image_tokens", IMAGE_IN),
+		{ 0 },
+	};
 static const struct walk_key completion_details_keys[] = {
 	WALK_KEY("reasoning_tokens", REASONING),
+	WALK_KEY("audio_tokens", AUDIO_OUT),
+	WALK_KEY("image_tokens", IMAGE_OUT), /* OpenRouter */
+	{ 0 },
+};
+static const struct walk_key cost_keys[] = {
+	WALK_KEY("total_cost", COST), /* Perplexity */
+	{ 0 },
+};
+static const struct walk_key cost_details_keys[] = {
+	WALK_KEY("upstream_inference_cost", COST_UPSTREAM),
 	{ 0 },
 };
 static const struct walk_key choice_keys[] = {
@@ -94,6 +136,19 @@ static const struct walk_node nodes[] = {
 	[CACHE_WRITE] = WALK_COUNT_NODE(WATCH_CACHE_WRITE),
 	[COMPLETION_DETAILS] = { .keys = completion_details_keys },
 	[REASONING] = WALK_COUNT_NODE(WATCH_REASONING),
+	[REASONING_BESIDE] = WALK_COUNT_NODE(COUNT_REASONING_BESIDE),
+	[AUDIO_IN] = WALK_KIND_NODE(WIRE_INPUT_AUDIO),
+	[IMAGE_IN] = WALK_KIND_NODE(WIRE_INPUT_IMAGE),
+	[AUDIO_OUT] = WALK_KIND_NODE(WIRE_OUTPUT_AUDIO),
+	[IMAGE_OUT] = WALK_KIND_NODE(WIRE_OUTPUT_IMAGE),
+	[CITATIONS] = WALK_KIND_NODE(WIRE_OUTPUT_CITATION),
+	[SEARCHES] = WALK_KIND_NODE(WIRE_WEB_SEARCHES),
+	[TIER] = WALK_TOLD_NODE(WALK_TIER),
+	[COST] = { .keys = cost_keys, .flags = WALK_CAPTURE, .role = WALK_COST },
+	[COST_TICKS] = WALK_TOLD_NODE(WALK_COST_TICKS),
+	[COST_DETAILS] = { .keys = cost_details_keys },
+	[COST_UPSTREAM] = WALK_TOLD_NODE(WALK_COST_UPSTREAM),
+	[OWN_KEY] = WALK_TOLD_NODE(WALK_OWN_KEY),
 	[CHOICES] = { .element = CHOICE, .role = WALK_ANSWER },
 	[CHOICE] = { .keys = choice_keys, .role = WALK_OWN },
 	[FINISH] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
@@ -107,6 +162,20 @@ static const struct walk_node nodes[] = {
 	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
 	[ERROR_CODE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_CODE },
 };
+
+/* Perplexity counts neither reasoning nor citations in the output, and so says its total. */
+static void read_usage(struct wire_watch *watch)
+{
+	int64_t beside = watch->counts[COUNT_REASONING_BESIDE];
+	const int64_t *told = watch->told.count;
+
+	watch_read_inclusive(watch);
+	if (beside < 0 || watch->usage.output < 0 ||
+	    (told[WIRE_OUTPUT_CITATION] < 0 && told[WIRE_WEB_SEARCHES] < 0))
+		return;
+	watch->usage.reasoning = beside;
+	watch->usage.output += beside;
+}
 
 static void conclude(struct wire_watch *watch)
 {
@@ -129,4 +198,4 @@ static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, stru
 		watch->finished = true;
 }
 
-const struct walk_grammar wire_chat_grammar = { nodes, watch_read_inclusive, conclude, on };
+const struct walk_grammar wire_chat_grammar = { nodes, read_usage, conclude, on };

@@ -25,6 +25,8 @@ enum node {
 	REASONING_TEXT,
 	TEXT,
 	START,
+	SERVICE,
+	TIER,
 	ERROR_TEXT,
 	ERROR_TYPE,
 };
@@ -45,15 +47,11 @@ enum {
 };
 
 static const struct walk_key root_keys[] = {
-	WALK_KEY("delta", BLOCK),
-	WALK_KEY("start", START),
-	WALK_KEY("output", ANSWER),
-	WALK_KEY("usage", USAGE),
-	WALK_KEY("message", ERROR_TEXT),
-	WALK_KEY("Message", ERROR_TEXT),
-	WALK_KEY("__type", ERROR_TYPE),
-	WALK_KEY("code", ERROR_TYPE),
-	{ 0 },
+	WALK_KEY("delta", BLOCK),         WALK_KEY("start", START),
+	WALK_KEY("output", ANSWER),       WALK_KEY("usage", USAGE),
+	WALK_KEY("message", ERROR_TEXT),  WALK_KEY("Message", ERROR_TEXT),
+	WALK_KEY("__type", ERROR_TYPE),   WALK_KEY("code", ERROR_TYPE),
+	WALK_KEY("serviceTier", SERVICE), { 0 },
 };
 static const struct walk_key usage_keys[] = {
 	WALK_KEY("inputTokens", INPUT),
@@ -61,6 +59,10 @@ static const struct walk_key usage_keys[] = {
 	WALK_KEY("cacheReadInputTokens", CACHE_READ),
 	WALK_KEY("cacheWriteInputTokens", CACHE_WRITE),
 	WALK_KEY("cacheDetails", DETAILS),
+	{ 0 },
+};
+static const struct walk_key service_keys[] = {
+	WALK_KEY("type", TIER),
 	{ 0 },
 };
 static const struct walk_key detail_keys[] = {
@@ -121,6 +123,8 @@ static const struct walk_node nodes[] = {
 	[REASONING_TEXT] = { .keys = reasoning_text_keys },
 	[TEXT] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
 	[START] = { .keys = start_keys },
+	[SERVICE] = { .keys = service_keys },
+	[TIER] = WALK_TOLD_NODE(WALK_TIER),
 	[ERROR_TEXT] = { .flags = WALK_PIECES, .role = WALK_ERROR },
 	[ERROR_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_TYPE },
 };

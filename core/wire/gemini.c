@@ -5,6 +5,8 @@
  */
 #include "wire/watch.h"
 
+#include "base/cleanup.h"
+
 enum node {
 	ROOT = WALK_ROOT,
 	USAGE,
@@ -14,6 +16,14 @@ enum node {
 	CANDIDATES_COUNT,
 	THOUGHTS,
 	TOTAL,
+	PROMPT_DETAILS,
+	CACHE_DETAILS,
+	ANSWER_DETAILS,
+	DETAIL,
+	MODALITY,
+	DETAIL_TOKENS,
+	TIER,
+	TRAFFIC,
 	CANDIDATES,
 	CANDIDATE,
 	FINISH,
@@ -38,6 +48,24 @@ enum count {
 	COUNT_CANDIDATES,
 	COUNT_THOUGHTS,
 	COUNT_TOTAL,
+	COUNT_DETAIL,
+};
+
+/* Of wire_watch.event.kind: what the list that is read tells of, and the detail's modality. */
+enum {
+	LIST_PROMPT = 1,
+	LIST_CACHE,
+	LIST_ANSWER,
+	MODALITY_SHIFT = 2,
+	LIST_MASK = 3,
+};
+
+enum modality {
+	MODALITY_TEXT,
+	MODALITY_AUDIO,
+	MODALITY_IMAGE,
+	MODALITY_VIDEO,
+	MODALITIES,
 };
 
 static const struct walk_key root_keys[] = {
@@ -54,6 +82,16 @@ static const struct walk_key usage_keys[] = {
 	WALK_KEY("candidatesTokenCount", CANDIDATES_COUNT),
 	WALK_KEY("thoughtsTokenCount", THOUGHTS),
 	WALK_KEY("totalTokenCount", TOTAL),
+	WALK_KEY("promptTokensDetails", PROMPT_DETAILS),
+	WALK_KEY("cacheTokensDetails", CACHE_DETAILS),
+	WALK_KEY("candidatesTokensDetails", ANSWER_DETAILS),
+	WALK_KEY("serviceTier", TIER),
+	WALK_KEY("trafficType", TRAFFIC), /* Vertex */
+	{ 0 },
+};
+static const struct walk_key detail_keys[] = {
+	WALK_KEY("modality", MODALITY),
+	WALK_KEY("tokenCount", DETAIL_TOKENS),
 	{ 0 },
 };
 static const struct walk_key candidate_keys[] = {
@@ -102,6 +140,14 @@ static const struct walk_node nodes[] = {
 	[CANDIDATES_COUNT] = WALK_COUNT_NODE(COUNT_CANDIDATES),
 	[THOUGHTS] = WALK_COUNT_NODE(COUNT_THOUGHTS),
 	[TOTAL] = WALK_COUNT_NODE(COUNT_TOTAL),
+	[PROMPT_DETAILS] = { .element = DETAIL, .role = WALK_OWN },
+	[CACHE_DETAILS] = { .element = DETAIL, .role = WALK_OWN },
+	[ANSWER_DETAILS] = { .element = DETAIL, .role = WALK_OWN },
+	[DETAIL] = { .keys = detail_keys, .role = WALK_OWN },
+	[MODALITY] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[DETAIL_TOKENS] = WALK_COUNT_NODE(COUNT_DETAIL),
+	[TIER] = WALK_TOLD_NODE(WALK_TIER),
+	[TRAFFIC] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[CANDIDATES] = { .element = CANDIDATE, .role = WALK_ANSWER },
 	[CANDIDATE] = { .keys = candidate_keys },
 	[FINISH] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
@@ -159,11 +205,89 @@ static void conclude(struct wire_watch *watch)
 		watch->usage.output = 0;
 }
 
+/* Which count a list's modality is; -1 for what has no price of its own. Those of text are not
+ * needed: it is what is left. */
+static const int8_t kind_of[LIST_MASK + 1][MODALITIES] = {
+	[LIST_PROMPT] = { -1, WIRE_INPUT_AUDIO, WIRE_INPUT_IMAGE, WIRE_INPUT_VIDEO },
+	[LIST_CACHE] = { -1, WIRE_CACHE_READ_AUDIO, WIRE_CACHE_READ_IMAGE, -1 },
+	[LIST_ANSWER] = { -1, WIRE_OUTPUT_AUDIO, WIRE_OUTPUT_IMAGE, WIRE_OUTPUT_VIDEO },
+};
+
+/* A list says all of what it tells, again with each event. */
+static void begin_list(struct wire_watch *watch, uint8_t list)
+{
+	watch->event.kind = list;
+	for (int i = 0; i < MODALITIES; i++)
+		if (kind_of[list][i] >= 0)
+			watch->told.count[kind_of[list][i]] = 0;
+}
+
+static void begin_detail(struct wire_watch *watch)
+{
+	watch->event.kind &= LIST_MASK;
+	watch->counts[COUNT_DETAIL] = 0;
+}
+
+static void end_detail(struct wire_watch *watch)
+{
+	int8_t kind = kind_of[watch->event.kind & LIST_MASK][watch->event.kind >> MODALITY_SHIFT];
+
+	if (kind >= 0)
+		watch->told.count[kind] += watch->counts[COUNT_DETAIL];
+}
+
+/* The pages of a document are pictures. */
+static void take_modality(struct wire_watch *watch, struct slice name)
+{
+	static const struct {
+		const char *name;
+		uint8_t modality;
+	} modalities[] = {
+		{ "AUDIO", MODALITY_AUDIO },
+		{ "IMAGE", MODALITY_IMAGE },
+		{ "DOCUMENT", MODALITY_IMAGE },
+		{ "VIDEO", MODALITY_VIDEO },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modalities); i++)
+		if (slice_eq_str(name, modalities[i].name))
+			watch->event.kind |= (uint8_t)(modalities[i].modality << MODALITY_SHIFT);
+}
+
+/* "ON_DEMAND" is the standard tier, "ON_DEMAND_PRIORITY" another. */
+static void take_traffic(struct wire_watch *watch, struct slice type)
+{
+	struct slice demand = SLICE("ON_DEMAND_");
+
+	if (slice_starts(type, demand))
+		type = slice_skip(type, demand.len);
+	if (type.len < WIRE_TOLD_BYTES)
+		slice_copy(type, watch->told.service_tier, WIRE_TOLD_BYTES);
+}
+
+static void on_detail(struct wire_watch *watch, uint8_t node, enum walk_what what)
+{
+	if (node == DETAIL && what == WALK_OPEN)
+		begin_detail(watch);
+	else if (node == DETAIL)
+		end_detail(watch);
+	else if (what == WALK_OPEN)
+		begin_list(watch, (uint8_t)(node - PROMPT_DETAILS + LIST_PROMPT));
+}
+
 static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, struct slice text)
 {
+	if (node >= PROMPT_DETAILS && node <= DETAIL) {
+		on_detail(watch, node, what);
+		return;
+	}
 	if (what != WALK_TEXT)
 		return;
-	if (node == BLOCKED || !slice_eq_str(text, "FINISH_REASON_UNSPECIFIED"))
+	if (node == MODALITY)
+		take_modality(watch, text);
+	else if (node == TRAFFIC)
+		take_traffic(watch, text);
+	else if (node == BLOCKED || !slice_eq_str(text, "FINISH_REASON_UNSPECIFIED"))
 		watch->finished = true;
 }
 

@@ -16,6 +16,9 @@ enum node {
 	CACHE_WRITES,
 	CACHE_WRITE_5M,
 	CACHE_WRITE_1H,
+	TOOLS,
+	SEARCHES,
+	TIER,
 	TYPE,
 	MESSAGE,
 	DELTA,
@@ -65,6 +68,12 @@ static const struct walk_key usage_keys[] = {
 	WALK_KEY("cache_read_input_tokens", CACHE_READ),
 	WALK_KEY("cache_creation_input_tokens", CACHE_WRITE),
 	WALK_KEY("cache_creation", CACHE_WRITES),
+	WALK_KEY("server_tool_use", TOOLS),
+	WALK_KEY("service_tier", TIER),
+	{ 0 },
+};
+static const struct walk_key tools_keys[] = {
+	WALK_KEY("web_search_requests", SEARCHES),
 	{ 0 },
 };
 static const struct walk_key cache_writes_keys[] = {
@@ -109,6 +118,9 @@ static const struct walk_node nodes[] = {
 	[CACHE_WRITES] = { .keys = cache_writes_keys },
 	[CACHE_WRITE_5M] = WALK_COUNT_NODE(COUNT_CACHE_WRITE_5M),
 	[CACHE_WRITE_1H] = WALK_COUNT_NODE(COUNT_CACHE_WRITE_1H),
+	[TOOLS] = { .keys = tools_keys },
+	[SEARCHES] = WALK_KIND_NODE(WIRE_WEB_SEARCHES),
+	[TIER] = WALK_TOLD_NODE(WALK_TIER),
 	[TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[MESSAGE] = { .keys = message_keys },
 	[DELTA] = { .keys = delta_keys },

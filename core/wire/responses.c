@@ -18,6 +18,9 @@ enum node {
 	CACHE_WRITE,
 	OUTPUT_DETAILS,
 	REASONING,
+	TIER,
+	COST,
+	COST_TICKS,
 	TYPE,
 	SEQUENCE,
 	RESPONSE,
@@ -27,6 +30,10 @@ enum node {
 	IMAGE,
 	ITEMS,
 	ITEM,
+	STREAMED_ITEM,
+	ITEM_TYPE,
+	ACTION,
+	ACTION_TYPE,
 	PARTS,
 	PART,
 	TEXT,
@@ -38,12 +45,21 @@ enum node {
 /* Of wire_watch.event.kind. */
 enum kind {
 	KIND_OTHER,
+	KIND_ITEM,
 	KIND_END,
 	KIND_FAILED,
 	KIND_ERROR,
 };
 
+/* Of wire_watch.event.searched. */
+enum {
+	SEARCHED_NOTHING,
+	SEARCHED_WEB,
+	SEARCHED_FILES,
+};
+
 static const struct watch_kind kinds[] = {
+	{ "response.output_item.done", KIND_ITEM },
 	{ "response.completed", KIND_END },
 	{ "response.incomplete", KIND_END },
 	{ "response.cancelled", KIND_END },
@@ -62,17 +78,17 @@ static const struct walk_key root_keys[] = {
 	WALK_KEY("status", STATUS),
 	WALK_KEY("usage", USAGE),
 	WALK_KEY("output", ITEMS),
+	WALK_KEY("item", STREAMED_ITEM),
+	WALK_KEY("service_tier", TIER),
 	WALK_KEY("error", ERROR),
 	WALK_KEY("code", ERROR_CODE),
 	WALK_KEY("partial_image_b64", IMAGE),
 	{ 0 },
 };
 static const struct walk_key response_keys[] = {
-	WALK_KEY("id", ID),
-	WALK_KEY("status", STATUS),
-	WALK_KEY("usage", USAGE),
-	WALK_KEY("error", ERROR),
-	{ 0 },
+	WALK_KEY("id", ID),       WALK_KEY("status", STATUS),
+	WALK_KEY("usage", USAGE), WALK_KEY("service_tier", TIER),
+	WALK_KEY("error", ERROR), { 0 },
 };
 static const struct walk_key usage_keys[] = {
 	WALK_KEY("input_tokens", INPUT),
@@ -80,6 +96,8 @@ static const struct walk_key usage_keys[] = {
 	WALK_KEY("total_tokens", TOTAL),
 	WALK_KEY("input_tokens_details", INPUT_DETAILS),
 	WALK_KEY("output_tokens_details", OUTPUT_DETAILS),
+	WALK_KEY("cost", COST),                    /* OpenRouter */
+	WALK_KEY("cost_in_usd_ticks", COST_TICKS), /* xAI */
 	{ 0 },
 };
 static const struct walk_key input_details_keys[] = {
@@ -97,6 +115,17 @@ static const struct walk_key item_keys[] = {
 	WALK_KEY("summary", PARTS),
 	WALK_KEY("arguments", TEXT),
 	WALK_KEY("input", TEXT),
+	WALK_KEY("type", ITEM_TYPE),
+	WALK_KEY("action", ACTION),
+	{ 0 },
+};
+static const struct walk_key streamed_item_keys[] = {
+	WALK_KEY("type", ITEM_TYPE),
+	WALK_KEY("action", ACTION),
+	{ 0 },
+};
+static const struct walk_key action_keys[] = {
+	WALK_KEY("type", ACTION_TYPE),
 	{ 0 },
 };
 static const struct walk_key part_keys[] = {
@@ -122,6 +151,9 @@ static const struct walk_node nodes[] = {
 	[CACHE_WRITE] = WALK_COUNT_NODE(WATCH_CACHE_WRITE),
 	[OUTPUT_DETAILS] = { .keys = output_details_keys },
 	[REASONING] = WALK_COUNT_NODE(WATCH_REASONING),
+	[TIER] = WALK_TOLD_NODE(WALK_TIER),
+	[COST] = WALK_TOLD_NODE(WALK_COST),
+	[COST_TICKS] = WALK_TOLD_NODE(WALK_COST_TICKS),
 	[TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[SEQUENCE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[RESPONSE] = { .keys = response_keys },
@@ -130,7 +162,11 @@ static const struct walk_node nodes[] = {
 	[DELTA] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
 	[IMAGE] = { .flags = WALK_PIECES, .role = WALK_OWN },
 	[ITEMS] = { .element = ITEM, .role = WALK_ANSWER },
-	[ITEM] = { .keys = item_keys },
+	[ITEM] = { .keys = item_keys, .role = WALK_OWN },
+	[STREAMED_ITEM] = { .keys = streamed_item_keys },
+	[ITEM_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[ACTION] = { .keys = action_keys },
+	[ACTION_TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[PARTS] = { .element = PART },
 	[PART] = { .keys = part_keys },
 	[TEXT] = { .flags = WALK_PIECES, .role = WALK_CONTENT },
@@ -140,9 +176,27 @@ static const struct walk_node nodes[] = {
 	[ERROR_CODE] = { .flags = WALK_CAPTURE, .role = WALK_ERROR_CODE },
 };
 
+/* Each search is billed; what a search found is opened and read for nothing. */
+static void count_tool(struct wire_watch *watch)
+{
+	int64_t *count = watch->event.searched == SEARCHED_WEB
+			     ? &watch->told.count[WIRE_WEB_SEARCHES]
+			     : &watch->told.count[WIRE_FILE_SEARCHES];
+
+	if (watch->event.searched != SEARCHED_NOTHING && !watch->event.only_opened)
+		*count = watch_known(*count) + 1;
+	watch->event.searched = SEARCHED_NOTHING;
+	watch->event.only_opened = false;
+}
+
 static void conclude(struct wire_watch *watch)
 {
 	enum kind kind = watch->stream ? (enum kind)watch_kind(watch, kinds) : KIND_END;
+
+	if (kind == KIND_ITEM) {
+		count_tool(watch);
+		return;
+	}
 
 	if (watch->event.error || watch->status == WIRE_STATUS_FAILED || kind >= KIND_FAILED)
 		watch_error(watch);
@@ -159,6 +213,16 @@ static void take_type(struct wire_watch *watch, struct slice type)
 	if (watch->stream && memmem(type.ptr, type.len, "_call.", strlen("_call.")))
 		watch->content = true;
 	watch_take_kind(watch, kinds, type);
+}
+
+static void take_tool(struct wire_watch *watch, uint8_t node, struct slice type)
+{
+	if (node == ACTION_TYPE)
+		watch->event.only_opened = !slice_eq_str(type, "search");
+	else if (slice_eq_str(type, "web_search_call"))
+		watch->event.searched = SEARCHED_WEB;
+	else if (slice_eq_str(type, "file_search_call"))
+		watch->event.searched = SEARCHED_FILES;
 }
 
 static void take_status(struct wire_watch *watch, struct slice status)
@@ -181,9 +245,13 @@ static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, stru
 		watch->content = true;
 	else if (node == SEQUENCE && what == WALK_SCALAR)
 		watch_count(text, &watch->sequence);
+	else if (node == ITEM && what == WALK_CLOSE)
+		count_tool(watch);
 	if (what != WALK_TEXT)
 		return;
-	if (node == TYPE)
+	if (node == ITEM_TYPE || node == ACTION_TYPE)
+		take_tool(watch, node, text);
+	else if (node == TYPE)
 		take_type(watch, text);
 	else if (node == ID)
 		slice_copy(text, watch->id, sizeof(watch->id));

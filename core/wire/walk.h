@@ -39,7 +39,13 @@ enum walk_role {
 	WALK_ERROR,      /* an object, or a text */
 	WALK_ERROR_TYPE, /* a name, or an HTTP status */
 	WALK_ERROR_CODE, /* the same; says more than the type */
-	WALK_OWN,        /* the dialect's own: `on` is told */
+	WALK_KIND,       /* of what few answers count: node->count is a wire_kind */
+	WALK_TIER,       /* the service tier */
+	WALK_COST,       /* what the answer has cost, in dollars */
+	WALK_COST_TICKS, /* likewise, in ticks */
+	WALK_COST_UPSTREAM,
+	WALK_OWN_KEY,
+	WALK_OWN, /* the dialect's own: `on` is told */
 };
 
 struct walk_key {
@@ -56,11 +62,20 @@ struct walk_node {
 	uint8_t element;             /* the node of an array's elements */
 	uint8_t flags;
 	uint8_t role;  /* enum walk_role */
-	uint8_t count; /* WALK_COUNT: where in wire_watch.counts */
+	uint8_t count; /* WALK_COUNT: where in wire_watch.counts; WALK_KIND: which */
 };
 #define WALK_COUNT_NODE(number)                                              \
 	{                                                                    \
 		.flags = WALK_CAPTURE, .role = WALK_COUNT, .count = (number) \
+	}
+
+#define WALK_KIND_NODE(kind)                                              \
+	{                                                                 \
+		.flags = WALK_CAPTURE, .role = WALK_KIND, .count = (kind) \
+	}
+#define WALK_TOLD_NODE(what)                          \
+	{                                             \
+		.flags = WALK_CAPTURE, .role = (what) \
 	}
 
 struct walk_grammar {

@@ -143,6 +143,40 @@ static void take_class(struct slice text, uint8_t *ret)
 		*ret = (uint8_t) class;
 }
 
+/* A text that is too long is none that is known. */
+static void take_told(struct slice text, char *ret)
+{
+	if (text.len < WIRE_TOLD_BYTES)
+		slice_copy(text, ret, WIRE_TOLD_BYTES);
+}
+
+static void take_cost(struct wire_watch *watch, struct slice number, bool in_ticks)
+{
+	if (!number_like(number))
+		return;
+	take_told(number, watch->told.cost);
+	watch->told.in_ticks = in_ticks;
+}
+
+/* What an answer says of its own price. Apart, so that what each chunk has costs no more for it. */
+__attribute__((noinline)) static void on_told(struct wire_watch *watch,
+					      const struct walk_node *node, enum walk_what what,
+					      struct slice text)
+{
+	if (node->role == WALK_TIER && what == WALK_TEXT)
+		take_told(text, watch->told.service_tier);
+	if (what != WALK_SCALAR)
+		return;
+	if (node->role == WALK_KIND)
+		watch_count(text, &watch->told.count[node->count]);
+	else if (node->role == WALK_COST || node->role == WALK_COST_TICKS)
+		take_cost(watch, text, node->role == WALK_COST_TICKS);
+	else if (node->role == WALK_COST_UPSTREAM && number_like(text))
+		take_told(text, watch->told.upstream_cost);
+	else if (node->role == WALK_OWN_KEY)
+		watch->told.own_key = slice_eq_str(text, "true");
+}
+
 void watch_node(struct wire_watch *watch, uint8_t number, enum walk_what what, struct slice text)
 {
 	const struct walk_node *node = &watch->grammar->nodes[number];
@@ -178,6 +212,14 @@ void watch_node(struct wire_watch *watch, uint8_t number, enum walk_what what, s
 		break;
 	case WALK_ERROR_CODE:
 		take_class(text, &watch->event.error_code);
+		break;
+	case WALK_KIND:
+	case WALK_TIER:
+	case WALK_COST:
+	case WALK_COST_TICKS:
+	case WALK_COST_UPSTREAM:
+	case WALK_OWN_KEY:
+		on_told(watch, node, what, text);
 		break;
 	case WALK_OWN:
 		watch->grammar->on(watch, number, what, text);

@@ -43,6 +43,8 @@ void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool s
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(watch->counts); i++)
 		watch->counts[i] = -1;
+	for (size_t i = 0; i < WIRE_KINDS; i++)
+		watch->told.count[i] = -1;
 	walk_reset(&watch->walk);
 }
 

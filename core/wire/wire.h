@@ -100,12 +100,43 @@ bool wire_is_billing_line(struct slice text);
 
 /* ---- answers ---- */
 
+enum {
+	WIRE_TOLD_BYTES = 32,
+};
+
 struct wire_usage {
 	bool seen,
 	    final; /* any field; the last word (chat: the usage chunk; messages: message_delta) */
 	bool odd;  /* of cached tokens it said more than there were, and they were cut */
 	int64_t input, cache_read, cache_write, cache_write_1h, output,
 	    reasoning; /* disjoint input classes; -1 unknown */
+};
+
+/* What few answers count, beside or within the usage. */
+enum wire_kind {
+	WIRE_INPUT_AUDIO,      /* a part of input and cache_read, as the next four */
+	WIRE_CACHE_READ_AUDIO, /* a part of cache_read and of the one before; so is the image's */
+	WIRE_INPUT_IMAGE,
+	WIRE_CACHE_READ_IMAGE,
+	WIRE_INPUT_VIDEO,
+	WIRE_OUTPUT_AUDIO, /* a part of output, as the next two */
+	WIRE_OUTPUT_IMAGE,
+	WIRE_OUTPUT_VIDEO,
+	WIRE_OUTPUT_CITATION, /* beside the output */
+	WIRE_WEB_SEARCHES,    /* from here on no tokens */
+	WIRE_FILE_SEARCHES,
+	WIRE_KINDS,
+};
+
+/* What an answer says of its own price. */
+struct wire_told {
+	int64_t count[WIRE_KINDS];           /* -1 unknown */
+	char service_tier[WIRE_TOLD_BYTES];  /* as it is written; "": it does not say */
+	char cost[WIRE_TOLD_BYTES];          /* a number as it is written; "": it does not say */
+	char upstream_cost[WIRE_TOLD_BYTES]; /* of the provider's own provider, by the client's key
+					      */
+	bool in_ticks; /* the cost, of which 10^10 are a dollar; else it is in dollars */
+	bool own_key;  /* then the upstream's cost comes beside the cost */
 };
 
 enum wire_error_class { /* how an error event or body reads, for the decision before content */
@@ -166,6 +197,7 @@ struct wire_watch {
 	bool stream;
 	/* what was seen so far */
 	struct wire_usage usage;
+	struct wire_told told;
 	bool content;  /* a content token or tool call has begun; a whole answer: its first byte */
 	bool terminal; /* [DONE], message_stop, response.completed and its like, an error event, or
 			  the end of the JSON object */
@@ -186,7 +218,8 @@ struct wire_watch {
 	bool finished;     /* a choice has told its finish_reason */
 	struct {
 		uint8_t kind;
-		bool usage, choice, error;
+		bool usage, choice, error, only_opened;
+		uint8_t searched;
 		uint8_t error_type, error_code; /* enum wire_error_class */
 	} event;                                /* the object that is being read */
 };

@@ -44,15 +44,18 @@ class Book:
         model = self.model(provider, name)
         return (RULES.prices_at(model, utc_s) if model else {}) or None
 
-    def cost_nano(self, provider, name, utc_s, classes):
-        """The cost of disjoint token counts in the order of CLASSES; None where the price is
-        unknown."""
+    def cost_nano(self, provider, name, utc_s, classes, rare=None):
+        """The cost of disjoint token counts in the order of CLASSES, and of further units by their
+        names; None where the price is unknown."""
         prices = self.prices(provider, name, utc_s)
         if prices is None:
             return None
         total = Fraction(prices.get("requests_kcount", 0)) * PER_KCOUNT
         for key, count in zip(CLASSES, classes, strict=True):
             total += count * _unit(prices, key, sum(classes[:4])) * PER_MTOK
+        for key, count in (rare or {}).items():
+            per = PER_KCOUNT if key.endswith("_kcount") else PER_MTOK
+            total += count * _unit(prices, key, 0) * per
         return round(total)
 
     def names(self):

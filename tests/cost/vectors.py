@@ -2,10 +2,12 @@
 """Usage that other gateways have been seen to count wrongly, as an upstream says it, with the cost
 that its reporters worked out."""
 
-from account import Call
+import time
+
+from account import Attempt, Call
 from tap import equal
 from tidegate import usd_to_nano
-from world import Target
+from world import Target, World, gate, own_targets
 
 OPUS = Target("anthropic-m/claude-opus-4-5", "anthropic-m", "claude-opus-4-5")  # 5, 6.25, 25
 GPT5 = Target("openai/gpt-5", "openai", "gpt-5")  # 1.25, 0.125 cached, 10
@@ -131,6 +133,65 @@ def embeddings(the):
         equal(attempt["price_known"], 1, "price_known")
 
 
+def stated_cost(the):
+    """What OpenRouter and xAI say that a call has cost is what it has cost; with a client's own key
+    at OpenRouter's provider, both. A price of the operator's own is above it."""
+    router = Target("openrouter/openai/gpt-4o", "openrouter", "openai/gpt-4o")
+    grok = Target("x-ai/grok-4.3", "x-ai", "grok-4.3")
+    own = own_targets()["own"]
+    tokens = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    for target, says, usd in (
+        (router, {"cost": 0.00014}, "0.000140000"),
+        (router, {"cost": 0.0000014, "is_byok": True,
+                  "cost_details": {"upstream_inference_cost": 0.002}}, "0.002001400"),
+        (router, {"cost": 0, "is_byok": False,
+                  "cost_details": {"upstream_inference_cost": 0.002}}, "0.000000000"),
+        (grok, {"cost_in_usd_ticks": 37756000}, "0.003775600"),
+        (own, {"cost": 5}, None),
+    ):  # fmt: skip
+        for stream in (False, True):
+            before = the.cost(target, (100, 0, 0, 0, 10))[0]
+            nano = before if usd is None else usd_to_nano(usd)
+            response = the.ask(target.name, {"*": {"usage": {**tokens, **says}}}, stream=stream)
+            equal(response.status, 200, f"{target.name}: {response.body[:200]!r}")
+            attempt = Attempt(target.provider, target.model, (100, 0, 0, 0, 10), nano)
+            the.record(response, target.name, stream, [attempt])
+            equal(the.gate.wait_request(response.id)["cost_nano"], nano, f"{target.name} {says}")
+
+
+def audio_and_searches(upstream, book):
+    """Audio is billed as audio and counted as what it is a part of; searches are billed each."""
+    with gate(upstream, book) as one:
+        check_rare(World(one, book))
+
+
+def check_rare(the):
+    audio = Target("openai/gpt-audio", "openai", "gpt-audio")
+    usage = {
+        "prompt_tokens": 130,
+        "completion_tokens": 50,
+        "total_tokens": 180,
+        "prompt_tokens_details": {"audio_tokens": 100},
+        "completion_tokens_details": {"audio_tokens": 40},
+    }
+    searches = {"input_tokens": 20, "output_tokens": 15,
+                "server_tool_use": {"web_search_requests": 3}}  # fmt: skip
+    for target, usage, rare, classes in (
+        (audio, usage, {"input_audio_mtok": 100, "output_audio_mtok": 40}, (30, 0, 0, 0, 10)),
+        (SONNET, searches, {"web_searches_kcount": 3}, (20, 0, 0, 0, 15)),
+    ):
+        nano = the.book.cost_nano(target.book_id, target.model, time.time(), classes, rare)
+        tokens_in = classes[0] + rare.get("input_audio_mtok", 0)
+        tokens_out = classes[4] + rare.get("output_audio_mtok", 0)
+        for stream in (False, True):
+            script = {"*": {"usage": usage}}
+            response = the.ask(target.name, script, messages=target.messages, stream=stream)
+            equal(response.status, 200, f"{target.name}: {response.body[:200]!r}")
+            row = the.gate.wait_request(response.headers["x-tidegate-request-id"])
+            equal((row["tokens_in"], row["tokens_out"]), (tokens_in, tokens_out), "tokens")
+            equal(row["cost_nano"], nano, f"cost of {target.name}")
+
+
 VECTORS = {
     "bifrost-3451": cache_write_once,
     "langwatch-7021": cached_prompt_tokens,
@@ -141,6 +202,7 @@ VECTORS = {
     "experiential-743": reasoning_beside,
     "anthropic-1h-writes": hour_writes,
     "embeddings": embeddings,
+    "stated-cost": stated_cost,
 }
 
 

@@ -170,16 +170,18 @@ static void test_stated(void)
 {
 	int64_t nano = 77;
 
-	CHECK_INT(ledger_stated_nano(SLICE("0.00014"), &nano), 0);
+	CHECK_INT(ledger_stated_nano(SLICE("0.00014"), 0, &nano), 0);
 	CHECK_INT(nano, 140000);
-	CHECK_INT(ledger_stated_nano(SLICE("1.2345678905e-3"), &nano), 0);
+	CHECK_INT(ledger_stated_nano(SLICE("1.2345678905e-3"), 0, &nano), 0);
 	CHECK_INT(nano, 1234568);
-	CHECK_INT(ledger_stated_nano(SLICE("0.0000000025"), &nano), 0);
+	CHECK_INT(ledger_stated_nano(SLICE("0.0000000025"), 0, &nano), 0);
 	CHECK_INT(nano, 2);
-	CHECK_INT(ledger_stated_nano(SLICE("0"), &nano), 0);
+	CHECK_INT(ledger_stated_nano(SLICE("37756000"), -10, &nano), 0); /* xAI's ticks */
+	CHECK_INT(nano, 3775600);
+	CHECK_INT(ledger_stated_nano(SLICE("0"), 0, &nano), 0);
 	CHECK_INT(nano, 0);
-	CHECK_INT(ledger_stated_nano(SLICE("-1"), &nano), -EINVAL);
-	CHECK_INT(ledger_stated_nano(SLICE("1e30"), &nano), -ERANGE);
+	CHECK_INT(ledger_stated_nano(SLICE("-1"), 0, &nano), -EINVAL);
+	CHECK_INT(ledger_stated_nano(SLICE("1e30"), 0, &nano), -ERANGE);
 	CHECK_INT(nano, 0);
 }
 
