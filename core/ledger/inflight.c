@@ -45,6 +45,7 @@ struct inflight_header {
 _Static_assert(sizeof(struct inflight_header) <= HEADER_BYTES, "the header is one page");
 _Static_assert(INFLIGHT_TURNS == 1 << (ID_LOOP_SHIFT - ID_TURN_SHIFT), "turns are part of ids");
 _Static_assert(LEDGER_ATTEMPTS_MAX <= 1 << INFLIGHT_ATTEMPT_BITS, "attempts are numbered in ids");
+_Static_assert(sizeof(struct ledger_entry) <= 1024, "entries are four to a page");
 _Static_assert(sizeof(struct ledger_entry) + sizeof(struct ledger_far) <= 8128,
 	       "tidegate.conf(5) and tidegated(8) tell it");
 

@@ -19,7 +19,7 @@ enum {
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
 	LEDGER_ANSWER_ID_MAX = 96,
-	LEDGER_NEAR_TEXT = 360, /* an entry is a kilobyte, four to a page */
+	LEDGER_NEAR_TEXT = 352, /* an entry is a kilobyte, four to a page */
 	LEDGER_SOURCE_MAX = 71,
 	LEDGER_FAR_TEXT = (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1) +
 			  LEDGER_ATTEMPTS_MAX *
