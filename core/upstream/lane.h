@@ -37,7 +37,7 @@ enum {
 };
 
 enum {
-	CALL_HEADERS_INLINE = 12,
+	CALL_HEADERS_INLINE = 8,
 	CALL_PARTS_INLINE = 4,
 };
 
