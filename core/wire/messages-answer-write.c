@@ -323,12 +323,11 @@ static void write_reasoning(struct answer_writer *writer, const struct answer_bl
 	writer_key_escaped(out, block->redacted ? "data" : "signature", opaque);
 }
 
-static void write_text(struct answer_writer *writer, const struct answer_block *block,
-		       struct writer *out)
+/* Without citations, and not with null for none: SDKs take them for an array, or for nothing. */
+static void write_text(const struct answer_block *block, struct writer *out)
 {
 	writer_key_word(out, "type", "text");
 	writer_key_escaped(out, "text", buffer_slice(&block->text));
-	writer_key_json(out, "citations", SLICE("null"));
 }
 
 static void write_block(struct answer_writer *writer, const struct answer_block *block,
@@ -342,7 +341,7 @@ static void write_block(struct answer_writer *writer, const struct answer_block 
 	else if (block->kind == ANSWER_REASONING)
 		write_reasoning(writer, block, out);
 	else
-		write_text(writer, block, out);
+		write_text(block, out);
 	writer_close(out, '}');
 }
 

@@ -442,8 +442,8 @@ static const struct {
 	      W_DELTA("0", "\"type\":\"text_delta\",\"text\":\"a\\n\"")
 		  W_DELTA("0", "\"type\":\"text_delta\",\"text\":\"b\"") W_OVER("0")
 		      W_END("end_turn", "null", COUNTED),
-	  W_DOCUMENT("gpt", "{\"type\":\"text\",\"text\":\"a\\nb\",\"citations\":null}", "end_turn",
-		     "null", COUNTED) },
+	  W_DOCUMENT("gpt", "{\"type\":\"text\",\"text\":\"a\\nb\"}", "end_turn", "null",
+		     COUNTED) },
 	{ "reasoning", told_reasoning, ARRAY_SIZE(told_reasoning), &unknown,
 	  W_START("asked",
 		  ZERO) W_BLOCK("0", "\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"")
@@ -486,8 +486,7 @@ static const struct {
 	  W_START("asked", ZERO) W_BLOCK("0", "\"type\":\"text\",\"text\":\"\"")
 	      W_DELTA("0", "\"type\":\"text_delta\",\"text\":\"no\"") W_OVER("0")
 		  W_END("refusal", "null", ZERO),
-	  W_DOCUMENT("asked", "{\"type\":\"text\",\"text\":\"no\",\"citations\":null}", "refusal",
-		     "null", ZERO) },
+	  W_DOCUMENT("asked", "{\"type\":\"text\",\"text\":\"no\"}", "refusal", "null", ZERO) },
 	{ "sequence", told_sequence, ARRAY_SIZE(told_sequence), &unknown,
 	  W_START("asked", ZERO) W_END("stop_sequence", "\"x\"", ZERO),
 	  W_DOCUMENT("asked", "", "stop_sequence", "\"x\"", ZERO) },
