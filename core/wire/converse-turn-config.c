@@ -111,7 +111,7 @@ static int write_tools(struct converse_writing *writing)
 	for (const struct turn_tool *tool = turn->tools; tool && r == 0; tool = tool->next)
 		r = write_tool(writing, tool);
 	writer_close(writing->out, ']');
-	if (!wants_one_call(turn)) /* else it is said with that */
+	if (!writing->claude || !wants_one_call(turn)) /* else it is said with that */
 		write_choice(writing);
 	writer_close(writing->out, '}');
 	return r;

@@ -141,6 +141,11 @@ static const struct {
 	  "{" HI ",\"toolConfig\":{\"tools\":[" SPEC_F "],\"toolChoice\":{\"any\":{}}}," MAX "}" },
 	{ OTHER, "{" ASKED ",\"tools\":[" TOOL_F "],\"tool_choice\":{\"type\":\"none\"}}",
 	  "{" HI "," MAX "}" },
+	{ OTHER,
+	  "{" ASKED ",\"tools\":[" TOOL_F "],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\","
+	  "\"disable_parallel_tool_use\":true}}",
+	  "{" HI ",\"toolConfig\":{\"tools\":[" SPEC_F
+	  "],\"toolChoice\":{\"tool\":{\"name\":\"f\"}}}," MAX "}" },
 	{ CLAUDE,
 	  "{" ASKED ",\"tools\":[" TOOL_F "],\"tool_choice\":{\"type\":\"any\","
 	  "\"disable_parallel_tool_use\":true}}",
