@@ -2,6 +2,8 @@
 /* An answer as a client of Gemini's generateContent gets it (ai.google.dev/api/generate-content;
  * how Google's SDKs keep a conversation: they take each event's parts as they are). A call is one
  * part, so that it is told when its arguments are whole. */
+#include <errno.h>
+
 #include "base/cleanup.h"
 #include "wire/answer.h"
 #include "wire/gemini-json.h"
@@ -57,10 +59,48 @@ static void end_chunk(struct answer_writer *writer, struct writer *out)
 
 /* ---- parts ---- */
 
-static void write_text(struct writer *out, struct slice text, bool thought)
+/* What ends a line for some who read them, beside what JSON escapes anyway; 0 for none. */
+static unsigned line_end(const char *at, size_t left)
 {
+	if (left >= 2 && memcmp(at, "\xc2\x85", 2) == 0)
+		return 0x85;
+	if (left >= 3 && (memcmp(at, "\xe2\x80\xa8", 3) == 0 || memcmp(at, "\xe2\x80\xa9", 3) == 0))
+		return 0x2000u | ((unsigned char)at[2] - 0x80u);
+	return 0;
+}
+
+/* JSON, or a string's escaped text, without these: earlier SDKs cut a stream there. */
+static struct slice without_line_ends(struct arena *arena, struct slice text)
+{
+	_cleanup_(buffer_fini) struct buffer changed = { 0 };
+	size_t done = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned point =
+		    (unsigned char)text.ptr[i] < 0xc2 ? 0 : line_end(text.ptr + i, text.len - i);
+
+		if (!point)
+			continue;
+		buffer_append(&changed, text.ptr + done, i - done);
+		buffer_printf(&changed, "\\u%04x", point);
+		i += point < 0x100 ? 1 : 2;
+		done = i + 1;
+	}
+	if (done == 0)
+		return text;
+	buffer_append(&changed, text.ptr + done, text.len - done);
+	return arena_dup(arena, buffer_slice(&changed));
+}
+
+static void write_text(struct answer_writer *writer, struct writer *out, struct slice text,
+		       bool thought)
+{
+	struct slice told = without_line_ends(writer->arena, text);
+
+	if (!told.ptr && text.ptr)
+		writer->failed = -ENOMEM;
 	writer_open(out, '{');
-	writer_key_escaped(out, "text", text);
+	writer_key_escaped(out, "text", told);
 	if (thought)
 		writer_key_bool(out, "thought", true);
 	writer_close(out, '}');
@@ -96,7 +136,7 @@ static struct slice object_of(struct answer_writer *writer, struct slice argumen
 	if (!json.ptr || tree_parse(json, writer->arena, &tree, NULL) < 0 ||
 	    !tree_is(tree, JSON_SCAN_OBJECT))
 		return (struct slice){ 0 };
-	return tree_span(tree);
+	return without_line_ends(writer->arena, tree_span(tree));
 }
 
 static void write_call(struct writer *out, const struct answer_block *block, struct slice object)
@@ -162,7 +202,7 @@ static void stream_piece(struct answer_writer *writer, const struct answer_event
 	struct writer out = { writer->out, false };
 
 	begin_parts(writer, &out);
-	write_text(&out, event->text, event->kind == ANSWER_REASONING);
+	write_text(writer, &out, event->text, event->kind == ANSWER_REASONING);
 	end_chunk(writer, &out);
 }
 
@@ -196,7 +236,7 @@ static void stream_end(struct answer_writer *writer)
 	struct writer out = { writer->out, false };
 
 	begin_parts(writer, &out);
-	write_text(&out, (struct slice){ "", 0 }, false);
+	write_text(writer, &out, (struct slice){ "", 0 }, false);
 	write_finish(writer, &out);
 }
 
@@ -252,7 +292,7 @@ static bool write_block(struct answer_writer *writer, struct writer *out,
 		return object.ptr;
 	}
 	if (text.len > 0)
-		write_text(out, text, block->kind == ANSWER_REASONING);
+		write_text(writer, out, text, block->kind == ANSWER_REASONING);
 	if (block->opaque.ptr)
 		write_signature(writer, out, block->opaque, block->opaque_id, block->redacted);
 	return text.len > 0 || block->opaque.ptr;
@@ -267,7 +307,7 @@ static void write_document(struct answer_writer *writer)
 	for (uint32_t i = 0; i < writer->block_count; i++)
 		any = write_block(writer, &out, &writer->blocks[i]) || any;
 	if (!any)
-		write_text(&out, (struct slice){ "", 0 }, false);
+		write_text(writer, &out, (struct slice){ "", 0 }, false);
 	write_finish(writer, &out);
 }
 

@@ -78,6 +78,20 @@ static const struct {
 	      LAST("\"STOP\""),
 	  END("{\"functionCall\":{\"id\":\"t1\",\"name\":\"f\",\"args\":{ \"a\":1  }}}",
 	      "\"STOP\"") },
+	{ "other ends of lines",
+	  START BLOCK(0, "{\"type\":\"text\",\"text\":\"\"}")
+	      DELTA(0, "{\"type\":\"text_delta\",\"text\":\"\xe2\x80\xa8"
+		       "a\xc2\x85"
+		       "b\xc2\xb0\"}") BLOCK_STOP(0)
+		  BLOCK(1, "{\"type\":\"tool_use\",\"id\":\"c1\",\"name\":\"f\",\"input\":{}}")
+		      DELTA(1, "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\":"
+			       "\\\"\xe2\x80\xa9\\\"}\"}") BLOCK_STOP(1) STOP("tool_use"),
+	  CHUNK("{\"text\":\"\\u2028a\\u0085b\xc2\xb0\"}") CHUNK(
+	      "{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\",\"args\":{\"a\":\"\\u2029\"}}}")
+	      LAST("\"STOP\""),
+	  END("{\"text\":\"\\u2028a\\u0085b\xc2\xb0\"},{\"functionCall\":{\"id\":\"c1\",\"name\":"
+	      "\"f\",\"args\":{\"a\":\"\\u2029\"}}}",
+	      "\"STOP\"") },
 	{ "redacted",
 	  START BLOCK(0, "{\"type\":\"redacted_thinking\",\"data\":\"AAAA\"}") BLOCK_STOP(0)
 	      STOP("max_tokens"),
