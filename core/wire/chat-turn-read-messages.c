@@ -102,8 +102,12 @@ static int read_part(struct reading *reading, struct turn_place place, unsigned 
 {
 	const struct tree *type = tree_get(node, "type"), *value;
 	const struct part_row *row = find_part_row(type, in);
-	const char *keys[] = { "type", row ? row->type : NULL, "cache_control",
-			       "prompt_cache_breakpoint" /* a hint */, NULL };
+	const char *keys[] = { "type",
+			       row ? row->type : NULL,
+			       "cache_control",
+			       "prompt_cache_breakpoint", /* a hint */
+			       "role", /* the message's again, as the Agents SDK tells it */
+			       NULL };
 	struct turn_part *part;
 	int r;
 
@@ -259,11 +263,21 @@ static int note_detail(struct reading *reading, struct detail_list *list, const 
 	return 0;
 }
 
+/* LiteLLM's messages have in `provider_specific_fields` what it did not know of an answer. */
+static const struct tree *details_of(const struct tree *node)
+{
+	const struct tree *own = tree_get(node, "reasoning_details");
+
+	return tree_is_null(own)
+		   ? tree_get(tree_get(node, "provider_specific_fields"), "reasoning_details")
+		   : own;
+}
+
 /* Those that belong right before a call are kept for it. */
 static int read_details(struct reading *reading, struct turn_message *message,
 			const struct tree *node)
 {
-	const struct tree *details = tree_get(node, "reasoning_details");
+	const struct tree *details = details_of(node);
 	int r = tree_is_null(details) ? 0 : note_calls(reading, tree_get(node, "tool_calls"));
 
 	for (const struct tree *at = details ? details->child : NULL; r == 0 && at; at = at->next) {
@@ -291,7 +305,7 @@ static int read_details_of(struct reading *reading, struct turn_message *message
 static int read_reasoning(struct reading *reading, struct turn_message *message,
 			  const struct tree *node)
 {
-	const struct tree *details = tree_get(node, "reasoning_details");
+	const struct tree *details = details_of(node);
 	const struct tree *text = tree_get(node, "reasoning_content");
 	struct turn_part *part;
 	bool told = false;
@@ -332,10 +346,13 @@ static int read_arguments(struct reading *reading, const struct tree *node, stru
 
 static int read_call(struct reading *reading, struct turn_message *message, const struct tree *node)
 {
-	static const char *const keys[] = { "id", "type", "function", "custom", "index", NULL };
+	static const char *const keys[] = { "id",       "type",
+					    "function", "custom",
+					    "index",    "provider_specific_fields" /* LiteLLM's */,
+					    NULL };
 	static const char *const function_keys[] = { "name", "arguments",
 						     "parsed_arguments" /* the same again */,
-						     NULL };
+						     "provider_specific_fields", NULL };
 	static const char *const custom_keys[] = { "name", "input", NULL };
 	bool custom = tree_is_word(tree_get(node, "type"), "custom");
 	const struct tree *id = reading_need_text(reading, node, "id");
@@ -425,6 +442,7 @@ static int read_assistant(struct reading *reading, const struct tree *node)
 					    "cache_control",
 					    "annotations", /* of the answer that is told again */
 					    "parsed",      /* the content again */
+					    "provider_specific_fields",
 					    NULL };
 	static const struct {
 		const char *key;

@@ -111,7 +111,8 @@ static const struct {
 	  "{\"role\":\"tool\",\"tool_call_id\":\"c3\",\"content\":\"\"}]" },
 	{ "assistant",
 	  "\"messages\":[" USER ",{\"role\":\"assistant\",\"content\":[{\"type\":\"text\","
-	  "\"text\":\"a\"},{\"type\":\"refusal\",\"refusal\":\"no\"}],\"annotations\":[],"
+	  "\"text\":\"a\",\"role\":\"assistant\"},{\"type\":\"refusal\",\"refusal\":\"no\"}],"
+	  "\"annotations\":[],"
 	  "\"audio\":null,\"parsed\":{}}," USER "]",
 	  "\"messages\":[" USER ",{\"role\":\"assistant\",\"content\":\"a\",\"refusal\":\"no\"}"
 	  "," USER "]" },
@@ -347,6 +348,16 @@ static void reasoning_read(void)
 	CHECK_SLICE(part->text, "so");
 	CHECK_SLICE(part->next->opaque, "own");
 	CHECK_INT(part->next->origin, WIRE_OPENAI_CHAT);
+	/* LiteLLM has them elsewhere. */
+	read_well(SAID("\"content\":\"a\",\"provider_specific_fields\":{\"refusal\":null,"
+		       "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"so\","
+		       "\"signature\":\"tidegate1.messages..S\",\"id\":\"c1\"}]},\"tool_calls\":[{"
+		       "\"id\":\"c1\",\"provider_specific_fields\":{},\"function\":{\"name\":"
+		       "\"f\",\"provider_specific_fields\":null}}]"));
+	part = turn.messages->parts->next;
+	CHECK_SLICE(part->text, "so");
+	CHECK_SLICE(part->opaque, "S");
+	CHECK_SLICE(part->next->id, "c1");
 	/* This belongs to the second call. */
 	read_well(SAID("\"content\":\"a\",\"tool_calls\":[{\"id\":\"c1\",\"function\":{\"name\":"
 		       "\"f\"}},{\"id\":\"c2\",\"function\":{\"name\":\"f\"}}],"
