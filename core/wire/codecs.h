@@ -14,6 +14,7 @@ struct codec {
 	answer_read_document_fn read_document;
 	answer_write_fn write_answer;
 	bool custom_tools; /* it has some that take text */
+	bool names;        /* messages have some */
 };
 
 /* Never NULL: a dialect that nobody translates has an empty one. */

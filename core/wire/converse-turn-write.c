@@ -336,24 +336,10 @@ static int write_side(struct converse_writing *writing, const struct turn_messag
 	return 0;
 }
 
-static int check_names(const struct converse_writing *writing)
-{
-	for (const struct turn_message *message = writing->turn->messages; message;
-	     message = message->next) {
-		const struct tree *name = tree_get(message->where, "name");
-
-		if (message->name.ptr)
-			return turn_refuse(writing->turn, writing->ret,
-					   name ? name : message->where,
-					   "In Bedrock's Converse nobody has a name.");
-	}
-	return 0;
-}
-
 static int write_messages(struct converse_writing *writing)
 {
 	const struct turn_message *message = next_spoken(writing, writing->turn->messages), *end;
-	int r = check_names(writing);
+	int r = 0;
 
 	writer_key(writing->out, "messages");
 	writer_open(writing->out, '[');

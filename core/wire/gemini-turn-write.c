@@ -349,9 +349,6 @@ static int write_contents(struct writing *writing)
 	     message = message->next) {
 		if (is_instruction(message))
 			continue;
-		if (message->name.len > 0)
-			return turn_refuse(writing->turn, writing->ret, message->where,
-					   "Gemini has no names of participants; leave name out.");
 		for (const struct turn_part *part = message->parts; part && r >= 0;
 		     part = part->next)
 			r = write_part(writing, message->role, part);

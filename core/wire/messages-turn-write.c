@@ -343,26 +343,12 @@ static int write_side(struct writing *writing, const struct turn_message *first,
 	return r;
 }
 
-static int check_names(struct writing *writing)
-{
-	for (const struct turn_message *message = writing->turn->messages; message;
-	     message = message->next) {
-		const struct tree *name = tree_get(message->where, "name");
-
-		if (message->name.ptr)
-			return turn_refuse(writing->turn, writing->refusal,
-					   name ? name : message->where,
-					   "In Anthropic Messages nobody has a name.");
-	}
-	return 0;
-}
-
 static int write_messages(struct writing *writing)
 {
 	const struct turn_message *message = next_spoken(writing->turn->messages), *end;
-	int r = check_names(writing);
+	int r = 0;
 
-	if (r == 0 && !message)
+	if (!message)
 		r = turn_refuse(writing->turn, writing->refusal,
 				tree_get(writing->turn->body, "messages"),
 				"Anthropic Messages needs a message of the user.");

@@ -301,15 +301,6 @@ static int check_last(struct writing *writing)
 		    : 0;
 }
 
-static int check_name(struct writing *writing, const struct turn_message *message)
-{
-	const struct tree *name = tree_get(message->where, "name");
-
-	if (message->name.len == 0)
-		return 0;
-	return refuse(writing, name ? name : message->where, DIALECT "gives nobody a name.");
-}
-
 static int write_input(struct writing *writing)
 {
 	int r = check_last(writing);
@@ -318,9 +309,6 @@ static int write_input(struct writing *writing)
 	writer_open(writing->writer, '[');
 	for (const struct turn_message *message = writing->turn->messages; r == 0 && message;
 	     message = message->next) {
-		r = check_name(writing, message);
-		if (r < 0)
-			return r;
 		if (message->role == TURN_USER)
 			r = write_user(writing, message);
 		else if (message->role == TURN_ASSISTANT)

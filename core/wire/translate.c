@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "wire/codecs.h"
 #include "wire/custom.h"
+#include "wire/names.h"
 #include "wire/events.h"
 #include "wire/order.h"
 
@@ -157,6 +158,8 @@ int wire_translate_request(enum wire_dialect from, struct slice body,
 	turn.stream = turn.stream || target->stream;
 	if (r == 0 && !has_custom_tools(target))
 		r = custom_wrap(&turn);
+	if (r == 0 && !codec_of(target->dialect)->names)
+		r = names_tell(&turn, &refusal);
 	if (r == 0)
 		r = codec_of(target->dialect)->write_turn(&turn, target, &writer, &refusal);
 	if (r == 0 && !out.failed)

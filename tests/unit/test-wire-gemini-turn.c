@@ -398,9 +398,6 @@ static void not_said(void)
 	start();
 	turn_set(&turn, TURN_LOGIT_BIAS, turn.body->child);
 	check_refused("Gemini");
-	start();
-	turn_add_message(&turn, TURN_USER, turn.body->child)->name = SLICE("n");
-	check_refused("name");
 }
 
 /* What another dialect's model vouches for goes through a client of Gemini's, whose SDKs may take

@@ -358,11 +358,6 @@ static void latin_text(struct turn *turn, struct turn_part *part)
 	part->media_type = SLICE("text/plain");
 }
 
-static void named(struct turn *turn, struct turn_part *part)
-{
-	turn->messages->name = SLICE("bob");
-}
-
 static void any_json(struct turn *turn, struct turn_part *part)
 {
 	turn->format = TURN_JSON_OBJECT;
@@ -392,7 +387,7 @@ static void blank(struct turn *turn, struct turn_part *part)
 static void unwritable_parts(void)
 {
 	static void (*const spoil[])(struct turn * turn, struct turn_part * part) = {
-		audio,       untyped_image, word_file, named,      any_json,   custom_tool,
+		audio,       untyped_image, word_file, any_json,   custom_tool,
 		system_only, system_image,  blank,     bad_base64, latin_text,
 	};
 
