@@ -264,6 +264,39 @@ static int read_modalities(struct reading *reading, const struct tree *modalitie
 			      "Only text can be translated from an upstream of another dialect.");
 }
 
+/* OpenRouter's (openrouter.ai/docs/guides/best-practices/reasoning-tokens). */
+static int read_reasoning(struct reading *reading, const struct tree *reasoning)
+{
+	static const char *const keys[] = { "effort",  "max_tokens", "enabled",
+					    "exclude", "summary",    NULL };
+	const struct tree *effort = tree_get(reasoning, "effort");
+	const struct tree *budget = tree_get(reasoning, "max_tokens");
+	const struct tree *enabled = tree_get(reasoning, "enabled");
+	int r = reading_check(reading, reasoning, JSON_SCAN_OBJECT, "an object");
+
+	if (r == 0)
+		r = reading_check_keys(reading, reasoning, keys);
+	if (r == 0)
+		r = reading_check_word(reading, effort, "none minimal low medium high xhigh max");
+	if (r == 0)
+		r = reading_check_word(reading, tree_get(reasoning, "summary"),
+				       "auto concise detailed");
+	if (r == 0 && !tree_is_null(budget))
+		r = reading_check(reading, budget, JSON_SCAN_NUMBER, "a number");
+	if (r < 0)
+		return r;
+	turn_set(reading->turn, TURN_EFFORT, effort);
+	turn_set(reading->turn, TURN_THINKING_BUDGET, budget);
+	turn_set(reading->turn, TURN_SUMMARY, tree_get(reasoning, "summary"));
+	if (tree_is(tree_get(reasoning, "exclude"), JSON_SCAN_TRUE))
+		turn_set_json(reading->turn, TURN_SUMMARY, reasoning, SLICE("\"none\""));
+	if (tree_is(enabled, JSON_SCAN_FALSE))
+		turn_set_json(reading->turn, TURN_EFFORT, enabled, SLICE("\"none\""));
+	else if (tree_is(enabled, JSON_SCAN_TRUE) && tree_is_null(effort) && tree_is_null(budget))
+		turn_set_json(reading->turn, TURN_EFFORT, enabled, SLICE("\"medium\""));
+	return 0;
+}
+
 /* ---- the members ---- */
 
 static const struct reading_member members[] = {
@@ -293,6 +326,7 @@ static const struct reading_member members[] = {
 	{ SLICE("response_format"), TAKE_BY, 0, 0, NULL, read_format },
 	{ SLICE("stop"), TAKE_BY, 0, 0, NULL, read_stop },
 	{ SLICE("stream_options"), TAKE_BY, 0, 0, NULL, read_stream_options },
+	{ SLICE("reasoning"), TAKE_BY, 0, 0, NULL, read_reasoning },
 	{ SLICE("modalities"), TAKE_BY, 0, 0, NULL, read_modalities },
 	{ SLICE("model"), TAKE_HINT, 0, 0, NULL, NULL },  /* the target's */
 	{ SLICE("stream"), TAKE_HINT, 0, 0, NULL, NULL }, /* below */
