@@ -186,6 +186,8 @@ static void on_request(struct http_exchange *http, void *data)
 				&who.refusal);
 	else if (row->endpoint == ENDPOINT_MODEL)
 		models_reply_one(loop, http, who.key);
+	else if (row->endpoint == ENDPOINT_TUNED_MODELS)
+		models_reply_tuned(http);
 	else
 		models_reply(loop, http, who.key);
 }

@@ -256,6 +256,12 @@ void models_reply(struct gateway_loop *loop, struct http_exchange *http,
 	sight_fini(&sight);
 }
 
+/* Each is a model like any other here. */
+void models_reply_tuned(struct http_exchange *http)
+{
+	http_reply(http, 200, &type_json, 1, SLICE("{\"tunedModels\":[]}"));
+}
+
 /* The provider of a configured model, or of one that it was discovered to have; ptr NULL: there is
  * none of that name. */
 static struct slice find_provider(const struct gateway_snapshot *snapshot, struct slice id)

@@ -5,6 +5,8 @@
 
 #include "gateway/exchange.h"
 
+/* GET /v1beta/tunedModels: none. */
+void models_reply_tuned(struct http_exchange *http);
 void models_reply(struct gateway_loop *loop, struct http_exchange *http,
 		  const struct keys_entry *key);
 /* The one that the path names. */

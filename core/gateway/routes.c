@@ -40,6 +40,8 @@ static const struct endpoint_row rows[] = {
 	  WIRE_GEMINI_COUNT_TOKENS, true },
 	{ HTTP_GET, "/v1beta/models", ENDPOINT_MODELS, GEMINI, false },
 	{ HTTP_GET, "/v1beta/models/*", ENDPOINT_MODEL, GEMINI, false },
+	{ HTTP_GET, "/v1beta/tunedModels", ENDPOINT_TUNED_MODELS, GEMINI, false },
+	{ HTTP_GET, "/v1/tunedModels", ENDPOINT_TUNED_MODELS, GEMINI, false },
 	{ HTTP_GET, "/v1/models", ENDPOINT_MODELS, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/v1/models/*", ENDPOINT_MODEL, WIRE_OPENAI_CHAT, false },
 	{ HTTP_GET, "/", ENDPOINT_ROOT, WIRE_OPENAI_CHAT, false },

@@ -186,6 +186,7 @@ await each('models', async (upstream) => {
 	assert.equal(new Set(names).size, names.length);
 	assert.ok(names.length > 3 && names.includes(`models/${upstream}-text`), names.join(' '));
 	assert.ok(found.every(({ supportedActions }) => supportedActions.includes('countTokens')));
+	for await (const one of await models.list({ config: { queryBase: false } })) assert.fail(one.name);
 	const { name, displayName } = await models.get({ model: `${upstream}-text` });
 	assert.deepEqual([name, displayName], [`models/${upstream}-text`, `${upstream}-text`]);
 	const error = await thrown(() => models.get({ model: 'nobody/knows' }));

@@ -18,8 +18,8 @@ static const struct endpoint_row *find(enum http_method method, const char *path
 static bool stays_here(enum endpoint endpoint)
 {
 	return endpoint == ENDPOINT_MODELS || endpoint == ENDPOINT_MODEL ||
-	       endpoint == ENDPOINT_ROOT || endpoint == ENDPOINT_HEALTH ||
-	       endpoint == ENDPOINT_READY;
+	       endpoint == ENDPOINT_TUNED_MODELS || endpoint == ENDPOINT_ROOT ||
+	       endpoint == ENDPOINT_HEALTH || endpoint == ENDPOINT_READY;
 }
 
 /* A row that is neither known to stay here nor marked would reach a provider unadmitted. */
