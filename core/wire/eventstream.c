@@ -27,11 +27,6 @@ void wire_eventstream_fini(struct wire_eventstream *stream)
 	buffer_fini(&stream->held);
 }
 
-bool wire_eventstream_at_boundary(const struct wire_eventstream *stream)
-{
-	return stream->held.len == 0;
-}
-
 /* Four bits a step, by the table of the reversed polynomial 0xEDB88320. */
 static uint32_t checksum(struct slice bytes)
 {

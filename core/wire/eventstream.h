@@ -12,7 +12,7 @@ enum {
 };
 
 struct wire_eventstream {
-	struct buffer held; /* the beginning of a frame */
+	struct buffer held; /* the beginning of a frame; empty between two */
 	int failed;
 };
 
@@ -26,5 +26,3 @@ void wire_eventstream_fini(struct wire_eventstream *stream);
  * 0; -EPROTO where a checksum or a length is wrong, -E2BIG for a frame beyond the limit, -ENOMEM.
  * Nothing can follow any of these. */
 int wire_eventstream_feed(struct wire_eventstream *stream, struct slice data, struct buffer *out);
-/* The bytes so far end between two frames. */
-bool wire_eventstream_at_boundary(const struct wire_eventstream *stream);

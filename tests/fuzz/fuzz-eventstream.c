@@ -54,7 +54,7 @@ static int feed_all(struct slice data, size_t step, struct buffer *out, bool *re
 		r = wire_eventstream_feed(&stream, (struct slice){ copy, len }, out);
 		free(copy);
 	}
-	*ret_boundary = wire_eventstream_at_boundary(&stream);
+	*ret_boundary = stream.held.len == 0;
 	wire_eventstream_fini(&stream);
 	return r;
 }
