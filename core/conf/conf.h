@@ -142,6 +142,17 @@ struct conf_tls {
 	struct conf_place certificate_place, key_place, client_ca_place;
 };
 
+/* Whose tokens name end users; jwks_file or jwks_url is given, or both. */
+struct conf_jwt {
+	bool given;
+	const char *issuer, *audience, *claim; /* audience NULL: any */
+	const char *jwks_file, *jwks_text;     /* as written, and what it held */
+	const char *jwks_url, *ca_file;
+	bool allow_private;
+	uint32_t leeway_s, refresh_s;
+	struct conf_place place;
+};
+
 struct conf {
 	/* main file; fields marked R need a restart: a reload that changes them is refused with a
 	 * message */
@@ -157,6 +168,7 @@ struct conf {
 	const char *plugin_folder;                  /* R */
 	const char **plugin_load;                   /* R; file stems, NULL-terminated */
 	struct conf_tls api_tls, admin_tls;
+	struct conf_jwt jwt;
 	bool metrics_open;
 	uint32_t commit_ms;   /* ledger: rows wait at most this long for their commit; default 50 */
 	uint32_t retain_days; /* logs and ledger segments; default 400 */

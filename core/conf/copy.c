@@ -212,6 +212,7 @@ int snapshot_copy(const struct conf *now, struct snapshot **ret, struct objects 
 	copy_place(&copy, &snapshot->conf.plugins_place);
 	copy_tls_places(&copy, &snapshot->conf.api_tls);
 	copy_tls_places(&copy, &snapshot->conf.admin_tls);
+	copy_place(&copy, &snapshot->conf.jwt.place);
 	snapshot->folder = copy_text(&copy, snapshot_of(now)->folder);
 	copy_objects(&copy, now, &objects);
 	if (copy.failed)

@@ -171,6 +171,10 @@ static void check_main(struct conf *conf, const struct document *document, struc
 			  "\"proxy_protocol\" is taken from those in api.trusted alone, and there "
 			  "are none");
 	}
+	conf->jwt.place = place_of(document, "jwt");
+	if (conf->jwt.given && !conf->jwt.jwks_file && !conf->jwt.jwks_url)
+		report_at(report, &conf->jwt.place,
+			  "jwt needs \"jwks_file\", \"jwks_url\", or both");
 	check_tls(&conf->api_tls, "api.tls", document, report);
 	check_tls(&conf->admin_tls, "admin.tls", document, report);
 	if (conf->admin_socket && strlen(conf->admin_socket) >= sizeof(socket_address.sun_path)) {

@@ -155,6 +155,39 @@ SECTION(runs, "runs",
 	"ASCII, in the ledger's rows and the request log as \"run\". It gives no rights, and is "
 	"not sent to providers.");
 
+static const struct option jwt_rows[] = {
+	{ "issuer", OPTION_TEXT, OPTION_REQUIRED, MAIN(jwt.issuer),
+	  .example = "https://id.example/realms/staff",
+	  .doc = "What a token must say in \"iss\", byte for byte." },
+	{ "audience", OPTION_TEXT, 0, MAIN(jwt.audience), .example = "tidegate",
+	  .doc = "What it must say in \"aud\", or among what it says there. Without it tokens "
+		 "that the issuer made for other programs are taken too." },
+	{ "claim", OPTION_TEXT, 0, MAIN(jwt.claim), .fallback = "sub",
+	  .doc = "The claim that says who it is, as in sub, email or preferred_username." },
+	{ "jwks_file", OPTION_FILE, 0, MAIN(jwt.jwks_file), MAIN_EXTRA(jwt.jwks_text),
+	  .example = "jwks.json",
+	  .doc = "The issuer's public keys, a JSON Web Key Set. It is read at each load. One of "
+		 "jwks_file and jwks_url is needed; with both these keys hold until others came." },
+	{ "jwks_url", OPTION_URL, 0, MAIN(jwt.jwks_url),
+	  .example = "https://id.example/realms/staff/certs",
+	  .doc =
+	      "Where the issuer publishes them. They are asked for at the start, every refresh_s "
+	      "seconds, and, once in 10 seconds, for a token whose key is unknown: its client is "
+	      "told by status 503 to try again. While the issuer is away, those it gave hold." },
+	{ "ca_file", OPTION_FILE, 0, MAIN(jwt.ca_file), .example = "ca.pem",
+	  .doc = "Certificates to trust for jwks_url instead of the system's, in PEM." },
+	{ "allow_private", OPTION_FLAG, 0, MAIN(jwt.allow_private), .fallback = "false",
+	  .doc = "Allow loopback and private addresses for jwks_url." },
+	{ "leeway_s", OPTION_COUNT, 0, MAIN(jwt.leeway_s), .min = 0, .max = 3600, .fallback = "60",
+	  .doc = "How many seconds the clocks may differ, for \"exp\" and \"nbf\"." },
+	{ "refresh_s", OPTION_COUNT, 0, MAIN(jwt.refresh_s), .min = 10, .max = 86400,
+	  .fallback = "900", .doc = "After how many seconds the keys are asked for again." },
+};
+SECTION(jwt, "jwt",
+	"The identity provider whose tokens (JSON Web Tokens) name end users, for keys whose "
+	"end_user has the source jwt. They are signed by RS256, PS256, ES256, EdDSA, or the same "
+	"with longer digests; others are refused, and so is a token without an end (\"exp\").");
+
 static const struct option translation_rows[] = {
 	{ "drop_tools", OPTION_TEXTS, 0, MAIN(drop_tools),
 	  .fallback = "web_search tool_search tool_search_tool_regex tool_search_tool_bm25 "
@@ -268,6 +301,7 @@ static const struct option main_rows[] = {
 	GROUP(plugins, "plugins"),
 	GROUP(owners, "owners"),
 	GROUP(runs, "runs"),
+	{ "jwt", OPTION_GROUP, 0, MAIN_EXTRA(jwt.given), .section = &jwt, .doc = "" },
 	GROUP(translation, "translation"),
 	GROUP(limits, "limits"),
 	OBJECTS("providers", CONF_PROVIDER, "provider"),
@@ -449,15 +483,20 @@ SECTION(tenant, "tenant", "A tenant: whose keys, whose money.");
 static const struct option end_user_rows[] = {
 	{ "from", OPTION_SOURCES, OPTION_REQUIRED, OBJECT(key.user_from),
 	  .example = "openwebui body:user",
-	  .doc = "Where a request says it; the first that says anything counts. header:NAME; "
-		 "body:user and body:safety_identifier of OpenAI's dialects; body:metadata.user_id "
-		 "of Messages, without the session that Claude Code writes behind it; certificate: "
-		 "the first name of the client's. openwebui is header:X-OpenWebUI-User-Id, then "
-		 "header:X-OpenWebUI-User-Email, which Open WebUI sends with "
-		 "ENABLE_FORWARD_USER_INFO_HEADERS; librechat is body:user, then "
-		 "body:metadata.user_id." },
+	  .doc =
+	      "Where a request says it; the first that says anything counts. header:NAME; "
+	      "body:user and body:safety_identifier of OpenAI's dialects; body:metadata.user_id "
+	      "of Messages, without the session that Claude Code writes behind it; certificate: "
+	      "the first name of the client's. jwt:HEADER: a "
+	      "token of the issuer of the main file's \"jwt\", with or without \"Bearer \" before "
+	      "it; jwt is jwt:X-User-Token. A token that is no good ends the search: nobody is "
+	      "named. openwebui is header:X-OpenWebUI-User-Id, then "
+	      "header:X-OpenWebUI-User-Email, which Open WebUI sends with "
+	      "ENABLE_FORWARD_USER_INFO_HEADERS; librechat is body:user, then "
+	      "body:metadata.user_id." },
 	{ "required", OPTION_FLAG, 0, OBJECT(key.user_required), .fallback = "false",
-	  .doc = "Refuse requests that say none, with status 401." },
+	  .doc = "Refuse requests that say none, with status 401; of a token that is no good "
+		 "with its reason." },
 	{ "pseudonym", OPTION_FLAG, 0, OBJECT(key.user_pseudonym), .fallback = "false",
 	  .doc = "Keep a pseudonym in place of what was said: 24 hexadecimal digits, the same for "
 		 "the same user while the file pseudonym-secret in the state folder is the same." },

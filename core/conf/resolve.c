@@ -197,6 +197,16 @@ static bool is_no_sha256(const uint8_t sha256[static SHA256_BYTES])
 	return memcmp(sha256, none, sizeof(none)) == 0;
 }
 
+static bool has_jwt(const char *const *sources)
+{
+	for (; sources && *sources; sources++) {
+		struct slice rest;
+		if (slice_eq_str(slice_cut(slice_of(*sources), ':', &rest), "jwt"))
+			return true;
+	}
+	return false;
+}
+
 static int resolve_key(struct snapshot *snapshot, struct object *object, struct report *report)
 {
 	struct conf_key *key = &object->key;
@@ -209,6 +219,10 @@ static int resolve_key(struct snapshot *snapshot, struct object *object, struct 
 		report_at(report, &object->place,
 			  "\"previous_sha256\" and \"previous_until\" are given together or not at "
 			  "all");
+	if (!snapshot->conf.jwt.given && has_jwt(key->user_from))
+		report_at(report, &object->place,
+			  "\"end_user\" takes tokens, and the main file has no \"jwt\" that says "
+			  "whose");
 	if (!object->refers)
 		return 0;
 	key->tenant = conf_find_tenant(&snapshot->conf, slice_of(object->refers));

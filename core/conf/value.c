@@ -180,6 +180,7 @@ const char *value_check_network(struct slice text)
 const char *value_check_source(struct slice text)
 {
 	static const char *const whole[] = {
+		"jwt",
 		"openwebui",
 		"librechat",
 		"certificate",
@@ -193,10 +194,11 @@ const char *value_check_source(struct slice text)
 		if (slice_eq_str(text, whole[i]))
 			return NULL;
 	}
-	if (slice_eq_str(scheme, "header") && token_is(rest))
+	if ((slice_eq_str(scheme, "header") || slice_eq_str(scheme, "jwt")) && token_is(rest))
 		return NULL;
 	return "must hold \"header:NAME\", \"body:user\", \"body:safety_identifier\", "
-	       "\"body:metadata.user_id\", \"certificate\", \"openwebui\" or \"librechat\"";
+	       "\"body:metadata.user_id\", \"certificate\", \"jwt\", \"jwt:HEADER\", \"openwebui\" "
+	       "or \"librechat\"";
 }
 
 static bool is_header_of(const char *const *names, size_t count, struct slice name)

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "gateway/certificates.h"
 #include "gateway/gateway.h"
+#include "gateway/issuer.h"
 #include "gateway/stored-state.h"
 #include "gateway/registry-objects.h"
 #include "gateway/routes.h"
@@ -73,6 +74,7 @@ struct gateway_loop {
 	struct loop_task swap_task, drain_task, release_task, open_task, close_task, end_task,
 	    end_key_task;
 	struct upstream_origin *console_origin;
+	struct issuer_memory tokens;
 	struct loop_counters counters;
 };
 
@@ -91,6 +93,7 @@ struct gateway {
 	struct gateway_snapshot
 	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */
 	struct tide_call_services services;
+	_Atomic uint64_t key_sets; /* counts those of issuers, so that each has a number */
 	struct certificates certificates;
 	struct strangers strangers;
 	_Atomic bool draining;

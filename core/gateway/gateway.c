@@ -49,6 +49,7 @@ static void swap(struct loop_task *task)
 		return;
 	}
 	probe_follow(loop, before ? before->snapshot : NULL, next->snapshot);
+	issuer_follow(loop, before ? before->snapshot : NULL, next->snapshot);
 	loop_snapshot_drop(loop, before);
 	limits_set(loop, &next->snapshot->conf->limits);
 	certificates_serve(loop);
@@ -210,8 +211,11 @@ static void loop_fini(struct gateway_loop *loop)
 {
 	if (loop->server)
 		end_drains(loop);
-	if (loop->current)
+	if (loop->current) {
 		probe_follow(loop, loop->current->snapshot, NULL);
+		issuer_follow(loop, loop->current->snapshot, NULL);
+	}
+	issuer_forget(&loop->tokens);
 	http_server_free(loop->server);
 	upstream_free(loop->upstream);
 	upstream_free(loop->probes);

@@ -9,6 +9,7 @@
 enum registry_kind {
 	REGISTRY_PROVIDER,
 	REGISTRY_TENANT,
+	REGISTRY_ISSUER,
 };
 
 struct registry {

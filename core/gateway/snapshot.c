@@ -139,6 +139,8 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf, st
 	}
 	ledger_book_unref(book);
 	certificates_check(conf, report);
+	if (issuer_check(conf, &error) < 0)
+		conf_report(report, &error);
 	for (size_t i = 0; i < conf->provider_count; i++) {
 		if (!conf->providers[i].broken &&
 		    provider_check(plugins, &conf->providers[i], &error) < 0)
@@ -379,6 +381,7 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 		registry_release(&provider->object);
 	}
 	tenants_release(snapshot);
+	issuer_release(snapshot->issuer);
 	map_fini(&snapshot->providers);
 	map_fini(&snapshot->routes);
 	keys_table_free(snapshot->keys);
@@ -412,6 +415,9 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf,
 	if (r < 0)
 		return r;
 	r = add_routes(snapshot, error);
+	if (r < 0)
+		return r;
+	r = issuer_get(gateway, conf, &snapshot->issuer, error);
 	if (r < 0)
 		return r;
 	r = tenants_add(gateway, snapshot, error);

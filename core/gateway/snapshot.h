@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "gateway/certificates.h"
 #include "gateway/gateway.h"
+#include "gateway/issuer.h"
 #include "gateway/own-headers.h"
 #include "gateway/probe.h"
 #include "gateway/registry-objects.h"
@@ -64,6 +65,7 @@ struct gateway_snapshot {
 	const struct network *trusted;           /* before the applications' listener */
 	size_t trusted_count;
 	struct run_sources runs;
+	struct issuer *issuer; /* of tokens of end users, held in the registry; NULL: none */
 	const struct slice *drop_tools; /* whose offer is left out in translation */
 	size_t drop_tool_count;
 	struct arena arena;

@@ -22,6 +22,7 @@ static const struct {
 	  { { .kind = USER_BODY, .member = WIRE_SAFETY_IDENTIFIER } },
 	  1 },
 	{ "body:metadata.user_id", { { .kind = USER_BODY, .member = WIRE_METADATA_USER_ID } }, 1 },
+	{ "jwt", { { .kind = USER_TOKEN, .header = SLICE("x-user-token") } }, 1 },
 	{ "openwebui",
 	  { { .kind = USER_HEADER, .header = SLICE("x-openwebui-user-id") },
 	    { .kind = USER_HEADER, .header = SLICE("x-openwebui-user-email") } },
@@ -42,9 +43,10 @@ static size_t add(const char *text, struct user_source *out)
 		memcpy(out, words[i].sources, sizeof(words[i].sources));
 		return words[i].count;
 	}
-	if (!slice_eq_str(scheme, "header"))
-		return 0;
-	*out = (struct user_source){ .kind = USER_HEADER, .header = rest };
+	*out = (struct user_source){
+		.kind = slice_eq_str(scheme, "jwt") ? USER_TOKEN : USER_HEADER,
+		.header = rest,
+	};
 	return 1;
 }
 
@@ -119,22 +121,64 @@ static struct slice without_session(struct arena *arena, struct slice text)
 	return found.len > 0 ? found : text;
 }
 
-static struct slice ask(struct exchange *exchange, const struct user_source *source)
+/* A token that is no good ends the search: a weaker word must not take its place. */
+static bool ask_token(struct exchange *exchange, struct slice header, struct slice *ret,
+		      struct wire_error *ret_error)
+{
+	static const struct slice bearer = { "Bearer ", 7 };
+	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
+	struct arena *arena = http_exchange_arena(exchange->http);
+	struct slice token = http_request_header(http_exchange_request(exchange->http), header);
+	const char *why = NULL;
+
+	if (token.len == 0)
+		return true;
+	if (token.len > bearer.len &&
+	    slice_case_eq((struct slice){ token.ptr, bearer.len }, bearer))
+		token = slice_trim(slice_skip(token, bearer.len));
+	switch (issuer_ask(exchange->loop, snapshot->issuer, &snapshot->conf->jwt, token, arena,
+			   ret, &why)) {
+	case ISSUER_GOOD:
+		return true;
+	case ISSUER_PENDING:
+		*ret_error = (struct wire_error){
+			503, "issuer_keys_pending", NULL,
+			"The keys by which the user's token is checked are being fetched; try "
+			"again."
+		};
+		return false;
+	default:
+		*ret_error =
+		    (struct wire_error){ 401, "invalid_user_token", NULL,
+					 arena_printf(arena, "The user's token in %.*s %s.",
+						      SLICE_ARGS(header), why)
+					     .ptr };
+		return false;
+	}
+}
+
+/* False where the search ends without one. */
+static bool ask(struct exchange *exchange, const struct user_source *source, struct slice *ret,
+		struct wire_error *ret_error)
 {
 	struct arena *arena = http_exchange_arena(exchange->http);
-	struct slice text;
 
 	switch (source->kind) {
 	case USER_HEADER:
-		return http_request_header(http_exchange_request(exchange->http), source->header);
+		*ret = http_request_header(http_exchange_request(exchange->http), source->header);
+		return true;
 	case USER_BODY:
-		text = unescaped(arena, exchange->request.users[source->member]);
-		return source->member == WIRE_METADATA_USER_ID ? without_session(arena, text)
-							       : text;
+		*ret = unescaped(arena, exchange->request.users[source->member]);
+		if (source->member == WIRE_METADATA_USER_ID)
+			*ret = without_session(arena, *ret);
+		return true;
 	case USER_CERTIFICATE:
-		return slice_of(http_exchange_names(exchange->http));
+		*ret = slice_of(http_exchange_names(exchange->http));
+		return true;
+	case USER_TOKEN:
+		return ask_token(exchange, source->header, ret, ret_error);
 	}
-	return (struct slice){ 0 };
+	return true;
 }
 
 /* What rows and log are told. */
@@ -160,21 +204,21 @@ bool users_find(struct exchange *exchange, struct wire_error *ret)
 	const struct user_sources *sources = exchange->key->users;
 	struct slice text = { 0 };
 
+	bool goes_on = true;
+
 	if (!sources)
-		return true;
-	for (size_t i = 0; i < sources->count && !is_name(text); i++)
-		text = ask(exchange, &sources->items[i]);
-	if (is_name(text)) {
-		exchange->user = told(exchange, sources->pseudonym, text);
-		return true;
-	}
-	/* A request without a body of its own cannot say it there. */
-	if (!sources->required || endpoint_is_by_id(exchange->endpoint))
 		return true;
 	*ret = (struct wire_error){
 		401, "end_user_required", NULL,
 		"This key asks on behalf of users, and the request names none, where the key's "
 		"end_user wants it."
 	};
-	return false;
+	for (size_t i = 0; goes_on && i < sources->count && !is_name(text); i++)
+		goes_on = ask(exchange, &sources->items[i], &text, ret);
+	if (goes_on && is_name(text)) {
+		exchange->user = told(exchange, sources->pseudonym, text);
+		return true;
+	}
+	/* A request without a body of its own cannot say it there. */
+	return !sources->required || (goes_on && endpoint_is_by_id(exchange->endpoint));
 }

@@ -5,8 +5,8 @@
 #include "gateway/exchange.h"
 
 struct user_source {
-	enum { USER_HEADER, USER_BODY, USER_CERTIFICATE } kind;
-	struct slice header;   /* its name */
+	enum { USER_HEADER, USER_BODY, USER_CERTIFICATE, USER_TOKEN } kind;
+	struct slice header;   /* its name; of a token too */
 	enum wire_user member; /* of the body */
 };
 

@@ -5,7 +5,7 @@
 LAYERS = {
     "include": -1,
     "base": 0,
-    "conf": 1, "db": 1, "http": 1, "upstream": 1,
+    "conf": 1, "db": 1, "http": 1, "jose": 1, "upstream": 1,
     "plugin": 2, "wire": 2, "ledger": 2, "keys": 2, "store": 2,
     "gateway": 3,
     "admin": 4,
@@ -21,7 +21,8 @@ APART = {"cli": {"base"}}
 FOREIGN = {
     r"libconfig\.h": "conf",
     r"sqlite3\.h": "db",
-    r"openssl/(crypto|evp)\.h": "base",
+    r"openssl/(crypto|evp)\.h": "base jose",
+    r"openssl/(core_names|param_build|ecdsa|rsa)\.h": "http jose",
     r"openssl/.*": "http upstream",
     r"curl/.*": "upstream",
     r"dlfcn\.h": "plugin",
@@ -40,7 +41,7 @@ PLUGIN_SHARED = "plugins/common"
 
 # Dependency variable of meson.build -> the folder that links it. `threads` is everybody's.
 FOREIGN_DEPS = {
-    "libconfig": "conf", "sqlite": "db", "openssl": "http upstream", "crypto": "base", "curl": "upstream",
+    "libconfig": "conf", "sqlite": "db", "openssl": "http upstream", "crypto": "base jose", "curl": "upstream",
     "dl": "plugin", "fuse": "fs", "systemd": "bus", "civetweb": "api", "jansson": "base", "glib": "base",
 }
 COMMON_DEPS = {"threads"}

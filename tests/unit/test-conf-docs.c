@@ -76,6 +76,7 @@ static void test_sample(void)
 	put_mode("main.conf", buffer_slice(&used), 0600);
 	put("secrets/openai", "s3cret");
 	put("ca.pem", "");
+	put("jwks.json", "{}");
 	put("client.pem", "");
 	put("client.key", "");
 	put("tls/chain.pem", "chain");

@@ -40,6 +40,8 @@ static const char every_option[] =
     "    cache_read_usd_per_mtok = \"0.075\"; cache_write_usd_per_mtok = \"0\";\n"
     "    cache_write_1h_usd_per_mtok = \"0.000000001\"; }; } );\n"
     "routes = ( { name = \"r\"; targets = [ \"m\", \"p/a/b\" ]; } );\n"
+    "jwt: { issuer = \"https://i\"; audience = \"a\"; claim = \"email\"; jwks_file = \"cert\";\n"
+    "  ca_file = \"ca\"; allow_private = true; leeway_s = 33; refresh_s = 34; }; # jwks_url\n"
     "tenants = ( { name = \"t\"; description = \"T \xc3\xa4\"; models = [ \"a*\" ]; } );\n"
     "keys = ( { name = \"k\"; tenant = \"t\"; feature = \"f\"; disabled = true;\n"
     "  end_user: { from = [ \"openwebui\", \"header:x-u\" ]; required = true; pseudonym = true; "
@@ -227,6 +229,19 @@ static void check_others(const struct conf *conf)
 	}
 }
 
+static void check_jwt(const struct conf_jwt *jwt)
+{
+	CHECK(jwt->given && jwt->allow_private);
+	CHECK_STR(jwt->issuer, "https://i");
+	CHECK_STR(jwt->audience, "a");
+	CHECK_STR(jwt->claim, "email");
+	CHECK_STR(jwt->jwks_file, at("cert"));
+	CHECK_STR(jwt->jwks_text, "cert");
+	CHECK_STR(jwt->ca_file, at("ca"));
+	CHECK_INT(jwt->leeway_s, 33);
+	CHECK_INT(jwt->refresh_s, 34);
+}
+
 static void put_every_option(void)
 {
 	clear();
@@ -248,6 +263,7 @@ static void test_every_option(void)
 	conf = load_good();
 	check_main(conf);
 	check_tls(conf);
+	check_jwt(&conf->jwt);
 	check_limits(&conf->limits);
 	CHECK_INT(conf->provider_count, 1);
 	check_provider(conf->providers);
