@@ -82,7 +82,10 @@ static __int128 of_hours(const struct ledger_price *price, const int64_t *femto,
 		input = bounded(usage->tokens[LEDGER_INPUT_AUDIO_MS]);
 	__int128 sum;
 
-	if (any + input > 0 && any + input < price->minimum_ms)
+	*ret_rest = 0;
+	if (any + input == 0)
+		return 0;
+	if (any + input < price->minimum_ms)
 		input = price->minimum_ms - any;
 	sum = (__int128)any * femto_of(price, femto, LEDGER_AUDIO_MS) +
 	      (__int128)input * femto_of(price, femto, LEDGER_INPUT_AUDIO_MS);
