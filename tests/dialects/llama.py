@@ -29,13 +29,13 @@ UPSTREAMS = ("chat", "messages", "responses")
 TEXT = "".join(tiny.SAID)
 LONG = "x" * (tiny.CONTEXT + 1)  # one token each
 LEAVES_S = 2
-CHECKS = ("text", "length", "think", "offered", "schema", "calls")
+CHECKS = ("text", "length", "sequence", "think", "offered", "schema", "calls")
 UNHEARD = {  # what the server leaves out, whoever asks: its answers are whole, of any form
     "messages": ("schema",),
-    "responses": ("schema", "length"),
+    "responses": ("schema", "length", "sequence"),
 }
-AS_IT_IS = {  # what lacks members that the SDK's types have, and reaches a client byte for byte
-    "messages": ("think", "calls"),
+AS_IT_IS = {  # what reaches a client byte for byte, and is not as the SDK's types or the API have it
+    "messages": ("think", "calls", "sequence"),
     "responses": CHECKS,
 }
 SERVED = {client: (*UPSTREAMS, "shipped") for client in world.CLIENTS}
@@ -121,6 +121,13 @@ class Checks(meaning.Checks):
         wanted = [["text", "".join(tiny.SAID[:2])]]
         for usage in self.said(client, upstream, wanted, "length", body):
             equal(usage["out"], 2, "tokens of the answer")
+
+    def sequence(self, client, upstream):
+        """Only Anthropic's dialect tells that a sequence was the reason."""
+        wanted = [["text", "".join(tiny.SAID[:2])]]
+        stop = "sequence" if client == upstream == "messages" else "done"
+        body = asked(client, "hi", stop=[tiny.SAID[2]])
+        list(self.said(client, upstream, wanted, stop, body))
 
     def think(self, client, upstream):
         wanted = [["reasoning", tiny.THOUGHT], ["text", TEXT]]
@@ -241,6 +248,7 @@ def register(suite):
         for client, to in itertools.product(world.CLIENTS, UPSTREAMS):
             name = f"llama/{client}-{to}"
             left_out = UNHEARD.get(to, ()) + (AS_IT_IS.get(to, ()) if client == to else ())
+            left_out += ("sequence",) if client == "responses" else ()  # it has no word for one
             for check in CHECKS:
                 if check not in left_out:
                     suite.check(f"{name}/{check}", getattr(checks, check), client, to)
