@@ -2,6 +2,7 @@
 /* What a request of Gemini's says beside its conversation: tools, how the answer is made, and what
  * is to be blocked (ai.google.dev/api/generate-content). */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "wire/gemini-json.h"
@@ -267,6 +268,33 @@ static bool is_default(enum turn_field field, const struct tree *value)
 	return field == TURN_STOP && value->count == 0;
 }
 
+static double number_of(const struct tree *node)
+{
+	char text[32];
+
+	return slice_copy(node->text, text, sizeof(text)) ? strtod(text, NULL) : -1;
+}
+
+/* Agents of Google's repeat how its models sample by themselves, with every request. To another
+ * model that says nothing, and many take none of it. */
+static bool is_own_sampling(const struct tree *config, enum turn_field field,
+			    const struct tree *value)
+{
+	static const struct {
+		enum turn_field field;
+		double own;
+	} rows[] = { { TURN_TEMPERATURE, 1 }, { TURN_TOP_P, 0.95 }, { TURN_TOP_K, 64 } };
+	const struct tree *top_k = gemini_get(config, "topK");
+
+	if (!tree_is(top_k, JSON_SCAN_NUMBER) || number_of(top_k) != rows[2].own)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].field == field)
+			return tree_is(value, JSON_SCAN_NUMBER) && number_of(value) == rows[i].own;
+	}
+	return false;
+}
+
 static int read_generation(struct gemini_reading *reading, const struct tree *config)
 {
 	int r = tree_is_null(config) ? 0 : gemini_expect_object(reading, config, generation_keys);
@@ -276,7 +304,8 @@ static int read_generation(struct gemini_reading *reading, const struct tree *co
 	for (size_t i = 0; i < ARRAY_SIZE(generation_fields); i++) {
 		const struct tree *value = gemini_get(config, generation_fields[i].key);
 
-		if (value && !is_default(generation_fields[i].field, value))
+		if (value && !is_default(generation_fields[i].field, value) &&
+		    !is_own_sampling(config, generation_fields[i].field, value))
 			turn_set(reading->turn, generation_fields[i].field, value);
 	}
 	r = read_format(reading, config);

@@ -52,6 +52,10 @@ static const struct {
 	{ CONFIG("\"temperature\":1.50,\"topP\":0.9,\"topK\":40,\"maxOutputTokens\":7,\"seed\":3,"
 		 "\"presencePenalty\":-1,\"frequencyPenalty\":0.5,\"stopSequences\":[\"a\\n\"]"),
 	  NULL },
+	/* As Gemini's models have them, for all that Gemini CLI knows. */
+	{ CONFIG("\"temperature\":1,\"topP\":0.95,\"topK\":64"), CONFIG("") },
+	{ CONFIG("\"temperature\":0,\"topP\":0.95,\"top_k\":64"), CONFIG("\"temperature\":0") },
+	{ CONFIG("\"temperature\":1,\"topP\":0.95"), NULL },
 	{ CONFIG("\"responseMimeType\":\"application/json\""), NULL },
 	{ CONFIG("\"responseMimeType\":\"application/json\",\"responseJsonSchema\":{\"type\": "
 		 "\"object\"}"),
