@@ -140,18 +140,30 @@ static void write_inference(struct converse_writing *writing)
 		writer_close(writing->out, '}');
 }
 
+/* A budget of thinking in the words of an effort, where none is said; NULL for none. */
+static const char *effort_of_budget(const struct turn *turn)
+{
+	struct slice budget = turn->fields[TURN_THINKING_BUDGET].json;
+
+	return !turn_has(turn, TURN_EFFORT) && budget.ptr ? turn_effort_of_budget(budget) : NULL;
+}
+
 /* The schema is text there. Claude's effort goes with its thinking. */
 static int write_output(struct converse_writing *writing)
 {
 	const struct turn *turn = writing->turn;
 	struct slice effort = turn->fields[TURN_EFFORT].json, schema;
+	const char *word = effort_of_budget(turn);
+	bool says_effort = !writing->claude && (effort.ptr || word);
 	struct writer *out = writing->out;
 
-	if ((!effort.ptr || writing->claude) && turn->format != TURN_JSON_SCHEMA)
+	if (!says_effort && turn->format != TURN_JSON_SCHEMA)
 		return 0;
 	writer_key(out, "outputConfig");
 	writer_open(out, '{');
-	if (effort.ptr && !writing->claude)
+	if (says_effort && word)
+		writer_key_word(out, "effort", word);
+	else if (says_effort)
 		writer_key_json(out, "effort", effort);
 	if (turn->format == TURN_JSON_SCHEMA) {
 		schema = tree_escape(turn->format_schema, turn->arena);
@@ -263,7 +275,9 @@ static bool is_above_one(struct slice number)
 
 int converse_check_fields(const struct converse_writing *writing)
 {
+	static const char anthropics[] = "Bedrock has this for Anthropic's models only.";
 	const struct turn *turn = writing->turn;
+	const char *word;
 	int r = turn_check_fields(turn, known_fields, "Bedrock Converse", writing->ret);
 
 	if (r < 0)
@@ -278,12 +292,11 @@ int converse_check_fields(const struct converse_writing *writing)
 		return 0;
 	if (turn_has(turn, TURN_TOP_K) && !writing->nova)
 		return refuse_field(writing, TURN_TOP_K, "Bedrock has this for some models only.");
-	if (turn_has(turn, TURN_THINKING_BUDGET) ||
-	    slice_eq(turn->fields[TURN_EFFORT].json, SLICE("\"none\"")))
-		return refuse_field(writing,
-				    turn_has(turn, TURN_THINKING_BUDGET) ? TURN_THINKING_BUDGET
-									 : TURN_EFFORT,
-				    "Bedrock has this for Anthropic's models only.");
+	if (slice_eq(turn->fields[TURN_EFFORT].json, SLICE("\"none\"")))
+		return refuse_field(writing, TURN_EFFORT, anthropics);
+	word = effort_of_budget(turn);
+	if (word && strcmp(word, "none") == 0)
+		return refuse_field(writing, TURN_THINKING_BUDGET, anthropics);
 	return 0;
 }
 

@@ -158,6 +158,8 @@ static const struct {
 	  "{" HI "," MAX
 	  ",\"outputConfig\":{\"textFormat\":{\"type\":\"json_schema\",\"structure\":"
 	  "{\"jsonSchema\":{\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}}}}}" },
+	{ OTHER, "{" ASKED ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":8192}}",
+	  "{" HI "," MAX ",\"outputConfig\":{\"effort\":\"medium\"}}" },
 	{ OTHER, "{" ASKED ",\"output_config\":{\"effort\":\"low\"}}",
 	  "{" HI "," MAX ",\"outputConfig\":{\"effort\":\"low\"}}" },
 };
@@ -198,7 +200,7 @@ static void refused(void)
 		const char *model, *body, *param;
 	} bodies[] = {
 		{ OTHER, "{" ASKED ",\"top_k\":5}", "top_k" },
-		{ OTHER, "{" ASKED ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}}",
+		{ OTHER, "{" ASKED ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":0}}",
 		  "thinking.budget_tokens" },
 		{ OTHER,
 		  "{\"model\":\"m\",\"max_tokens\":9,\"tools\":[" TOOL_F
