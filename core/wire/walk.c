@@ -252,7 +252,7 @@ static inline const char *plain_value(const char *at, const char *end)
 {
 	const char *stop = at;
 
-	if (at == end || *at == '{' || *at == '[')
+	if (at == end || *at == '{' || *at == '[' || *at == ':') /* a second colon is passed over */
 		return NULL;
 	if (*at == '"') {
 		stop = bytes_to_quote(at + 1, end);
