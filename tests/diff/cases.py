@@ -43,6 +43,8 @@ REQUESTS = (
     (post() + NEXT, 2, None),
     (chunked(b"5\r\nhello\r\n0\r\n\r\n") + NEXT, 2, None),
     (chunked(b"5;a=b\r\nhello\r\n000;c\r\n\r\n") + NEXT, 2, None),
+    (chunked(b"5; a = b\r\nhello\r\n0\r\n\r\n") + NEXT, 2, None),
+    (chunked(b"5; a = b\r\nhello\r\n0\r\n\r\n", b"Upgrade: h2c", b"Connection: upgrade") + NEXT, 2, None),
     (chunked(b"5\r\nhello\r\n0\r\nX: 1\r\nY:2\r\n\r\n") + NEXT, 2, None),
     (chunked(b"a\r\n0\r\n\r\nGET /\r\n0\r\n\r\n") + NEXT, 2, None),
     (post(b"Transfer-Encoding: CHUNKED", body=b"0\r\n\r\n") + NEXT, 2, None),

@@ -184,6 +184,11 @@ def compare_ends(mine, theirs, stricter, seen):
         raise Disagreement(f"the end: {mine.ended} and {theirs.ended} ({theirs.why})")
 
 
+def upgrades(message):
+    """Whether Node, behind this head, tells no more of what is wrong, even in its body."""
+    return any(name.lower() == b"upgrade" for name, _ in message.headers)
+
+
 def compare_node(data, mine, theirs, seen):
     """Each message that we take is the same for Node, or Node refuses it by a name."""
     for index, message in enumerate(mine.messages):
@@ -191,7 +196,8 @@ def compare_node(data, mine, theirs, seen):
             return
         other = theirs.messages[index] if index < len(theirs.messages) else None
         if other is None or not other.complete:
-            if theirs.why not in (NODE_BODY if other else NODE_HEAD):
+            names = NODE_BODY if other else NODE_HEAD
+            if theirs.why not in names and not (not theirs.why and upgrades(message)):
                 raise Disagreement(f"message {index} is taken by us, but {theirs.why}")
             seen[theirs.why or "upgrade"] += 1
             return
