@@ -68,6 +68,7 @@ class RawUpstream:
             while b"\r\n\r\n" not in data:
                 data += peer.recv(65536) or self._gone()
             front, _, body = data.partition(b"\r\n\r\n")
+            body = bytearray(body)  # to which a piece of a large one is added in place
             fields = dict(
                 line.lower().split(b": ", 1) for line in front.split(b"\r\n")[1:]
             )

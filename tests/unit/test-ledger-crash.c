@@ -113,7 +113,8 @@ static void *work(void *data)
 	return NULL;
 }
 
-/* A program of its own, as the sanitizers want no threads after a fork. */
+/* A program of its own, as the sanitizers want no threads after a fork; by its name, as under
+ * valgrind /proc/self/exe is valgrind. */
 static int child(const char *folder, const char *random)
 {
 	static struct worker workers[LOOPS];
@@ -144,7 +145,8 @@ static void run_and_kill(void)
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
-		execl("/proc/self/exe", "test-ledger-crash", test_folder(), random, (char *)NULL);
+		execl(program_invocation_name, "test-ledger-crash", test_folder(), random,
+		      (char *)NULL);
 		_exit(1);
 	}
 	while (atomic_load(&shared->count) <= before + wanted && clock_now_ns() < until_ns)

@@ -18,21 +18,26 @@ static void serve_keep_alive(struct server *server)
 	server_expect_none(server);
 }
 
-/* Nothing of a request waits in its socket: the kernel would keep each for 200 ms. */
+/* Nothing of a request waits in its socket: behind the first one of a connection the kernel would
+ * keep each for 200 ms, the fastest too. */
 static void keep_alive(void)
 {
 	struct server server;
 	struct client client;
 	const struct upstream_stats *stats;
-	uint64_t start_ns = clock_now_ns();
+	uint64_t fastest_ns = UINT64_MAX;
 
 	server_start(&server, serve_keep_alive);
 	client_init(&client, &server);
 	stats = upstream_stats(client.upstream);
 	for (int i = 0; i < 10; i++) {
 		struct told told = { 0 };
+		uint64_t start_ns = clock_now_ns(), taken_ns;
 
 		client_call(&client, &told, "POST", SLICE("{\"a\":1}"));
+		taken_ns = clock_now_ns() - start_ns;
+		if (i > 0 && taken_ns < fastest_ns)
+			fastest_ns = taken_ns;
 		CHECK(told.ended);
 		CHECK_SLICE(buffer_slice(&told.body), "hello");
 		CHECK_INT(told.content_length, i % 2 ? 5 : -1);
@@ -40,7 +45,7 @@ static void keep_alive(void)
 		CHECK_INT(stat_of(&stats->connections_open), 1);
 		told_fini(&told);
 	}
-	CHECK(clock_now_ns() - start_ns < 1000 * NS_PER_MS);
+	CHECK(fastest_ns < 200 * NS_PER_MS);
 	CHECK_INT(stat_of(&stats->calls_total), 10);
 	CHECK_INT(stat_of(&stats->connects_total), 1);
 	CHECK_INT(stat_of(&stats->reuses_total), 9);
