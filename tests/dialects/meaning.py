@@ -139,6 +139,22 @@ class Checks:
         assert response.source == "gateway", response.source
         equal(self.upstream.requests(), [], "requests that went upstream")
 
+    def named(self, upstream):
+        """Who speaks, and how much is thought, in Chat Completions' and OpenRouter's own words."""
+        self.upstream.reset()
+        body = {
+            "messages": [
+                {"role": "user", "name": "Ann", "content": "Hi, I am late."},
+                {"role": "assistant", "name": "Host", "content": "Sit down."},
+                {"role": "user", "name": "Bo", "content": [{"type": "text", "text": "Who is she?"}]},
+            ],
+            "reasoning": {"effort": "low", "exclude": True},
+        }
+        response = self.ask("chat", f"{upstream}/text", body)
+        equal(response.status, 200, response.body[:300])
+        wanted = [user("Ann: Hi, I am late."), assistant("Sit down."), user("Bo: Who is she?")]
+        equal(self.upstream.requests()[0]["heard"]["turns"], wanted, "what the upstream heard")
+
     def unknown(self, client, upstream):
         """A member that nobody knows is named."""
         body = asking.ASK[client](QUESTIONS["text"])
@@ -240,6 +256,9 @@ def register(suite, gate, upstream):
     for client in world.CLIENTS:
         if client != "gemini":
             suite.check(f"{client}-gemini/malformed", checks.malformed, client)
+    for to in world.UPSTREAMS:
+        if to != "chat":
+            suite.check(f"chat-{to}/names-and-reasoning", checks.named, to)
     if "responses" in world.CLIENTS:
         for to in world.UPSTREAMS:
             if to != "responses":
