@@ -150,6 +150,22 @@ const unknownPrices = async (key) => {
 	assert.match(await text('#warning'), /^1 attempt .* sim\/sim-text@words=1\b/);
 };
 
+// The page says of each provider what status.json says.
+const health = async (key) => {
+	const row = (name) => page.locator('#health tbody tr').filter({ has: page.getByRole('cell', { name, exact: true }) }).locator('td');
+	await chat(key, 'small');
+	await chat(key, 'nowhere');
+	for (const [name, wanted] of [['sim', 'up'], ['gone', 'down']]) {
+		await waitUntil(async () => (await row(name).nth(1).textContent()) === wanted, 10000, `${name} is not ${wanted}`);
+		const { providers } = await page.evaluate(() => fetch('/api/v1/status').then((answer) => answer.json()));
+		const told = providers.find((provider) => provider.name === name);
+		assert.equal(told.health, wanted);
+		assert.equal(await row(name).nth(2).textContent(), told.since?.slice(0, 19).replace('T', ' ') ?? '–', 'since');
+		assert.equal(await row(name).nth(5).getAttribute('title'), told.why ?? told.last_error ?? '', 'why');
+		assert.equal(await row(name).nth(1).getAttribute('class') === 'bad-outcome', wanted === 'down', 'colour');
+	}
+};
+
 const htmlIsText = async (key) => {
 	const { id, status } = await chat(key, HTML);
 	assert.equal(status, 404);
@@ -364,6 +380,7 @@ await check('slow-request-appears-soon', async () => {
 await check('figures-move', () => figuresMove(keys));
 await check('money-is-exact', moneyIsExact);
 await check('unknown-prices', () => unknownPrices(keys[0]));
+await check('health', () => health(keys[0]));
 await check('html-is-text', () => htmlIsText(keys[0]));
 if (screenshots) await photograph(part);
 const widths = [320, 390, 600, 768, 1024, 1280, 1440, 2560];

@@ -206,6 +206,22 @@ function drawGroup(id, entries) {
   }
 }
 
+// `up` is good, `unknown` is that nobody asked yet; all else is in the appliance's own words.
+function drawHealth(providers) {
+  if (!changed("health", providers)) return;
+  const names = [["Name", "name"], ["Health"], ["Since, UTC"], ["Successes", "number"], ["Failures", "number"], ["Why, or its last error", "name"]];
+  const body = begin(byId("health"), names, providers.length ? "" : "no providers are configured");
+  for (const entry of providers) {
+    const row = line(body);
+    nameCell(row, entry.name, "lead");
+    cell(row, entry.health, ["up", "unknown"].includes(entry.health) ? "" : "bad-outcome", "Health");
+    cell(row, entry.since ? entry.since.slice(0, 19).replace("T", " ") : "–", "", "Since");
+    count(cell(row, "", "number", "Successes"), entry.successes_total);
+    count(cell(row, "", "number", "Failures"), entry.failures_total);
+    nameCell(row, entry.why ?? entry.last_error ?? "", "", "Why");
+  }
+}
+
 function drawRequests() {
   const names = [["Time, UTC"], ["Tenant", "name"], ["Feature", "name"], ["Route", "name"], ["Provider", "name"], ["Outcome"], ["Status", "number"], ["Tokens in", "number"], ["Tokens out", "number"], ["Spend", "number"], ["Duration", "number"]];
   const body = begin(byId("requests-table"), names, rows.length ? "" : "no requests yet");
@@ -305,6 +321,7 @@ function drawStatus(status) {
   draw("chart-rate", series.rate, (value) => `${rateText(value)}/s`);
   draw("chart-spend", series.spend, (value) => `${dollars(value)}/h`);
   for (const id of GROUPS) drawGroup(id, status[id]);
+  drawHealth(status.providers);
 }
 
 async function loadRequests() {
