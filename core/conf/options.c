@@ -230,7 +230,7 @@ static const struct option limits_rows[] = {
 		 "holds no more than is left for others, so that none keeps others out: one takes "
 		 "half, "
 		 "two a third each; a tenant's only body up to all that is free. Several times "
-		 "body_bytes, and at least that." },
+		 "body_bytes, and at least that: a body that is translated counts twice." },
 	{ "body_ms", OPTION_MS, 0, LIMIT(body_ms), .min = 1, .max = DAY_MS, .fallback = "60000",
 	  .doc = "Time for a whole body; status 408 after it." },
 	{ "idle_ms", OPTION_MS, 0, LIMIT(idle_ms), .min = 1, .max = DAY_MS, .fallback = "75000",

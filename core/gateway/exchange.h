@@ -163,6 +163,7 @@ struct exchange {
 	struct slice body;
 	struct wire_request request;
 	struct stored_state stored;
+	bool holds_translated; /* memory for the upstream's body, beside the client's */
 	const struct gateway_route *route;
 	size_t target; /* index of the target being tried */
 	uint32_t attempts;

@@ -25,6 +25,20 @@ enum wire_dialect translated_dialect(const struct exchange *exchange,
 	return 0;
 }
 
+static const struct wire_error no_memory = { 503, "body_memory_exhausted", NULL,
+					     "There is no memory left to translate this request "
+					     "(limits.body_budget_bytes); try again in "
+					     "a few seconds." };
+
+/* The upstream's body is about as large as the client's. One attempt's is gone before the next has
+ * one, so it counts once. */
+static bool hold_memory(struct exchange *exchange)
+{
+	if (!exchange->holds_translated)
+		exchange->holds_translated = http_hold_memory(exchange->http, exchange->body.len);
+	return exchange->holds_translated;
+}
+
 int translated_prepare(struct tide_call *call, struct wire_error *ret)
 {
 	struct exchange *exchange = call->exchange;
@@ -40,6 +54,10 @@ int translated_prepare(struct tide_call *call, struct wire_error *ret)
 		.stream = exchange->request.stream,
 	};
 
+	if (!hold_memory(exchange)) {
+		*ret = no_memory;
+		return -EINVAL;
+	}
 	call->translated = arena_zalloc(arena, sizeof(*call->translated));
 	if (!call->translated)
 		return -ENOMEM;

@@ -10,7 +10,8 @@
  * which it can be translated; 0 for none. */
 enum wire_dialect translated_dialect(const struct exchange *exchange,
 				     const struct gateway_target *target);
-/* Makes the upstream's body. 0; -EINVAL with `ret`: this request cannot be said there; -ENOMEM. */
+/* Makes the upstream's body. 0; -EINVAL with `ret`: this request cannot be said there, or
+ * there is no memory left for its body; -ENOMEM. */
 int translated_prepare(struct tide_call *call, struct wire_error *ret);
 /* What of the client's request is not in the upstream's; ptr NULL for nothing. */
 struct slice translated_dropped(const struct tide_call *call);

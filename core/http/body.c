@@ -11,18 +11,23 @@ enum {
 	BODY_CHUNKED_MIN = 4096,
 };
 
-static bool hold(struct connection *connection, uint64_t bytes)
+bool http_hold_memory(struct http_exchange *exchange, uint64_t bytes)
 {
-	struct http_server *server = connection->server;
-	struct http_exchange *exchange = &connection->exchange;
+	struct http_server *server = connection_of(exchange)->server;
 
-	if (!share_take(exchange->share, server->slot, bytes, exchange->body_held)) {
-		connection_fail(connection, HTTP_FAULT_BODY_BUDGET);
+	if (!share_take(exchange->share, server->slot, bytes, exchange->body_held))
 		return false;
-	}
 	http_count(&server->stats.body_bytes_held, bytes);
 	exchange->body_held += bytes;
 	return true;
+}
+
+static bool hold(struct connection *connection, uint64_t bytes)
+{
+	if (http_hold_memory(&connection->exchange, bytes))
+		return true;
+	connection_fail(connection, HTTP_FAULT_BODY_BUDGET);
+	return false;
 }
 
 static void let_go(struct http_server *server, struct http_share *share, uint64_t *held,

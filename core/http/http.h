@@ -216,6 +216,9 @@ void http_server_set_budget(struct http_server *server, struct http_share *commo
  * until the exchange is gone, or, within on_end, until http_drop_body. */
 void http_exchange_set_share(struct http_exchange *exchange, struct http_share *share);
 void http_drop_body(struct http_exchange *exchange);
+/* More memory, that the handler takes for what it makes of the body, counts like the body and as
+ * long. False where there is none left of limits.body_budget_bytes. */
+bool http_hold_memory(struct http_exchange *exchange, uint64_t bytes);
 
 /* An exchange's memory that outlives it: its arena with all that lies there, and its body. Both
  * count as before until they are released, which must be before http_server_free. [loop] */
