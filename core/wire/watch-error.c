@@ -100,6 +100,8 @@ void watch_error(struct wire_watch *watch)
 {
 	uint8_t told = watch->event.error_code ? watch->event.error_code : watch->event.error_type;
 
+	if (watch->stream && watch->terminal && watch->error == WIRE_ERROR_NONE)
+		return; /* the answer is whole */
 	watch->error = told ? (enum wire_error_class)told : WIRE_ERROR_INTERNAL;
 	watch->terminal = true;
 }
