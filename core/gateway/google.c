@@ -54,17 +54,19 @@ void google_read_path(struct exchange *exchange, struct slice path)
 }
 
 /* What is wrong with the form that is asked for, or NULL. Without a word of it a stream would be an
- * array, which no SDK asks for. */
+ * array, which only Google's earlier SDKs ask for. A form may have parameters: those want numbers
+ * for enums (json;enum-encoding=int), which Gemini heeds; where it is not Gemini who answers, they
+ * get names, which ProtoJSON's readers take as well. */
 static const char *check_form(const struct exchange *exchange)
 {
 	const char *form = exchange->request.stream ? "sse" : "json";
-	struct slice name, value, query = exchange->query;
+	struct slice name, value, parameters, query = exchange->query;
 	bool said = !exchange->request.stream;
 
 	while (next_member(http_exchange_arena(exchange->http), &query, &name, &value)) {
 		if (!slice_eq_str(name, "alt") && !slice_eq_str(name, "$alt"))
 			continue;
-		if (!slice_eq_str(value, form))
+		if (!slice_eq_str(slice_cut(value, ';', &parameters), form))
 			return exchange->request.stream
 				   ? "A stream is served as server-sent events only: alt=sse."
 				   : "An answer that is no stream is served as JSON only: "
