@@ -39,7 +39,7 @@ def listen(body, fields, _):
     roles = [content["role"] for content in body["contents"]]
     demand(roles and roles[0] == "user", "a conversation begins with the user")
     for content in body["contents"]:
-        demand(content["role"] in ("user", "model"), f"role {content['role']}")
+        demand(content["role"] in ("user", "model", "function"), f"role {content['role']}")
         demand(content["parts"], "contents.parts must not be empty")
         hear(heard, content)
     answered(heard.turns)

@@ -23,6 +23,8 @@ SCRIPTS = (  # script and the dialect of its client
     ("ai.mjs", "chat"),
     ("ai.mjs", "messages"),
     ("ai.mjs", "responses"),
+    ("elders.mjs", "messages"),
+    ("elders.mjs", "gemini"),
     ("clients.py", "chat"),
     ("clients.py", "messages"),
     ("clients.py", "responses"),
