@@ -137,6 +137,23 @@ int keys_publish(struct admin *admin, struct conf *next, struct error *error);
  */
 int key_from_arguments(const struct conf *now, json_t *arguments, struct arena *arena,
 		       struct conf_key *ret, struct error *error);
+/* verbs-prices.c, verbs-explain.c */
+int verb_prices_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error);
+int verb_prices_import(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		       json_t **ret, struct error *error);
+int verb_prices_use(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		    json_t **ret, struct error *error);
+int verb_prices_override(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+			 json_t **ret, struct error *error);
+int verb_prices_set(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		    json_t **ret, struct error *error);
+int verb_prices_unset(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		      json_t **ret, struct error *error);
+int verb_prices_diff(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error);
+int verb_prices_explain(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+			json_t **ret, struct error *error);
 /* Puts `next` in force; 0 or a negative errno. Takes no reference over. */
 int admin_publish(struct admin *admin, struct conf *next, struct error *error);
 /* A string argument: NULL and -EINVAL with a message when it is missing or no string. */

@@ -30,6 +30,11 @@ static const struct option options[] = {
 	{ "require-user", no_argument, NULL, 'R' },
 	{ "pseudonym", no_argument, NULL, 'P' },
 	{ "now", no_argument, NULL, 'N' },
+	{ "sha256", required_argument, NULL, 'S' },
+	{ "signature", required_argument, NULL, 'G' },
+	{ "key", required_argument, NULL, 'K' },
+	{ "at", required_argument, NULL, 'A' },
+	{ "tier", required_argument, NULL, 'T' },
 	{ 0 },
 };
 
@@ -84,6 +89,11 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 'x', &command->expires, OPTION_EXPIRES },
 		{ 'o', &command->overlap, OPTION_OVERLAP },
 		{ 'u', &command->end_user, OPTION_END_USER },
+		{ 'S', &command->sha256, OPTION_SHA256 },
+		{ 'G', &command->signature, OPTION_SIGNATURE },
+		{ 'K', &command->key, OPTION_KEY },
+		{ 'A', &command->at, OPTION_AT },
+		{ 'T', &command->tier, OPTION_TIER },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -199,6 +209,11 @@ static const struct {
 	{ OPTION_END_USER, "--end-user" },
 	{ OPTION_REQUIRE_USER, "--require-user" },
 	{ OPTION_PSEUDONYM, "--pseudonym" },
+	{ OPTION_SHA256, "--sha256" },
+	{ OPTION_SIGNATURE, "--signature" },
+	{ OPTION_KEY, "--key" },
+	{ OPTION_AT, "--at" },
+	{ OPTION_TIER, "--tier" },
 };
 
 int command_check_options(const struct command *command, unsigned allowed, const char *what)

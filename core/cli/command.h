@@ -27,6 +27,11 @@ enum option_bit {
 	OPTION_END_USER = 4096,
 	OPTION_REQUIRE_USER = 8192,
 	OPTION_PSEUDONYM = 16384,
+	OPTION_SHA256 = 32768,
+	OPTION_SIGNATURE = 65536,
+	OPTION_KEY = 131072,
+	OPTION_AT = 262144,
+	OPTION_TIER = 524288,
 };
 
 struct command_verb;
@@ -36,7 +41,7 @@ struct command {
 	const char *socket;
 	bool json, help, version, follow, now, require_user, pseudonym;
 	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires, *overlap,
-	    *end_user;
+	    *end_user, *sha256, *signature, *key, *at, *tier;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;

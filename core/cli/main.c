@@ -14,6 +14,7 @@
 #include "cli/call.h"
 #include "cli/command.h"
 #include "cli/keys.h"
+#include "cli/prices.h"
 #include "cli/print.h"
 
 enum {
@@ -29,6 +30,7 @@ static const char overview[] =
     "  costs [--by G] [--period P]    spend by tenant, feature, key, route, model or provider\n"
     "  logs [-n N] [-f]               the newest requests\n"
     "  keys list | create | …         virtual keys\n"
+    "  prices [import | explain | …]  the price book, and your own prices\n"
     "  reload                         put the configuration files in force\n"
     "  check [FILE]                   validate them, or another main file\n"
     "\n"
@@ -234,6 +236,22 @@ static const struct command_verb verbs[] = {
 	  "good for TIME more: 90s, 30m, 24h (the default), 7d. FILE, or - for the input, has a\n"
 	  "line for each key that another gateway gave out: name,tenant,sha256 under that line of\n"
 	  "names, or JSON; all of them are made, or none.\n" },
+	{ "prices", PRICES_WORDS_MAX, PRICES_OPTIONS, prices_run,
+	  "[--json] prices [list]\n"
+	  "       tidectl [--json] prices import FILE [--sha256 HEX]\n"
+	  "               [--signature FILE [--key FILE]]\n"
+	  "       tidectl [--json] prices use NAME|configuration\n"
+	  "       tidectl [--json] prices diff FILE\n"
+	  "       tidectl [--json] prices explain PROVIDER MODEL [--at TIME] [--tier TIER]\n"
+	  "               [NAME=COUNT...]\n"
+	  "       tidectl [--json] prices set PROVIDER MODEL NAME=USD...\n"
+	  "       tidectl [--json] prices unset PROVIDER MODEL\n"
+	  "       tidectl [--json] prices override FILE\n"
+	  "\n"
+	  "Where prices are from. An imported list holds for what is asked from then on; your own\n"
+	  "prices are above it. NAME is input, output, cache_read, cache_write, input_audio,\n"
+	  "output_audio, web_searches and so on; USD are dollars for a million tokens, a\n"
+	  "thousand of what is no token, an hour of audio.\n" },
 	{ "reload", 1, 0, run_reload,
 	  "[--json] reload\n"
 	  "\n"

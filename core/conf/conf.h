@@ -164,6 +164,7 @@ struct conf {
 	const char **run_headers, **run_baggage;    /* names, NULL-terminated */
 	const char *admin_socket;                   /* R; NULL: none */
 	const char *state, *mount;                  /* R; mount NULL: none */
+	const char *prices_override, *prices_key;   /* NULL: none */
 	const char *zone, *prices_file, *log_level; /* zone is R */
 	const char *plugin_folder;                  /* R */
 	const char **plugin_load;                   /* R; file stems, NULL-terminated */
@@ -183,7 +184,7 @@ struct conf {
 	size_t provider_count, model_count, route_count, tenant_count, key_count;
 	uint64_t generation; /* set by the loader's caller; 0 before */
 	/* Where they are given, or the main file alone. */
-	struct conf_place prices_place, plugins_place;
+	struct conf_place prices_place, override_place, plugins_place;
 };
 
 /* What the command line overrides; NULL where not given. */

@@ -209,6 +209,7 @@ int snapshot_copy(const struct conf *now, struct snapshot **ret, struct objects 
 	snapshot->conf.main_file = copy_text(&copy, now->main_file);
 	snapshot->conf.objects_folder = copy_text(&copy, now->objects_folder);
 	copy_place(&copy, &snapshot->conf.prices_place);
+	copy_place(&copy, &snapshot->conf.override_place);
 	copy_place(&copy, &snapshot->conf.plugins_place);
 	copy_tls_places(&copy, &snapshot->conf.api_tls);
 	copy_tls_places(&copy, &snapshot->conf.admin_tls);

@@ -185,6 +185,7 @@ static void check_main(struct conf *conf, const struct document *document, struc
 		    conf->admin_socket, sizeof(socket_address.sun_path) - 1);
 	}
 	conf->prices_place = place_of(document, "prices");
+	conf->override_place = place_of(document, "prices_override");
 	conf->plugins_place = place_of(document, "plugins.load");
 }
 

@@ -292,6 +292,13 @@ static const struct option main_rows[] = {
 	  .example = "Europe/Berlin", .doc = "IANA time zone of \"today\" and \"month\"." },
 	{ "prices", OPTION_PATH, 0, MAIN(prices_file), .fallback = TIDEGATE_PRICES_FILE,
 	  .doc = "The price book: a JSON file, read at each load." },
+	{ "prices_override", OPTION_PATH, 0, MAIN(prices_override),
+	  .example = "/etc/tidegate/prices.json",
+	  .doc = "Prices of your own, above the price book: a JSON file of the same form, read at "
+		 "each load. Without it they are set by tidectl prices set and kept in "
+		 "STATE/prices." },
+	{ "prices_key", OPTION_PATH, 0, MAIN(prices_key), .example = "/etc/tidegate/prices.pub",
+	  .doc = "A public key of Ed25519, as PEM: only price books that it signed are imported." },
 	{ "log", OPTION_CHOICE, 0, MAIN(log_level), .values = "error|warn|info|debug",
 	  .fallback = "info", .doc = "What is logged." },
 	{ "commit_ms", OPTION_MS, 0, MAIN(commit_ms), .min = 1, .max = 10000, .fallback = "50",

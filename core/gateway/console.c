@@ -13,6 +13,7 @@
 
 enum {
 	CONSOLE_BODY_BYTES = 1024 * 1024,
+	CONSOLE_PRICES_BYTES = 8 * 1024 * 1024, /* a price list */
 	CONSOLE_HEADERS_MAX = 32,
 };
 
@@ -293,7 +294,9 @@ static void on_request(struct http_exchange *http, void *data)
 	relay->loop = loop;
 	relay->http = http;
 	http_exchange_set_user(http, relay);
-	http_want_body(http, CONSOLE_BODY_BYTES);
+	http_want_body(http, slice_starts(request->path, SLICE("/api/v1/prices/"))
+				 ? CONSOLE_PRICES_BYTES
+				 : CONSOLE_BODY_BYTES);
 }
 
 static void on_drain(struct http_exchange *http)

@@ -13,6 +13,7 @@
 #include "gateway/ending.h"
 #include "gateway/limits.h"
 #include "gateway/listen.h"
+#include "gateway/prices.h"
 
 enum {
 	CONSOLE_CONNECTIONS = 8, /* of a loop to the page's server, which has few threads */
@@ -92,17 +93,12 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 	struct ledger_books books = { 0 };
 	int r;
 
-	if (conf->prices_file) {
-		/* [admin] alone changes `newest`. */
-		r = ledger_book_load(conf->prices_file, LEDGER_BOOK_PUBLIC,
-				     gateway->newest ? gateway->newest->books.public : NULL,
-				     &books.public, error);
-		if (r < 0)
-			return r;
-	}
+	/* [admin] alone changes `newest`. */
+	r = prices_load(conf, gateway->newest ? &gateway->newest->books : NULL, &books, error);
+	if (r < 0)
+		return r;
 	r = gateway_snapshot_new(gateway, conf, &books, &snapshot, error);
-	ledger_book_unref(books.public);
-	ledger_book_unref(books.override);
+	prices_release(&books);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&gateway->lock);
@@ -132,6 +128,19 @@ void gateway_reap(struct gateway *gateway)
 		next = dead->next;
 		gateway_snapshot_destroy(dead);
 	}
+}
+
+struct ledger_books gateway_books(struct gateway *gateway)
+{
+	struct ledger_books books = { 0 };
+
+	pthread_mutex_lock(&gateway->lock);
+	if (gateway->newest) {
+		books.public = ledger_book_ref(gateway->newest->books.public);
+		books.override = ledger_book_ref(gateway->newest->books.override);
+	}
+	pthread_mutex_unlock(&gateway->lock);
+	return books;
 }
 
 struct conf *gateway_conf(struct gateway *gateway)

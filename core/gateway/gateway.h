@@ -94,6 +94,10 @@ void gateway_end_key(struct gateway *gateway, const char *name);
  * destroyed again. `plugins` NULL: of providers only the addresses are looked at. [any] */
 void gateway_check(const struct plugin_set *plugins, const struct conf *conf,
 		   struct report *report);
+/* The price books in force, as new references. [any] */
+struct ledger_books gateway_books(struct gateway *gateway);
+/* Where lists that were imported lie: STATE/prices. */
+void gateway_prices_folder(const struct conf *conf, char *ret, size_t size);
 /* The configuration in force, as a new reference. [any] */
 struct conf *gateway_conf(struct gateway *gateway);
 

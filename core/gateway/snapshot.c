@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "gateway/prices.h"
 #include "gateway/tenants.h"
 #include "gateway/users.h"
 
@@ -126,18 +127,9 @@ static int provider_check(const struct plugin_set *plugins, const struct conf_pr
 
 void gateway_check(const struct plugin_set *plugins, const struct conf *conf, struct report *report)
 {
-	struct ledger_book *book = NULL;
-	struct error error = { 0 }, cause = { 0 };
-	char text[sizeof(cause.file) + sizeof(cause.message) + 32];
+	struct error error = { 0 };
 
-	if (conf->prices_file &&
-	    ledger_book_load(conf->prices_file, LEDGER_BOOK_PUBLIC, NULL, &book, &cause) < 0) {
-		error_set_at(&error, -EINVAL, conf->prices_place.file, conf->prices_place.line,
-			     conf->prices_place.column, "\"prices\": %s",
-			     error_text(&cause, text, sizeof(text)));
-		conf_report(report, &error);
-	}
-	ledger_book_unref(book);
+	prices_check(conf, report);
 	certificates_check(conf, report);
 	if (issuer_check(conf, &error) < 0)
 		conf_report(report, &error);
@@ -389,8 +381,7 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 	for (size_t i = 0; i < GATEWAY_LISTENERS; i++)
 		http_tls_unref(snapshot->tls[i]);
 	arena_fini(&snapshot->arena);
-	ledger_book_unref(snapshot->books.public);
-	ledger_book_unref(snapshot->books.override);
+	prices_release(&snapshot->books);
 	conf_unref(snapshot->conf);
 	free(snapshot);
 }

@@ -6,7 +6,7 @@
  * to nano-dollars. */
 #pragma once
 
-#include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/slice.h"
 
@@ -51,6 +51,9 @@ int64_t ledger_tokens_in(const struct ledger_usage *usage);
 int64_t ledger_tokens_out(const struct ledger_usage *usage);
 /* "input", "cache_read", … "requests": the names that `tidectl prices explain` takes and tells. */
 const char *ledger_rate_name(enum ledger_class rate);
+
+/* The key in a price list by that key itself, or by the name of what it prices; NULL: none. */
+const char *ledger_unit_key(struct slice name);
 
 enum {
 	LEDGER_TIERS_MAX = 4,
@@ -155,3 +158,31 @@ bool ledger_is_standard_tier(struct slice service_tier);
  * tier; `units` its prices as the file writes them. For comparing two books. */
 void ledger_book_each(const struct ledger_book *book,
 		      void (*fn)(const char *key, struct slice units, void *data), void *data);
+
+/* ---- the folder of lists that were imported, and of the live override: STATE/prices. [admin] ----
+ */
+
+enum {
+	LEDGER_LIST_NAME_SIZE = 24, /* "0001-3f2a91c0d4e1": which one it is, and its digest */
+	LEDGER_PRICES_BYTES_MAX = 4 << 20,
+};
+
+/* 1 and the path of the imported list that is in force; 0: the configuration's is. */
+int ledger_prices_in_force(const char *folder, char *ret_path, size_t size);
+/* Keeps a list beside those before it; one that is there already stays as it is. Puts nothing in
+ * force. */
+int ledger_prices_keep(const char *folder, const struct ledger_book *book, struct slice text,
+		       char ret_name[static LEDGER_LIST_NAME_SIZE], struct error *error);
+/* From the next load on. NULL: the configuration's. -ENOENT */
+int ledger_prices_use(const char *folder, const char *name, struct error *error);
+/* By their numbers, oldest first. */
+int ledger_prices_each(const char *folder,
+		       void (*fn)(const char *name, uint64_t bytes, int64_t imported_s,
+				  bool in_force, void *data),
+		       void *data);
+/* Where the override lies that is not named by the configuration; it need not be there. */
+void ledger_prices_override_path(const char *folder, char *ret_path, size_t size);
+/* An override's text with a model's prices replaced by `units`, an object of the public form, or
+ * without the model (units empty). `text` may be empty; it is one that ledger_book_read() takes. */
+int ledger_prices_edit(struct slice text, struct slice provider, struct slice model,
+		       struct slice units, struct buffer *out);

@@ -400,7 +400,7 @@ static int add_providers(struct loader *loader, struct slice list)
 			return loader_bad(loader, provider.value, "is no provider");
 		r = add_provider(loader, provider.value);
 	}
-	if (r == 0 && loader->part[PART_MODELS].len == 0)
+	if (r == 0 && loader->kind == LEDGER_BOOK_PUBLIC && loader->part[PART_MODELS].len == 0)
 		return loader_bad(loader, SLICE("providers"), "have no models");
 	return r == 0 ? resolve_fallbacks(loader) : r;
 }

@@ -170,3 +170,14 @@ const char *ledger_rate_name(enum ledger_class rate)
 {
 	return rates[rate].name;
 }
+
+const char *ledger_unit_key(struct slice name)
+{
+	for (int i = 0; i < UNITS; i++)
+		if (slice_eq_str(name, units[i].key))
+			return units[i].key;
+	for (int i = 0; i < LEDGER_RATES; i++)
+		if (slice_eq_str(name, rates[i].name))
+			return units[rates[i].unit[0]].key;
+	return NULL;
+}

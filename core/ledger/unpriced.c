@@ -26,10 +26,10 @@ void unpriced_fini(struct unpriced *unpriced)
 /* Said here, where it is known that such a model was not only asked for but used. */
 static void tell(const struct unpriced *unpriced, const char *provider, const char *model)
 {
-	log_warning("the price of %s/%s is unknown, so its use costs nothing in the ledger: give "
-		    "it a model object with a price, set the provider's price_provider, or bring "
-		    "the price book up to date",
-		    provider, model);
+	log_warning("the price of %s/%s is unknown, so its use costs nothing in the ledger: "
+		    "`tidectl prices set '%s' '%s' input=USD output=USD` (dollars for a million "
+		    "tokens), or set the provider's price_provider, or import a newer price book",
+		    provider, model, provider, model);
 	if (unpriced->count == UNPRICED_MAX)
 		log_warning("%d models without a known price were named; further ones are only "
 			    "counted (prices_unknown_total)",

@@ -2,6 +2,7 @@
 """Who may ask: every route without, with a wrong, and with an ended session; over the socket; from
 another site; past the front door."""
 
+import hashlib
 import contextlib
 import http.client
 import os
@@ -24,11 +25,19 @@ HALF_REQUESTS = 8
 STALL_S = 2
 HTML, SCRIPT, STYLE = "text/html; charset=utf-8", "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 PAGE = {"/": HTML, "/app.js": SCRIPT, "/app.css": STYLE, "/icon.svg": "image/svg+xml"}
+PRICES = '[{"id":"sim","models":[{"id":"m","match":{"equals":"m"},"prices":{"input_mtok":1}}]}]'
 BODIES = {
     "/api/v1/login": {"secret": "wrong"},
     "/api/v1/keys": {"name": "made-by-nobody", "tenant": "acme"},
     "/api/v1/keys/rotate": {"name": "made-by-nobody"},
     "/api/v1/keys/import": {"text": "name,tenant,sha256\n"},
+    "/api/v1/prices/import": {"text": PRICES, "sha256": hashlib.sha256(PRICES.encode()).hexdigest()},
+    "/api/v1/prices/use": {"name": "configuration"},
+    "/api/v1/prices/diff": {"text": PRICES},
+    "/api/v1/prices/explain": {"provider": "sim", "model": "m"},
+    "/api/v1/prices/set": {"provider": "sim", "model": "m", "prices": {"input": "1"}},
+    "/api/v1/prices/unset": {"provider": "sim", "model": "m"},
+    "/api/v1/prices/override": {"text": "[]"},
 }
 
 

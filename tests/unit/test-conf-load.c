@@ -14,7 +14,8 @@ static const char every_option[] =
     "translation: { drop_tools = [ \"t\" ]; }; "
     "admin: { listen = ( \"127.0.0.1:3\" ); socket = \"run/sock\"; metrics_open = true;"
     " tls: { certificate = \"cert\"; key = \"file:secrets/tls\"; }; };\n"
-    "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";\n"
+    "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";"
+    " prices_override = \"own.json\"; prices_key = \"prices.pub\";\n"
     "log = \"debug\"; commit_ms = 7; retain_days = 8;\n"
     "plugins: { folder = \"/plug\"; load = [ ]; };\n"
     "owners: { provider = \"files\"; model = \"files\"; route = \"files\"; tenant = \"files\";\n"
@@ -75,6 +76,8 @@ static void check_main(const struct conf *conf)
 	CHECK(!conf->mount);
 	CHECK_STR(conf->zone, "Europe/Berlin");
 	CHECK_STR(conf->prices_file, at("p.json"));
+	CHECK_STR(conf->prices_override, at("own.json"));
+	CHECK_STR(conf->prices_key, at("prices.pub"));
 	CHECK_STR(conf->log_level, "debug");
 	CHECK_INT(conf->commit_ms, 7);
 	CHECK_INT(conf->retain_days, 8);

@@ -55,7 +55,9 @@ static int read_body(struct api_call *call, const struct api_route *route, json_
 	*ret = NULL;
 	if (length <= 0)
 		return 0;
-	*ret_message = route->body_max ? "the body is at most 1 MiB" : "bodies are at most 64 KiB";
+	*ret_message = route->body_max == API_PRICES_BYTES   ? "the body is at most 8 MiB"
+		       : route->body_max == API_IMPORT_BYTES ? "the body is at most 1 MiB"
+							     : "bodies are at most 64 KiB";
 	if (length > (route->body_max ? route->body_max : API_BODY_BYTES))
 		return 413;
 	*ret_message = "bodies are JSON: send content-type: application/json";

@@ -10,10 +10,11 @@
 enum {
 	API_BODY_BYTES = 65536,
 	API_IMPORT_BYTES = 1048576, /* of the front door, too */
+	API_PRICES_BYTES = 8388608, /* likewise: a list, escaped */
 	API_BODY_DEPTH = 8,
 	API_PATH_BYTES = 512,
 	API_METHODS_SIZE = 48,
-	API_LIST_SIZE = 512,
+	API_LIST_SIZE = 1024,
 };
 
 struct api_socket {

@@ -109,6 +109,49 @@ static int delete_key(struct api_call *call, json_t *body, json_t **ret, struct 
 	return r;
 }
 
+static int get_prices(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "prices.list", NULL, ret, error);
+}
+
+static int post_prices_import(struct api_call *call, json_t *body, json_t **ret,
+			      struct error *error)
+{
+	return act(call, "prices.import", body, ret, error);
+}
+
+static int post_prices_use(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "prices.use", body, ret, error);
+}
+
+static int post_prices_diff(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "prices.diff", body, ret, error);
+}
+
+static int post_prices_explain(struct api_call *call, json_t *body, json_t **ret,
+			       struct error *error)
+{
+	return act(call, "prices.explain", body, ret, error);
+}
+
+static int post_prices_set(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "prices.set", body, ret, error);
+}
+
+static int post_prices_unset(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "prices.unset", body, ret, error);
+}
+
+static int post_prices_override(struct api_call *call, json_t *body, json_t **ret,
+				struct error *error)
+{
+	return act(call, "prices.override", body, ret, error);
+}
+
 static int post_reload(struct api_call *call, json_t *body, json_t **ret, struct error *error)
 {
 	return act(call, "reload", NULL, ret, error);
@@ -130,6 +173,14 @@ static const struct api_route routes[] = {
 	{ "POST", "/api/v1/keys/rotate", "", post_rotate, false },
 	{ "POST", "/api/v1/keys/import", "", post_import, false, API_IMPORT_BYTES },
 	{ "DELETE", "/api/v1/keys/*", "now", delete_key, false },
+	{ "GET", "/api/v1/prices", "", get_prices, false },
+	{ "POST", "/api/v1/prices/import", "", post_prices_import, false, API_PRICES_BYTES },
+	{ "POST", "/api/v1/prices/diff", "", post_prices_diff, false, API_PRICES_BYTES },
+	{ "POST", "/api/v1/prices/override", "", post_prices_override, false, API_PRICES_BYTES },
+	{ "POST", "/api/v1/prices/explain", "", post_prices_explain, false },
+	{ "POST", "/api/v1/prices/set", "", post_prices_set, false },
+	{ "POST", "/api/v1/prices/unset", "", post_prices_unset, false },
+	{ "POST", "/api/v1/prices/use", "", post_prices_use, false },
 	{ "POST", "/api/v1/reload", "", post_reload, false },
 	{ "POST", "/api/v1/check", "", post_check, false },
 };
