@@ -86,5 +86,7 @@ void render_readme(struct admin *admin, const struct admin_moment *moment, int a
 	buffer_printf(
 	    out, "%-28s %-9s %s\n", "", "",
 	    "outcome stream attempts tokens_in tokens_cached tokens_out cost_usd (a text, "
-	    "to the nano-dollar) ms ttft_ms usage_source.");
+	    "to the nano-dollar) ms ttft_ms usage_source");
+	buffer_printf(out, "%-28s %-9s %s\n", "", "",
+		      "client run user model_served version class degraded cached saved_usd.");
 }

@@ -27,7 +27,8 @@ static const char overview[] =
     "[--socket PATH] [--json] COMMAND\n"
     "\n"
     "  status                         state, traffic, spend and health now\n"
-    "  costs [--by G] [--period P]    spend by tenant, feature, key, route, model or provider\n"
+    "  costs [--by G] [--period P]    spend by tenant, feature, key, route, model, provider or "
+    "user\n"
     "  logs [-n N] [-f]               the newest requests\n"
     "  keys list | create | …         virtual keys\n"
     "  prices [import | explain | …]  the price book, and your own prices\n"
@@ -211,7 +212,7 @@ static const struct command_verb verbs[] = {
 	  "[--json] costs [--by GROUP] [--period PERIOD]\n"
 	  "\n"
 	  "Spend in dollars.\n"
-	  "  --by GROUP       tenant (the default), feature, key, route, model or provider\n"
+	  "  --by GROUP       tenant (the default), feature, key, route, model, provider or user\n"
 	  "  --period PERIOD  today (the default), month or total\n" },
 	{ "logs", 1, OPTION_FOLLOW | OPTION_LINES, run_logs,
 	  "[--json] logs [-n N] [-f]\n"

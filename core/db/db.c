@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -87,6 +88,21 @@ static int read_version(struct db *db, int64_t *ret)
 	return r == 1 ? 0 : r < 0 ? r : -EIO;
 }
 
+int db_file_version(const char *path, int64_t *ret)
+{
+	_cleanup_(cleanup_db_close) struct db *db = NULL;
+	int r;
+
+	if (access(path, F_OK) < 0)
+		return -errno;
+	db = calloc(1, sizeof(*db));
+	if (!db)
+		return -ENOMEM;
+	r = code_to_errno(NULL, sqlite3_open_v2(path, &db->handle,
+						SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READONLY, NULL));
+	return r < 0 ? r : read_version(db, ret);
+}
+
 static int migrate_step(struct db *db, const struct db_migration *step)
 {
 	char *version = sqlite3_mprintf("PRAGMA user_version = %u", step->version);
@@ -143,7 +159,8 @@ static int set_up(struct db *db, bool read_only)
 		return execute(db, "PRAGMA cache_size=-512; PRAGMA query_only=1");
 	return execute(db,
 		       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-1024; "
-		       "PRAGMA journal_size_limit=16777216; PRAGMA trusted_schema=0");
+		       "PRAGMA journal_size_limit=16777216; PRAGMA trusted_schema=0; "
+		       "PRAGMA temp_store=MEMORY");
 }
 
 static int watch(struct db *db, const char *path, struct error *error)
@@ -307,6 +324,51 @@ struct slice db_column_text(struct db_statement *statement, int column)
 int db_add_source(struct db *db, const char *name, const struct db_source *source)
 {
 	return code_to_errno(db->handle, source_add(db->handle, name, source));
+}
+
+int db_attach(struct db *db, const char *path)
+{
+	struct db_statement *statement;
+	int r = db_prepare(db, "ATTACH ?1 AS day", &statement);
+
+	if (r < 0)
+		return r;
+	db_bind_text(statement, 1, slice_of(path));
+	r = db_run(statement);
+	db_statement_free(statement);
+	return r;
+}
+
+int db_detach(struct db *db)
+{
+	return execute(db, "DETACH day");
+}
+
+void db_seal(struct db *db)
+{
+	execute(db, "PRAGMA day.journal_mode=DELETE");
+}
+
+/* SQLite answers with the mode it has kept, and not with an error. */
+int db_make_plain(struct db *db)
+{
+	struct db_statement *statement;
+	bool plain;
+	int r = db_prepare(db, "PRAGMA main.journal_mode=DELETE", &statement);
+
+	if (r < 0)
+		return r;
+	r = db_step(statement);
+	plain = r == 1 && slice_eq_str(db_column_text(statement, 0), "delete");
+	db_statement_free(statement);
+	if (plain)
+		db->path = (free(db->path), NULL); /* it is watched no more */
+	return r < 0 ? r : plain ? 0 : -EBUSY;
+}
+
+int db_begin_read(struct db *db)
+{
+	return execute(db, "BEGIN");
 }
 
 int db_begin(struct db *db)

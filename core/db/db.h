@@ -22,6 +22,8 @@ struct db_migration {
 int db_open(const char *path, bool read_only, const struct db_migration *migrations, size_t count,
 	    struct db **ret, struct error *error);
 struct db *db_close(struct db *db);
+/* The schema's version of a file; -ENOENT when there is none. */
+int db_file_version(const char *path, int64_t *ret);
 const char *db_message(const struct db *db);
 /* Whether something that is not SQLite wrote the file under us; it is closed without a further
  * write then. */
@@ -53,6 +55,16 @@ struct db_source {
 /* The source and its numbers of columns stay until the database is closed. */
 int db_add_source(struct db *db, const char *name, const struct db_source *source);
 
-int db_begin(struct db *db); /* -ESTALE when the file was moved away or overwritten */
+/* Another file's tables, as `day.TABLE`, until db_detach(). Not within a transaction. */
+int db_attach(struct db *db, const char *path);
+int db_detach(struct db *db);
+/* Makes the attached file one that is complete without a log beside it, unless somebody reads it
+ * now. */
+void db_seal(struct db *db);
+/* The same of the file itself; -EBUSY while somebody reads it. */
+int db_make_plain(struct db *db);
+
+int db_begin_read(struct db *db); /* what is read until the rollback is of one moment */
+int db_begin(struct db *db);      /* -ESTALE when the file was moved away or overwritten */
 int db_commit(struct db *db);
 void db_rollback(struct db *db);

@@ -41,16 +41,15 @@ struct answer {
 };
 
 static const char add_sql[] =
-    "INSERT OR REPLACE INTO answer_row (id, text, made_s, pending) VALUES (?1, ?2, ?3, ?4)";
+    "INSERT OR IGNORE INTO answer_row (id, text, made_s, pending, tenant, provider, model, route) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"; /* a replay takes back nothing that came later */
 static const char settle_sql[] = "UPDATE answer_row SET pending = 0 WHERE id = ?1";
 static const char drop_sql[] = "DELETE FROM answer_row WHERE id = ?1";
 static const char trim_sql[] = "DELETE FROM answer_row WHERE made_s < ?1 OR id <= "
 			       "(SELECT id FROM answer_row ORDER BY id DESC LIMIT 1 OFFSET ?2)";
 static const char load_sql[] =
-    "SELECT a.id, a.text, a.made_s, a.pending, t.text, p.text, m.text, o.text FROM answer_row a "
-    "JOIN request_row r ON r.id = a.id JOIN name t ON t.id = r.tenant JOIN name p ON p.id = "
-    "r.provider JOIN name m ON m.id = r.model JOIN name o ON o.id = r.route "
-    "WHERE a.made_s >= ?1 ORDER BY a.id DESC LIMIT ?2";
+    "SELECT id, text, made_s, pending, tenant, provider, model, route FROM answer_row "
+    "WHERE made_s >= ?1 ORDER BY id DESC LIMIT ?2";
 
 static int64_t now_s(void)
 {
@@ -345,12 +344,17 @@ void answers_fini(struct answers *answers)
 
 static int write_made(struct answers *answers, const struct ledger_entry *entry, const char *text)
 {
+	const struct ledger_attempt *last = ledger_attempt_of(entry, entry->attempt_count - 1);
 	int r;
 
 	db_bind_i64(answers->add, 1, (int64_t)entry->id);
 	db_bind_text(answers->add, 2, slice_of(text + 1));
 	db_bind_i64(answers->add, 3, (int64_t)(entry->start_real_ns / NS_PER_S));
 	db_bind_i64(answers->add, 4, *text == SIGN_PENDING);
+	db_bind_text(answers->add, 5, text_at(entry, entry->tenant));
+	db_bind_text(answers->add, 6, text_at(entry, last->provider));
+	db_bind_text(answers->add, 7, text_at(entry, last->model));
+	db_bind_text(answers->add, 8, text_at(entry, entry->route));
 	r = db_run(answers->add);
 	if (r < 0 || ++answers->added < TRIM_EVERY)
 		return r;
@@ -373,7 +377,7 @@ int answers_write(struct answers *answers, const struct ledger_entry *entry)
 	switch (*text) {
 	case SIGN_MADE:
 	case SIGN_PENDING:
-		return write_made(answers, entry, text);
+		return entry->attempt_count > 0 ? write_made(answers, entry, text) : 0;
 	case SIGN_SETTLED:
 		return write_change(answers->settle, text + 1);
 	case SIGN_DELETED:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers that providers keep and clients ask for by id later: whose each is, and who issued it.
  * They are looked up in memory; a request's entry carries what it changes, and the writer puts that
- * into the database with the request's row, so that neither a crash nor a takeover loses any. */
+ * into the database before the request's row, so that neither a crash nor a takeover loses any. */
 #pragma once
 
 #include <pthread.h>
@@ -31,7 +31,7 @@ void answers_limit(struct answers *answers, uint32_t max, uint32_t keep_days);
 /* Takes what the database has and memory has not: at start, and when another daemon has written.
  * [writer] */
 int answers_load(struct answers *answers);
-/* What the entry changes, within the transaction that has its row. [writer] */
+/* What the entry changes, within a transaction; saying it again changes nothing. [writer] */
 int answers_write(struct answers *answers, const struct ledger_entry *entry);
 
 /* ledger.h says what these do. */

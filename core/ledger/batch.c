@@ -4,18 +4,17 @@
 
 /* Columns are named: a release that takes over from us may add some while we still write. */
 static const char add_requests_sql[] =
-    "INSERT INTO request_row (id, start_ms, tenant, feature, key, route, provider, model, status, "
-    "outcome, stream, attempts, usage_source, tokens_in, tokens_cached, tokens_out, cost_nano, "
-    "first_content_us, end_us, client, run, user) SELECT * FROM batch_request";
+    "INSERT INTO request_row (id, start_ms, who, what, request_facts, request_times, facts, "
+    "start_us, times, input, cache_read, cache_write, cache_write_1h, output, reasoning, "
+    "cost_nano, "
+    "provider_request_id, more, client, run) SELECT * FROM batch_request";
 static const char add_attempts_sql[] =
-    "INSERT INTO attempt_row (id, provider, model, status, outcome, usage_source, price_known, "
-    "start_us, first_content_us, end_us, input, cache_read, cache_write, cache_write_1h, output, "
-    "reasoning, cost_nano, provider_request_id) SELECT * FROM batch_attempt";
+    "INSERT INTO attempt_row (request, n, what, facts, start_us, times, input, cache_read, "
+    "cache_write, cache_write_1h, output, reasoning, cost_nano, provider_request_id, more) "
+    "SELECT * FROM batch_attempt";
 
-int batch_init(struct batch *batch, struct db *db)
+void batch_init(struct batch *batch)
 {
-	int r;
-
 	batch->requests = (struct db_source){
 		.cells = batch->request_cells[0],
 		.texts = batch->request_texts[0],
@@ -24,24 +23,29 @@ int batch_init(struct batch *batch, struct db *db)
 	};
 	batch->attempts = (struct db_source){
 		.cells = batch->attempt_cells[0],
-		.texts = batch->attempt_texts,
+		.texts = batch->attempt_texts[0],
 		.columns = BATCH_ATTEMPT_COLUMNS,
-		.text_columns = 1,
+		.text_columns = BATCH_ATTEMPT_TEXTS,
 	};
-	r = db_add_source(db, "batch_request", &batch->requests);
+}
+
+int batch_prepare(struct batch *batch, struct db *db, struct batch_statements *ret)
+{
+	int r = db_add_source(db, "batch_request", &batch->requests);
+
 	if (r == 0)
 		r = db_add_source(db, "batch_attempt", &batch->attempts);
 	if (r == 0)
-		r = db_prepare(db, add_requests_sql, &batch->add_requests);
+		r = db_prepare(db, add_requests_sql, &ret->add_requests);
 	if (r == 0)
-		r = db_prepare(db, add_attempts_sql, &batch->add_attempts);
+		r = db_prepare(db, add_attempts_sql, &ret->add_attempts);
 	return r;
 }
 
-void batch_fini(struct batch *batch)
+void batch_unprepare(struct batch_statements *statements)
 {
-	batch->add_requests = db_statement_free(batch->add_requests);
-	batch->add_attempts = db_statement_free(batch->add_attempts);
+	statements->add_requests = db_statement_free(statements->add_requests);
+	statements->add_attempts = db_statement_free(statements->add_attempts);
 }
 
 void batch_clear(struct batch *batch)
@@ -49,23 +53,23 @@ void batch_clear(struct batch *batch)
 	batch->requests.count = batch->attempts.count = 0;
 }
 
-int64_t *batch_request(struct batch *batch, struct slice client, struct slice run,
-		       struct slice user)
+int64_t *batch_request(struct batch *batch, struct slice client, struct slice **ret_texts)
 {
-	char *text = batch->clients[batch->requests.count];
-	struct slice *texts = batch->request_texts[batch->requests.count];
+	size_t row = batch->requests.count++;
+	char *text = batch->clients[row];
 
 	slice_copy(client, text, sizeof(batch->clients[0]));
-	texts[0] = (struct slice){ text, client.len };
-	texts[1] = run;
-	texts[2] = user;
-	return batch->request_cells[batch->requests.count++];
+	*ret_texts = batch->request_texts[row];
+	(*ret_texts)[BATCH_ATTEMPT_TEXTS] = (struct slice){ text, client.len };
+	return batch->request_cells[row];
 }
 
-int64_t *batch_attempt(struct batch *batch, struct slice provider_request_id)
+int64_t *batch_attempt(struct batch *batch, struct slice **ret_texts)
 {
-	batch->attempt_texts[batch->attempts.count] = provider_request_id;
-	return batch->attempt_cells[batch->attempts.count++];
+	size_t row = batch->attempts.count++;
+
+	*ret_texts = batch->attempt_texts[row];
+	return batch->attempt_cells[row];
 }
 
 bool batch_is_full(const struct batch *batch)
@@ -74,12 +78,12 @@ bool batch_is_full(const struct batch *batch)
 	       batch->attempts.count > BATCH_ATTEMPTS - LEDGER_ATTEMPTS_MAX;
 }
 
-int batch_flush(struct batch *batch)
+int batch_flush(struct batch *batch, const struct batch_statements *statements)
 {
-	int r = batch->requests.count > 0 ? db_run(batch->add_requests) : 0;
+	int r = batch->requests.count > 0 ? db_run(statements->add_requests) : 0;
 
 	if (r == 0 && batch->attempts.count > 0)
-		r = db_run(batch->add_attempts);
+		r = db_run(statements->add_attempts);
 	batch_clear(batch);
 	return r;
 }

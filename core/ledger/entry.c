@@ -68,6 +68,8 @@ static bool price_valid(const struct ledger_price *price)
 static bool attempt_valid(const struct ledger_entry *entry, const struct ledger_attempt *attempt)
 {
 	return text_valid(entry, attempt->provider) && text_valid(entry, attempt->model) &&
+	       text_valid(entry, attempt->upstream_key) && text_valid(entry, attempt->served) &&
+	       text_valid(entry, attempt->version) && attempt->spend < LEDGER_SPENDS &&
 	       attempt->usage_source <= LEDGER_USAGE_ESTIMATED &&
 	       attempt->outcome <= LEDGER_CRASHED && text_valid(entry, attempt->price_source) &&
 	       price_valid(&attempt->price) && attempt->cost_nano >= 0 &&
@@ -77,6 +79,7 @@ static bool attempt_valid(const struct ledger_entry *entry, const struct ledger_
 bool entry_valid(const struct ledger_entry *entry)
 {
 	if (entry->id == 0 || entry->id > INT64_MAX || entry->outcome > LEDGER_CRASHED ||
+	    entry->spend >= LEDGER_SPENDS || entry->saved_nano < 0 ||
 	    entry->attempt_count > LEDGER_ATTEMPTS_MAX || entry->near_used == 0 ||
 	    entry->near_used > sizeof(entry->near) || entry->near[0] != '\0' ||
 	    entry->far_used > sizeof(entry->far->text) ||
@@ -113,6 +116,13 @@ static int64_t cost_of(const struct ledger_attempt *attempt)
 	if (attempt->stated_nano >= 0 && !attempt->price.own)
 		return attempt->stated_nano;
 	return ledger_cost_nano(&attempt->price, &attempt->usage);
+}
+
+void ledger_attempt_served(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			   struct slice model, struct slice version)
+{
+	attempt->served = entry_add_text(entry, model);
+	attempt->version = entry_add_text(entry, version);
 }
 
 void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *attempt)

@@ -46,7 +46,7 @@ _Static_assert(sizeof(struct inflight_header) <= HEADER_BYTES, "the header is on
 _Static_assert(INFLIGHT_TURNS == 1 << (ID_LOOP_SHIFT - ID_TURN_SHIFT), "turns are part of ids");
 _Static_assert(LEDGER_ATTEMPTS_MAX <= 1 << INFLIGHT_ATTEMPT_BITS, "attempts are numbered in ids");
 _Static_assert(sizeof(struct ledger_entry) <= 1024, "entries are four to a page");
-_Static_assert(sizeof(struct ledger_entry) + sizeof(struct ledger_far) <= 8128,
+_Static_assert(sizeof(struct ledger_entry) + sizeof(struct ledger_far) <= 8192,
 	       "tidegate.conf(5) and tidegated(8) tell it");
 
 static const size_t entry_stride = (sizeof(struct ledger_entry) + 63) & ~(size_t)63;
@@ -71,11 +71,13 @@ static uint32_t layout_digest(void)
 		offsetof(struct ledger_entry, tenant),
 		offsetof(struct ledger_entry, outcome),
 		offsetof(struct ledger_entry, client),
+		offsetof(struct ledger_entry, user),
 		offsetof(struct ledger_entry, first),
 		offsetof(struct ledger_entry, near),
 		sizeof(struct ledger_far),
 		offsetof(struct ledger_far, text),
 		sizeof(struct ledger_attempt),
+		offsetof(struct ledger_attempt, served),
 		offsetof(struct ledger_attempt, start_us),
 		offsetof(struct ledger_attempt, usage),
 		offsetof(struct ledger_attempt, price),

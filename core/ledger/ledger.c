@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "ledger/entry.h"
+#include "ledger/fold.h"
 #include "ledger/own.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
 };
 
 CLEANUP_DEFINE(struct ledger, ledger_free);
+CLEANUP_DEFINE(struct db, db_close);
 
 static int check_options(const struct ledger_options *options, struct error *error)
 {
@@ -77,8 +79,9 @@ static int open_rows(struct ledger *ledger, const struct ledger_options *options
 
 	if (r < 0)
 		return r;
-	if (asprintf(&ledger->rows_path, "%s/ledger.db", options->folder) < 0) {
-		ledger->rows_path = NULL;
+	ledger->folder = strdup(options->folder);
+	if (!ledger->folder || asprintf(&ledger->main_path, "%s/ledger.db", options->folder) < 0) {
+		ledger->main_path = NULL;
 		return error_set(error, -ENOMEM, "out of memory");
 	}
 	r = totals_init(&ledger->totals, options->zone,
@@ -86,16 +89,24 @@ static int open_rows(struct ledger *ledger, const struct ledger_options *options
 			(int64_t)(clock_real_ns() / NS_PER_S));
 	if (r < 0)
 		return error_set(error, r, "out of memory");
-	r = rows_open(ledger->rows_path, &ledger->totals, &ledger->rows, error);
+	r = fold_move_before(ledger->folder, ledger->main_path, options->shares, error);
+	if (r == 0)
+		r = rows_open(ledger->folder, ledger->main_path, &ledger->totals, &ledger->rows,
+			      error);
 	if (r < 0)
 		return r;
 	r = rows_newest_id(ledger->rows, &newest);
 	if (r == 0)
 		r = rows_restore(ledger->rows);
 	if (r < 0)
-		return error_set_at(error, r, ledger->rows_path, 0, 0, "cannot read the ledger: %s",
+		return error_set_at(error, r, ledger->main_path, 0, 0, "cannot read the ledger: %s",
 				    rows_message(ledger->rows));
 	inflight_raise_ids(&ledger->inflight, newest);
+	/* A full disk is no reason not to serve. */
+	r = rows_open_day(ledger->rows, (int64_t)(clock_real_ns() / NS_PER_S / SEGMENT_DAY_S));
+	if (r < 0 && r != -ENOSPC && r != -EDQUOT)
+		return error_set_at(error, r, rows_path(ledger->rows), 0, 0, "%s",
+				    rows_message(ledger->rows));
 	ledger->answers = rows_answers(ledger->rows);
 	answers_limit(
 	    ledger->answers, options->answers_max > 0 ? options->answers_max : ANSWERS_DEFAULT,
@@ -107,7 +118,6 @@ static void prepare_writer(struct ledger *ledger, const struct ledger_options *o
 {
 	ledger->writer.inflight = &ledger->inflight;
 	ledger->writer.rows = ledger->rows;
-	ledger->writer.rows_path = ledger->rows_path;
 	ledger->writer.inflight_path = ledger->inflight_path;
 	ledger->writer.own_path = ledger->own_path;
 	ledger->writer.log = &ledger->log;
@@ -126,7 +136,6 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 	if (!ledger)
 		return error_set(error, -ENOMEM, "out of memory");
 	ledger->inflight.fd = ledger->log.fd = ledger->log.folder_fd = -1;
-	pthread_mutex_init(&ledger->reader_lock, NULL);
 	r = writer_init(&ledger->writer);
 	if (r < 0)
 		return error_set(error, r, "out of memory");
@@ -146,7 +155,7 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 	} while (writer_adopt(&ledger->writer) == 1);
 	r = answers_load(ledger->answers);
 	if (r < 0)
-		return error_set_at(error, r, ledger->rows_path, 0, 0, "cannot read the ledger: %s",
+		return error_set_at(error, r, ledger->main_path, 0, 0, "cannot read the ledger: %s",
 				    rows_message(ledger->rows));
 	atomic_store(&ledger->writer.shared, ledger->writer.left_over || ledger->writer.held > 0);
 	r = writer_start(&ledger->writer);
@@ -192,22 +201,44 @@ uint64_t ledger_stop(struct ledger *ledger)
 }
 
 /* The log beside a file belongs to it, and would be mixed into any other that lies there. */
-static void put_aside(const struct ledger *ledger)
+static void put_aside(const char *path)
 {
 	static const char *const suffixes[] = { "", "-wal", "-shm" };
 	unsigned long long now = clock_real_ns();
 	char from[PATH_MAX], to[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		snprintf(from, sizeof(from), "%s%s", ledger->rows_path, suffixes[i]);
-		snprintf(to, sizeof(to), "%s.overwritten-%llu%s", ledger->rows_path, now,
-			 suffixes[i]);
+		snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
+		snprintf(to, sizeof(to), "%s.overwritten-%llu%s", path, now, suffixes[i]);
 		if (rename(from, to) < 0 && errno != ENOENT)
 			log_error("%s cannot be moved aside: %s", from, strerror(errno));
 	}
 	log_warning("%s was overwritten by another program; it is kept, with its -wal, as "
 		    "%s.overwritten-%llu, and the next start begins a new one",
-		    ledger->rows_path, ledger->rows_path, now);
+		    path, path, now);
+}
+
+static void note_path(const char *path, void *data)
+{
+	struct buffer *paths = data;
+
+	buffer_append(paths, path, strlen(path) + 1);
+}
+
+/* Files are looked at while they are open, and moved once they are not. */
+static void close_rows(struct ledger *ledger)
+{
+	_cleanup_(buffer_fini) struct buffer overwritten = { 0 };
+	size_t at = 0;
+
+	if (!ledger->rows)
+		return;
+	rows_overwritten_each(ledger->rows, note_path, &overwritten);
+	ledger->rows = rows_close(ledger->rows);
+	while (at < overwritten.len) {
+		put_aside(overwritten.data + at);
+		at += strlen(overwritten.data + at) + 1;
+	}
 }
 
 /* Of a takeover that failed nothing stays, unless it holds rows that could not be written. */
@@ -223,24 +254,18 @@ static void remove_next(const struct ledger *ledger)
 
 struct ledger *ledger_free(struct ledger *ledger)
 {
-	bool overwritten;
-
 	if (!ledger)
 		return NULL;
 	writer_stop(&ledger->writer);
 	writer_fini(&ledger->writer);
-	db_close(ledger->reader);
-	overwritten = ledger->rows && rows_overwritten(ledger->rows);
-	rows_close(ledger->rows);
-	if (overwritten)
-		put_aside(ledger);
+	close_rows(ledger);
 	request_log_close(&ledger->log);
 	totals_fini(&ledger->totals);
 	if (ledger->own_path && !ledger->in_place && ledger->inflight.loop)
 		remove_next(ledger);
 	inflight_close(&ledger->inflight);
-	pthread_mutex_destroy(&ledger->reader_lock);
-	free(ledger->rows_path);
+	free(ledger->folder);
+	free(ledger->main_path);
 	free(ledger->inflight_path);
 	free(ledger->own_path);
 	free(ledger);
@@ -276,6 +301,9 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->stream = stream;
 	entry->attempt_count = 0;
 	entry->attempts_failed_over = 0;
+	entry->spend = LEDGER_LIVE;
+	entry->degraded = entry->cached = 0;
+	entry->saved_nano = 0;
 	entry->answer = 0;
 	entry->first_content_us = entry->end_us = 0;
 	entry->client = names->client;
@@ -438,15 +466,18 @@ void ledger_unpriced_each(struct ledger *ledger,
 int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest,
 		     struct buffer *out)
 {
-	int r = 0;
+	_cleanup_(cleanup_db_close) struct db *main = NULL;
+	int r = rows_open_main_reader(ledger->main_path, &main, NULL);
 
-	pthread_mutex_lock(&ledger->reader_lock);
-	if (!ledger->reader)
-		r = rows_open_reader(ledger->rows_path, &ledger->reader, NULL);
-	if (r == 0)
-		r = rows_read(ledger->reader, after, limit, newest, out);
-	pthread_mutex_unlock(&ledger->reader_lock);
-	return r;
+	return r < 0 ? r : rows_read(ledger->folder, main, after, limit, newest, out);
+}
+
+int ledger_read_request(struct ledger *ledger, uint64_t id, struct buffer *out)
+{
+	_cleanup_(cleanup_db_close) struct db *main = NULL;
+	int r = rows_open_main_reader(ledger->main_path, &main, NULL);
+
+	return r < 0 ? r : rows_read_one(ledger->folder, main, id, out);
 }
 
 const char *ledger_log_path(const struct ledger *ledger)

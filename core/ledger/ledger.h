@@ -19,7 +19,8 @@ enum {
 	LEDGER_NAME_MAX = 128,
 	LEDGER_ATTEMPTS_MAX = 8,
 	LEDGER_ANSWER_ID_MAX = 96,
-	LEDGER_NEAR_TEXT = 352, /* an entry is a kilobyte, four to a page */
+	LEDGER_USERS_MAX = 20000, /* that are totalled; later ones count as "other" */
+	LEDGER_NEAR_TEXT = 336,   /* an entry is a kilobyte, four to a page */
 	LEDGER_SOURCE_MAX = 71,
 	LEDGER_FAR_TEXT = (4 + 2 * LEDGER_ATTEMPTS_MAX) * (LEDGER_NAME_MAX + 1) +
 			  LEDGER_ATTEMPTS_MAX *
@@ -44,8 +45,20 @@ enum ledger_usage_source {
 	LEDGER_USAGE_ESTIMATED, /* from bytes: the answer was cut before usage came */
 };
 
+/* What money was spent for. */
+enum ledger_spend {
+	LEDGER_LIVE,   /* a client asked */
+	LEDGER_SHADOW, /* a second answer, to compare */
+	LEDGER_PROBE,
+	LEDGER_POLICY, /* a call of a policy's own */
+	LEDGER_SPENDS,
+};
+
 struct ledger_attempt {
 	uint16_t provider, model; /* names; see ledger_text() */
+	uint16_t upstream_key;    /* with which of the provider's keys */
+	uint16_t served, version; /* what the answer says: model, and what it was made by */
+	uint8_t spend;            /* ledger_spend */
 	uint16_t status;          /* HTTP status of the upstream; 0 none */
 	uint8_t usage_source;     /* ledger_usage_source */
 	uint8_t outcome;          /* ledger_outcome */
@@ -68,11 +81,14 @@ struct ledger_entry {
 	uint64_t start_real_ns, start_ns;
 	int64_t reserved_nano;                /* upper bound held while open */
 	int64_t input_estimate;               /* tokens, for estimates */
+	int64_t saved_nano;                   /* what a cached answer would have cost */
 	uint16_t tenant, feature, key, route; /* see ledger_text() */
 	uint16_t status;                      /* HTTP status sent to the client; 0 none */
 	uint8_t outcome; /* CRASHED until the loop says otherwise: what a crash leaves is kept */
 	uint8_t stream, attempt_count, attempts_failed_over;
-	uint16_t answer; /* the ledger's. It lies where earlier releases had nothing, and 0 */
+	uint8_t spend;            /* ledger_spend */
+	uint8_t degraded, cached; /* the answer is less than was asked for; it came from a cache */
+	uint16_t answer;          /* the ledger's */
 	uint32_t first_content_us, end_us;
 	uint16_t near_used, far_used;
 	struct network_address client;
@@ -141,6 +157,10 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
 					    struct slice provider, struct slice model,
 					    const struct ledger_price *price, uint64_t now_ns);
+/* [loop] What the answer says of who made it: the model, and its version or fingerprint; empty
+ * where it says nothing. Once an attempt, before it is closed. */
+void ledger_attempt_served(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			   struct slice model, struct slice version);
 /* Since its start, at least 1. */
 uint32_t ledger_elapsed_us(const struct ledger_entry *entry, uint64_t now_ns);
 /* [loop] Another price than the one it began with, which the answer told (its service tier). */
@@ -207,6 +227,7 @@ enum ledger_group {
 	LEDGER_BY_ROUTE,
 	LEDGER_BY_MODEL, /* what the upstream was asked for */
 	LEDGER_BY_PROVIDER,
+	LEDGER_BY_USER, /* requests on behalf of nobody are counted nowhere */
 	LEDGER_GROUPS,
 };
 
@@ -250,9 +271,12 @@ void ledger_unpriced_each(struct ledger *ledger,
 			  void *data);
 
 /* Request rows as JSON lines (the log's own format), oldest first, with id > after; at most
- * `limit`. [admin thread] */
+ * `limit`. [any but loops] */
 int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest,
 		     struct buffer *out);
+/* One request as such a line, with its attempts behind as "tried"; -ENOENT where there is no row of
+ * it (yet). [any but loops] */
+int ledger_read_request(struct ledger *ledger, uint64_t id, struct buffer *out);
 enum {
 	LEDGER_CURSOR_SIZE = 40,
 };

@@ -140,17 +140,30 @@ static char *put_tail(char *at, const struct log_line *line)
 	at = put_slice(at, line->client);
 	at = PUT(at, "\",\"run\":\"");
 	at = put_escaped(at, line->run);
-	at = PUT(at, "\",\"user\":\"");
-	at = put_escaped(at, line->user);
+	at = PUT(at, "\",\"user\":");
+	at = put_slice(at, line->user);
+	at = PUT(at, ",\"model_served\":");
+	at = put_slice(at, line->model_served);
+	at = PUT(at, ",\"version\":");
+	at = put_slice(at, line->version);
+	at = PUT(at, ",\"class\":\"");
+	at = put_slice(at, slice_of(line->spend));
+	at = PUT(at, "\",\"degraded\":");
+	at = line->degraded ? PUT(at, "true") : PUT(at, "false");
+	at = PUT(at, ",\"cached\":");
+	at = line->cached ? PUT(at, "true") : PUT(at, "false");
+	at = PUT(at, ",\"saved_usd\":\"");
+	at = put_usd(at, line->saved_nano);
 	return PUT(at, "\"}\n");
 }
 
 void request_log_format(struct buffer *out, const struct log_line *line)
 {
-	const size_t fixed = 682; /* keys, numbers at their longest, outcome and source */
+	const size_t fixed = 832; /* keys, numbers at their longest, outcome and source */
 	size_t names = line->tenant.len + line->feature.len + line->key.len + line->route.len +
-		       line->model.len + line->provider.len + line->client.len +
-		       ESCAPED_BYTES * (line->run.len + line->user.len);
+		       line->model.len + line->provider.len + line->user.len +
+		       line->model_served.len + line->version.len + line->client.len +
+		       ESCAPED_BYTES * line->run.len;
 	char *at;
 
 	if (!buffer_reserve(out, fixed + names))

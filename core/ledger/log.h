@@ -22,14 +22,14 @@ struct request_log {
 /* What a line says; names are JSON texts with their quotes. */
 struct log_line {
 	uint64_t id, start_real_ns;
-	struct slice tenant, feature, key, route, model, provider;
+	struct slice tenant, feature, key, route, user, model, provider, model_served, version;
 	uint16_t status;
-	bool stream;
+	bool stream, degraded, cached;
 	uint8_t attempts;
-	const char *outcome, *usage_source;
-	struct slice client;    /* an address; may be empty */
-	struct slice run, user; /* as they are, not JSON; may be empty */
-	int64_t tokens_in, tokens_cached, tokens_out, cost_nano;
+	const char *outcome, *usage_source, *spend;
+	struct slice client; /* an address; may be empty */
+	struct slice run;    /* as it is, not JSON; may be empty */
+	int64_t tokens_in, tokens_cached, tokens_out, cost_nano, saved_nano;
 	uint32_t end_us, first_content_us; /* 0: none */
 };
 

@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 
 enum {
-	CACHE_MAX = 4096,
+	CACHE_MAX = 16384,
 };
 
 int names_init(struct names *names, struct db *db, struct totals *totals)
@@ -100,9 +100,9 @@ static int add_name(struct names *names, struct slice text, struct name **ret)
 	return 0;
 }
 
-int names_get(struct names *names, enum ledger_group group, struct slice text, struct name **ret)
+int names_get(struct names *names, int place, struct slice text, struct name **ret)
 {
-	struct name *name = names->recent[group];
+	struct name *name = names->recent[place];
 	int r;
 
 	if (!name || !slice_eq(name->text, text)) {
@@ -110,7 +110,7 @@ int names_get(struct names *names, enum ledger_group group, struct slice text, s
 		r = name ? 0 : add_name(names, text, &name);
 		if (r < 0)
 			return r;
-		names->recent[group] = name;
+		names->recent[place] = name;
 	}
 	*ret = name;
 	return 0;
@@ -126,7 +126,8 @@ int names_counted(struct names *names, enum ledger_group group, struct name *nam
 		row = totals_row(names->totals, group, name->text);
 		if (!row)
 			return -ENOMEM;
-		r = names_get(names, group, slice_of(row->name), &name->counted_as[group]);
+		r = names_get(names, NAMES_PLACES - 1, slice_of(row->name),
+			      &name->counted_as[group]);
 		if (r < 0)
 			return r;
 		name->counted_as[group]->row[group] = row;

@@ -16,18 +16,22 @@ struct name {
 	struct totals_row *row[LEDGER_GROUPS];
 };
 
+enum {
+	NAMES_PLACES = 16,
+};
+
 struct names {
 	struct map map;
-	struct name *recent[LEDGER_GROUPS]; /* what each group asked for last */
+	struct name *recent[NAMES_PLACES]; /* what each place asked for last */
 	struct db_statement *find, *add;
 	struct totals *totals;
 };
 
 int names_init(struct names *names, struct db *db, struct totals *totals);
 void names_fini(struct names *names);
-/* The name of a text, added to the database if it is new. A pointer until names_clear. The group is
+/* The name of a text, added to the database if it is new. A pointer until names_clear. The place is
  * where it is asked for: the next one there is likely to be the same. */
-int names_get(struct names *names, enum ledger_group group, struct slice text, struct name **ret);
+int names_get(struct names *names, int place, struct slice text, struct name **ret);
 /* Under which name it is counted in a group, and that one's totals row in row[group]. */
 int names_counted(struct names *names, enum ledger_group group, struct name *name,
 		  struct name **ret);

@@ -15,12 +15,10 @@ struct ledger {
 	struct answers *answers; /* of the rows */
 	struct request_log log;  /* [writer] once it runs */
 	struct writer writer;
-	char *rows_path, *inflight_path;
+	char *folder, *main_path, *inflight_path;
 	char *own_path; /* of our in-flight file until it is in place; NULL where it always was */
 	bool in_place;
 	int64_t ticked_hour; /* [ticker] */
-	pthread_mutex_t reader_lock;
-	struct db *reader; /* opened by the first reading; under reader_lock */
 };
 
 struct totals *ledger_own_totals(struct ledger *ledger);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash table of cells, emptied after each batch. A totals row stands for its name, so cells are
- * told apart by them. */
+/* A hash table of cells, emptied after each batch. */
 #include "ledger/rollup.h"
 
 #include <stdlib.h>
@@ -31,7 +30,7 @@ void rollup_clear(struct rollup *rollup)
 
 struct key {
 	int64_t start_s;
-	struct totals_row *rows[LEDGER_GROUPS];
+	const struct combo *who, *what;
 };
 
 static uint32_t *slot_of(const struct rollup *rollup, const struct key *key)
@@ -40,13 +39,13 @@ static uint32_t *slot_of(const struct rollup *rollup, const struct key *key)
 
 	for (;; at++) {
 		uint32_t *slot = &rollup->index[at & (rollup->index_cap - 1)];
-		const struct totals_change *change;
+		const struct rollup_cell *cell;
 
 		if (*slot == 0)
 			return slot;
-		change = &rollup->cells[*slot - 1].change;
-		if (change->start_s == key->start_s &&
-		    memcmp(change->rows, key->rows, sizeof(key->rows)) == 0)
+		cell = &rollup->cells[*slot - 1];
+		if (cell->change.start_s == key->start_s && cell->who == key->who &&
+		    cell->what == key->what)
 			return slot;
 	}
 }
@@ -73,23 +72,30 @@ static bool grow(struct rollup *rollup)
 	rollup->index_cap = cap * 2;
 	rollup->cap = cap;
 	for (uint32_t i = 0; i < rollup->count; i++) {
-		struct key key = { .start_s = cells[i].change.start_s };
+		const struct key key = { cells[i].change.start_s, cells[i].who, cells[i].what };
 
-		memcpy(key.rows, cells[i].change.rows, sizeof(key.rows));
 		*slot_of(rollup, &key) = i + 1;
 	}
 	return true;
 }
 
-struct rollup_cell *rollup_cell(struct rollup *rollup, int64_t start_s,
-				struct name *const names[LEDGER_GROUPS])
+static void take_rows(struct totals_change *change, enum combo_kind kind, const struct combo *combo)
 {
-	struct key key = { .start_s = start_s - start_s % ROLLUP_QUARTER_S };
+	for (int i = 0; i < combos_names(kind); i++) {
+		int group = combos_group(kind, i);
+
+		if (group >= 0)
+			change->rows[group] = combo->names[i]->row[group];
+	}
+}
+
+struct rollup_cell *rollup_cell(struct rollup *rollup, int64_t start_s, const struct combo *who,
+				const struct combo *what)
+{
+	const struct key key = { start_s - start_s % ROLLUP_QUARTER_S, who, what };
 	struct rollup_cell *cell;
 	uint32_t *slot;
 
-	for (int group = 0; group < LEDGER_GROUPS; group++)
-		key.rows[group] = names[group] ? names[group]->row[group] : NULL;
 	if (rollup->count == rollup->cap && !grow(rollup))
 		return NULL;
 	slot = slot_of(rollup, &key);
@@ -97,10 +103,9 @@ struct rollup_cell *rollup_cell(struct rollup *rollup, int64_t start_s,
 		return &rollup->cells[*slot - 1];
 	cell = &rollup->cells[rollup->count];
 	*slot = (uint32_t)++rollup->count;
-	*cell = (struct rollup_cell){ .change.start_s = key.start_s };
-	memcpy(cell->change.rows, key.rows, sizeof(key.rows));
-	for (int group = 0; group < LEDGER_GROUPS; group++)
-		cell->name_id[group] = names[group] ? names[group]->id : 0;
+	*cell = (struct rollup_cell){ .change.start_s = key.start_s, .who = who, .what = what };
+	take_rows(&cell->change, COMBO_WHO, who);
+	take_rows(&cell->change, COMBO_WHAT, what);
 	return cell;
 }
 

@@ -3,11 +3,11 @@
  * combination, not one a request. [writer] */
 #pragma once
 
-#include "ledger/names.h"
+#include "ledger/combos.h"
 
 struct rollup_cell {
 	struct totals_change change;
-	int64_t name_id[LEDGER_GROUPS];
+	const struct combo *who, *what;
 };
 
 struct rollup {
@@ -23,9 +23,8 @@ enum {
 
 void rollup_fini(struct rollup *rollup);
 void rollup_clear(struct rollup *rollup);
-/* The cell of six counted names (NULL: none, as the model of a request without attempt); NULL when
- * out of memory. */
-struct rollup_cell *rollup_cell(struct rollup *rollup, int64_t start_s,
-				struct name *const names[LEDGER_GROUPS]);
+/* The cell of two counted combinations; NULL when out of memory. */
+struct rollup_cell *rollup_cell(struct rollup *rollup, int64_t start_s, const struct combo *who,
+				const struct combo *what);
 /* The changes of all cells, to apply to the totals. */
 const struct totals_change *rollup_changes(struct rollup *rollup);

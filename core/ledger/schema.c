@@ -1,118 +1,156 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ids grow with time, so that both row tables are appended to at their right edge and need no
- * further index: a request's id is a multiple of eight, and its n-th attempt's row has that plus n.
- * The view `attempt` shows both, as `id` and `attempt_id`: join large ledgers by `attempt_id
- * BETWEEN request.id AND request.id + 7`, which is a search and no scan. Names are numbers (0 is
- * the empty name). The views `request` and `attempt` are what people and programs read; they keep
- * their columns where tables change.
+/* A segment is complete by itself: rows, rollup and names of one UTC day. Ids grow with time, so
+ * that rows are appended at the right edge and need no further index.
+ *
+ * A request's last attempt, mostly its only one, stands in its own row: a second row would be a
+ * quarter of the writer's work. Earlier ones are in attempt_row. So that a row is cheap, columns
+ * have neither type nor constraint, which SQLite would see to one by one, small facts share one
+ * number (schema.h has the bits), and so do two times (the end above, the first content below, 32
+ * bits each). What few rows have is JSON in `more`; its `rare` is what that adds to the tokens of
+ * input, read from a cache, and of output. The views `request`, `attempt` and `rollup` are what
+ * people and programs read; they keep their columns where tables change.
  *
  * A release and the one before it write the same tables while one takes over from the other: a step
  * adds columns with a default, and takes away or renames none. */
 #include "ledger/schema.h"
 
-#define OUTCOME_TEXT                                                                    \
-	"CASE r.outcome WHEN 0 THEN 'ok' WHEN 1 THEN 'error' WHEN 2 THEN 'incomplete' " \
-	"WHEN 3 THEN 'departed' WHEN 4 THEN 'refused' ELSE 'crashed' END"
-#define USAGE_TEXT                                                                             \
-	"CASE r.usage_source WHEN 0 THEN 'none' WHEN 1 THEN 'provider' WHEN 2 THEN 'partial' " \
-	"ELSE 'estimated' END"
+/* SQL is laid out as SQL. */
+/* clang-format off */
+#define HEX_TEXT(id) "printf('%016x', " id ")"
+#define OUTCOME_TEXT(facts) \
+	"CASE " facts " & 7 WHEN 0 THEN 'ok' WHEN 1 THEN 'error' WHEN 2 THEN 'incomplete'" \
+	" WHEN 3 THEN 'departed' WHEN 4 THEN 'refused' ELSE 'crashed' END"
+#define USAGE_TEXT(facts) \
+	"CASE " facts " >> 3 & 3 WHEN 0 THEN 'none' WHEN 1 THEN 'provider'" \
+	" WHEN 2 THEN 'partial' ELSE 'estimated' END"
+#define CLASS_TEXT(bits) \
+	"CASE " bits " & 7 WHEN 0 THEN 'live' WHEN 1 THEN 'shadow' WHEN 2 THEN 'probe'" \
+	" ELSE 'policy' END"
+#define FIRST_MS(times) "nullif(" times " & 4294967295, 0) / 1000.0"
+#define END_MS(times) "(" times " >> 32 & 4294967295) / 1000.0"
+#define RARE(r, n) " + CASE WHEN " r ".more = '' THEN 0 ELSE" \
+	" coalesce(json_extract(" r ".more, '$.rare[" n "]'), 0) END"
+#define TOKENS_IN(r) \
+	r ".input + " r ".cache_read + " r ".cache_write + " r ".cache_write_1h" RARE(r, "0")
+#define TOKENS_CACHED(r) r ".cache_read" RARE(r, "1")
+#define TOKENS_OUT(r) r ".output" RARE(r, "2")
 
-/* `more`: columns that came later. */
-#define REQUEST_VIEW(more)                                                                         \
-	"CREATE VIEW request AS SELECT r.id AS id, printf('%016x', r.id) AS request_id,"           \
-	" strftime('%Y-%m-%dT%H:%M:%fZ', r.start_ms / 1000.0, 'unixepoch') AS ts, r.start_ms AS "  \
-	"start_ms,"                                                                                \
-	" t.text AS tenant, f.text AS feature, k.text AS key, o.text AS route, m.text AS model,"   \
-	" p.text AS provider, r.status AS status, " OUTCOME_TEXT                                   \
-	" AS outcome, r.stream AS stream,"                                                         \
-	" r.attempts AS attempts, r.tokens_in AS tokens_in, r.tokens_cached AS tokens_cached,"     \
-	" r.tokens_out AS tokens_out, r.cost_nano AS cost_nano, r.end_us / 1000.0 AS ms,"          \
-	" nullif(r.first_content_us, 0) / 1000.0 AS ttft_ms, " USAGE_TEXT " AS usage_source" more  \
-	" FROM request_row r JOIN name t ON t.id = r.tenant JOIN name f ON f.id = r.feature"       \
-	" JOIN name k ON k.id = r.key JOIN name o ON o.id = r.route JOIN name m ON m.id = r.model" \
-	" JOIN name p ON p.id = r.provider;"
+/* Of the attempts before the last one. */
+#define EARLIER(sum) \
+	" + CASE WHEN (r.request_facts >> 6 & 15) > 1 THEN (SELECT coalesce(sum(" sum "), 0)" \
+	" FROM attempt_row a WHERE a.request = r.id) ELSE 0 END"
 
-static const char first_schema[] =
-    "CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
-    "INSERT INTO name VALUES (0, '');"
+#define NAME_TABLES \
+	"CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);" \
+	"INSERT INTO name VALUES (0, '');" \
+	"CREATE TABLE who_row (id INTEGER PRIMARY KEY, tenant, feature, key, route, user," \
+	" UNIQUE (tenant, feature, key, route, user));" \
+	"CREATE TABLE what_row (id INTEGER PRIMARY KEY, provider, upstream_key, model, served," \
+	" version, price, UNIQUE (provider, upstream_key, model, served, version, price));" \
+	"INSERT INTO what_row VALUES (0, 0, 0, 0, 0, 0, 0);"
 
-    "CREATE TABLE request_row (id INTEGER PRIMARY KEY, start_ms INTEGER NOT NULL, tenant INTEGER "
-    "NOT NULL,"
-    " feature INTEGER NOT NULL, key INTEGER NOT NULL, route INTEGER NOT NULL, provider INTEGER NOT "
-    "NULL,"
-    " model INTEGER NOT NULL, status INTEGER NOT NULL, outcome INTEGER NOT NULL, stream INTEGER "
-    "NOT NULL,"
-    " attempts INTEGER NOT NULL, usage_source INTEGER NOT NULL, tokens_in INTEGER NOT NULL,"
-    " tokens_cached INTEGER NOT NULL, tokens_out INTEGER NOT NULL, cost_nano INTEGER NOT NULL,"
-    " first_content_us INTEGER NOT NULL, end_us INTEGER NOT NULL);"
+#define WHO_NAMES \
+	" JOIN who_row w ON w.id = r.who JOIN name t ON t.id = w.tenant" \
+	" JOIN name f ON f.id = w.feature JOIN name k ON k.id = w.key" \
+	" JOIN name o ON o.id = w.route JOIN name e ON e.id = w.user"
+#define WHAT_NAMES \
+	" JOIN what_row h ON h.id = r.what JOIN name p ON p.id = h.provider" \
+	" JOIN name u ON u.id = h.upstream_key JOIN name m ON m.id = h.model" \
+	" JOIN name s ON s.id = h.served JOIN name v ON v.id = h.version" \
+	" JOIN name c ON c.id = h.price"
+#define WHAT_COLUMNS \
+	" p.text AS provider, u.text AS upstream_key, m.text AS model, s.text AS model_served," \
+	" v.text AS version, c.text AS price_source,"
 
-    "CREATE TABLE attempt_row (id INTEGER PRIMARY KEY, provider INTEGER NOT NULL, model INTEGER "
-    "NOT NULL,"
-    " status INTEGER NOT NULL, outcome INTEGER NOT NULL, usage_source INTEGER NOT NULL,"
-    " price_known INTEGER NOT NULL, start_us INTEGER NOT NULL, first_content_us INTEGER NOT NULL,"
-    " end_us INTEGER NOT NULL, input INTEGER NOT NULL, cache_read INTEGER NOT NULL,"
-    " cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, output INTEGER NOT NULL,"
-    " reasoning INTEGER NOT NULL, cost_nano INTEGER NOT NULL, provider_request_id TEXT NOT NULL);"
+#define ROLLUP_SUMS \
+	"requests, errors, attempts, attempt_errors, tokens_in, tokens_cached, tokens_out," \
+	" cost_nano, saved_nano"
+#define ROLLUP_VIEW(view, table, start) \
+	"CREATE VIEW " view " AS SELECT r." start " AS " start ", t.text AS tenant," \
+	" f.text AS feature, k.text AS key, o.text AS route, e.text AS user," WHAT_COLUMNS \
+	" r.requests AS requests, r.errors AS errors, r.attempts AS attempts," \
+	" r.attempt_errors AS attempt_errors, r.tokens_in AS tokens_in," \
+	" r.tokens_cached AS tokens_cached, r.tokens_out AS tokens_out," \
+	" r.cost_nano AS cost_nano, r.saved_nano AS saved_nano" \
+	" FROM " table " r" WHO_NAMES WHAT_NAMES ";"
 
-    "CREATE TABLE rollup_row (start_s INTEGER NOT NULL, tenant INTEGER NOT NULL, feature INTEGER "
-    "NOT NULL,"
-    " key INTEGER NOT NULL, route INTEGER NOT NULL, model INTEGER NOT NULL, provider INTEGER NOT "
-    "NULL,"
-    " requests INTEGER NOT NULL, errors INTEGER NOT NULL, attempts INTEGER NOT NULL,"
-    " attempt_errors INTEGER NOT NULL, tokens_in INTEGER NOT NULL, tokens_cached INTEGER NOT NULL,"
-    " tokens_out INTEGER NOT NULL, cost_nano INTEGER NOT NULL,"
-    " PRIMARY KEY (start_s, tenant, feature, key, route, model, provider)) WITHOUT ROWID;"
+#define ATTEMPT_CELLS \
+	"what, facts, start_us, times, input, cache_read, cache_write, cache_write_1h," \
+	" output, reasoning, cost_nano, provider_request_id, more"
+#define ATTEMPT_SELECT(id, n) \
+	"SELECT " id " AS id, " HEX_TEXT(id) " AS request_id, " n " AS n, " id " + " n \
+	" AS attempt_id," WHAT_COLUMNS \
+	" r.facts >> 9 & 1023 AS status, " OUTCOME_TEXT("r.facts") " AS outcome, " \
+	USAGE_TEXT("r.facts") " AS usage_source, r.facts >> 5 & 1 AS price_known," \
+	" r.facts >> 19 & 1 AS price_partial, r.facts >> 20 & 1 AS cost_stated," \
+	" r.start_us / 1000.0 AS start_ms, " FIRST_MS("r.times") " AS ttft_ms, " \
+	END_MS("r.times") " AS end_ms, r.input AS input, r.cache_read AS cache_read," \
+	" r.cache_write AS cache_write, r.cache_write_1h AS cache_write_1h," \
+	" r.output AS output, r.reasoning AS reasoning, " TOKENS_IN("r") " AS tokens_in, " \
+	TOKENS_CACHED("r") " AS tokens_cached, " TOKENS_OUT("r") " AS tokens_out," \
+	" r.cost_nano AS cost_nano, r.provider_request_id AS provider_request_id, " \
+	CLASS_TEXT("r.facts >> 6") " AS class, r.more AS more"
 
-    REQUEST_VIEW("")
+static const char segment_schema[] =
+	"CREATE TABLE segment (id INTEGER PRIMARY KEY);"
+	"INSERT INTO segment VALUES (random() & 9223372036854775807);"
+	NAME_TABLES
+	"CREATE TABLE request_row (id INTEGER PRIMARY KEY, start_ms, who, request_facts,"
+	" request_times, " ATTEMPT_CELLS ", client, run);"
+	/* Typed, so that the view's comparison finds it by its key. */
+	"CREATE TABLE attempt_row (request INTEGER, n INTEGER, " ATTEMPT_CELLS ","
+	" PRIMARY KEY (request, n)) WITHOUT ROWID;"
+	"CREATE TABLE rollup_row (start_s, who, what, " ROLLUP_SUMS ","
+	" PRIMARY KEY (start_s, who, what)) WITHOUT ROWID;"
 
-	"CREATE VIEW attempt AS SELECT r.id & ~7 AS id, printf('%016x', r.id & ~7) AS request_id, "
-	"r.id "
-	"& 7 AS n, r.id AS attempt_id,"
-	" p.text AS provider, m.text AS model, r.status AS status, " OUTCOME_TEXT
-	" AS outcome, " USAGE_TEXT
-	" AS usage_source, r.price_known AS price_known, r.start_us / 1000.0 AS start_ms,"
-	" nullif(r.first_content_us, 0) / 1000.0 AS ttft_ms, r.end_us / 1000.0 AS end_ms, r.input "
-	"AS "
-	"input,"
-	" r.cache_read AS cache_read, r.cache_write AS cache_write, r.cache_write_1h AS "
-	"cache_write_1h,"
-	" r.output AS output, r.reasoning AS reasoning, r.cost_nano AS cost_nano,"
-	" r.provider_request_id AS provider_request_id"
-	" FROM attempt_row r JOIN name m ON m.id = r.model JOIN name p ON p.id = r.provider;"
+	"CREATE VIEW request AS SELECT r.id AS id, " HEX_TEXT("r.id") " AS request_id,"
+	" strftime('%Y-%m-%dT%H:%M:%fZ', r.start_ms / 1000.0, 'unixepoch') AS ts,"
+	" r.start_ms AS start_ms, t.text AS tenant, f.text AS feature, k.text AS key,"
+	" o.text AS route, e.text AS user," WHAT_COLUMNS
+	" r.request_facts >> 10 & 1023 AS status, " OUTCOME_TEXT("r.request_facts") " AS outcome,"
+	" r.request_facts >> 5 & 1 AS stream, r.request_facts >> 6 & 15 AS attempts, "
+	TOKENS_IN("r") EARLIER(TOKENS_IN("a")) " AS tokens_in, "
+	TOKENS_CACHED("r") EARLIER(TOKENS_CACHED("a")) " AS tokens_cached, "
+	TOKENS_OUT("r") EARLIER(TOKENS_OUT("a")) " AS tokens_out, "
+	"r.cost_nano" EARLIER("a.cost_nano") " AS cost_nano, "
+	END_MS("r.request_times") " AS ms, " FIRST_MS("r.request_times") " AS ttft_ms, "
+	USAGE_TEXT("r.request_facts") " AS usage_source, r.client AS client, r.run AS run, "
+	CLASS_TEXT("r.request_facts >> 20") " AS class,"
+	" r.request_facts >> 23 & 1 AS degraded, r.request_facts >> 24 & 1 AS cached,"
+	" CASE WHEN r.more = '' THEN 0 ELSE coalesce(json_extract(r.more, '$.saved_nano'), 0) END"
+	" AS saved_nano, r.more AS more FROM request_row r" WHO_NAMES WHAT_NAMES ";"
 
-	"CREATE VIEW rollup AS SELECT r.start_s AS start_s, t.text AS tenant, f.text AS feature, "
-	"k.text AS key,"
-	" o.text AS route, m.text AS model, p.text AS provider, r.requests AS requests, r.errors "
-	"AS "
-	"errors,"
-	" r.attempts AS attempts, r.attempt_errors AS attempt_errors, r.tokens_in AS tokens_in,"
-	" r.tokens_cached AS tokens_cached, r.tokens_out AS tokens_out, r.cost_nano AS cost_nano"
-	" FROM rollup_row r JOIN name t ON t.id = r.tenant JOIN name f ON f.id = r.feature"
-	" JOIN name k ON k.id = r.key JOIN name o ON o.id = r.route JOIN name m ON m.id = r.model"
-	" JOIN name p ON p.id = r.provider;";
+	"CREATE VIEW attempt AS "
+	ATTEMPT_SELECT("r.id", "(r.request_facts >> 6 & 15) - 1")
+	" FROM request_row r" WHAT_NAMES " WHERE r.request_facts >> 6 & 15 UNION ALL "
+	ATTEMPT_SELECT("r.request", "r.n")
+	" FROM attempt_row r" WHAT_NAMES ";"
 
-/* Rows from before have no client. */
-static const char client_schema[] =
-    "ALTER TABLE request_row ADD COLUMN client TEXT NOT NULL DEFAULT '';"
-    "DROP VIEW request;" REQUEST_VIEW(", r.client AS client");
+	ROLLUP_VIEW("rollup", "rollup_row", "start_s");
 
-/* Rows from before are of no run. Runs are texts and no names: each of many is new. */
-static const char run_schema[] =
-    "ALTER TABLE request_row ADD COLUMN run TEXT NOT NULL DEFAULT '';"
-    "DROP VIEW request;" REQUEST_VIEW(", r.client AS client, r.run AS run");
+/* Rollups by quarters of an hour and by UTC days, of segments that nothing comes to any more, each
+ * beside the segment it is of; answers that providers keep. */
+static const char main_schema[] =
+	NAME_TABLES
+	"CREATE TABLE closed_row (name TEXT PRIMARY KEY, segment, oldest_id, newest_id)"
+	" WITHOUT ROWID;"
+	"CREATE TABLE rollup_row (start_s, segment, who, what, " ROLLUP_SUMS ","
+	" PRIMARY KEY (start_s, segment, who, what)) WITHOUT ROWID;"
+	"CREATE TABLE rollup_day_row (day_s, segment, who, what, " ROLLUP_SUMS ","
+	" PRIMARY KEY (day_s, segment, who, what)) WITHOUT ROWID;"
+	"CREATE TABLE answer_row (id INTEGER PRIMARY KEY, text, made_s, pending, tenant, provider,"
+	" model, route);"
+	ROLLUP_VIEW("rollup", "rollup_row", "start_s")
+	ROLLUP_VIEW("rollup_day", "rollup_day_row", "day_s");
+/* clang-format on */
 
-/* An answer that a provider keeps under `text`; its request's row says whose it is and by whom. */
-static const char answer_schema[] =
-    "CREATE TABLE answer_row (id INTEGER PRIMARY KEY, text TEXT NOT NULL, made_s INTEGER NOT "
-    "NULL, pending INTEGER NOT NULL);";
-
-/* Rows from before are of no user. */
-static const char user_schema[] =
-    "ALTER TABLE request_row ADD COLUMN user TEXT NOT NULL DEFAULT '';"
-    "DROP VIEW request;" REQUEST_VIEW(", r.client AS client, r.run AS run, r.user AS user");
-
-const struct db_migration schema_steps[] = {
-	{ 1, first_schema },  { 2, client_schema }, { 3, run_schema },
-	{ 4, answer_schema }, { 5, user_schema },
+const struct db_migration schema_segment_steps[] = {
+	{ 1, segment_schema },
 };
-const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
+const size_t schema_segment_step_count =
+    sizeof(schema_segment_steps) / sizeof(schema_segment_steps[0]);
+
+const struct db_migration schema_main_steps[] = {
+	{ SCHEMA_MAIN, main_schema },
+};
+const size_t schema_main_step_count = sizeof(schema_main_steps) / sizeof(schema_main_steps[0]);

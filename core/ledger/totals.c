@@ -14,6 +14,7 @@ static const char *const group_names[LEDGER_GROUPS] = {
 	[LEDGER_BY_TENANT] = "tenant", [LEDGER_BY_FEATURE] = "feature",
 	[LEDGER_BY_KEY] = "key",       [LEDGER_BY_ROUTE] = "route",
 	[LEDGER_BY_MODEL] = "model",   [LEDGER_BY_PROVIDER] = "provider",
+	[LEDGER_BY_USER] = "user",
 };
 
 const char *ledger_group_name(enum ledger_group group)
@@ -86,6 +87,13 @@ static struct totals_row *row_add(struct map *map, struct slice name)
 	return row;
 }
 
+/* People are not made up by clients, and there are more of them than of anything else. */
+static uint32_t names_max(const struct totals *totals, enum ledger_group group)
+{
+	return group == LEDGER_BY_USER && totals->names_max < LEDGER_USERS_MAX ? LEDGER_USERS_MAX
+									       : totals->names_max;
+}
+
 struct totals_row *totals_row(struct totals *totals, enum ledger_group group, struct slice name)
 {
 	struct map *map = &totals->groups[group];
@@ -93,7 +101,7 @@ struct totals_row *totals_row(struct totals *totals, enum ledger_group group, st
 
 	pthread_mutex_lock(&totals->lock);
 	row = map_get(map, name);
-	if (!row && map->count >= totals->names_max) {
+	if (!row && map->count >= names_max(totals, group)) {
 		name = SLICE("other");
 		row = map_get(map, name);
 	}
@@ -107,6 +115,7 @@ static void add(struct totals_sum *sum, const struct totals_sum *more, uint64_t 
 		uint64_t errors)
 {
 	sum->cost_nano += more->cost_nano;
+	sum->saved_nano += more->saved_nano;
 	sum->tokens_in += more->tokens_in;
 	sum->tokens_out += more->tokens_out;
 	sum->tokens_cached += more->tokens_cached;

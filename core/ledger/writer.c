@@ -89,34 +89,47 @@ int writer_adopt(struct writer *writer)
 	return r;
 }
 
+/* By days, each a file of its own, then by ids: ascending ones are appends to SQLite. */
 static int compare_entries(const void *a, const void *b)
 {
-	uint64_t left = (*(struct ledger_entry *const *)a)->id,
-		 right = (*(struct ledger_entry *const *)b)->id;
+	const struct ledger_entry *left = *(struct ledger_entry *const *)a,
+				  *right = *(struct ledger_entry *const *)b;
+	int64_t left_day = rows_day(left), right_day = rows_day(right);
 
-	return left < right ? -1 : left > right;
+	if (left_day != right_day)
+		return left_day < right_day ? -1 : 1;
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static size_t gather(struct writer *writer)
+{
+	size_t count;
+
+	if (writer->left_count == 0)
+		return inflight_collect(writer->inflight, writer->slots, ROWS_BATCH_MAX);
+	count = writer->left_count < ROWS_BATCH_MAX ? writer->left_count : ROWS_BATCH_MAX;
+	writer->left_count -= count;
+	memcpy(writer->slots, writer->left_over + writer->left_count,
+	       count * sizeof(writer->slots[0]));
+	return count;
 }
 
 static void collect(struct writer *writer)
 {
-	if (writer->left_count > 0) {
-		size_t part =
-		    writer->left_count < ROWS_BATCH_MAX ? writer->left_count : ROWS_BATCH_MAX;
-
-		writer->left_count -= part;
-		memcpy(writer->slots, writer->left_over + writer->left_count,
-		       part * sizeof(writer->slots[0]));
-		writer->count = part;
-	} else {
-		writer->count = inflight_collect(writer->inflight, writer->slots, ROWS_BATCH_MAX);
+	if (writer->later == 0) {
+		writer->later = gather(writer);
+		for (size_t i = 0; i < writer->later; i++) {
+			writer->entries[i] = inflight_entry(
+			    writer->left_path ? &writer->left : writer->inflight, writer->slots[i]);
+			__builtin_prefetch(&writer->entries[i]->id);
+		}
+		qsort(writer->entries, writer->later, sizeof(writer->entries[0]), compare_entries);
 	}
-	for (size_t i = 0; i < writer->count; i++) {
-		writer->entries[i] = inflight_entry(
-		    writer->left_path ? &writer->left : writer->inflight, writer->slots[i]);
-		__builtin_prefetch(&writer->entries[i]->id);
+	while (writer->later > 0 &&
+	       rows_day(writer->entries[writer->count]) == rows_day(writer->entries[0])) {
+		writer->count++;
+		writer->later--;
 	}
-	/* Ascending ids are appends to SQLite. */
-	qsort(writer->entries, writer->count, sizeof(writer->entries[0]), compare_entries);
 	writer->committed = false;
 }
 
@@ -162,12 +175,14 @@ static void release(struct writer *writer)
 {
 	for (size_t i = 0; i < writer->count; i++) {
 		if (writer->left_path)
-			inflight_forget(&writer->left, writer->slots[i]);
+			inflight_forget(&writer->left, writer->entries[i]->slot);
 		else
 			inflight_release(writer->inflight, writer->entries[i]->slot);
 	}
+	memmove(writer->entries, writer->entries + writer->count,
+		writer->later * sizeof(writer->entries[0]));
 	writer->count = 0;
-	if (writer->left_over && writer->left_count == 0) {
+	if (writer->left_over && writer->left_count == 0 && writer->later == 0) {
 		free(writer->left_over);
 		writer->left_over = NULL;
 		if (writer->left_path)
@@ -222,7 +237,7 @@ static void set_healthy(struct writer *writer)
 	if (writer->failures == 0)
 		return;
 	log_info("no longer degraded: rows are written to %s again, those that waited too",
-		 writer->rows_path);
+		 rows_path(writer->rows));
 	writer->failures = 0;
 	pthread_mutex_lock(&writer->lock);
 	writer->degraded_reason[0] = '\0';
@@ -242,7 +257,7 @@ int writer_work(struct writer *writer)
 	if (!writer->committed) {
 		r = commit(writer);
 		if (r < 0) {
-			set_degraded(writer, writer->rows_path, "cannot commit rows",
+			set_degraded(writer, rows_path(writer->rows), "cannot commit rows",
 				     rows_message(writer->rows), r);
 			return r;
 		}
@@ -255,7 +270,7 @@ int writer_work(struct writer *writer)
 		return r;
 	}
 	set_healthy(writer);
-	full = writer->count == ROWS_BATCH_MAX || writer->left_count > 0;
+	full = writer->count == ROWS_BATCH_MAX || writer->left_count > 0 || writer->later > 0;
 	release(writer);
 	return full;
 }

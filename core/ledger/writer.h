@@ -17,14 +17,15 @@ struct writer {
 	struct rows *rows;
 	struct request_log *log;
 	struct totals *totals;
-	const char *rows_path, *inflight_path; /* of the main file */
-	const char *own_path; /* of ours, where another has that place; else NULL */
+	const char *inflight_path; /* of the main file */
+	const char *own_path;      /* of ours, where another has that place; else NULL */
 	uint32_t commit_ms;
 
 	/* [writer] the batch: collected, committed, logged, freed */
 	uint32_t slots[ROWS_BATCH_MAX];
 	struct ledger_entry *entries[ROWS_BATCH_MAX];
-	size_t count;
+	size_t count; /* of one day, in `entries` first */
+	size_t later; /* behind them, of other days: the next batches */
 	bool committed;
 	struct buffer lines;
 	uint32_t failures;   /* in a row */

@@ -301,6 +301,134 @@ class Tidegate(Proxy):
         raise Failure('tidegated has no thread named writer')
 
     def ledger_rows(self):
+        """Of all days: a run may go past midnight."""
+        count = 0
+        for path in (self.folder / 'state/ledger').glob('rows-*.db'):
+            with contextlib.closing(sqlite3.connect(f'file:{path}?mode=ro', uri=True)) as rows:
+                count += rows.execute('SELECT count(*) FROM request_row').fetchone()[0]
+        return count
+
+    def settled_check(self):
+        """Raises Failure when requests that were answered were not accounted for."""
+
+
+class Nginx(Proxy):
+    """The reference, by tests/bench/nginx.conf."""
+
+    def __init__(self, bench, name='nginx'):
+        self.name = name
+        self.port, self.tls_port = free_port(), free_port()
+        folder = bench.folder(name)
+        text = (HERE / 'nginx.conf').read_text()
+        for mark, value in (('@LISTEN@', f'127.0.0.1:{self.port}'), ('@DIR@', str(folder)),
+                            ('@TLS_LISTEN@', f'127.0.0.1:{self.tls_port}'), ('@TLS@', str(bench.certificate())),
+                            ('@UPSTREAM@', f'127.0.0.1:{bench.upstream_port}')):
+            text = text.replace(mark, value)
+        if os.getuid() == 0:  # the scratch folder is closed to the account that root's workers take
+            text = 'user root;\n' + text
+        (folder / 'nginx.conf').write_text(text)
+        binary = shutil.which('nginx', path=os.environ['PATH'] + ':/usr/sbin:/sbin')
+        if not binary:
+            raise Skip('nginx, the reference, is not installed (Debian: nginx-light)')
+        self.process = Process([binary, '-p', folder, '-e', folder / 'error.log', '-c', folder / 'nginx.conf'],
+                               bench.proxy_core, log=folder / 'stderr')
+        bench.stack.enter_context(self.process)
+        self.stderr = folder / 'stderr'
+        wait_until('listening of nginx', self.ready)
+
+    def over_tls(self):
+        """The same process, at its port that speaks TLS."""
+        other = copy.copy(self)
+        other.port, other.tls = self.tls_port, True
+        return other
+
+    def ready(self):
+        self.process.check_alive(self.stderr)
+        return accepts(self.port)
+
+
+TLS = 'tls: {{ certificate = "{folder}/certificate.pem"; key = "file:{folder}/key.pem"; }};'
+
+TIDEGATE_CONF = '''
+api: {{ listen = [ "127.0.0.1:{port}" ]; {tls} }};
+admin: {{ listen = [ "127.0.0.1:{admin}" ]; socket = "{folder}/admin.sock"; }};
+state = "{folder}/state";
+prices = "{prices}";
+mount = "{mount}";
+log = "warn";
+plugins: {{ folder = "{plugins}"; load = [ "provider-openai" ]; }};
+owners: {{ key = "files"; }};
+limits: {{ connections = 30000; header_ms = {header_ms}; idle_ms = 600000; }};
+providers = (
+  {{ name = "plain"; plugin = "openai"; base_url = "http://127.0.0.1:{upstream}/v1"; secret = "file:{folder}/secret";
+     allow_private = true; lane = "auto"; price_provider = "openai"; }},
+  {{ name = "curl"; plugin = "openai"; base_url = "http://127.0.0.1:{upstream}/v1"; secret = "file:{folder}/secret";
+     allow_private = true; lane = "curl"; price_provider = "openai"; }} );
+models = (
+  {{ name = "{small}"; provider = "plain"; upstream_model = "gpt-4o-mini"; {price} }},
+  {{ name = "{large}"; provider = "plain"; upstream_model = "gpt-4o-mini-100k"; {price} }},
+  {{ name = "{curl}"; provider = "curl"; upstream_model = "gpt-4o-mini"; {price} }} );
+tenants = ( {{ name = "bench"; }} );
+keys = ( {{ name = "bench-app"; tenant = "bench"; feature = "chat"; sha256 = "{sha256}"; }} );
+'''
+
+PRICE = ('price: { input_usd_per_mtok = "0.15"; cache_read_usd_per_mtok = "0.075"; '
+         'output_usd_per_mtok = "0.60"; };')
+
+
+class Tidegate(Proxy):
+    """tidegated with keys, prices, ledger and log on, pinned so that it runs one loop."""
+
+    name = 'tidegate'
+
+    def __init__(self, bench, pinned=True, mount=False, tls=False):
+        self.port, self.tls = free_port(), tls
+        self.folder = bench.folder('tidegate')
+        self.mount = self.folder / 'mnt'
+        self.mount.mkdir()
+        (self.folder / 'state').mkdir(mode=0o700)
+        (self.folder / 'secret').write_text('sk-upstream\n')
+        (self.folder / 'secret').chmod(0o600)
+        config = self.folder / 'tidegate.conf'
+        config.write_text(TIDEGATE_CONF.format(
+            port=self.port, tls=TLS.format(folder=bench.certificate()) if tls else '', admin=free_port(), folder=self.folder, mount=self.mount if mount else 'none',
+            prices=PRICES, plugins=bench.build / 'plugins', header_ms=HEADER_MS, upstream=bench.upstream_port,
+            small=SMALL, large=LARGE, curl=CURL, price=PRICE, sha256=hashlib.sha256(KEY.encode()).hexdigest()))
+        self.trusting = ssl.create_default_context(cafile=bench.certificate() / 'certificate.pem')
+        self.trusting.check_hostname = False
+        binary = bench.build / 'core/daemon/tidegated'
+        for needed, remedy in ((binary, 'build it'), (PRICES, 'run packaging/fetch')):
+            if not needed.exists():
+                raise Failure(f'{needed} is not there: {remedy}')
+        self.process = Process([binary, '--config', config, '--foreground'],
+                               bench.proxy_core if pinned else None, log=self.folder / 'stderr')
+        bench.stack.enter_context(self.process)
+        bench.stack.callback(self.unmount)
+        wait_until('readiness of tidegated', self.ready)
+
+    def ready(self):
+        self.process.check_alive(self.folder / 'stderr')
+        try:
+            url = f'http{"s" if self.tls else ""}://127.0.0.1:{self.port}/readyz'
+            with urllib.request.urlopen(url, timeout=5, context=self.trusting) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def unmount(self):
+        """Ends the daemon, which unmounts; what a dead one left is detached."""
+        self.process.__exit__()
+        if os.path.ismount(self.mount):
+            subprocess.run(['umount', '-l', self.mount], check=False)
+
+    def writer_cpu_s(self):
+        """CPU of the thread that writes the ledger."""
+        for task in pathlib.Path(f'/proc/{self.process.pid}/task').iterdir():
+            if (task / 'comm').read_text().strip() == 'writer':
+                return int((task / 'schedstat').read_text().split()[0]) / 1e9
+        raise Failure('tidegated has no thread named writer')
+
+    def ledger_rows(self):
         url = f'file:{self.folder}/state/ledger/ledger.db?mode=ro'
         with contextlib.closing(sqlite3.connect(url, uri=True)) as ledger:
             return ledger.execute('SELECT count(*) FROM request').fetchone()[0]

@@ -119,7 +119,7 @@ def overwritten(upstream):
             assert "overwritten by another program" in ready_text(gate), ready_text(gate)
             told = stops_with_rows_left(gate)
             assert "3 requests" in told[-1], told
-            kept = sorted(gate.ledger_path.parent.glob("ledger.db.overwritten-*[0-9]"))
+            kept = sorted(gate.ledger_path.parent.glob("rows-*.db.overwritten-*[0-9]"))
             equal(kept[-1].read_bytes(), content, "what was put there")
             assert not gate.ledger_path.exists(), "it is still in its place"
             gate.start()

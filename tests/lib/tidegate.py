@@ -540,13 +540,21 @@ class Tidegate:
 
     @property
     def ledger_path(self):
-        return self.state / "ledger" / "ledger.db"
+        """The file of the rows that come now: today's, in UTC."""
+        return self.state / "ledger" / f"rows-{datetime.datetime.now(datetime.UTC):%Y%m%d}.db"
 
     def query(self, sql, *values):
-        """Rows of the ledger as dicts, read-only and with what the writer has committed so far."""
-        uri = "file:" + urllib.parse.quote(str(self.ledger_path)) + "?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as db:
+        """Rows of the ledger as dicts, read-only and with what the writer has committed so far. The
+        views `request`, `attempt` and `rollup` are those of all days together."""
+        files = sorted((self.state / "ledger").glob("rows-*.db"))
+        with contextlib.closing(sqlite3.connect(":memory:", uri=True, timeout=10)) as db:
             db.row_factory = sqlite3.Row
+            for n, path in enumerate(files):
+                uri = "file:" + urllib.parse.quote(str(path)) + "?mode=ro"
+                db.execute("ATTACH ? AS " + f"day{n}", (uri,))
+            for view in ("request", "attempt", "rollup"):
+                days = (f"SELECT * FROM day{n}.{view}" for n in range(len(files)))
+                db.execute(f"CREATE TEMP VIEW {view} AS " + " UNION ALL ".join(days))
             return [dict(row) for row in db.execute(sql, values)]
 
     def rows(self, view):

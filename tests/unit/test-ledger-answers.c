@@ -205,7 +205,7 @@ static void limited(void)
 		CHECK_INT(find(&fixture, "acme", "resp_1099", &answer), 0);
 		reopen(&fixture);
 	}
-	CHECK(fixture_ask(&fixture, "SELECT count(*) FROM answer_row") <= 10 + 100);
+	CHECK(fixture_ask_main(&fixture, "SELECT count(*) FROM answer_row") <= 10 + 100);
 	/* The oldest goes, wherever it was read from. */
 	note(&fixture, "acme", "resp_new", false);
 	CHECK_INT(find(&fixture, "acme", "resp_1090", &answer), -ENOENT);
@@ -226,7 +226,8 @@ static void expired(void)
 	note(&fixture, "acme", "resp_old", false);
 	note(&fixture, "acme", "resp_new", false);
 	fixture_close(&fixture);
-	CHECK_INT(db_open(fixture.rows, false, schema_steps, schema_step_count, &db, NULL), 0);
+	CHECK_INT(
+	    db_open(fixture.main, false, schema_main_steps, schema_main_step_count, &db, NULL), 0);
 	CHECK_INT(db_prepare(db,
 			     "UPDATE answer_row SET made_s = made_s - 2 * 86400 - 5 WHERE text = "
 			     "'resp_old'",

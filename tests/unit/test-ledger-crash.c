@@ -180,11 +180,13 @@ static void check_rows(struct record *records, uint32_t count, int round)
 	uint32_t known = 0, untold = 0;
 	int r;
 
-	CHECK_INT(db_open(fixture.rows, true, schema_steps, schema_step_count, &db, NULL), 0);
+	CHECK_INT(
+	    db_open(fixture.rows, true, schema_segment_steps, schema_segment_step_count, &db, NULL),
+	    0);
 	CHECK_INT(db_prepare(
 		      db,
 		      "SELECT r.id, r.cost_nano, r.outcome = 'crashed', a.cost_nano FROM request r "
-		      "LEFT JOIN attempt a ON a.attempt_id = r.id",
+		      "LEFT JOIN attempt a ON a.id = r.id",
 		      &statement),
 		  0);
 	while ((r = db_step(statement)) == 1) {

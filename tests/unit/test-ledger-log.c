@@ -208,7 +208,7 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	json_t *line = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 
 	CHECK(line);
-	CHECK_INT(json_object_size(line), 22);
+	CHECK_INT(json_object_size(line), 28);
 	check_text(line, "ts", json_string_value(json_object_get(line, "ts")));
 	CHECK_INT(strlen(json_string_value(json_object_get(line, "ts"))), 24);
 	snprintf(id, sizeof(id), "%s", json_string_value(json_object_get(line, "id")));
@@ -232,6 +232,12 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	check_text(line, "client", "2001:db8::7");
 	check_text(line, "run", "run \"7\"");
 	check_text(line, "user", "ann\n");
+	check_text(line, "model_served", "small-2026");
+	check_text(line, "version", "fp_1");
+	check_text(line, "class", "live");
+	CHECK(json_is_false(json_object_get(line, "degraded")));
+	CHECK(json_is_true(json_object_get(line, "cached")));
+	check_text(line, "saved_usd", "0.000000009");
 	check_text(line, "cost_usd", "0.000130000");
 	json_decref(line);
 }
@@ -251,6 +257,9 @@ static void test_lines(void)
 		entry = fixture_begin(&fixture, 0, tenant, "small", 100, 10);
 		entry->first.usage.tokens[LEDGER_CACHE_READ] = 50;
 		entry->first_content_us = 1500;
+		entry->cached = 1;
+		entry->saved_nano = 9;
+		ledger_attempt_served(entry, &entry->first, SLICE("small-2026"), SLICE("fp_1"));
 		if (i == 0)
 			first = entry->id;
 		entry->outcome = LEDGER_OK;

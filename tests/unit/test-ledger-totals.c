@@ -205,12 +205,15 @@ static void test_restore_periods(void)
 	now_s = (int64_t)(clock_real_ns() / NS_PER_S);
 	day = zone_day_start(fixture.zone, now_s);
 	month = zone_month_start(fixture.zone, now_s);
-	CHECK_INT(db_open(fixture.rows, false, schema_steps, schema_step_count, &db, NULL), 0);
 	CHECK_INT(
-	    db_prepare(
-		db, "INSERT INTO rollup_row VALUES (?1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, ?2)",
-		&insert),
-	    0);
+	    db_open(fixture.main, false, schema_main_steps, schema_main_step_count, &db, NULL), 0);
+	CHECK_INT(db_prepare(db, "INSERT INTO who_row VALUES (1, 0, 0, 0, 0, 0)", &insert), 0);
+	CHECK_INT(db_run(insert), 0);
+	db_statement_free(insert);
+	CHECK_INT(db_prepare(
+		      db, "INSERT INTO rollup_row VALUES (?1, 7, 1, 0, 1, 0, 1, 0, 0, 0, 0, ?2, 0)",
+		      &insert),
+		  0);
 	for (int i = 0; i < 3; i++) {
 		const int64_t starts[] = { day, month - 900, 900 };
 

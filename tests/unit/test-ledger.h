@@ -10,6 +10,7 @@
 #include "db/db.h"
 #include "ledger/ledger.h"
 #include "ledger/schema.h"
+#include "ledger/segment.h"
 #include "test.h"
 
 enum {
@@ -18,7 +19,8 @@ enum {
 };
 
 struct fixture {
-	char folder[300], ledger_folder[320], inflight[320], logs[320], rows[340];
+	char folder[300], ledger_folder[320], inflight[320], logs[320], main[340];
+	char rows[360]; /* of today */
 	struct zone *zone;
 	struct ledger_options options;
 	struct ledger *ledger;
@@ -37,13 +39,18 @@ static const struct ledger_price fixture_price __attribute__((unused)) = {
 
 __attribute__((unused)) static void fixture_prepare(struct fixture *fixture, const char *name)
 {
+	char name_of_day[SEGMENT_NAME_SIZE];
+
 	memset(fixture, 0, sizeof(*fixture));
 	snprintf(fixture->folder, sizeof(fixture->folder), "%s/%s", test_folder(), name);
 	snprintf(fixture->ledger_folder, sizeof(fixture->ledger_folder), "%s/ledger",
 		 fixture->folder);
 	snprintf(fixture->inflight, sizeof(fixture->inflight), "%s/inflight", fixture->folder);
 	snprintf(fixture->logs, sizeof(fixture->logs), "%s/logs", fixture->folder);
-	snprintf(fixture->rows, sizeof(fixture->rows), "%s/ledger.db", fixture->ledger_folder);
+	snprintf(fixture->main, sizeof(fixture->main), "%s/ledger.db", fixture->ledger_folder);
+	segment_name((int64_t)(clock_real_ns() / NS_PER_S / SEGMENT_DAY_S), name_of_day);
+	snprintf(fixture->rows, sizeof(fixture->rows), "%s/%s", fixture->ledger_folder,
+		 name_of_day);
 	CHECK_INT(file_make_folders(fixture->folder, 0700, NULL), 0);
 	CHECK_INT(zone_new("UTC", &fixture->zone), 0);
 	fixture->options = (struct ledger_options){
@@ -143,22 +150,46 @@ __attribute__((unused)) static void fixture_wait(struct fixture *fixture, uint64
 	}
 }
 
-__attribute__((unused)) static int64_t fixture_ask(const struct fixture *fixture, const char *sql)
+static int64_t ask_file(struct db *db, const char *sql)
 {
-	struct error error = { 0 };
-	struct db_statement *statement;
-	struct db *db;
 	int64_t value;
 
-	if (db_open(fixture->rows, true, schema_steps, schema_step_count, &db, &error) < 0)
-		test_fail(__FILE__, __LINE__, "%s: %s", error.file, error.message);
-	if (db_prepare(db, sql, &statement) < 0)
+	if (segment_ask(db, sql, &value) < 0)
 		test_fail(__FILE__, __LINE__, "%s: %s", sql, db_message(db));
-	CHECK_INT(db_step(statement), 1);
-	value = db_column_i64(statement, 0);
-	db_statement_free(statement);
 	db_close(db);
 	return value;
+}
+
+__attribute__((unused)) static int64_t fixture_ask_main(const struct fixture *fixture,
+							const char *sql)
+{
+	struct error error = { 0 };
+	struct db *db;
+
+	if (db_open(fixture->main, true, schema_main_steps, schema_main_step_count, &db, &error) <
+	    0)
+		test_fail(__FILE__, __LINE__, "%s: %s", error.file, error.message);
+	return ask_file(db, sql);
+}
+
+/* Asked of each segment; the sum of what they say. */
+__attribute__((unused)) static int64_t fixture_ask(const struct fixture *fixture, const char *sql)
+{
+	struct segment_file *files;
+	int64_t sum = 0;
+	size_t count;
+
+	CHECK_INT(segments_list(fixture->ledger_folder, NULL, &files, &count), 0);
+	for (size_t i = 0; i < count; i++) {
+		struct error error = { 0 };
+		struct db *db;
+
+		if (segment_open_reader(fixture->ledger_folder, files[i].name, &db, &error) < 0)
+			test_fail(__FILE__, __LINE__, "%s: %s", error.file, error.message);
+		sum += ask_file(db, sql);
+	}
+	free(files);
+	return sum;
 }
 
 /* A small generator of its own, so that a failure can be repeated from its seed. */
