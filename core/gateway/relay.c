@@ -218,6 +218,32 @@ static const struct wire_error no_compact = {
 	"answered that there is none."
 };
 
+/* False: no other target can answer, so the client gets it. */
+static bool switch_on_status(struct tide_call *call, int status)
+{
+	static const struct wire_error error = { 502, "upstream_error", NULL,
+						 "The upstream answered with an error." };
+	struct exchange *exchange = call->exchange;
+	char why[64];
+
+	snprintf(why, sizeof(why), "%d %s", status, http_status_text(status));
+	trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "status", why);
+	if (!attempt_may_switch(exchange))
+		return false;
+	attempt_switch(call, &error);
+	return true;
+}
+
+static void pass_headers(const struct tide_call *call, const struct upstream_header *headers,
+			 size_t count, struct http_header *out, size_t *n)
+{
+	for (size_t i = 0; i < count && *n < RELAY_HEADERS_MAX - 8; i++) {
+		if (relay_passes_header(headers[i].name) &&
+		    !(call->translated && tells_form(headers[i].name)))
+			out[(*n)++] = (struct http_header){ headers[i].name, headers[i].value };
+	}
+}
+
 void relay_head(struct tide_call *call, int status, const struct upstream_header *headers,
 		size_t count, int64_t length)
 {
@@ -233,19 +259,8 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		fail_unfit(call, &facts, unfit);
 		return;
 	}
-	if (relay_status_switches(status)) {
-		static const struct wire_error error = { 502, "upstream_error", NULL,
-							 "The upstream answered with an error." };
-		char why[64];
-
-		snprintf(why, sizeof(why), "%d %s", status, http_status_text(status));
-		trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "status",
-			       why);
-		if (attempt_may_switch(exchange)) {
-			attempt_switch(call, &error);
-			return;
-		}
-	}
+	if (relay_status_switches(status) && switch_on_status(call, status))
+		return;
 	if (!exchange->http) {
 		drain_head(call);
 		return;
@@ -265,11 +280,7 @@ void relay_head(struct tide_call *call, int status, const struct upstream_header
 		return;
 	if (call->translated && !begin_translated(call, out, &n))
 		return;
-	for (size_t i = 0; i < count && n < RELAY_HEADERS_MAX - 8; i++) {
-		if (relay_passes_header(headers[i].name) &&
-		    !(call->translated && tells_form(headers[i].name)))
-			out[n++] = (struct http_header){ headers[i].name, headers[i].value };
-	}
+	pass_headers(call, headers, count, out, &n);
 	own_headers(exchange, status, out, &n);
 	if (translated_is_document(call) || call->explains) {
 		keep_head(exchange, status, out, n);
