@@ -91,7 +91,7 @@ static void write_new_provider(struct edit *edit)
 	buffer_append_str(edit->out, "{\"id\":");
 	buffer_append_json(edit->out, edit->provider);
 	buffer_append_char(edit->out, ',');
-	write_models(edit, (struct slice){ NULL, 0 });
+	write_models(edit, SLICE(""));
 	buffer_append_char(edit->out, '}');
 }
 

@@ -40,7 +40,7 @@ static int bad_price(struct loader *loader, struct slice where)
 static int read_steps(struct loader *loader, const struct json_member *price, int shift,
 		      struct steps *ret)
 {
-	struct json_member base = *price, tiers = { 0 }, tier, start, amount;
+	struct json_member base = *price, tiers = { .value = SLICE("") }, tier, start, amount;
 	struct steps steps = { .count = 1 };
 
 	if (price->type != JSON_SCAN_NUMBER && price->type != JSON_SCAN_OBJECT)

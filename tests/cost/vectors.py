@@ -159,6 +159,32 @@ def stated_cost(the):
             equal(the.gate.wait_request(response.id)["cost_nano"], nano, f"{target.name} {says}")
 
 
+OWN_TIERS = """[{"id": "openai", "models": [{"id": "tiers", "match": {"equals": "gpt-4o"}, "prices": [
+    {"service_tier": "flex", "prices": {"input_mtok": 1.25, "output_mtok": 5}}]}]}]"""
+
+
+def service_tiers(upstream, book, folder):
+    """An answer of a tier that the operator has priced costs that; of the standard tier, and of one
+    without a price, what the book says (litellm#13810: flex was billed twice)."""
+    own = folder / "tiers.json"
+    own.write_text(OWN_TIERS)
+    target = Target("openai/gpt-4o", "openai", "gpt-4o")
+    classes = (1000, 0, 0, 0, 100)
+    with gate(upstream, book, settings={"prices_override": str(own)}) as one:
+        the = World(one, book)
+        standard, _ = the.cost(target, classes)
+        flex = 1000 * 1250 + 100 * 5000
+        assert standard != flex, "the book's price of gpt-4o is the test's own"
+        for tier, nano in (("flex", flex), ("default", standard), ("priority", standard)):
+            usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+            script = {"*": {"usage": {**usage, "service_tier": tier}}}
+            for stream in (False, True):
+                response = the.ask(target.name, script, stream=stream)
+                equal(response.status, 200, f"{response.body[:200]!r}")
+                row = one.wait_request(response.headers["x-tidegate-request-id"])
+                equal(row["cost_nano"], nano, f"cost of tier {tier}")
+
+
 def audio_and_searches(upstream, book):
     """Audio is billed as audio and counted as what it is a part of; searches are billed each."""
     with gate(upstream, book) as one:

@@ -4,8 +4,8 @@
 
 Rules, dates, tiers, units and fallbacks are written here a second time, from the description in packaging/fetch; prices are
 read as decimals, made whole femto-dollars a unit (half to even; an hour of audio is one), and summed as fractions. Each of
-COUNT usages a price set (default 8; 100,000 with TIDEGATE_FULL) is random, near a tier's edge, or made to end in half a
-nano-dollar.
+COUNT usages a model and time (default 8; 100,000 with TIDEGATE_FULL, of which 1,000 for prices that another model had
+before) is random, near a tier's edge, or made to end in half a nano-dollar.
 """
 
 import datetime
@@ -37,7 +37,8 @@ PARENT = {"cache_read_mtok": "input_mtok", "cache_write_mtok": "input_mtok", "ca
 # Where what is cached has no price, what is spoken or shown may have one.
 OTHER_PARENT = {"cache_audio_read_mtok": "input_audio_mtok", "cache_image_read_mtok": "input_image_mtok"}
 MINIMUM_MS = {("groq", "whisper-large-v3"): 10000, ("groq", "whisper-large-v3-turbo"): 10000}
-DAY = 86400
+DAY, HOUR_MS = 86400, 3600000
+NANO_PARTS = 10**6 * HOUR_MS
 
 
 def half_even(value):
@@ -109,24 +110,36 @@ def input_of(usage):
     return sum(usage[i] for i in INPUTS)
 
 
-def cost(prices, usage, reasoning=0, minimum_ms=0):
-    """Of disjoint counts in the order of UNITS; hours of audio are counted in milliseconds."""
-    if not prices:
-        return "unknown"
-    audio = sum(usage[i] for i in HOURS)
-    if 0 < audio < minimum_ms:
-        usage = [*usage]
-        usage[HOURS[1]] += minimum_ms - audio
-    total_input, rates = input_of(usage), {}
-    for key in {*UNITS, "output_reasoning_mtok"}:
-        rates[key] = unit_price(prices, key, total_input)
-    total = Fraction(unit_price(prices, "requests_kcount", total_input))
-    for i, (key, count) in enumerate(zip(UNITS, usage)):
-        if count:
-            total += Fraction(count * rates[key], 3600000) if i in HOURS else count * rates[key]
-    reasoning = min(reasoning, usage[OUTPUT])
-    total += reasoning * (rates["output_reasoning_mtok"] - rates["output_mtok"])
-    return str(half_even(total / 10**6))
+class Rates:
+    """The prices of one set, as whole femto-dollars a unit for each class, tier by tier."""
+
+    def __init__(self, prices):
+        self.bounds = sorted(set(edges(prices)))
+        self.tiers = []
+        for total_input in [0, *(bound + 1 for bound in self.bounds)]:
+            rates = [int(unit_price(prices, key, total_input)) for key in UNITS]
+            reasoning = int(unit_price(prices, "output_reasoning_mtok", total_input)) - rates[OUTPUT]
+            self.tiers.append((rates, reasoning, int(unit_price(prices, "requests_kcount", total_input))))
+
+    def cost(self, usage, reasoning, minimum_ms):
+        """Of disjoint counts in the order of UNITS; hours of audio are counted in milliseconds. All are whole numbers of a
+        femto-dollar in HOUR_MS parts, so that nothing is rounded but the end."""
+        audio = sum(usage[i] for i in HOURS)
+        if 0 < audio < minimum_ms:
+            usage = [*usage]
+            usage[HOURS[1]] += minimum_ms - audio
+        total_input = input_of(usage) if self.bounds else 0
+        rates, beside, request = self.tiers[sum(total_input > bound for bound in self.bounds)]
+        whole = request + min(reasoning, usage[OUTPUT]) * beside
+        parts = 0
+        for i, count in enumerate(usage):
+            if count and rates[i]:
+                if i in HOURS:
+                    parts += count * rates[i]
+                else:
+                    whole += count * rates[i]
+        nano, rest = divmod(whole * HOUR_MS + parts, NANO_PARTS)
+        return nano + (rest * 2 > NANO_PARTS or (rest * 2 == NANO_PARTS and nano % 2))
 
 
 def moments(model):
@@ -166,40 +179,57 @@ def usages(prices, count):
         for tokens in range(1, 41):
             if femto * tokens % 10**6 == 500000:
                 yield alone(place, tokens)
+    some, rare = random.random, [0] * len(RARE)
     for i in range(count):
-        usage = [random.randrange(10 ** random.randrange(1, 9)) for _ in UNITS]
-        yield usage[:len(CLASSES)] + [0] * len(RARE) if i % 2 else usage
+        scale = 10 ** random.randrange(1, 9)
+        if i % 4:
+            yield [int(some() * scale) for _ in CLASSES] + rare
+        else:
+            yield [int(some() * scale) for _ in UNITS]
 
 
-def cases(book, provider, count):
+def cases(book, provider, count, seen):
     for model in provider["models"]:
         found = find_model(book["providers"], provider, model["id"].lower())
         if found is None:  # an id that its own rule does not match is no name on the wire
             continue
+        minimum_ms = MINIMUM_MS.get((provider["id"], found["id"]), 0)
         for utc_s in moments(found):
             prices = prices_at(found, utc_s)
-            for usage in usages(prices, count):
-                reasoning = random.randrange(usage[OUTPUT] + 1)
-                nano = cost(prices, usage, reasoning, MINIMUM_MS.get((provider["id"], found["id"]), 0))
+            known, rates = str(prices), Rates(prices)
+            some = min(count, 1000) if known in seen else count
+            seen.add(known)
+            for usage in usages(prices, some):
+                reasoning = int(random.random() * (usage[OUTPUT] + 1))
+                nano = rates.cost(usage, reasoning, minimum_ms) if prices else "unknown"
                 yield provider["id"], model["id"], utc_s, usage, reasoning, nano
 
 
-def compare(program, path, cases):
-    """Lines go through files, since there may be a hundred million; (costs, models, what is wrong)."""
-    models, wrong, wanted = set(), [], []
+def compare(program, path, wanted):
+    """(costs, models, what is wrong). The program reads while the next ones are made."""
+    models, wrong, costs = set(), [], []
     with tempfile.TemporaryFile("w+") as lines, tempfile.TemporaryFile("w+") as answers:
-        for provider, model, utc_s, usage, reasoning, nano in cases:
-            lines.write("\t".join(map(str, [provider, model, utc_s, *usage, reasoning])) + "\n")
+        for provider, model, utc_s, usage, reasoning, nano in wanted:
+            lines.write(f"{provider}\t{model}\t{utc_s}\t" + "\t".join(map(str, usage)) + f"\t{reasoning}\n")
             models.add((provider, model))
-            wanted.append(nano)
+            costs.append(nano)
         lines.seek(0)
         subprocess.run([program, path], stdin=lines, stdout=answers, check=True)
         answers.seek(0)
         lines.seek(0)
-        for nano, answer, line in zip(wanted, answers, lines, strict=True):
-            if answer.rstrip("\n") != nano:
+        for nano, answer, line in zip(costs, answers, lines, strict=True):
+            if answer.rstrip("\n") != str(nano):
                 wrong.append((line.rstrip("\n"), nano, answer.rstrip("\n")))
-    return len(wanted), models, wrong
+    return len(costs), models, wrong
+
+
+def shares(book, count, seen):
+    """What is compared at once: some millions of usages at most."""
+    for provider in book["providers"]:
+        at_once = max(1, 2000000 // max(count, 1))
+        for begin in range(0, len(provider["models"]), at_once):
+            part = {**provider, "models": provider["models"][begin:begin + at_once]}
+            yield cases(book, part, count, seen)
 
 
 def main():
@@ -214,11 +244,10 @@ def main():
         return 77
     seed = random.randrange(2**32)
     random.seed(seed)
-    total, models, wrong = 0, set(), []
-    for provider in book["providers"]:
-        for one in range(0, count, 1000):  # a bounded number of usages at a time
-            done, names, bad = compare(program, path, cases(book, provider, min(1000, count - one)))
-            total, models, wrong = total + done, models | names, wrong + bad
+    total, models, wrong, seen = 0, set(), [], set()
+    for share in shares(book, count, seen):
+        done, names, bad = compare(program, path, share)
+        total, models, wrong = total + done, models | names, wrong + bad
     for line, nano, answer in wrong[:10]:
         print(f"not ok: {line!r} costs {nano} nano-dollars, not {answer}")
     print(f"{total} costs of {len(models)} models, {len(wrong)} wrong, seed {seed}")
