@@ -171,6 +171,7 @@ struct conf {
 	struct conf_tls api_tls, admin_tls;
 	struct conf_jwt jwt;
 	bool metrics_open;
+	bool core_dumps;      /* R */
 	uint32_t commit_ms;   /* ledger: rows wait at most this long for their commit; default 50 */
 	uint32_t retain_days; /* logs and ledger segments; default 400 */
 	enum conf_owner owners[CONF_KINDS];

@@ -301,6 +301,10 @@ static const struct option main_rows[] = {
 	  .doc = "A public key of Ed25519, as PEM: only price books that it signed are imported." },
 	{ "log", OPTION_CHOICE, 0, MAIN(log_level), .values = "error|warn|info|debug",
 	  .fallback = "info", .doc = "What is logged." },
+	{ "core_dumps", OPTION_FLAG, OPTION_RESTART, MAIN(core_dumps), .fallback = "false",
+	  .doc = "Let the process be dumped when it crashes, and be read by debuggers of its own "
+		 "user. Its memory holds keys, secrets and prompts; without it the kernel writes "
+		 "none, whatever core_pattern and limits say." },
 	{ "commit_ms", OPTION_MS, 0, MAIN(commit_ms), .min = 1, .max = 10000, .fallback = "50",
 	  .doc = "How long rows of the ledger may wait to be committed together." },
 	{ "retain_days", OPTION_DAYS, 0, MAIN(retain_days), .min = 1, .max = 36500,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -37,11 +38,19 @@ static int say(const struct error *error, int r)
 	return r;
 }
 
+/* What is in memory is not to be on disk: not in a core file, nor in what a handler of cores, which
+ * no limit keeps away, makes of it. */
+static void let_dump(bool dump)
+{
+	prctl(PR_SET_DUMPABLE, dump, 0, 0, 0);
+}
+
 static void prepare_process(const struct daemon_options *options)
 {
 	struct rlimit files;
 
 	log_set_journal(!options->foreground && !isatty(STDERR_FILENO));
+	let_dump(false);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0027);
 	/* Few threads allocate, and none on the request path: more arenas would only hold memory.
@@ -88,6 +97,7 @@ int daemon_load(struct daemon *daemon, struct error *error)
 	}
 	conf_unref(daemon->conf);
 	daemon->conf = conf;
+	let_dump(conf->core_dumps);
 	if (log_level_parse(conf->log_level, &level) == 0)
 		log_set_level(level);
 	return 0;

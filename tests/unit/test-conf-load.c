@@ -16,7 +16,7 @@ static const char every_option[] =
     " tls: { certificate = \"cert\"; key = \"file:secrets/tls\"; }; };\n"
     "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";"
     " prices_override = \"own.json\"; prices_key = \"prices.pub\";\n"
-    "log = \"debug\"; commit_ms = 7; retain_days = 8;\n"
+    "log = \"debug\"; core_dumps = true; commit_ms = 7; retain_days = 8;\n"
     "plugins: { folder = \"/plug\"; load = [ ]; };\n"
     "owners: { provider = \"files\"; model = \"files\"; route = \"files\"; tenant = \"files\";\n"
     "          key = \"files\"; };\n"
@@ -79,6 +79,7 @@ static void check_main(const struct conf *conf)
 	CHECK_STR(conf->prices_override, at("own.json"));
 	CHECK_STR(conf->prices_key, at("prices.pub"));
 	CHECK_STR(conf->log_level, "debug");
+	CHECK(conf->core_dumps);
 	CHECK_INT(conf->commit_ms, 7);
 	CHECK_INT(conf->retain_days, 8);
 	CHECK_STR(conf->plugin_folder, "/plug");
