@@ -113,6 +113,7 @@ struct admin_verb {
 	const char *arguments; /* "name tenant feature?" */
 	const char *doc;
 	bool writes;
+	bool quotes; /* its refusals may quote what was given, which is not for the log */
 };
 
 typedef int (*admin_verb_fn)(struct admin *admin, json_t *arguments,

@@ -276,7 +276,7 @@ static const struct row {
 	    true },
 	  verb_keys_revoke },
 	{ { "keys.import", "text",
-	    "Makes virtual keys of hashes, from lines of CSV or JSON: all of them, or none.",
+	    "Makes virtual keys of hashes, from lines of CSV or JSON: all of them, or none.", true,
 	    true },
 	  verb_keys_import },
 	{ { "prices.list", "",
@@ -334,7 +334,8 @@ int verb_run(struct admin *admin, const char *name, json_t *arguments,
 			r = rows[i].run(admin, arguments, caller, ret, error);
 		if (r < 0)
 			log_warning("%s by %s from %s refused: %s", name, caller->who, caller->from,
-				    error_text(error, text, sizeof(text)));
+				    rows[i].verb.quotes ? "what was given is not right"
+							: error_text(error, text, sizeof(text)));
 		else if (rows[i].verb.writes)
 			log_info("%s by %s from %s: done", name, caller->who, caller->from);
 		return r;

@@ -97,10 +97,12 @@ static struct exchange *exchange_new(struct gateway_loop *loop, struct http_exch
 }
 
 static void refuse_stranger(struct gateway_loop *loop, struct http_exchange *http,
-			    enum wire_dialect dialect, const struct wire_error *error)
+			    enum wire_dialect dialect, const struct identity *who)
 {
 	counter_add(&loop->counters.refused_keys, 1);
-	reply_error(http, dialect, error, NULL, 0);
+	if (who->presented.ptr)
+		strangers_key(loop, http, who->presented);
+	reply_error(http, dialect, &who->refusal, NULL, 0);
 }
 
 static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
@@ -113,7 +115,7 @@ static void admit_head(struct gateway_loop *loop, struct http_exchange *http,
 
 	identify(loop->current->snapshot, http, &who);
 	if (!who.key) {
-		refuse_stranger(loop, http, row->dialect, &who.refusal);
+		refuse_stranger(loop, http, row->dialect, &who);
 		return;
 	}
 	if (who.good && feature.ptr && !feature_valid(feature)) {
@@ -182,8 +184,7 @@ static void on_request(struct http_exchange *http, void *data)
 	}
 	identify(loop->current->snapshot, http, &who);
 	if (!who.good)
-		refuse_stranger(loop, http, endpoint_dialect(http_exchange_request(http)),
-				&who.refusal);
+		refuse_stranger(loop, http, endpoint_dialect(http_exchange_request(http)), &who);
 	else if (row->endpoint == ENDPOINT_MODEL)
 		models_reply_one(loop, http, who.key);
 	else if (row->endpoint == ENDPOINT_TUNED_MODELS)

@@ -34,3 +34,5 @@ struct strangers {
 
 /* One line a second, for http_handler's on_stranger; `data` is the loop. [loop] */
 void strangers_log(const char *peer, const char *why, void *data);
+/* The same of a key that is nobody's: its fingerprint. [loop] */
+void strangers_key(struct gateway_loop *loop, struct http_exchange *http, struct slice key);

@@ -95,7 +95,7 @@ struct gateway {
 	struct tide_call_services services;
 	_Atomic uint64_t key_sets; /* counts those of issuers, so that each has a number */
 	struct certificates certificates;
-	struct strangers strangers;
+	struct strangers strangers, unknown_keys;
 	_Atomic bool draining;
 	uint32_t connections_told; /* [admin] the limit that was last compared with what can be */
 	char console_secret[64];

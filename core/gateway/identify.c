@@ -174,6 +174,7 @@ void identify(const struct gateway_snapshot *snapshot, struct http_exchange *htt
 
 	ret->key = NULL;
 	ret->good = false;
+	ret->presented = (struct slice){ 0 };
 	if (!identify_presented_key(http_exchange_request(http), &presented)) {
 		ret->refusal = refuse_unknown(several_keys);
 		return;
@@ -187,6 +188,7 @@ void identify(const struct gateway_snapshot *snapshot, struct http_exchange *htt
 	} else {
 		verdict = keys_find(snapshot->keys, presented, now_s, &ret->key);
 	}
+	ret->presented = ret->key ? (struct slice){ 0 } : presented;
 	if (ret->key)
 		judge(snapshot, http, verdict, ret);
 	else

@@ -6,6 +6,7 @@
 
 struct identity {
 	const struct keys_entry *key; /* the snapshot's; NULL: nobody's that is known */
+	struct slice presented;       /* the text that came, where no key is it; else ptr NULL */
 	bool good;                    /* it may be used now, and from there */
 	struct wire_error refusal;    /* else what to say; texts are constant or the exchange's */
 };

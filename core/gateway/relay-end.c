@@ -33,8 +33,10 @@ static void spoil(struct tide_call *call)
 	const struct wire_error *told = translated_error(call);
 	struct wire_error error = told ? *told : relay_not_readable; /* outlives the attempt */
 
+	/* What an upstream says may quote a prompt, and is for the client alone. */
 	trouble_failed(call->target->provider, loop_now_ns(exchange->loop->loop), "broken off",
-		       error.message);
+		       told ? "it told an error in the place of an answer"
+			    : relay_not_readable.message);
 	settle_attempt(call, LEDGER_INCOMPLETE);
 	exchange->holding = false;
 	if (!exchange->committed) {
@@ -76,6 +78,8 @@ static void complete(struct tide_call *call)
 		outcome = LEDGER_INCOMPLETE;
 	if (exchange->holding)
 		relay_release_kept(exchange);
+	if (!call->translated && call->attempt && call->attempt->status >= 400)
+		relay_flush(exchange, true);
 	if (exchange->strip_usage && wire_strip_rest(&exchange->strip).len)
 		http_write(exchange->http, wire_strip_rest(&exchange->strip));
 	if (!call->watch.terminal || call->attempt->outcome != outcome) /* else it is settled */
@@ -113,6 +117,8 @@ static void explain(struct tide_call *call)
 	error.message = arena_printf(arena, "The upstream answered with %d %s.", status,
 				     http_status_text(status))
 			    .ptr;
+	if (exchange->kept.len > 0)
+		hush_mask(&call->target->provider->hush, exchange->kept.data, exchange->kept.len);
 	wire_error_read(buffer_slice(&exchange->kept), arena, &error);
 	settle_attempt(call, LEDGER_ERROR);
 	if (!call->translated || exchange->head_sent) {

@@ -149,8 +149,9 @@ static void note_head(struct tide_call *call, const struct upstream_header *head
 		if (slice_case_eq(headers[i].name, SLICE("content-encoding")) &&
 		    !slice_case_eq(headers[i].value, SLICE("identity")))
 			facts->coding = headers[i].value;
-		if (slice_case_eq(headers[i].name, SLICE("x-request-id")) ||
-		    slice_case_eq(headers[i].name, SLICE("request-id")))
+		if ((slice_case_eq(headers[i].name, SLICE("x-request-id")) ||
+		     slice_case_eq(headers[i].name, SLICE("request-id"))) &&
+		    !hush_has(&call->target->provider->hush, headers[i].value))
 			slice_copy(headers[i].value, call->attempt->provider_request_id,
 				   sizeof(call->attempt->provider_request_id));
 	}
@@ -239,6 +240,7 @@ static void pass_headers(const struct tide_call *call, const struct upstream_hea
 {
 	for (size_t i = 0; i < count && *n < RELAY_HEADERS_MAX - 8; i++) {
 		if (relay_passes_header(headers[i].name) &&
+		    !hush_has(&call->target->provider->hush, headers[i].value) &&
 		    !(call->translated && tells_form(headers[i].name)))
 			out[(*n)++] = (struct http_header){ headers[i].name, headers[i].value };
 	}
@@ -321,8 +323,48 @@ bool relay_write_translated(struct tide_call *call)
 	return room;
 }
 
+/* What may be an error that quotes what we sent: a copy without our secrets, where there are some.
+ * One that is cut between two reads is not seen, but in an error's own document. */
+static struct slice hushed(struct tide_call *call, struct slice data)
+{
+	const struct hush *hush = &call->target->provider->hush;
+	struct slice copy;
+
+	if (!hush_has(hush, data))
+		return data;
+	copy = arena_dup(exchange_arena(call->exchange), data);
+	if (!copy.ptr)
+		return SLICE("");
+	hush_mask(hush, (char *)copy.ptr, copy.len);
+	return copy;
+}
+
+/* An error's document is kept until it is whole, or as much as an error may be. */
+static bool forward_error(struct exchange *exchange, struct slice data)
+{
+	buffer_append_slice(&exchange->kept, data);
+	return exchange->kept.len < RELAY_KEEP_BYTES || relay_flush(exchange, false);
+}
+
+bool relay_flush(struct exchange *exchange, bool whole)
+{
+	const struct hush *hush = &exchange->call.target->provider->hush;
+	struct buffer *kept = &exchange->kept;
+	size_t back = whole || hush->longest == 0 ? 0 : hush->longest - 1;
+	size_t len = kept->len > back ? kept->len - back : 0;
+	bool room = true;
+
+	if (len == 0)
+		return true;
+	hush_mask(hush, kept->data, kept->len);
+	room = http_write(exchange->http, (struct slice){ kept->data, len });
+	buffer_consume(kept, len);
+	return room;
+}
+
 static bool forward_translated(struct tide_call *call, struct slice data)
 {
+	data = hushed(call, data);
 	if (translated_feed(call, data))
 		return relay_write_translated(call);
 	attempt_break(call, &relay_not_readable);
@@ -338,6 +380,10 @@ static bool forward(struct exchange *exchange, struct slice data)
 	exchange->passed_ns = loop_now_ns(exchange->loop->loop);
 	if (exchange->call.translated)
 		return forward_translated(&exchange->call, data);
+	if (exchange->call.attempt && exchange->call.attempt->status >= 400)
+		return forward_error(exchange, data);
+	if (exchange->call.watch.error != WIRE_ERROR_NONE)
+		data = hushed(&exchange->call, data);
 	if (!exchange->strip_usage)
 		return http_write(exchange->http, data);
 	r = wire_strip_feed(&exchange->strip, data, forward_one, &forwarding);
@@ -465,7 +511,7 @@ static bool keep(struct tide_call *call, struct slice data)
 
 static bool collect(struct tide_call *call, struct slice data)
 {
-	if (!translated_feed(call, data))
+	if (!translated_feed(call, hushed(call, data)))
 		attempt_break(call, &relay_not_readable);
 	return true;
 }

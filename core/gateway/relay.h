@@ -24,5 +24,7 @@ extern const struct wire_error relay_not_readable;
 void relay_commit_kept(struct exchange *exchange, int64_t length);
 /* And what came behind it. False: the reader is behind. */
 bool relay_release_kept(struct exchange *exchange);
+/* What was kept of an error's document, without our secrets: all, or what cannot be half of one. */
+bool relay_flush(struct exchange *exchange, bool whole);
 /* What a translation has made so far. */
 bool relay_write_translated(struct tide_call *call);

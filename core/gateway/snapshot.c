@@ -16,6 +16,7 @@ static void provider_free(struct gateway_provider *provider)
 	plugin_provider_unref(provider->plugin);
 	upstream_origin_unref(provider->origin);
 	own_headers_fini(&provider->headers);
+	hush_fini(&provider->hush);
 	standing_free(provider->standing);
 	free((char *)provider->name.ptr);
 	free(provider);
@@ -93,7 +94,8 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 	provider->standing = standing_new();
 	provider->quirks = quirks_of(conf->quirks);
 	if (!provider->name.ptr || !provider->standing ||
-	    own_headers_init(&provider->headers, conf->headers) < 0)
+	    own_headers_init(&provider->headers, conf->headers) < 0 ||
+	    hush_init(&provider->hush, conf) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	if (conf->base_url) {
 		r = origin_new(conf, &provider->origin, error);

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "gateway/certificates.h"
 #include "gateway/gateway.h"
+#include "gateway/hush.h"
 #include "gateway/issuer.h"
 #include "gateway/own-headers.h"
 #include "gateway/probe.h"
@@ -27,6 +28,7 @@ struct gateway_provider {
 	uint64_t drain_ns, drain_bytes;
 	uint32_t quirks; /* enum wire_quirk */
 	struct own_headers headers;
+	struct hush hush;
 	uint32_t health_ms; /* 0: it is not probed */
 	bool discovers;
 	struct probe probe; /* of the first loop */

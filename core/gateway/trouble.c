@@ -30,6 +30,12 @@ void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char 
 void trouble_failed(struct gateway_provider *provider, uint64_t now_ns, const char *what,
 		    const char *why)
 {
-	standing_failed(provider->standing, what, why);
-	trouble_log(provider, now_ns, what, why);
+	char told[GATEWAY_WHY_SIZE];
+
+	/* Before it is cut: of a secret half is one too. */
+	if (hush_has(&provider->hush, slice_of(why)))
+		why = "it quoted a secret of ours";
+	snprintf(told, sizeof(told), "%s", why);
+	standing_failed(provider->standing, what, told);
+	trouble_log(provider, now_ns, what, told);
 }
