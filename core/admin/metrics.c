@@ -247,6 +247,8 @@ static void ledger(struct admin *admin, const struct ledger_state *state, struct
 	      state->degraded);
 	plain(out, "tidegate_prices_unknown_total", "counter",
 	      "Attempts at models without a known price.", state->prices_unknown);
+	plain(out, "tidegate_prices_partial_total", "counter",
+	      "Attempts at models whose price is known in part.", state->prices_partial);
 	head(out, "tidegate_reserved_usd", "gauge",
 	     "Upper bound of what requests in flight may cost.");
 	buffer_append_str(out, "tidegate_reserved_usd ");

@@ -53,6 +53,13 @@ const struct admin_row admin_rows[] = {
 	  render_providers,
 	  0,
 	  true },
+	{ { "now/prices.tsv", ADMIN_TABLE, ADMIN_PRICES_COLUMNS,
+	    "The price lists in force, by the first digits of their SHA-256; partial are models "
+	    "with "
+	    "a unit that is not counted; texts percent-encoded, - for none." },
+	  render_prices,
+	  0,
+	  true },
 	{ { "now/status.json", ADMIN_DOCUMENT, NULL, "Traffic, spend and health of one moment." },
 	  render_status,
 	  0,

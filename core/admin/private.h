@@ -96,6 +96,9 @@ void render_zone(struct admin *admin, const struct admin_moment *moment, int arg
 void render_providers(struct admin *admin, const struct admin_moment *moment, int argument,
 		      struct buffer *out);
 void providers_json(struct admin *admin, struct buffer *out); /* an array */
+#define ADMIN_PRICES_COLUMNS "list\tdigest\tsource\tversion\tproviders\tmodels\tpartial"
+void render_prices(struct admin *admin, const struct admin_moment *moment, int argument,
+		   struct buffer *out);
 /* status.c */
 void render_status(struct admin *admin, const struct admin_moment *moment, int argument,
 		   struct buffer *out);

@@ -90,3 +90,28 @@ void render_readme(struct admin *admin, const struct admin_moment *moment, int a
 	buffer_printf(out, "%-28s %-9s %s\n", "", "",
 		      "client run user model_served version class degraded cached saved_usd.");
 }
+
+static void add_list(const char *name, const struct ledger_book *book, struct buffer *out)
+{
+	struct ledger_book_facts facts = { .digest = "-", .source = "", .version = "" };
+
+	if (book)
+		ledger_book_facts(book, &facts);
+	buffer_printf(out, "%s\t%s\t", name, facts.digest);
+	file_name_encode(slice_of(*facts.source ? facts.source : "-"), out);
+	buffer_append_char(out, '\t');
+	file_name_encode(slice_of(*facts.version ? facts.version : "-"), out);
+	buffer_printf(out, "\t%u\t%u\t%u\n", facts.providers, facts.models, facts.partial);
+}
+
+void render_prices(struct admin *admin, const struct admin_moment *moment, int argument,
+		   struct buffer *out)
+{
+	struct ledger_books books = gateway_books(admin->options.gateway);
+
+	buffer_append_str(out, ADMIN_PRICES_COLUMNS "\n");
+	add_list("book", books.public, out);
+	add_list("override", books.override, out);
+	ledger_book_unref(books.public);
+	ledger_book_unref(books.override);
+}

@@ -84,13 +84,13 @@ static void add_unpriced(const char *provider, const char *model, void *data)
 	buffer_append_char(rows->out, '}');
 }
 
-static void unpriced(struct admin *admin, struct buffer *out)
+static void unpriced(struct admin *admin, const char *name, bool in_part, struct buffer *out)
 {
 	struct rows rows = { out, true };
 
-	key(out, "prices_unknown");
+	key(out, name);
 	buffer_append_char(out, '[');
-	ledger_unpriced_each(admin->options.ledger, add_unpriced, &rows);
+	ledger_unpriced_each(admin->options.ledger, in_part, add_unpriced, &rows);
 	buffer_append_char(out, ']');
 }
 
@@ -169,7 +169,9 @@ void render_status(struct admin *admin, const struct admin_moment *moment, int a
 	number(out, "rows_replayed_total", ledger->replayed);
 	number(out, "commit_failures_total", ledger->commit_failures);
 	number(out, "prices_unknown_total", ledger->prices_unknown);
-	unpriced(admin, out);
+	unpriced(admin, "prices_unknown", false, out);
+	number(out, "prices_partial_total", ledger->prices_partial);
+	unpriced(admin, "prices_partial", true, out);
 	certificates(admin, moment, out);
 	key(out, "providers");
 	providers_json(admin, out);

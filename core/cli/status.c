@@ -106,17 +106,17 @@ static void print_group(json_t *value, const char *title, const char *field)
 	json_decref(shown);
 }
 
-static void print_unpriced(json_t *value)
+static void print_unpriced(json_t *value, const char *name, const char *title)
 {
 	static const struct print_column columns[] = {
 		{ "PROVIDER", "provider", false },
 		{ "MODEL", "model", false },
 	};
-	json_t *rows = json_object_get(value, "prices_unknown");
+	json_t *rows = json_object_get(value, name);
 
 	if (json_array_size(rows) == 0)
 		return;
-	printf("\nUsed without a known price\n");
+	printf("\n%s\n", title);
 	print_table(rows, columns, ARRAY_SIZE(columns), WIDTH);
 }
 
@@ -173,8 +173,12 @@ void print_status(json_t *value)
 	if (number(value, "prices_unknown_total") > 0)
 		printf("prices         %lld attempts without a known price count as free\n",
 		       number(value, "prices_unknown_total"));
+	if (number(value, "prices_partial_total") > 0)
+		printf("prices         %lld attempts have a price that is known in part\n",
+		       number(value, "prices_partial_total"));
 	print_certificates(value);
-	print_unpriced(value);
+	print_unpriced(value, "prices_unknown", "Used without a known price");
+	print_unpriced(value, "prices_partial", "Used with a price that is known in part");
 	print_providers(value);
 	print_group(value, "Providers today", "by_provider");
 	print_group(value, "Tenants today", "by_tenant");

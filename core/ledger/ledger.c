@@ -448,6 +448,8 @@ void ledger_state_read(struct ledger *ledger, struct ledger_state *ret)
 		.replayed = atomic_load_explicit(&writer->replayed, memory_order_relaxed),
 		.prices_unknown =
 		    atomic_load_explicit(&writer->prices_unknown, memory_order_relaxed),
+		.prices_partial =
+		    atomic_load_explicit(&writer->prices_partial, memory_order_relaxed),
 		.degraded = atomic_load_explicit(&writer->degraded, memory_order_acquire),
 		.totals_generation = totals_generation(&ledger->totals),
 	};
@@ -456,11 +458,11 @@ void ledger_state_read(struct ledger *ledger, struct ledger_state *ret)
 	pthread_mutex_unlock(&writer->lock);
 }
 
-void ledger_unpriced_each(struct ledger *ledger,
+void ledger_unpriced_each(struct ledger *ledger, bool in_part,
 			  void (*fn)(const char *provider, const char *model, void *data),
 			  void *data)
 {
-	unpriced_each(rows_unpriced(ledger->rows), fn, data);
+	unpriced_each(rows_unpriced(ledger->rows, in_part), fn, data);
 }
 
 int ledger_read_rows(struct ledger *ledger, uint64_t after, uint32_t limit, bool newest,

@@ -259,14 +259,15 @@ enum {
 struct ledger_state {
 	uint64_t inflight;     /* entries open or closed but not committed */
 	int64_t reserved_nano; /* of open ones */
-	uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown;
+	uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown, prices_partial;
 	uint64_t totals_generation; /* changes when totals did */
 	bool degraded;              /* the last commit failed; rows wait in the in-flight file */
 	char degraded_reason[LEDGER_REASON_SIZE]; /* names the file */
 };
 void ledger_state_read(struct ledger *ledger, struct ledger_state *ret);
-/* The first 64 models that were used since the start without a known price. */
-void ledger_unpriced_each(struct ledger *ledger,
+/* The first 64 models that were used since the start without a known price, or with one that is
+ * known in part. */
+void ledger_unpriced_each(struct ledger *ledger, bool in_part,
 			  void (*fn)(const char *provider, const char *model, void *data),
 			  void *data);
 

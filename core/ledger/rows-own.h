@@ -33,8 +33,8 @@ struct rows {
 	struct combo *who, *what;
 	size_t cell;   /* of `rollup` */
 	bool doubtful; /* rows may be there already: after a crash, or a commit that failed */
-	uint64_t unknown_prices, batch_unknown;
-	struct unpriced unpriced;
+	uint64_t unknown_prices, batch_unknown, partial_prices, batch_partial;
+	struct unpriced unpriced, half_priced;
 
 	const char *failed; /* the file */
 	struct db *failed_db;

@@ -326,11 +326,13 @@ static void count_attempt(struct rows *rows, const struct ledger_attempt *attemp
 	add_usage(&cell->change.request, attempt);
 	cell->change.attempts++;
 	cell->change.attempt_errors += is_error(attempt->outcome);
-	if (!attempt->price.known && attempt->usage_source != LEDGER_USAGE_NONE) {
-		rows->batch_unknown++;
-		unpriced_note(&rows->unpriced, what->names[WHAT_PROVIDER]->text.ptr,
-			      what->names[WHAT_MODEL]->text.ptr);
-	}
+	if (attempt->usage_source == LEDGER_USAGE_NONE ||
+	    (attempt->price.known && !attempt->price.partial))
+		return;
+	rows->batch_unknown += !attempt->price.known;
+	rows->batch_partial += attempt->price.known;
+	unpriced_note(attempt->price.known ? &rows->half_priced : &rows->unpriced,
+		      what->names[WHAT_PROVIDER]->text.ptr, what->names[WHAT_MODEL]->text.ptr);
 }
 
 static int write_earlier(struct rows *rows, struct segment *segment,

@@ -34,7 +34,8 @@ int rows_open(const char *folder, const char *main_path, struct totals *totals, 
 	rows->borrowed = NO_DAY;
 	rows->totals = totals;
 	batch_init(&rows->batch);
-	unpriced_init(&rows->unpriced);
+	unpriced_init(&rows->unpriced, false);
+	unpriced_init(&rows->half_priced, true);
 	rows->folder = strdup(folder);
 	rows->main_path = strdup(main_path);
 	if (!rows->folder || !rows->main_path)
@@ -68,6 +69,7 @@ struct rows *rows_close(struct rows *rows)
 	arena_fini(&rows->mores);
 	db_close(rows->main);
 	unpriced_fini(&rows->unpriced);
+	unpriced_fini(&rows->half_priced);
 	pthread_mutex_destroy(&rows->lock);
 	pthread_cond_destroy(&rows->returned);
 	free(rows->folder);
@@ -95,9 +97,9 @@ void rows_overwritten_each(struct rows *rows, void (*fn)(const char *path, void 
 			fn(rows->open[i]->path, data);
 }
 
-struct unpriced *rows_unpriced(struct rows *rows)
+struct unpriced *rows_unpriced(struct rows *rows, bool in_part)
 {
-	return &rows->unpriced;
+	return in_part ? &rows->half_priced : &rows->unpriced;
 }
 
 struct answers *rows_answers(struct rows *rows)
@@ -105,9 +107,9 @@ struct answers *rows_answers(struct rows *rows)
 	return &rows->answers;
 }
 
-uint64_t rows_unknown_prices(const struct rows *rows)
+uint64_t rows_unknown_prices(const struct rows *rows, bool in_part)
 {
-	return rows->unknown_prices;
+	return in_part ? rows->partial_prices : rows->unknown_prices;
 }
 
 int64_t rows_day(const struct ledger_entry *entry)
@@ -292,7 +294,7 @@ static int write_all(struct rows *rows, struct segment *segment,
 	rows_clear_batch(rows);
 	if (names_too_many(&segment->names))
 		segment_forget(segment);
-	rows->batch_unknown = 0;
+	rows->batch_unknown = rows->batch_partial = 0;
 	rows->before = NULL;
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		if (i + FETCH_AHEAD < count)
@@ -370,6 +372,7 @@ int rows_commit(struct rows *rows, struct ledger_entry *const *entries, size_t c
 	if (r < 0)
 		return r;
 	rows->unknown_prices += rows->batch_unknown;
+	rows->partial_prices += rows->batch_partial;
 	totals_apply(rows->totals, rollup_changes(&rows->rollup), rows->rollup.count, now_s);
 	return 0;
 }

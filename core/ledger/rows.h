@@ -48,9 +48,10 @@ int rows_commit(struct rows *rows, struct ledger_entry *const *entries, size_t c
 void rows_borrow(struct rows *rows, int64_t day);
 void rows_return(struct rows *rows);
 struct answers *rows_answers(struct rows *rows);
-struct unpriced *rows_unpriced(struct rows *rows);
+struct unpriced *rows_unpriced(struct rows *rows, bool in_part);
 uint64_t
-rows_unknown_prices(const struct rows *rows); /* attempts with usage but no price, so far */
+rows_unknown_prices(const struct rows *rows,
+		    bool in_part); /* attempts with usage but no price, or no whole one, so far */
 
 const char *rows_outcome_name(int64_t outcome);
 const char *rows_usage_name(int64_t source);

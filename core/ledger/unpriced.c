@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 
-void unpriced_init(struct unpriced *unpriced)
+void unpriced_init(struct unpriced *unpriced, bool in_part)
 {
-	*unpriced = (struct unpriced){ 0 };
+	*unpriced = (struct unpriced){ .in_part = in_part };
 	pthread_mutex_init(&unpriced->lock, NULL);
 }
 
@@ -26,14 +26,23 @@ void unpriced_fini(struct unpriced *unpriced)
 /* Said here, where it is known that such a model was not only asked for but used. */
 static void tell(const struct unpriced *unpriced, const char *provider, const char *model)
 {
-	log_warning("the price of %s/%s is unknown, so its use costs nothing in the ledger: "
+	if (unpriced->in_part)
+		log_warning("the price of %s/%s is known in part, since it has a unit that is not "
+			    "counted, or none for the service tier of an answer, so its cost may "
+			    "be wrong: `tidectl prices explain '%s' '%s'`, then `tidectl prices "
+			    "override FILE`",
+			    provider, model, provider, model);
+	else
+		log_warning(
+		    "the price of %s/%s is unknown, so its use costs nothing in the ledger: "
 		    "`tidectl prices set '%s' '%s' input=USD output=USD` (dollars for a million "
 		    "tokens), or set the provider's price_provider, or import a newer price book",
 		    provider, model, provider, model);
 	if (unpriced->count == UNPRICED_MAX)
 		log_warning("%d models without a known price were named; further ones are only "
-			    "counted (prices_unknown_total)",
-			    UNPRICED_MAX);
+			    "counted (%s)",
+			    UNPRICED_MAX,
+			    unpriced->in_part ? "prices_partial_total" : "prices_unknown_total");
 }
 
 void unpriced_note(struct unpriced *unpriced, const char *provider, const char *model)

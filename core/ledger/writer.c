@@ -166,7 +166,9 @@ static int commit(struct writer *writer)
 	atomic_fetch_add_explicit(&writer->commits, 1, memory_order_relaxed);
 	if (replay)
 		atomic_fetch_add_explicit(&writer->replayed, writer->count, memory_order_relaxed);
-	atomic_store_explicit(&writer->prices_unknown, rows_unknown_prices(writer->rows),
+	atomic_store_explicit(&writer->prices_unknown, rows_unknown_prices(writer->rows, false),
+			      memory_order_relaxed);
+	atomic_store_explicit(&writer->prices_partial, rows_unknown_prices(writer->rows, true),
 			      memory_order_relaxed);
 	return 0;
 }

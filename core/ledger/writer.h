@@ -42,7 +42,8 @@ struct writer {
 	bool outdated;                          /* [writer] totals lack what another wrote */
 	uint64_t look_next_ns, restore_next_ns; /* [writer] */
 
-	_Atomic uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown;
+	_Atomic uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown,
+	    prices_partial;
 	_Atomic bool degraded;
 
 	pthread_mutex_t lock;

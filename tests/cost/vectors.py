@@ -183,6 +183,13 @@ def service_tiers(upstream, book, folder):
                 equal(response.status, 200, f"{response.body[:200]!r}")
                 row = one.wait_request(response.headers["x-tidegate-request-id"])
                 equal(row["cost_nano"], nano, f"cost of tier {tier}")
+                (attempt,) = one.attempts_of(row["id"])
+                equal(attempt["price_partial"], int(tier == "priority"), f"price_partial of {tier}")
+                source = "override " if tier == "flex" else "book "
+                assert attempt["price_source"].startswith(source), attempt["price_source"]
+        status = one.settled()
+        equal(status["prices_partial_total"], 2, "prices_partial_total")
+        equal(status["prices_partial"], [{"provider": "openai", "model": "gpt-4o"}], "prices_partial")
 
 
 def audio_and_searches(upstream, book):

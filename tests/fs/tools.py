@@ -210,7 +210,7 @@ class BusyTools:
                 usd_to_nano(data.decode())
             if path.endswith(".tsv"):
                 lines = data.decode().splitlines()
-                tabs = 12 if path == "now/providers.tsv" else 5
+                tabs = {"now/providers.tsv": 12, "now/prices.tsv": 6}.get(path, 5)
                 assert {line.count("\t") for line in lines} == {tabs}, f"{path} is torn: {lines}"
 
     def cp(self, target):

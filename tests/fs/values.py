@@ -26,6 +26,7 @@ FILES = [
     *(f"now/cost/{name}_usd" for name in ("today", "month", "total")),
     *(f"now/cost/by_{group}.tsv" for group in BY_REQUEST + BY_ATTEMPT),
     "now/cost/zone",
+    "now/prices.tsv",
     "now/providers.tsv",
     "now/status.json",
     "now/metrics/tidegate.prom",

@@ -263,7 +263,7 @@ static void test_unpriced(void)
 	ssize_t len;
 
 	CHECK(log >= 0 && before >= 0 && dup2(log, STDERR_FILENO) >= 0);
-	unpriced_init(&unpriced);
+	unpriced_init(&unpriced, false);
 	for (int i = 0; i < 3 * 100; i++) {
 		snprintf(model, sizeof(model), "model-%d", i / 3);
 		unpriced_note(&unpriced, "alpha", model);
