@@ -215,7 +215,7 @@ static const struct option limits_rows[] = {
 	  .doc =
 	      "Requests at a time, over all loops; status 503 above. So many rows can also wait "
 	      "while the ledger cannot be written. Each takes 8.0 KiB of disk in STATE/inflight, "
-	      "98 MiB by default, and all of it from the start: a disk that fills up later does "
+	      "128 MiB by default, and all of it from the start: a disk that fills up later does "
 	      "not stop the appliance." },
 	{ "header_bytes", OPTION_BYTES32, 0, LIMIT(header_bytes), .min = 1024, .max = 1048576,
 	  .fallback = "32768", .doc = "Size of a request's head; status 431 above." },
