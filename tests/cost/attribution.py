@@ -54,7 +54,7 @@ def unpriced_is_named(the, targets):
     for target in targets:
         told = [line for line in the.gate.log().splitlines() if f"{target.name} is unknown" in line]
         equal(len(told), 1, f"lines about {target.name}")
-        assert " warn " in told[0] and "price_provider" in told[0], told[0]
+        assert " warn " in told[0] and "tidectl prices set" in told[0], told[0]
     listed = the.gate.status()["prices_unknown"]
     shown = the.gate.tidectl("status").stdout
     for target in targets:
