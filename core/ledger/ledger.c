@@ -15,6 +15,7 @@
 #include "ledger/entry.h"
 #include "ledger/fold.h"
 #include "ledger/own.h"
+#include "ledger/sums.h"
 
 enum {
 	ENTRIES_DEFAULT = 16384,
@@ -480,6 +481,12 @@ int ledger_read_request(struct ledger *ledger, uint64_t id, struct buffer *out)
 	int r = rows_open_main_reader(ledger->main_path, &main, NULL);
 
 	return r < 0 ? r : rows_read_one(ledger->folder, main, id, out);
+}
+
+int ledger_ask(struct ledger *ledger, const struct ledger_question *question,
+	       void (*fn)(const struct ledger_sum *sum, void *data), void *data)
+{
+	return sums_ask(ledger->folder, ledger->main_path, question, fn, data);
 }
 
 const char *ledger_log_path(const struct ledger *ledger)

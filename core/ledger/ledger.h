@@ -252,6 +252,27 @@ struct ledger_total ledger_totals_sum(struct ledger *ledger, enum ledger_period 
 const char *ledger_group_name(enum ledger_group group); /* "tenant" … */
 int ledger_group_parse(struct slice name, enum ledger_group *ret);
 
+/* ---- and in any stretch of time [any but loops] ---- */
+
+#define LEDGER_BIT(group) (1u << (group))
+
+struct ledger_question {
+	unsigned by;                      /* LEDGER_BIT() of each group; 0: one sum of all */
+	int64_t from_s, until_s;          /* UTC; by when requests began, in quarters of an hour */
+	struct slice only[LEDGER_GROUPS]; /* of this name alone; ptr NULL: of all */
+};
+
+struct ledger_sum {
+	struct slice names[LEDGER_GROUPS]; /* of the groups asked for; may be empty */
+	int64_t cost_nano, saved_nano, tokens_in, tokens_cached, tokens_out;
+	uint64_t requests, errors; /* by model or provider: attempts */
+};
+
+/* Calls `fn` for each sum, the dearest first; its texts last until it returns. All that was
+ * committed by one moment. */
+int ledger_ask(struct ledger *ledger, const struct ledger_question *question,
+	       void (*fn)(const struct ledger_sum *sum, void *data), void *data);
+
 enum {
 	LEDGER_REASON_SIZE = 512,
 };
