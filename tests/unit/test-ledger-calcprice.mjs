@@ -37,6 +37,10 @@ function* names(model) {
 function counts() {
 	const some = random(3); // text alone, anything, or anything with little of it
 	const list = Array.from({ length: 21 }, (_, i) => (i < 5 || some ? random(10 ** (1 + random(6))) : 0));
+	// Seven prices of the list are no whole femto-dollars, one a third of one off: so many tokens of a prompt are no
+	// nano-dollar yet, and no prompt has more.
+	list[2] >>= 1;
+	list[3] >>= 1;
 	return [...list, random(list[4] + 1)];
 }
 
@@ -55,12 +59,14 @@ function* times(model) {
 	for (const edge of edges) yield* [edge - 1, edge];
 }
 
+const rounds = process.env.TIDEGATE_FULL ? 20 : 1;
 const cases = [];
 for (const provider of book.providers) {
 	for (const model of provider.models) {
 		for (const name of names(model)) {
 			if (/[\t\n]/.test(name)) continue;
-			for (const time of times(model)) cases.push({ provider: provider.id, name, time, usage: counts() });
+			for (let round = 0; round < rounds; round++)
+				for (const time of times(model)) cases.push({ provider: provider.id, name, time, usage: counts() });
 			if (name.includes('/')) continue;
 			cases.push({ provider: 'litellm', name: `${provider.id}/${name}`, time: 1780000000, usage: counts() });
 		}
