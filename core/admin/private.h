@@ -125,6 +125,12 @@ int verb_run(struct admin *admin, const char *name, json_t *arguments,
 	     const struct admin_caller *caller, json_t **ret, struct error *error);
 int verb_reload(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		json_t **ret, struct error *error);
+int verb_costs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+	       json_t **ret, struct error *error);
+int verb_logs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+	      json_t **ret, struct error *error);
+int verb_requests_get(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		      json_t **ret, struct error *error);
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		   json_t **ret, struct error *error);
 int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_caller *caller,

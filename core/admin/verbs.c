@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one table of verbs, and those that read or reload. All run on the admin thread. */
+/* The one table of verbs, and those about the configuration as a whole. All run on the admin
+ * thread. */
 #include "admin/private.h"
 
 #include <errno.h>
@@ -121,128 +122,6 @@ static int verb_check(struct admin *admin, json_t *arguments, const struct admin
 	return 0;
 }
 
-/* ---- reading ---- */
-
-static void add_cost(const struct ledger_total *total, void *data)
-{
-	json_t *row = json_pack(
-	    "{s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "name", total->name, "cost_usd",
-	    json_usd(total->cost_nano), "requests", (json_int_t)total->requests, "errors",
-	    (json_int_t)total->errors, "tokens_in", (json_int_t)total->tokens_in, "tokens_cached",
-	    (json_int_t)total->tokens_cached, "tokens_out", (json_int_t)total->tokens_out);
-
-	json_array_append_new(data, row);
-}
-
-static int parse_period(const char *name, enum ledger_period *ret)
-{
-	static const char *const names[] = { "today", "month", "total" };
-
-	for (int i = 0; i < LEDGER_PERIODS; i++) {
-		if (!name || strcmp(names[i], name) == 0) {
-			*ret = (enum ledger_period)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int verb_costs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
-		      json_t **ret, struct error *error)
-{
-	enum ledger_group group = LEDGER_BY_TENANT;
-	enum ledger_period period;
-	const char *by, *period_name;
-	json_t *rows;
-	int r;
-
-	r = argument_text(arguments, "by", false, &by, error);
-	if (r >= 0)
-		r = argument_text(arguments, "period", false, &period_name, error);
-	if (r < 0)
-		return r;
-	if (by && ledger_group_parse(slice_of(by), &group) < 0)
-		return error_set(error, -EINVAL,
-				 "\"by\" is one of tenant, feature, key, route, model, provider, "
-				 "not \"%s\"",
-				 by);
-	if (parse_period(period_name, &period) < 0)
-		return error_set(error, -EINVAL,
-				 "\"period\" is one of today, month, total, not \"%s\"",
-				 period_name);
-	rows = json_array();
-	ledger_totals_each(admin->options.ledger, group, period, add_cost, rows);
-	*ret = json_pack("{s:s, s:s, s:s, s:o, s:o}", "by", ledger_group_name(group), "period",
-			 period_name ? period_name : "today", "zone",
-			 zone_name(admin->options.zone), "total_usd",
-			 json_usd(ledger_totals_sum(admin->options.ledger, period).cost_nano),
-			 "rows", rows);
-	return 0;
-}
-
-static int parse_id(const char *text, uint64_t *ret)
-{
-	*ret = 0;
-	if (!text)
-		return 0;
-	if (strlen(text) > LEDGER_ID_SIZE - 1 || text[strspn(text, "0123456789abcdef")])
-		return -EINVAL;
-	*ret = strtoull(text, NULL, 16);
-	return 0;
-}
-
-/* The cursor is taken first: a row that is written in between comes twice, and none is missed. */
-static int read_rows(struct admin *admin, json_t *arguments, uint32_t count, struct buffer *lines,
-		     char cursor[static LEDGER_CURSOR_SIZE], struct error *error)
-{
-	struct ledger *ledger = admin->options.ledger;
-	const char *after_text, *from;
-	uint64_t after;
-	int r = argument_text(arguments, "after", false, &after_text, error);
-
-	if (r >= 0)
-		r = argument_text(arguments, "cursor", false, &from, error);
-	if (r < 0)
-		return r;
-	if (after_text && from)
-		return error_set(error, -EINVAL, "take either \"after\" or \"cursor\"");
-	if (parse_id(after_text, &after) < 0)
-		return error_set(error, -EINVAL, "\"after\" is a request id: up to 16 hex digits");
-	if (!after_text)
-		r = ledger_log_follow(ledger, from ? from : "", from ? count : 0, lines, cursor);
-	if (r == -EINVAL)
-		return error_set(error, r, "\"cursor\" is what an answer before gave as such");
-	if (r >= 0 && !from)
-		r = ledger_read_rows(ledger, after, count, after_text == NULL, lines);
-	if (r < 0)
-		return error_set(error, r, "the ledger could not be read: %s", strerror(-r));
-	return 0;
-}
-
-static int verb_logs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
-		     json_t **ret, struct error *error)
-{
-	_cleanup_(buffer_fini) struct buffer lines = { 0 };
-	json_t *limit = json_object_get(arguments, "limit"), *rows;
-	json_int_t count = limit ? json_integer_value(limit) : 100;
-	char cursor[LEDGER_CURSOR_SIZE] = "";
-	int r;
-
-	if ((limit && !json_is_integer(limit)) || count < 1 || count > ADMIN_ROWS_MAX)
-		return error_set(error, -EINVAL, "\"limit\" is a number from 1 to %d",
-				 ADMIN_ROWS_MAX);
-	r = read_rows(admin, arguments, (uint32_t)count, &lines, cursor, error);
-	if (r < 0)
-		return r;
-	rows = json_array();
-	for (struct slice rest = buffer_slice(&lines); rest.len;) {
-		struct slice line = slice_cut(rest, '\n', &rest);
-		json_array_append_new(rows, json_loadb(line.ptr, line.len, 0, NULL));
-	}
-	*ret = json_pack("{s:o, s:s*}", "rows", rows, "cursor", *cursor ? cursor : NULL);
-	return 0;
-}
-
 /* ---- the table ---- */
 
 static const struct row {
@@ -255,14 +134,16 @@ static const struct row {
 	{ { "check", "",
 	    "Validates the configuration files and lists every error; changes nothing.", false },
 	  verb_check },
-	{ { "costs", "by? period?", "Spend by tenant, feature, key, route, model or provider.",
-	    false },
+	{ { "costs", "by? period? tenant? feature? key? user? route? model? provider?",
+	    "Spend by any groups, in any days.", false },
 	  verb_costs },
 	{ { "logs", "after? cursor? limit?",
 	    "Rows of requests, oldest first: by id after one, by end from a cursor on, or the "
 	    "newest.",
 	    false },
 	  verb_logs },
+	{ { "requests.get", "id", "One request, with its attempts and what each cost.", false },
+	  verb_requests_get },
 	{ { "keys.list", "", "Virtual keys; never their texts.", false }, verb_keys_list },
 	{ { "keys.create", "name tenant feature? models? routes? networks? expires? end_user?",
 	    "Makes a virtual key; its text is in this answer only.", true },

@@ -35,6 +35,11 @@ static const struct option options[] = {
 	{ "key", required_argument, NULL, 'K' },
 	{ "at", required_argument, NULL, 'A' },
 	{ "tier", required_argument, NULL, 'T' },
+	{ "user", required_argument, NULL, 'U' },
+	{ "route", required_argument, NULL, 'O' },
+	{ "model", required_argument, NULL, 'M' },
+	{ "provider", required_argument, NULL, 'V' },
+	{ "csv", no_argument, NULL, 'C' },
 	{ 0 },
 };
 
@@ -94,6 +99,10 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 'K', &command->key, OPTION_KEY },
 		{ 'A', &command->at, OPTION_AT },
 		{ 'T', &command->tier, OPTION_TIER },
+		{ 'U', &command->user, OPTION_USER },
+		{ 'O', &command->route, OPTION_ROUTE },
+		{ 'M', &command->model, OPTION_MODEL },
+		{ 'V', &command->provider, OPTION_PROVIDER },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -138,6 +147,10 @@ static bool take_word(struct command *command, int option)
 	case 'P':
 		command->pseudonym = true;
 		command->given |= OPTION_PSEUDONYM;
+		return true;
+	case 'C':
+		command->csv = true;
+		command->given |= OPTION_CSV;
 		return true;
 	case 'v':
 		command->version = true;
@@ -214,6 +227,11 @@ static const struct {
 	{ OPTION_KEY, "--key" },
 	{ OPTION_AT, "--at" },
 	{ OPTION_TIER, "--tier" },
+	{ OPTION_USER, "--user" },
+	{ OPTION_ROUTE, "--route" },
+	{ OPTION_MODEL, "--model" },
+	{ OPTION_PROVIDER, "--provider" },
+	{ OPTION_CSV, "--csv" },
 };
 
 int command_check_options(const struct command *command, unsigned allowed, const char *what)

@@ -32,6 +32,11 @@ enum option_bit {
 	OPTION_KEY = 131072,
 	OPTION_AT = 262144,
 	OPTION_TIER = 524288,
+	OPTION_USER = 1 << 20,
+	OPTION_ROUTE = 1 << 21,
+	OPTION_MODEL = 1 << 22,
+	OPTION_PROVIDER = 1 << 23,
+	OPTION_CSV = 1 << 24,
 };
 
 struct command_verb;
@@ -39,9 +44,9 @@ struct command_verb;
 struct command {
 	const struct command_verb *verb;
 	const char *socket;
-	bool json, help, version, follow, now, require_user, pseudonym;
+	bool json, help, version, follow, now, require_user, pseudonym, csv;
 	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires, *overlap,
-	    *end_user, *sha256, *signature, *key, *at, *tier;
+	    *end_user, *sha256, *signature, *key, *at, *tier, *user, *route, *model, *provider;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;

@@ -13,9 +13,11 @@
 #include "base/file.h"
 #include "cli/call.h"
 #include "cli/command.h"
+#include "cli/costs.h"
 #include "cli/keys.h"
 #include "cli/prices.h"
 #include "cli/print.h"
+#include "cli/why.h"
 
 enum {
 	FOLLOW_MS = 300,
@@ -30,6 +32,7 @@ static const char overview[] =
     "  costs [--by G] [--period P]    spend by tenant, feature, key, route, model, provider or "
     "user\n"
     "  logs [-n N] [-f]               the newest requests\n"
+    "  why REQUEST                    what happened to one request, and what it cost\n"
     "  keys list | create | …         virtual keys\n"
     "  prices [import | explain | …]  the price book, and your own prices\n"
     "  reload                         put the configuration files in force\n"
@@ -45,18 +48,6 @@ static const char common_help[] =
 static int run_status(struct command *command)
 {
 	return call_show(command, "GET", "/api/v1/status", NULL, print_status);
-}
-
-static int run_costs(struct command *command)
-{
-	_cleanup_(buffer_fini) struct buffer path = { 0 };
-
-	buffer_append_str(&path, "/api/v1/costs?by=");
-	file_name_encode(slice_of(command->by ? command->by : "tenant"), &path);
-	buffer_append_str(&path, "&period=");
-	file_name_encode(slice_of(command->period ? command->period : "today"), &path);
-	buffer_append_char(&path, '\0');
-	return path.failed ? EXIT_REFUSED : call_show(command, "GET", path.data, NULL, print_costs);
 }
 
 /* ---- logs ---- */
@@ -208,12 +199,18 @@ static const struct command_verb verbs[] = {
 	  "[--json] status\n"
 	  "\n"
 	  "State, spend, traffic, latency and ledger now; --json prints all that there is.\n" },
-	{ "costs", 1, OPTION_BY | OPTION_PERIOD, run_costs,
-	  "[--json] costs [--by GROUP] [--period PERIOD]\n"
+	{ "costs", 1, COSTS_OPTIONS, costs_run,
+	  "[--json | --csv] costs [--by GROUP,...] [--period PERIOD]\n"
+	  "       [--tenant NAME] [--feature NAME] [--key NAME] [--user NAME] [--route NAME]\n"
+	  "       [--model NAME] [--provider NAME]\n"
 	  "\n"
-	  "Spend in dollars.\n"
-	  "  --by GROUP       tenant (the default), feature, key, route, model, provider or user\n"
-	  "  --period PERIOD  today (the default), month or total\n" },
+	  "Spend in dollars, the dearest first; with names, of theirs alone.\n"
+	  "  --by GROUP,...   one or more of tenant (the default), feature, key, user, route,\n"
+	  "                   model, provider; with the last two requests are attempts\n"
+	  "  --period PERIOD  today (the default), yesterday, month, last-month, total, a day\n"
+	  "                   (2026-11-24), a month (2026-11), or days\n"
+	  "                   (2026-11-01..2026-11-24, both within)\n"
+	  "  --csv            as a spreadsheet takes it\n" },
 	{ "logs", 1, OPTION_FOLLOW | OPTION_LINES, run_logs,
 	  "[--json] logs [-n N] [-f]\n"
 	  "\n"
@@ -222,6 +219,12 @@ static const struct command_verb verbs[] = {
 	  "run.\n"
 	  "  -n, --lines N  how many, up to 1000 (25)\n"
 	  "  -f, --follow   goes on with new ones\n" },
+	{ "why", 2, 0, why_run,
+	  "[--json] why REQUEST\n"
+	  "\n"
+	  "The story of one request: who asked, each attempt at a provider in order, what came of\n"
+	  "it, tokens and dollars. REQUEST is what x-tidegate-request-id of its answer says, or\n"
+	  "the id of its row in the log.\n" },
 	{ "keys", 3, KEYS_OPTIONS, keys_run,
 	  "[--json] keys list\n"
 	  "       tidectl [--json] keys create NAME --tenant TENANT [--feature FEATURE]\n"

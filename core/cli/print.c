@@ -151,19 +151,6 @@ void print_costs_table(json_t *rows, size_t width_max)
 	print_table(rows, cost_columns, ARRAY_SIZE(cost_columns), width_max);
 }
 
-void print_costs(json_t *value)
-{
-	char by[PRINT_CELL_MAX], period[PRINT_CELL_MAX], zone[PRINT_CELL_MAX],
-	    total[PRINT_CELL_MAX];
-
-	print_field(value, "by", by);
-	print_field(value, "period", period);
-	print_field(value, "zone", zone);
-	print_field(value, "total_usd", total);
-	print_costs_table(json_object_get(value, "rows"), 0);
-	printf("\n%s by %s (%s): %s USD in all\n", period, by, zone, total);
-}
-
 void print_keys(json_t *value)
 {
 	static const struct print_column columns[] = {

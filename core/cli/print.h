@@ -23,7 +23,6 @@ void print_costs_table(json_t *rows, size_t width_max);
 
 void print_json(json_t *value);
 void print_status(json_t *value);
-void print_costs(json_t *value);
 void print_keys(json_t *value);
 void print_key_made(json_t *value);
 void print_log_row(json_t *row);

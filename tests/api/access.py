@@ -44,7 +44,7 @@ BODIES = {
 def route_table():
     """(method, path, open) of the rows in the program's own table."""
     text = (SOURCE / "web" / "api" / "routes.c").read_text()
-    rows = re.findall(r'\{ "([A-Z]+)", "(/[^"]+)", "([a-z ]*)", \w+, (true|false)(?:, \w+)? \}', text)
+    rows = re.findall(r'\{\s*"([A-Z]+)",\s*"(/[^"]+)",\s*"([a-z ]*)",\s*\w+,\s*(true|false)(?:,\s*\w+)?\s*\}', text)
     return {(method, path): (word == "true", parameters.split()) for method, path, parameters, word in rows}
 
 
@@ -53,7 +53,7 @@ def query_of(operation):
 
 
 def concrete(path):
-    return path.replace("{name}", "app")
+    return path.replace("{name}", "app").replace("{id}", "7ffffffffffffff8")
 
 
 class Checks:

@@ -2,7 +2,9 @@
 """tidectl: every command for people and for programs, its exit codes, its columns, its messages."""
 
 import contextlib
+import csv
 import http.client
+import io
 import json
 import os
 import pathlib
@@ -100,9 +102,31 @@ class Checks:
                 for row in answer["rows"]:
                     equal(rows[row["name"]][1], row["cost_usd"], f"cost of {row['name']}")
                 assert answer["total_usd"] in lines[-1] and period in lines[-1], lines[-1]
+        lines = self.run("costs", "--by", "tenant,model", "--key", "app").stdout.splitlines()
+        equal(columns(lines[0]), ["TENANT", "MODEL", *COST_COLUMNS[1:]], "columns of two groups")
+        table = list(csv.DictReader(io.StringIO(self.run("costs", "--by", "tenant,model", "--csv").stdout)))
+        told = self.json("costs", "--by", "tenant,model")["rows"]
+        equal([(row["tenant"], row["model"], row["cost_usd"]) for row in table],
+              [(row["tenant"], row["model"], row["cost_usd"]) for row in told], "--csv")  # fmt: skip
+        self.run("--json", "costs", "--csv", code=USAGE)
         message = self.run("costs", "--by", "nothing", code=REFUSED).stderr
         assert "tenant, feature" in message, message
         self.run("costs", "--period", "week", code=REFUSED)
+
+    def why(self):
+        """A request whose first target failed: both attempts in order, and the cost."""
+        answer = chat(self.gate, "app", "fall", feature="chat")
+        self.gate.settled()
+        told = self.json("why", answer.headers["x-tidegate-request-id"])
+        equal(told, self.rest.json("GET", f"/api/v1/requests/{told['id']}"), "--json")
+        text = self.run("why", told["id"]).stdout
+        first, second = text.partition("so the next target was asked")[::2]
+        assert "1. sim, asked for sim-error-500: failed" in first and "status   500" in first, text
+        assert "2. sim, asked for sim-text: answered to its end" in second, text
+        assert told["tried"][1]["cost_usd"] in second and told["cost_usd"] in first, text
+        assert "tenant acme, feature chat, key app" in first, text
+        self.run("why", code=USAGE)
+        self.run("why", "7ffffffffffffff8", code=REFUSED)
 
     def keys(self):
         made = self.run("keys", "create", "by-hand", "--tenant", "acme", "--feature", "chat")
@@ -307,7 +331,7 @@ class Checks:
             assert done.stderr.startswith("tidectl: ") and done.stderr.endswith(f"; try `{help_of}`\n"), done.stderr
             assert hint in done.stderr, f"{words}: no {hint} in {done.stderr}"
         verbs = re.findall(r"^  ([a-z]+)", self.run("--help").stdout, re.MULTILINE)
-        equal(sorted(verbs), ["check", "costs", "keys", "logs", "prices", "reload", "status"], "verbs of --help")
+        equal(sorted(verbs), ["check", "costs", "keys", "logs", "prices", "reload", "status", "why"], "verbs of --help")
         for verb in verbs:
             for words in ([verb, "--help"], ["-h", verb]):
                 text = self.run(*words).stdout

@@ -72,6 +72,31 @@ class Checks:
         assert spent > 0, "nothing was spent: the check proves nothing"
         equal(usd_to_nano(answer["total_usd"]), spent, "total")
 
+    def costs_together(self):
+        """Several groups at once, and of some names alone, against the attempts' rows."""
+        requests = {row["id"]: row for row in self.gate.request_rows()}
+        wanted = {}
+        for row in self.gate.attempt_rows():
+            request = requests[row["request_id"]]
+            names = (request["tenant"], request["feature"], row["model"])
+            wanted[names] = wanted.get(names, 0) + row["cost_nano"]
+        answer = self.rest.json("GET", "/api/v1/costs?by=tenant,feature,model&period=total")
+        told = {
+            (row["tenant"], row["feature"], row["model"]): usd_to_nano(row["cost_usd"])
+            for row in answer["rows"]
+            if row["model"]
+        }
+        equal(told, wanted, "by tenant, feature and model")
+        costs = [usd_to_nano(row["cost_usd"]) for row in answer["rows"]]
+        equal(costs, sorted(costs, reverse=True), "the dearest first")
+        some = self.rest.json("GET", "/api/v1/costs?by=model&period=month&tenant=acme&feature=chat")
+        told = {row["name"]: usd_to_nano(row["cost_usd"]) for row in some["rows"] if row["name"]}
+        equal(told, {names[2]: cost for names, cost in wanted.items() if names[:2] == ("acme", "chat")}, "of some")
+        equal(usd_to_nano(some["total_usd"]), sum(told.values()), "their total")
+        equal(self.rest.json("GET", "/api/v1/costs?period=2020-01")["rows"], [], "a month without rows")
+        for query in ("by=tenant,tenant", "by=tenant,", "by=day", "period=2026-13", "period=week", "tenant="):
+            self.rest.error("GET", "/api/v1/costs?" + query, None, 400)
+
     def defaults(self):
         answer = self.rest.json("GET", "/api/v1/costs")
         equal((answer["by"], answer["period"]), ("tenant", "today"), "by, period")
@@ -107,6 +132,26 @@ class Checks:
         assert {"<img src=x onerror=alert(1)>", "名前", "\U0001f511"} <= routes, routes
         long = re.search(rb'"ms":\s*\d+\.\d{4,}', answer.body)
         assert not long, f"digits that nobody measured: {long[0]!r}"
+
+    def one_request(self):
+        """Each request by its id: its row, and attempts whose sum it is."""
+        attempts = {}
+        for row in self.gate.attempt_rows():
+            attempts.setdefault(row["request_id"], []).append(row)
+        lines = {row["id"]: row for row in self.rest.json("GET", "/api/v1/logs?limit=1000")["rows"]}
+        for row in self.gate.request_rows():
+            told = self.rest.json("GET", f"/api/v1/requests/{row['id']}")
+            tried = told.pop("tried")
+            equal(told, lines[row["id"]], f"row of {row['id']}")
+            wanted = attempts.get(row["id"], [])
+            for field in ("provider", "model", "status", "outcome", "usage_source", "input", "output"):
+                equal([one[field] for one in tried], [one[field] for one in wanted], f"{field} of {row['id']}")
+            equal([one["n"] for one in tried], list(range(row["attempts"])), "numbers")
+            equal(sum(usd_to_nano(one["cost_usd"]) for one in tried), row["cost_nano"], f"cost of {row['id']}")
+        for wrong in ("nothing", "0" * 17):
+            self.rest.call("GET", f"/api/v1/requests/{wrong}", status=400)
+        assert "x-tidegate-request-id" in self.rest.error("GET", "/api/v1/requests/nothing", None, 400)
+        assert "still in flight" in self.rest.error("GET", "/api/v1/requests/7ffffffffffffff8", None, 404)
 
     def paging(self):
         """Pages by any size give each row once, in one order."""
@@ -190,11 +235,11 @@ def register(suite, contract):
         for group in GROUPS:
             for period in PERIODS:
                 suite.check(f"figures/costs-{group}-{period}", checks.costs, group, period)
-        for check in (checks.defaults, checks.status, checks.logs_equal_ledger, checks.paging,
+        for check in (checks.costs_together, checks.defaults, checks.status, checks.logs_equal_ledger, checks.one_request, checks.paging,
                       checks.late_row_is_seen, checks.quantiles):  # fmt: skip
             suite.check("figures/" + check.__name__.replace("_", "-"), check)
         suite.check("figures/outlive-restart", outlive_restart, appliance, contract)
 
 
 NAMES = [f"costs-{group}-{period}" for group in GROUPS for period in PERIODS] + [
-    "defaults", "status", "logs-equal-ledger", "paging", "late-row-is-seen", "quantiles", "outlive-restart"]  # fmt: skip
+    "costs-together", "defaults", "status", "logs-equal-ledger", "one-request", "paging", "late-row-is-seen", "quantiles", "outlive-restart"]  # fmt: skip

@@ -38,11 +38,13 @@ static int from_query(struct api_call *call, json_t *arguments, const char *name
 
 static int get_costs(struct api_call *call, json_t *body, json_t **ret, struct error *error)
 {
+	static const char *const names[] = { "by",   "period", "tenant", "feature", "key",
+					     "user", "route",  "model",  "provider" };
 	json_t *arguments = json_object();
-	int r = from_query(call, arguments, "by", error);
+	int r = 0;
 
-	if (r >= 0)
-		r = from_query(call, arguments, "period", error);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(names); i++)
+		r = from_query(call, arguments, names[i], error);
 	if (r >= 0)
 		r = act(call, "costs", arguments, ret, error);
 	json_decref(arguments);
@@ -67,6 +69,16 @@ static int get_logs(struct api_call *call, json_t *body, json_t **ret, struct er
 		json_object_set_new(arguments, "limit", json_integer((json_int_t)count));
 	if (r >= 0)
 		r = act(call, "logs", arguments, ret, error);
+	json_decref(arguments);
+	return r;
+}
+
+static int get_request(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	json_t *arguments = json_pack("{s:s}", "id", call->rest);
+	int r = arguments ? act(call, "requests.get", arguments, ret, error)
+			  : error_set(error, -EINVAL, "the id of the request is not valid UTF-8");
+
 	json_decref(arguments);
 	return r;
 }
@@ -166,8 +178,10 @@ static const struct api_route routes[] = {
 	{ "POST", "/api/v1/login", "", session_login, true },
 	{ "POST", "/api/v1/logout", "", session_logout, false },
 	{ "GET", "/api/v1/status", "", get_status, false },
-	{ "GET", "/api/v1/costs", "by period", get_costs, false },
+	{ "GET", "/api/v1/costs", "by period tenant feature key user route model provider",
+	  get_costs, false },
 	{ "GET", "/api/v1/logs", "after cursor limit", get_logs, false },
+	{ "GET", "/api/v1/requests/*", "", get_request, false },
 	{ "GET", "/api/v1/keys", "", get_keys, false },
 	{ "POST", "/api/v1/keys", "", post_keys, false },
 	{ "POST", "/api/v1/keys/rotate", "", post_rotate, false },
