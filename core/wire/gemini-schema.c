@@ -61,18 +61,34 @@ static void write_lower(struct writer *out, struct slice word)
 	writer_end_string(out);
 }
 
+/* By number, as ProtoJSON allows of any enum: google.ai.generativelanguage.v1beta.Type. */
+static const char *const type_numbers[] = { "type_unspecified", "string", "number", "integer",
+					    "boolean",          "array",  "object", "null" };
+
+static struct slice type_name(const struct tree *type)
+{
+	uint64_t number;
+
+	if (tree_is(type, JSON_SCAN_NUMBER) && slice_to_u64(tree_span(type), &number) == 0 &&
+	    number < ARRAY_SIZE(type_numbers))
+		return slice_of(type_numbers[number]);
+	return tree_is(type, JSON_SCAN_STRING) ? type->text : (struct slice){ 0 };
+}
+
 static void write_type(struct writer *out, const struct tree *schema, const struct tree *type)
 {
-	if (!tree_is(type, JSON_SCAN_STRING)) {
+	struct slice name = type_name(type);
+
+	if (!name.ptr) {
 		writer_json(out, tree_span(type));
 		return;
 	}
 	if (!tree_is(gemini_get(schema, "nullable"), JSON_SCAN_TRUE)) {
-		write_lower(out, type->text);
+		write_lower(out, name);
 		return;
 	}
 	writer_open(out, '[');
-	write_lower(out, type->text);
+	write_lower(out, name);
 	writer_escaped(out, SLICE("null"));
 	writer_close(out, ']');
 }

@@ -68,6 +68,10 @@ static const struct {
 		 "[\"object\",\"null\"],\"properties\":{\"type\":{\"type\":\"string\",\"enum\":"
 		 "[\"A\"]},\"b\":{\"type\":\"array\",\"minItems\":2,\"items\":{\"anyOf\":"
 		 "[{\"type\":\"integer\"}]}}},\"required\":[\"type\"]}") },
+	{ CONFIG("\"responseSchema\":{\"type\":6,\"nullable\":true,\"properties\":{\"n\":{\"type\":"
+		 "3}}}"),
+	  CONFIG("\"responseMimeType\":\"application/json\",\"responseJsonSchema\":{\"type\":"
+		 "[\"object\",\"null\"],\"properties\":{\"n\":{\"type\":\"integer\"}}}") },
 	{ CONFIG("\"thinkingConfig\":{\"thinkingLevel\":\"LOW\"}"), NULL },
 	{ CONFIG("\"thinkingConfig\":{\"thinkingBudget\":0}"), NULL },
 	{ CONFIG("\"thinkingConfig\":{\"thinkingBudget\":512,\"includeThoughts\":true}"), NULL },
