@@ -55,22 +55,29 @@ static const char *state_of(const struct conf_key *key, int64_t now_s)
 	return key->expires_s != 0 && now_s >= key->expires_s ? "expired" : "active";
 }
 
-static json_t *key_json(const struct conf_key *key, int64_t now_s)
+/* Writer and rollups know it; the request's path does not. */
+static void note_use(const struct ledger_total *total, void *data)
 {
+	map_put(data, slice_of(total->name), (void *)(intptr_t)total->last_s, NULL);
+}
+
+static json_t *key_json(const struct conf_key *key, const struct map *uses, int64_t now_s)
+{
+	int64_t used_s = (int64_t)(intptr_t)map_get(uses, slice_of(key->name));
 	static const uint8_t none[SHA256_BYTES];
 	bool has_text = memcmp(key->sha256, none, sizeof(none)) != 0;
 	char fingerprint[9];
 
 	hash_hex(key->sha256, 4, fingerprint);
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s?, s:s?, s:o?, s:o?, s:o?, s:o?, s:o?, "
-			 "s:o?}",
+			 "s:o?, s:o?}",
 			 "name", key->name, "tenant", key->tenant->name, "feature", key->feature,
 			 "state", state_of(key, now_s), "disabled", key->disabled, "fingerprint",
 			 has_text ? fingerprint : NULL, "identity", key->identity, "models",
 			 texts_json(key->models), "routes", texts_json(key->routes), "networks",
 			 texts_json(key->networks), "expires", time_json(key->expires_s),
 			 "previous_until", time_json(key->previous_until_s), "end_user",
-			 end_user_json(key));
+			 end_user_json(key), "last_used", time_json(used_s));
 }
 
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
@@ -79,9 +86,12 @@ int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_ca
 	_cleanup_(cleanup_conf_unref) struct conf *conf = gateway_conf(admin->options.gateway);
 	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_S);
 	json_t *rows = json_array();
+	struct map uses = { 0 };
 
+	ledger_totals_each(admin->options.ledger, LEDGER_BY_KEY, LEDGER_TOTAL, note_use, &uses);
 	for (size_t i = 0; i < conf->key_count; i++)
-		json_array_append_new(rows, key_json(&conf->keys[i], now_s));
+		json_array_append_new(rows, key_json(&conf->keys[i], &uses, now_s));
+	map_fini(&uses);
 	*ret =
 	    json_pack("{s:s, s:o}", "owner", conf_owner_name(conf->owners[CONF_KEY]), "keys", rows);
 	return 0;

@@ -154,9 +154,13 @@ void print_costs_table(json_t *rows, size_t width_max)
 void print_keys(json_t *value)
 {
 	static const struct print_column columns[] = {
-		{ "NAME", "name", false },         { "TENANT", "tenant", false },
-		{ "FEATURE", "feature", false },   { "STATE", "state", false },
-		{ "EXPIRES", "expires", false },   { "SHA-256 BEGINS", "fingerprint", false },
+		{ "NAME", "name", false },
+		{ "TENANT", "tenant", false },
+		{ "FEATURE", "feature", false },
+		{ "STATE", "state", false },
+		{ "EXPIRES", "expires", false },
+		{ "LAST USED", "last_used", false },
+		{ "SHA-256 BEGINS", "fingerprint", false },
 		{ "IDENTITY", "identity", false },
 	};
 

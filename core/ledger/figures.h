@@ -31,6 +31,7 @@ enum ledger_period {
 struct ledger_total {
 	const char *name;
 	int64_t cost_nano, tokens_in, tokens_out, tokens_cached;
+	int64_t last_s; /* Unix time of its last request; after a start by rollups */
 	uint64_t requests, errors;
 };
 

@@ -99,11 +99,17 @@ struct rollup_cell *rollup_cell(struct rollup *rollup, int64_t start_s, const st
 	if (rollup->count == rollup->cap && !grow(rollup))
 		return NULL;
 	slot = slot_of(rollup, &key);
-	if (*slot > 0)
-		return &rollup->cells[*slot - 1];
+	if (*slot > 0) {
+		cell = &rollup->cells[*slot - 1];
+		if (start_s > cell->change.last_s)
+			cell->change.last_s = start_s;
+		return cell;
+	}
 	cell = &rollup->cells[rollup->count];
 	*slot = (uint32_t)++rollup->count;
-	*cell = (struct rollup_cell){ .change.start_s = key.start_s, .who = who, .what = what };
+	*cell = (struct rollup_cell){
+		.change.start_s = key.start_s, .change.last_s = start_s, .who = who, .what = what
+	};
 	take_rows(&cell->change, COMBO_WHO, who);
 	take_rows(&cell->change, COMBO_WHAT, what);
 	return cell;

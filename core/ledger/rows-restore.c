@@ -14,11 +14,13 @@ CLEANUP_DEFINE(struct db, db_close);
 #define RESTORE                                                                                    \
 	"SELECT r.period, t.text, f.text, k.text, o.text, m.text, p.text, e.text, r.requests,"     \
 	" r.errors, r.attempts, r.attempt_errors, r.tokens_in, r.tokens_cached, r.tokens_out,"     \
-	" r.cost_nano, r.saved_nano FROM (SELECT CASE WHEN start_s >= ?1 THEN ?1 WHEN start_s >="  \
+	" r.cost_nano, r.saved_nano, r.last_s FROM (SELECT CASE WHEN start_s >= ?1 THEN ?1 WHEN "  \
+	"start_s >="                                                                               \
 	" ?2 THEN ?2 ELSE 0 END AS period, who, what, sum(requests) AS requests, sum(errors) AS"   \
 	" errors, sum(attempts) AS attempts, sum(attempt_errors) AS attempt_errors,"               \
 	" sum(tokens_in) AS tokens_in, sum(tokens_cached) AS tokens_cached, sum(tokens_out) AS"    \
-	" tokens_out, sum(cost_nano) AS cost_nano, sum(saved_nano) AS saved_nano FROM rollup_row"  \
+	" tokens_out, sum(cost_nano) AS cost_nano, sum(saved_nano) AS saved_nano, max(start_s) "   \
+	"AS last_s FROM rollup_row"                                                                \
 	" GROUP BY 1, who, what) r JOIN who_row w ON w.id = r.who JOIN what_row h ON h.id ="       \
 	" r.what JOIN name t ON t.id = w.tenant JOIN name f ON f.id = w.feature JOIN name k ON"    \
 	" k.id = w.key JOIN name o ON o.id = w.route JOIN name m ON m.id = h.model JOIN name p ON" \
@@ -35,6 +37,7 @@ static int read_change(struct rows *rows, struct db_statement *statement, struct
 						    LEDGER_BY_USER };
 	*ret = (struct totals_change){
 		.start_s = db_column_i64(statement, 0),
+		.last_s = db_column_i64(statement, 17),
 		.request = {
 			.requests = (uint64_t)db_column_i64(statement, 8),
 			.errors = (uint64_t)db_column_i64(statement, 9),

@@ -126,6 +126,8 @@ static void add(struct totals_sum *sum, const struct totals_sum *more, uint64_t 
 static void add_to_row(const struct totals *totals, struct totals_row *row,
 		       const struct totals_change *change, uint64_t requests, uint64_t errors)
 {
+	if (change->last_s > row->last_s)
+		row->last_s = change->last_s;
 	if (change->start_s >= totals->day_start)
 		add(&row->sums[LEDGER_TODAY], &change->request, requests, errors);
 	if (change->start_s >= totals->month_start)
@@ -231,6 +233,7 @@ static struct ledger_total total_of(const struct totals_row *row, enum ledger_pe
 		.tokens_cached = sum->tokens_cached,
 		.requests = sum->requests,
 		.errors = sum->errors,
+		.last_s = row->last_s,
 	};
 }
 

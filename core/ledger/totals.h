@@ -17,6 +17,7 @@ struct totals_sum {
 struct totals_row {
 	const char *name; /* in the map's key */
 	struct totals_sum sums[LEDGER_PERIODS];
+	int64_t last_s;
 };
 
 struct totals {
@@ -32,6 +33,7 @@ struct totals {
 /* One batch's sum of one combination of names. */
 struct totals_change {
 	int64_t start_s; /* of its quarter of an hour */
+	int64_t last_s;  /* of its last request, as far as that is known */
 	struct totals_row *rows[LEDGER_GROUPS];
 	struct totals_sum request; /* requests and errors as clients saw them */
 	uint64_t attempts, attempt_errors;

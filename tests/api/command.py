@@ -25,7 +25,7 @@ from world import Rest, chat, gate
 
 NOBODY = 65534
 OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
-KEY_COLUMNS = ["NAME", "TENANT", "FEATURE", "STATE", "EXPIRES", "SHA-256 BEGINS", "IDENTITY"]
+KEY_COLUMNS = ["NAME", "TENANT", "FEATURE", "STATE", "EXPIRES", "LAST USED", "SHA-256 BEGINS", "IDENTITY"]
 KEY_LIMITS = {
     "state": "active",
     "routes": ["fall"],

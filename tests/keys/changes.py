@@ -2,6 +2,7 @@
 """Keys while they are used: revoked at once, on open and pipelined connections, with their streams or
 without; given a new text while the old one still works; taken over from another gateway."""
 
+import datetime
 import json
 import threading
 import time
@@ -170,6 +171,25 @@ def imported(appliance, texts):
         equal(appliance.wait_request(answer.headers["x-tidegate-request-id"])["key"], name, "its row")
 
 
+def last_use(appliance):
+    """Known to the second while the appliance runs, and to the quarter of an hour after a restart."""
+
+    def used():
+        rows = {k["name"]: k["last_used"] for k in appliance.admin_socket("GET", "/api/v1/keys").json()["keys"]}
+        equal(rows["unused"], None, "the other key")
+        return rows["used"] and datetime.datetime.fromisoformat(rows["used"]).timestamp()
+
+    appliance.create_key("used")
+    appliance.create_key("unused")
+    equal(used(), None, "before it is used")
+    asked = time.time()
+    equal(post(appliance, appliance.keys["used"]).status, 200, "a request")
+    seen = wait_until(used, what="it is seen")
+    assert abs(seen - asked) < 5, (seen, asked)
+    appliance.restart()
+    assert seen - 900 <= used() <= seen, "after a restart"
+
+
 def import_both_forms(appliance):
     texts = {f"old-{i}": f"sk-litellm-{i:040}" for i in range(4)}
     (first, second, third, fourth) = ((n, sha256(t)) for n, t in texts.items())
@@ -247,6 +267,6 @@ def register(suite):
         for target in EVENTS:
             name = {CHAT: "chat", MESSAGES: "messages", RESPONSES: "responses"}.get(target, "gemini")
             suite.check(f"changes/now-ends-streams-{name}", now_ends_streams, appliance, target)
-        for check in (now_ends_what_waits, without_now_streams_go_on, open_and_pipelined, rotation,
+        for check in (now_ends_what_waits, without_now_streams_go_on, open_and_pipelined, rotation, last_use,
                       import_both_forms, import_refused, import_many):  # fmt: skip
             suite.check("changes/" + check.__name__.replace("_", "-"), check, appliance)

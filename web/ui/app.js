@@ -349,7 +349,7 @@ async function loadKeys() {
   const live = owner === "live";
   byId("keys-owner").textContent = live ? "Made and revoked here or by tidectl; a revoked key is refused from its next request on." : "Owned by files: they are changed in the configuration folder, followed by a reload.";
   byId("key-form").hidden = !live;
-  const names = [["Name", "name"], ["Tenant", "name"], ["Feature", "name"], ["Known by", "name"], ["State"], ...(live ? [["Action", "number"]] : [])];
+  const names = [["Name", "name"], ["Tenant", "name"], ["Feature", "name"], ["Known by", "name"], ["State"], ["Last used"], ...(live ? [["Action", "number"]] : [])];
   const body = begin(byId("keys-table"), names, keys.length ? "" : "no keys yet");
   for (const key of keys) {
     const row = line(body);
@@ -358,6 +358,7 @@ async function loadKeys() {
     nameCell(row, key.feature, "", "Feature");
     nameCell(row, [key.fingerprint && `SHA-256 ${key.fingerprint}…`, key.identity].filter(Boolean).join(", "), "", "Known by");
     cell(row, keyState(key), key.state === "active" ? "" : "bad-outcome", "State");
+    cell(row, key.last_used ? `${key.last_used.slice(0, 16).replace("T", " ")} UTC` : "never seen", "", "Last used");
     if (live) cell(row, "", "number spend").append(revokeButton(key.name));
   }
 }
