@@ -173,7 +173,9 @@ struct conf {
 	bool metrics_open;
 	bool core_dumps;      /* R */
 	uint32_t commit_ms;   /* ledger: rows wait at most this long for their commit; default 50 */
-	uint32_t retain_days; /* logs and ledger segments; default 400 */
+	uint32_t retain_days; /* R; logs and ledger segments; default 400 */
+	uint32_t retain_sums_days; /* R; the ledger's sums; default 1100 */
+	uint64_t retain_bytes;     /* R; of all of them; 0: no limit */
 	enum conf_owner owners[CONF_KINDS];
 	struct conf_limits limits;
 

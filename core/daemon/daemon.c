@@ -142,6 +142,9 @@ static int open_ledger(struct daemon *daemon, unsigned loops, struct error *erro
 		.entries = conf->limits.inflight,
 		.commit_ms = conf->commit_ms,
 		.features_max = conf->limits.features,
+		.keep_days = conf->retain_days,
+		.keep_rollup_days = conf->retain_sums_days,
+		.keep_bytes = conf->retain_bytes,
 		.answers_max = conf->limits.responses,
 		.answers_keep_days = conf->limits.responses_days,
 	};

@@ -25,7 +25,7 @@
 #define WHAT_MAPPED                                                             \
 	MAPPED("provider", "h")                                                 \
 	", " MAPPED("upstream_key", "h") ", " MAPPED("model", "h") ", " MAPPED( \
-	    "served", "h") ", " MAPPED("version", "h")
+	    "served", "h") ", " MAPPED("version", "h") ", " MAPPED("price", "h")
 
 static const char *const prepare_sql[] = {
 	"CREATE TEMP TABLE IF NOT EXISTS name_map (old INTEGER PRIMARY KEY, new)",

@@ -148,6 +148,27 @@ void inflight_count(const struct inflight *inflight, uint64_t *ret_entries,
 	*ret_reserved_nano = reserved;
 }
 
+static uint32_t used_count(const struct inflight *inflight)
+{
+	uint32_t used = atomic_load_explicit(&inflight->header->used, memory_order_acquire);
+
+	return used < inflight->entries ? used : inflight->entries;
+}
+
+uint64_t inflight_oldest_ns(const struct inflight *inflight)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (uint32_t slot = 0; slot < used_count(inflight); slot++) {
+		const struct ledger_entry *entry = inflight_entry(inflight, slot);
+
+		if (atomic_load_explicit(&entry->state, memory_order_acquire) != INFLIGHT_FREE &&
+		    entry->start_real_ns < oldest)
+			oldest = entry->start_real_ns;
+	}
+	return oldest;
+}
+
 static void aside_name(const char *path, const char *why, char *out, size_t size)
 {
 	snprintf(out, size, "%s.%s-%llu", path, why, (unsigned long long)clock_real_ns());
@@ -227,13 +248,6 @@ static int keep_copy(struct inflight *inflight, const char *aside, struct error 
 	struct slice content = { (const char *)inflight->header, inflight->size };
 
 	return file_write_atomic(aside, content, 0600, error);
-}
-
-static uint32_t used_count(const struct inflight *inflight)
-{
-	uint32_t used = atomic_load_explicit(&inflight->header->used, memory_order_acquire);
-
-	return used < inflight->entries ? used : inflight->entries;
 }
 
 /* Every entry that is not free: finished if it was open, set aside if it makes no sense. */

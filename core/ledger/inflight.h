@@ -79,6 +79,8 @@ uint32_t inflight_slot(const struct inflight *inflight, const struct ledger_entr
 /* Entries that are not free, and what open ones hold in reserve. [any] */
 void inflight_count(const struct inflight *inflight, uint64_t *ret_entries,
 		    int64_t *ret_reserved_nano);
+/* When the oldest request that is not free began; UINT64_MAX where there is none. [any] */
+uint64_t inflight_oldest_ns(const struct inflight *inflight);
 /* [loop] */
 struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop);
 uint64_t inflight_next_id(struct inflight *inflight, uint32_t loop, uint64_t real_ns);

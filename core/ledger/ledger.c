@@ -126,6 +126,20 @@ static void prepare_writer(struct ledger *ledger, const struct ledger_options *o
 	ledger->writer.commit_ms = options->commit_ms > 0 ? options->commit_ms : COMMIT_MS_DEFAULT;
 }
 
+static void prepare_keeper(struct ledger *ledger, const struct ledger_options *options)
+{
+	ledger->keeper.rows = ledger->rows;
+	ledger->keeper.writer = &ledger->writer;
+	ledger->keeper.inflight = &ledger->inflight;
+	ledger->keeper.folder = ledger->folder;
+	ledger->keeper.main_path = ledger->main_path;
+	ledger->keeper.log_folder = ledger->log.folder;
+	ledger->keeper.keep_days = options->keep_days;
+	ledger->keeper.keep_rollup_days = options->keep_rollup_days;
+	ledger->keeper.keep_bytes = options->keep_bytes;
+	ledger->keeper.held = options->shares;
+}
+
 int ledger_new(const struct ledger_options *options, struct ledger **ret, struct error *error)
 {
 	_cleanup_(cleanup_ledger_free) struct ledger *ledger = NULL;
@@ -138,6 +152,8 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 		return error_set(error, -ENOMEM, "out of memory");
 	ledger->inflight.fd = ledger->log.fd = ledger->log.folder_fd = -1;
 	r = writer_init(&ledger->writer);
+	if (r == 0)
+		r = keeper_init(&ledger->keeper);
 	if (r < 0)
 		return error_set(error, r, "out of memory");
 	r = open_inflight(ledger, options, error);
@@ -148,6 +164,7 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 	if (r < 0)
 		return r;
 	prepare_writer(ledger, options);
+	prepare_keeper(ledger, options);
 	/* Before the first request, so that totals are right from the start; a full disk is no
 	 * reason not to serve. */
 	do {
@@ -160,6 +177,8 @@ int ledger_new(const struct ledger_options *options, struct ledger **ret, struct
 				    rows_message(ledger->rows));
 	atomic_store(&ledger->writer.shared, ledger->writer.left_over || ledger->writer.held > 0);
 	r = writer_start(&ledger->writer);
+	if (r == 0)
+		r = keeper_start(&ledger->keeper);
 	if (r < 0)
 		return error_set(error, r, "cannot start the writer thread: %s", strerror(-r));
 	*ret = steal(ledger);
@@ -188,6 +207,7 @@ void ledger_give_place(struct ledger *ledger)
 
 void ledger_look_beside(struct ledger *ledger, bool look)
 {
+	keeper_hold(&ledger->keeper, !look);
 	writer_look_beside(&ledger->writer, look);
 }
 
@@ -196,6 +216,7 @@ uint64_t ledger_stop(struct ledger *ledger)
 	uint64_t left;
 	int64_t reserved_nano;
 
+	keeper_stop(&ledger->keeper);
 	writer_stop(&ledger->writer);
 	inflight_count(&ledger->inflight, &left, &reserved_nano);
 	return left;
@@ -257,8 +278,10 @@ struct ledger *ledger_free(struct ledger *ledger)
 {
 	if (!ledger)
 		return NULL;
+	keeper_stop(&ledger->keeper);
 	writer_stop(&ledger->writer);
 	writer_fini(&ledger->writer);
+	keeper_fini(&ledger->keeper);
 	close_rows(ledger);
 	request_log_close(&ledger->log);
 	totals_fini(&ledger->totals);

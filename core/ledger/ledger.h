@@ -121,6 +121,8 @@ struct ledger_options {
 	uint32_t entries; /* in all; default 16384 */
 	uint32_t commit_ms;
 	uint32_t features_max; /* distinct names totalled; later ones count as "other" */
+	uint32_t keep_days, keep_rollup_days;    /* of rows and log; of sums. 0: for ever */
+	uint64_t keep_bytes;                     /* of all together; 0: however much it is */
 	uint32_t answers_max, answers_keep_days; /* default 100000, 30; the oldest are forgotten */
 };
 

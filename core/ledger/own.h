@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ledger/inflight.h"
+#include "ledger/keeper.h"
 #include "ledger/log.h"
 #include "ledger/rows.h"
 #include "ledger/totals.h"
@@ -15,6 +16,7 @@ struct ledger {
 	struct answers *answers; /* of the rows */
 	struct request_log log;  /* [writer] once it runs */
 	struct writer writer;
+	struct keeper keeper;
 	char *folder, *main_path, *inflight_path;
 	char *own_path; /* of our in-flight file until it is in place; NULL where it always was */
 	bool in_place;

@@ -16,7 +16,8 @@ static const char every_option[] =
     " tls: { certificate = \"cert\"; key = \"file:secrets/tls\"; }; };\n"
     "state = \"/ignored\"; mount = \"none\"; zone = \"Europe/Berlin\"; prices = \"p.json\";"
     " prices_override = \"own.json\"; prices_key = \"prices.pub\";\n"
-    "log = \"debug\"; core_dumps = true; commit_ms = 7; retain_days = 8;\n"
+    "log = \"debug\"; core_dumps = true; commit_ms = 7; retain_days = 8;"
+    "retain_sums_days = 9; retain_bytes = 5000000000L;\n"
     "plugins: { folder = \"/plug\"; load = [ ]; };\n"
     "owners: { provider = \"files\"; model = \"files\"; route = \"files\"; tenant = \"files\";\n"
     "          key = \"files\"; };\n"
@@ -82,6 +83,8 @@ static void check_main(const struct conf *conf)
 	CHECK(conf->core_dumps);
 	CHECK_INT(conf->commit_ms, 7);
 	CHECK_INT(conf->retain_days, 8);
+	CHECK_INT(conf->retain_sums_days, 9);
+	CHECK_INT(conf->retain_bytes, 5000000000);
 	CHECK_STR(conf->plugin_folder, "/plug");
 	CHECK(!conf->plugin_load[0]);
 	for (int kind = 0; kind < CONF_KINDS; kind++)
