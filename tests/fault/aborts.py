@@ -22,7 +22,7 @@ import time
 from crash import PRICE
 from gateway import CHAT, CONTENT, DONE, EVENTS, ROLE, RawUpstream, chunked, head
 from tap import Skip, equal
-from tidegate import Tidegate, program, provider, simulator, wait_until, wrapper
+from tidegate import SLOWER, Tidegate, program, provider, simulator, wait_until, wrapper
 from wire import Connection
 
 FULL = bool(os.environ.get("TIDEGATE_FULL"))
@@ -33,7 +33,7 @@ BATCH = 500  # then the upstream forgets what it was sent
 SIZES = (3, 300, 70_000, 500_000)  # of prompts
 GROWTH_KB = 8192
 KEPT_MAX = 2 * AT_A_TIME
-WAIT_S = 0.4  # the longest a client stays when its answer does not come
+WAIT_S = 0.4 * SLOWER  # the longest a client stays when its answer does not come
 VALGRIND = (
     "valgrind",
     "--quiet",
