@@ -189,6 +189,7 @@ int admin_new(const struct admin_options *options, struct admin **ret, struct er
 	admin->options = *options;
 	admin->start_ns = clock_now_ns();
 	list_init(&admin->work);
+	costs_init(admin);
 	pthread_mutex_init(&admin->lock, NULL);
 	pthread_mutex_init(&admin->value_lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -205,8 +206,11 @@ int admin_new(const struct admin_options *options, struct admin **ret, struct er
 
 int admin_start(struct admin *admin, struct error *error)
 {
-	int r = pthread_create(&admin->mutator, NULL, mutator_main, admin);
+	int r = costs_start(admin);
 
+	if (r)
+		return error_set(error, -r, "the costs thread cannot start: %s", strerror(r));
+	r = pthread_create(&admin->mutator, NULL, mutator_main, admin);
 	if (r)
 		return error_set(error, -r, "the admin thread cannot start: %s", strerror(r));
 	r = pthread_create(&admin->ticker, NULL, ticker_main, admin);
@@ -237,6 +241,7 @@ void admin_set_gate(struct admin *admin, enum admin_gate gate)
 
 void admin_stop(struct admin *admin)
 {
+	costs_stop(admin);
 	if (!admin->started)
 		return;
 	pthread_mutex_lock(&admin->lock);
@@ -257,6 +262,7 @@ struct admin *admin_free(struct admin *admin)
 		admin_value_unref(admin->values[i]);
 	free(admin->values);
 	free(admin->window);
+	costs_fini(admin);
 	pthread_cond_destroy(&admin->wake);
 	pthread_mutex_destroy(&admin->value_lock);
 	pthread_mutex_destroy(&admin->lock);

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/period.h"
 #include "gateway/gateway.h"
 
 struct admin;
@@ -76,6 +77,47 @@ struct admin_value *admin_value_unref(struct admin_value *value);
 int admin_watch(struct admin *admin, void (*fn)(void *data, size_t node, uint64_t generation),
 		void *data);
 int admin_start(struct admin *admin, struct error *error);
+
+/* A file that stands for many, with the part of its path that differs in capitals. */
+size_t admin_pattern_count(void);
+const struct admin_node *admin_pattern_at(size_t index);
+
+/* ---- costs of days and months, as tables ---- */
+
+struct admin_costs {
+	enum period_span span;
+	int64_t number; /* of the period, in the appliance's zone */
+	enum ledger_group group;
+};
+
+struct admin_costs_table {
+	struct admin_value *value;
+	uint64_t totals; /* admin_costs_totals() before the ledger was asked */
+	bool closed;     /* the period ended ADMIN_COSTS_SETTLE_S ago: it stays as it is */
+};
+
+enum {
+	ADMIN_COSTS_SETTLE_S = 86400,   /* what began in a period is settled so long after it */
+	ADMIN_COSTS_WAITING_MAX = 1024, /* questions that wait for the ledger */
+};
+
+/* [costs] 0 and the table, whose value is the callee's; or a negative errno. */
+typedef void (*admin_costs_fn)(void *data, int r, const struct admin_costs_table *table);
+
+/* Numbers of the first and the last period: from the ledger's first request until now. From memory.
+ * [any] */
+void admin_costs_range(struct admin *admin, enum period_span span, int64_t *ret_first,
+		       int64_t *ret_last);
+/* Asks the ledger on the thread "costs", which calls `fn` once, at admin_stop at the latest. Never
+ * waits. -EBUSY, and no call, above ADMIN_COSTS_WAITING_MAX; -ESHUTDOWN; -ENOMEM. [any] */
+int admin_costs_ask(struct admin *admin, const struct admin_costs *what, admin_costs_fn fn,
+		    void *data);
+/* Changes, at most every 100 ms, when more was spent: a table that is not closed may then be
+ * another. [any] */
+uint64_t admin_costs_totals(struct admin *admin);
+/* Whether it ended ADMIN_COSTS_SETTLE_S ago. [any] */
+bool admin_costs_closed(struct admin *admin, const struct admin_costs *what);
+struct zone *admin_zone(struct admin *admin);
 
 /* ---- verbs ---- */
 

@@ -35,6 +35,11 @@ const struct admin_row admin_rows[] = {
 	{ { "now/cost/by_key.tsv", ADMIN_TABLE, TABLE("key"), "Today by virtual key." },
 	  render_table,
 	  LEDGER_BY_KEY },
+	{ { "now/cost/by_user.tsv", ADMIN_TABLE, TABLE("user"),
+	    "Today by the people on whose behalf applications ask; what is on behalf of nobody is "
+	    "in no line." },
+	  render_table,
+	  LEDGER_BY_USER },
 	{ { "now/cost/by_route.tsv", ADMIN_TABLE, TABLE("route"),
 	    "Today by what clients named as model." },
 	  render_table,
@@ -70,6 +75,23 @@ const struct admin_row admin_rows[] = {
 	  0,
 	  true },
 };
+
+static const struct admin_node patterns[] = {
+	{ "costs/day/YYYY-MM-DD/by_GROUP.tsv", ADMIN_TABLE, TABLE("GROUP"),
+	  "A day by tenant, feature, key, route, model, provider or user, - for nobody; each day "
+	  "from the first request's until today. A day after its end it changes no more." },
+	{ "costs/month/YYYY-MM/by_GROUP.tsv", ADMIN_TABLE, TABLE("GROUP"), "The same of a month." },
+};
+
+size_t admin_pattern_count(void)
+{
+	return ARRAY_SIZE(patterns);
+}
+
+const struct admin_node *admin_pattern_at(size_t index)
+{
+	return &patterns[index];
+}
 
 size_t admin_node_count(void)
 {

@@ -56,6 +56,19 @@ struct admin {
 	} watchers[ADMIN_WATCHERS_MAX];
 	size_t watcher_count;
 
+	/* tables of days and months: costs.c */
+	struct {
+		pthread_t thread;
+		bool running;
+		pthread_mutex_t lock; /* guards jobs, job_count, stopping */
+		pthread_cond_t wake;
+		struct list jobs;
+		size_t job_count;
+		bool stopping;
+		_Atomic int64_t first_s;
+		_Atomic uint64_t totals;
+	} costs;
+
 	/* [ticker] */
 	struct admin_window *window;
 	size_t window_at, window_count;
@@ -87,6 +100,9 @@ void render_sum(struct admin *admin, const struct admin_moment *moment, int peri
 		struct buffer *out);
 void render_table(struct admin *admin, const struct admin_moment *moment, int group,
 		  struct buffer *out);
+/* A line of a table of costs. */
+void render_costs(const struct ledger_total *total, struct buffer *out);
+void render_costs_header(enum ledger_group group, struct buffer *out);
 void render_zone(struct admin *admin, const struct admin_moment *moment, int argument,
 		 struct buffer *out);
 /* providers.c */
@@ -105,6 +121,13 @@ void render_status(struct admin *admin, const struct admin_moment *moment, int a
 /* metrics.c */
 void render_metrics(struct admin *admin, const struct admin_moment *moment, int argument,
 		    struct buffer *out);
+
+/* costs.c */
+void costs_init(struct admin *admin);
+int costs_start(struct admin *admin);
+/* Refuses what still waits. */
+void costs_stop(struct admin *admin);
+void costs_fini(struct admin *admin);
 
 /* ticker.c */
 void *ticker_main(void *data);

@@ -25,11 +25,18 @@ void render_zone(struct admin *admin, const struct admin_moment *moment, int arg
 	buffer_append_char(out, '\n');
 }
 
-static void add_table_row(const struct ledger_total *total, void *data)
+/* Nobody is "-". */
+static void add_name(const char *name, struct buffer *out)
 {
-	struct buffer *out = data;
+	if (name[0] == '\0')
+		buffer_append_char(out, '-');
+	else
+		file_name_encode(slice_of(name), out);
+}
 
-	file_name_encode(slice_of(total->name), out);
+void render_costs(const struct ledger_total *total, struct buffer *out)
+{
+	add_name(total->name, out);
 	buffer_append_char(out, '\t');
 	buffer_append_usd(out, total->cost_nano);
 	buffer_append_char(out, '\t');
@@ -43,20 +50,44 @@ static void add_table_row(const struct ledger_total *total, void *data)
 	buffer_append_char(out, '\n');
 }
 
+void render_costs_header(enum ledger_group group, struct buffer *out)
+{
+	buffer_append_str(out, ledger_group_name(group));
+	buffer_append_str(out, "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\n");
+}
+
+static void add_table_row(const struct ledger_total *total, void *data)
+{
+	render_costs(total, data);
+}
+
 void render_table(struct admin *admin, const struct admin_moment *moment, int group,
 		  struct buffer *out)
 {
-	buffer_append_str(out, ledger_group_name((enum ledger_group)group));
-	buffer_append_str(out, "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\n");
+	render_costs_header((enum ledger_group)group, out);
 	ledger_totals_each(admin->options.ledger, (enum ledger_group)group, LEDGER_TODAY,
 			   add_table_row, out);
+}
+
+static void explain(const struct admin_node *node, struct buffer *out)
+{
+	static const char *const shapes[] = { "value", "table", "document", "text" };
+
+	buffer_printf(out, "%-28s %-9s %s\n", node->path, shapes[node->shape], node->doc);
+	if (!node->columns)
+		return;
+	buffer_printf(out, "%-28s %-9s columns:", "", "");
+	for (const char *at = node->columns; *at;) {
+		size_t len = strcspn(at, "\t");
+		buffer_printf(out, " %.*s", (int)len, at);
+		at += len + (at[len] == '\t');
+	}
+	buffer_append_char(out, '\n');
 }
 
 void render_readme(struct admin *admin, const struct admin_moment *moment, int argument,
 		   struct buffer *out)
 {
-	static const char *const shapes[] = { "value", "table", "document", "text" };
-
 	buffer_append_str(out, "Tidegate: live values of this appliance as files.\n"
 			       "\n"
 			       "A value is one line, decimal, its unit in its name. A table is TSV "
@@ -67,19 +98,11 @@ void render_readme(struct admin *admin, const struct admin_moment *moment, int a
 			       "and \"month\" are in the zone ");
 	buffer_append_str(out, zone_name(admin->options.zone));
 	buffer_append_str(out, ".\n\n");
-	for (size_t i = 0; i < admin_node_count(); i++) {
-		const struct admin_node *node = admin_node_at(i);
-		buffer_printf(out, "%-28s %-9s %s\n", node->path, shapes[node->shape], node->doc);
-		if (!node->columns)
-			continue;
-		buffer_printf(out, "%-28s %-9s columns:", "", "");
-		for (const char *at = node->columns; *at;) {
-			size_t len = strcspn(at, "\t");
-			buffer_printf(out, " %.*s", (int)len, at);
-			at += len + (at[len] == '\t');
-		}
-		buffer_append_char(out, '\n');
-	}
+	for (size_t i = 0; i < admin_node_count(); i++)
+		explain(admin_node_at(i), out);
+	for (size_t i = 0; i < admin_pattern_count(); i++)
+		explain(admin_pattern_at(i), out);
+	buffer_printf(out, "%-28s %-9s %s\n", "costs/now", "link", "To now/cost.");
 	buffer_printf(out, "%-28s %-9s %s\n", "logs/requests.jsonl", "stream",
 		      "One JSON line a settled request: ts id tenant feature key route model "
 		      "provider status");

@@ -176,6 +176,7 @@ static void tick(struct admin *admin)
 	if (!money && !more)
 		return;
 	admin->seen_totals = state.totals_generation;
+	atomic_store(&admin->costs.totals, state.totals_generation);
 	admin->seen_generation = generation;
 	admin->seen_second = second;
 	render(admin, money, more);

@@ -3,6 +3,7 @@
 #include "base/period.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/civil.h"
@@ -122,5 +123,57 @@ int period_parse(const struct zone *zone, struct slice text, int64_t now_s, stru
 		return -EINVAL;
 	ret->from_s = zone_date_start(zone, civil_to_days(month));
 	ret->until_s = zone_month_end(zone, ret->from_s);
+	return 0;
+}
+
+/* ---- by number ---- */
+
+static struct civil first_of_month(int64_t number)
+{
+	int64_t years = civil_floor_div(number, 12);
+
+	return (struct civil){ 1970 + years, (int)(number - years * 12) + 1, 1 };
+}
+
+static int64_t start_of(const struct zone *zone, enum period_span span, int64_t number)
+{
+	return zone_date_start(zone,
+			       span == PERIOD_DAY ? number : civil_to_days(first_of_month(number)));
+}
+
+int64_t period_number(const struct zone *zone, enum period_span span, int64_t utc_s)
+{
+	int64_t day = zone_day_number(zone, utc_s);
+	struct civil date = civil_from_days(day);
+
+	return span == PERIOD_DAY ? day : (date.year - 1970) * 12 + date.month - 1;
+}
+
+struct period period_numbered(const struct zone *zone, enum period_span span, int64_t number)
+{
+	return (struct period){ start_of(zone, span, number), start_of(zone, span, number + 1) };
+}
+
+void period_name(enum period_span span, int64_t number, char out[static PERIOD_NAME_SIZE])
+{
+	struct civil date = span == PERIOD_DAY ? civil_from_days(number) : first_of_month(number);
+	unsigned year = (unsigned)date.year % 10000, month = (unsigned)date.month % 100;
+
+	if (span == PERIOD_DAY)
+		snprintf(out, PERIOD_NAME_SIZE, "%04u-%02u-%02u", year, month,
+			 (unsigned)date.day % 100);
+	else
+		snprintf(out, PERIOD_NAME_SIZE, "%04u-%02u", year, month);
+}
+
+int period_name_parse(enum period_span span, struct slice name, int64_t *ret_number)
+{
+	struct civil date;
+
+	if (span == PERIOD_DAY ? parse_day(name, &date) < 0
+			       : name.len != MONTH_LEN || parse_month(name, &date) < 0)
+		return -EINVAL;
+	*ret_number =
+	    span == PERIOD_DAY ? civil_to_days(date) : (date.year - 1970) * 12 + date.month - 1;
 	return 0;
 }

@@ -146,6 +146,11 @@ static int64_t day_of(const struct zone *zone, int64_t utc_s)
 	return day;
 }
 
+int64_t zone_day_number(const struct zone *zone, int64_t utc_s)
+{
+	return day_of(zone, utc_s);
+}
+
 int64_t zone_date_start(const struct zone *zone, int64_t days)
 {
 	return day_begin(zone, days);

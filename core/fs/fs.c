@@ -25,6 +25,8 @@ static int make_sessions(struct fs *fs, struct error *error)
 	r = tree_build(&fs->tree, "");
 	if (r >= 0)
 		r = tree_build(&fs->now, "now/");
+	if (r >= 0)
+		r = costs_build(&fs->tree);
 	if (r < 0)
 		return error_set(error, r, "the file system's tree could not be made: %s",
 				 strerror(-r));
@@ -85,6 +87,7 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *erro
 	fs->options = *options;
 	fs->tree.fs = fs->now.fs = fs;
 	fs->tree.stop_fd = fs->now.stop_fd = fs->notify_fd = -1;
+	fs->tree.costs.done_fd = fs->now.costs.done_fd = -1;
 	list_init(&fs->logs);
 	snprintf(fs->log_folder, sizeof(fs->log_folder), "%s", options->log_folder);
 	r = find_place(fs, options->mount, error);

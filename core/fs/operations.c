@@ -12,10 +12,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-static const double lease_s = 1; /* of a value's name, expired earlier when the value changes; and
-				    of sealed logs, which come and go but never change */
-static const double forever_s = 86400; /* of what never changes */
-
 enum {
 	READ_MAX = 1024 * 1024,
 };
@@ -86,7 +82,7 @@ static struct fs_file *file_of(struct fs_session *session, fuse_ino_t ino)
 static struct fs_inode *find_inode(struct fs_session *session, fuse_ino_t ino)
 {
 	struct fs_file *file =
-	    ino >= FS_VALUE_BASE && ino < FS_LOG_BASE ? file_of(session, ino) : NULL;
+	    ino >= FS_VALUE_BASE && ino < FS_COSTS_BASE ? file_of(session, ino) : NULL;
 
 	if (!file)
 		return NULL;
@@ -147,6 +143,8 @@ static void forget_one(struct fs_session *session, fuse_ino_t ino, uint64_t coun
 {
 	struct fs_inode *inode = find_inode(session, ino);
 
+	if (costs_is_ours(ino))
+		costs_forget(session, ino, count);
 	if (!inode)
 		return;
 	inode->lookups = inode->lookups > count ? inode->lookups - count : 0;
@@ -158,10 +156,10 @@ static void forget_one(struct fs_session *session, fuse_ino_t ino, uint64_t coun
 
 static void reply_dir(fuse_req_t req, struct fs_session *session, size_t dir)
 {
-	struct fuse_entry_param entry = { .ino = dir + FUSE_ROOT_ID, .attr_timeout = forever_s };
+	struct fuse_entry_param entry = { .ino = dir + FUSE_ROOT_ID, .attr_timeout = FS_FOREVER_S };
 
 	/* The directory that now/ is mounted on must stay the same one. */
-	entry.entry_timeout = forever_s;
+	entry.entry_timeout = FS_FOREVER_S;
 	stat_dir(session, dir, &entry.attr);
 	fuse_reply_entry(req, &entry);
 }
@@ -169,7 +167,8 @@ static void reply_dir(fuse_req_t req, struct fs_session *session, size_t dir)
 static void reply_value(fuse_req_t req, struct fs_session *session, struct fs_file *file)
 {
 	struct fs_inode *inode = take_newest(session, file);
-	struct fuse_entry_param entry = { .attr_timeout = forever_s, .entry_timeout = lease_s };
+	struct fuse_entry_param entry = { .attr_timeout = FS_FOREVER_S,
+					  .entry_timeout = FS_LEASE_S };
 
 	if (!inode) {
 		fuse_reply_err(req, ENOMEM);
@@ -196,7 +195,7 @@ static void reply_log(fuse_req_t req, struct fs_session *session, const char *na
 	entry.ino = entry.attr.st_ino;
 	/* The live log's size and name move all the time. */
 	if (!live)
-		entry.attr_timeout = entry.entry_timeout = lease_s;
+		entry.attr_timeout = entry.entry_timeout = FS_LEASE_S;
 	fuse_reply_entry(req, &entry);
 }
 
@@ -217,6 +216,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 			return;
 		}
 	}
+	if (session->costs.dir > 0 && costs_lookup(session, req, parent, name))
+		return;
 	if (session->has_logs && dir == session->logs_dir)
 		reply_log(req, session, name);
 	else
@@ -245,11 +246,12 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *in
 
 	if (ino < FUSE_ROOT_ID + session->dir_count) {
 		stat_dir(session, ino - FUSE_ROOT_ID, &attr);
-		fuse_reply_attr(req, &attr, forever_s);
+		fuse_reply_attr(req, &attr, FS_FOREVER_S);
 		return;
 	}
-	if (logs_is_log(ino)) {
-		r = logs_stat(session->fs, ino, &attr);
+	if (logs_is_log(ino) || costs_is_ours(ino)) {
+		r = logs_is_log(ino) ? logs_stat(session->fs, ino, &attr)
+				     : costs_stat(session, ino, &attr);
 		if (r < 0)
 			fuse_reply_err(req, -r);
 		else
@@ -262,7 +264,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *in
 		return;
 	}
 	stat_value(inode, &attr);
-	fuse_reply_attr(req, &attr, forever_s);
+	fuse_reply_attr(req, &attr, FS_FOREVER_S);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
@@ -278,6 +280,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 	}
 	if (logs_is_log(ino))
 		r = logs_open(session->fs, ino, &log);
+	else if (costs_is_ours(ino))
+		r = costs_open(session, ino);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;
@@ -285,14 +289,20 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 	info->fh = (uint64_t)(uintptr_t)log;
 	info->keep_cache = !log;
 	info->direct_io = log != NULL;
-	if (fuse_reply_open(req, info) < 0 && log)
+	if (fuse_reply_open(req, info) == 0)
+		return;
+	if (log)
 		logs_close(log);
+	else if (costs_is_ours(ino))
+		costs_close(session, ino);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	if (logs_is_log(ino))
 		logs_close((struct fs_log *)(uintptr_t)info->fh);
+	else if (costs_is_ours(ino))
+		costs_close(fuse_req_userdata(req), ino);
 	fuse_reply_err(req, 0);
 }
 
@@ -314,24 +324,47 @@ static void read_log(fuse_req_t req, size_t size, off_t offset, const struct fs_
 	fuse_reply_data(req, &data, 0);
 }
 
+static int content_of(struct fs_session *session, fuse_ino_t ino, struct slice *ret)
+{
+	struct fs_inode *inode;
+
+	if (costs_is_ours(ino))
+		return costs_read(session, ino, ret);
+	inode = find_inode(session, ino);
+	if (!inode)
+		return -ESTALE;
+	*ret = (struct slice){ inode->value->data, inode->value->len };
+	return 0;
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *info)
 {
-	struct fs_session *session = fuse_req_userdata(req);
-	struct fs_inode *inode;
+	struct slice content;
 	size_t left;
+	int r;
 
 	if (logs_is_log(ino)) {
 		read_log(req, size, offset, (const struct fs_log *)(uintptr_t)info->fh);
 		return;
 	}
-	inode = find_inode(session, ino);
-	if (!inode) {
-		fuse_reply_err(req, ESTALE);
+	r = content_of(fuse_req_userdata(req), ino, &content);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
 		return;
 	}
-	left = (size_t)offset < inode->value->len ? inode->value->len - (size_t)offset : 0;
-	fuse_reply_buf(req, inode->value->data + (left ? offset : 0), min_size(left, size));
+	left = (size_t)offset < content.len ? content.len - (size_t)offset : 0;
+	fuse_reply_buf(req, content.ptr + (left ? offset : 0), min_size(left, size));
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	const char *target = costs_readlink(ino);
+
+	if (target)
+		fuse_reply_readlink(req, target);
+	else
+		fuse_reply_err(req, EINVAL);
 }
 
 /* ---- directories ---- */
@@ -396,18 +429,32 @@ static int list_dir(struct listing *listing, size_t dir)
 	return 0;
 }
 
+static bool add_cost(void *data, off_t place, const char *name, fuse_ino_t ino, mode_t type)
+{
+	struct listing *listing = data;
+
+	add_entry(listing, place, name, ino, type);
+	return !listing->full;
+}
+
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *info)
 {
 	struct fs_session *session = fuse_req_userdata(req);
 	struct listing listing = { .req = req, .session = session, .size = size, .after = offset };
-	int r;
+	fuse_ino_t parent;
+	int r = 0;
 
-	if (ino >= FUSE_ROOT_ID + session->dir_count) {
+	if (costs_is_folder(session, ino, &parent)) {
+		add_entry(&listing, 1, ".", ino, S_IFDIR);
+		add_entry(&listing, 2, "..", parent, S_IFDIR);
+	} else if (ino >= FUSE_ROOT_ID + session->dir_count) {
 		fuse_reply_err(req, ENOTDIR);
 		return;
+	} else {
+		r = list_dir(&listing, ino - FUSE_ROOT_ID);
 	}
-	r = list_dir(&listing, ino - FUSE_ROOT_ID);
+	costs_list(session, ino, offset, add_cost, &listing);
 	if (r < 0 || listing.out.failed)
 		fuse_reply_err(req, ENOMEM);
 	else
@@ -430,6 +477,7 @@ const struct fuse_lowlevel_ops fs_operations = {
 	.open = op_open,
 	.release = op_release,
 	.read = op_read,
+	.readlink = op_readlink,
 	.readdir = op_readdir,
 	.statfs = op_statfs,
 };

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "base/map.h"
 #include "fs/fs.h"
 
 enum {
@@ -19,7 +20,13 @@ enum {
 	FS_NODES_MAX = 256,
 	FS_NAME_MAX = 64,
 	FS_LOG_NAME_MAX = 64,
-	FS_GENERATIONS_MAX = 4096, /* of one value, that clients may hold open */
+	FS_GENERATIONS_MAX = 4096,             /* of one value, that clients may hold open */
+	FS_COSTS_BYTES_MAX = 64 * 1024 * 1024, /* of tables of days and months; the ones looked up
+						  least recently are read again */
+	FS_COSTS_WAIT_S = 10,                  /* for such a table: ETIMEDOUT */
+	FS_LEASE_S = 1, /* of a value's name, expired earlier when the value changes; and of what
+			   comes and goes but never changes */
+	FS_FOREVER_S = 86400, /* of what never changes */
 };
 
 /* Node ids tell what they are of: directories count from 1 (FUSE's root), then generations of
@@ -27,11 +34,13 @@ enum {
  * restart. People see them as inode numbers, but for values: all generations of one show the number
  * of the first, for cp and tail take another number for another file. */
 #define FS_VALUE_BASE (UINT64_C(1) << 40)
+#define FS_COSTS_BASE (UINT64_C(1) << 61) /* tables of days and months, and their folders */
 #define FS_LOG_BASE (UINT64_C(1) << 62)
 
 /* Listings go on where they stopped by places that stay: directories and values first, then sealed
  * logs by their hour, the live log last. */
 #define FS_LIVE_PLACE ((off_t)1 << 60)
+#define FS_COSTS_PLACE ((off_t)1 << 32) /* then days, months and their tables by number */
 
 struct fs_dir {
 	char name[FS_NAME_MAX];
@@ -56,6 +65,19 @@ struct fs_file {
 	_Atomic bool changed; /* since the notifier last looked */
 };
 
+/* [session thread] but for what its lock guards. */
+struct fs_costs {
+	size_t dir, span_dirs[PERIOD_SPANS]; /* 0: this session has none */
+	struct map by_ino, by_key;           /* tables; of each path the newest */
+	struct list tables;                  /* that looked up least recently first */
+	size_t bytes;
+	uint64_t generation;
+	struct list waiting;
+	pthread_mutex_t lock; /* guards done */
+	struct list done;
+	int done_fd; /* -1: this session has none */
+};
+
 struct fs_session {
 	struct fs *fs;
 	const char *thread_name;
@@ -71,6 +93,7 @@ struct fs_session {
 	size_t dir_count, logs_dir;
 	struct fs_file *files;
 	size_t file_count;
+	struct fs_costs costs;
 	uint64_t start_real_ns;
 };
 
@@ -131,6 +154,30 @@ void logs_close(struct fs_log *log);
 void logs_close_all(struct fs *fs);
 /* The log files behind place `after`, in order; the array is the caller's to free. */
 int logs_list(struct fs *fs, off_t after, struct fs_log_name **ret, size_t *ret_count);
+
+/* costs.c: [tree's session thread] */
+typedef bool (*fs_entry_fn)(void *data, off_t place, const char *name, fuse_ino_t ino, mode_t type);
+int costs_build(struct fs_session *session);
+/* After admin_stop, which answers what waits. */
+void costs_free(struct fs_session *session);
+bool costs_is_ours(fuse_ino_t ino);
+bool costs_is_folder(const struct fs_session *session, fuse_ino_t ino, fuse_ino_t *ret_parent);
+/* True when it replied, or will. */
+bool costs_lookup(struct fs_session *session, fuse_req_t req, fuse_ino_t parent, const char *name);
+/* Replies to what waited for a table that came, or waited too long. */
+void costs_go_on(struct fs_session *session);
+/* How long until that may be due; -1: nothing waits. */
+int costs_wait_ms(const struct fs_session *session);
+int costs_stat(struct fs_session *session, fuse_ino_t ino, struct stat *ret);
+/* -ESTALE where it is kept no more: the kernel looks it up again. */
+int costs_open(struct fs_session *session, fuse_ino_t ino);
+void costs_close(struct fs_session *session, fuse_ino_t ino);
+int costs_read(struct fs_session *session, fuse_ino_t ino, struct slice *ret);
+void costs_forget(struct fs_session *session, fuse_ino_t ino, uint64_t count);
+const char *costs_readlink(fuse_ino_t ino); /* NULL: no link */
+/* What a folder has behind place `after`; `fn` says whether it takes more. */
+void costs_list(struct fs_session *session, fuse_ino_t ino, off_t after, fs_entry_fn fn,
+		void *data);
 
 /* mount.c */
 /* Whether a person meant this very folder: -ELOOP where its last component is a symbolic link. */

@@ -17,17 +17,19 @@
 /* 0 once we are to stop, or why the connection is no more. */
 static int serve_all(struct fs_session *session, struct fuse_buf *buffer)
 {
-	struct pollfd wait[2] = {
+	struct pollfd wait[3] = {
 		{ .fd = fuse_session_fd(session->fuse), .events = POLLIN },
 		{ .fd = session->stop_fd, .events = POLLIN },
+		{ .fd = session->costs.done_fd, .events = POLLIN },
 	};
 
 	for (;;) {
 		int n;
-		if (poll(wait, 2, -1) < 0 && errno != EINTR)
+		if (poll(wait, 3, costs_wait_ms(session)) < 0 && errno != EINTR)
 			return -errno;
 		if (wait[1].revents)
 			return 0;
+		costs_go_on(session);
 		if (wait[0].revents & (POLLERR | POLLNVAL))
 			return -ENODEV;
 		if (!(wait[0].revents & POLLIN))
@@ -113,5 +115,6 @@ void session_stop(struct fs_session *session)
 		fuse_session_destroy(session->fuse);
 	if (session->stop_fd >= 0)
 		close(session->stop_fd);
+	costs_free(session);
 	tree_fini(session);
 }

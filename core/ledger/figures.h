@@ -63,6 +63,8 @@ struct ledger_sum {
  * committed by one moment. */
 int ledger_ask(struct ledger *ledger, const struct ledger_question *question,
 	       void (*fn)(const struct ledger_sum *sum, void *data), void *data);
+/* When the first quarter of an hour with a request begins, in UTC; -ENOENT where there is none. */
+int ledger_first(struct ledger *ledger, int64_t *ret_s);
 
 enum {
 	LEDGER_REASON_SIZE = 512,

@@ -512,6 +512,11 @@ int ledger_ask(struct ledger *ledger, const struct ledger_question *question,
 	return sums_ask(ledger->folder, ledger->main_path, question, fn, data);
 }
 
+int ledger_first(struct ledger *ledger, int64_t *ret_s)
+{
+	return sums_first(ledger->folder, ledger->main_path, ret_s);
+}
+
 const char *ledger_log_path(const struct ledger *ledger)
 {
 	return ledger->log.path;

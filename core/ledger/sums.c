@@ -336,3 +336,44 @@ int sums_ask(const char *folder, const char *main_path, const struct ledger_ques
 	arena_fini(&sums.arena);
 	return r;
 }
+
+/* ---- the first quarter ---- */
+
+static int earlier(struct db *db, int64_t *first_s)
+{
+	int64_t start_s;
+	int r =
+	    segment_ask(db, "SELECT start_s FROM rollup_row ORDER BY start_s LIMIT 1", &start_s);
+
+	if (r == 0 && start_s > 0 && start_s < *first_s)
+		*first_s = start_s;
+	return r;
+}
+
+int sums_first(const char *folder, const char *main_path, int64_t *ret_s)
+{
+	_cleanup_(cleanup_db_close) struct db *main = NULL;
+	_cleanup_free_ struct segment_file *files = NULL;
+	int64_t first_s = INT64_MAX;
+	size_t count = 0;
+	int r = rows_open_main_reader(main_path, &main, NULL);
+
+	if (r == 0)
+		r = segments_list(folder, main, &files, &count);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		_cleanup_(cleanup_db_close) struct db *db = NULL;
+
+		if (files[i].closed)
+			continue;
+		r = segment_open_reader(folder, files[i].name, &db, NULL);
+		if (r == 0)
+			r = earlier(db, &first_s);
+	}
+	if (r == 0)
+		r = earlier(main, &first_s);
+	if (r == 0 && first_s == INT64_MAX)
+		r = -ENOENT;
+	if (r == 0)
+		*ret_s = first_s;
+	return r;
+}

@@ -5,5 +5,7 @@
 
 #include "ledger/ledger.h"
 
+/* When the first quarter of an hour with a request begins, in UTC; -ENOENT where there is none. */
+int sums_first(const char *folder, const char *main_path, int64_t *ret_s);
 int sums_ask(const char *folder, const char *main_path, const struct ledger_question *question,
 	     void (*fn)(const struct ledger_sum *sum, void *data), void *data);

@@ -122,15 +122,54 @@ static void test_days_tile_months(void)
 	}
 }
 
+/* Names are numbers and back, and an instant's period is the one that holds it. */
+static void test_numbers(void)
+{
+	_cleanup_(cleanup_zone_unref) struct zone *zone = NULL;
+
+	CHECK_INT(zone_new("Europe/Berlin", &zone), 0);
+	for (int64_t at_s = 0; at_s < INT64_C(4102444800); at_s += 86400 * 3 + 3601) {
+		for (int span = 0; span < PERIOD_SPANS; span++) {
+			int64_t number = period_number(zone, (enum period_span)span, at_s), again;
+			struct period period =
+			    period_numbered(zone, (enum period_span)span, number);
+			char name[PERIOD_NAME_SIZE];
+
+			CHECK(period.from_s <= at_s && at_s < period.until_s);
+			period_name((enum period_span)span, number, name);
+			CHECK_INT(period_name_parse((enum period_span)span, slice_of(name), &again),
+				  0);
+			CHECK_INT(again, number);
+		}
+	}
+}
+
+static void test_names_refused(void)
+{
+	static const char *const days[] = { "",           "2026-11", "2026-02-30",
+					    "2026-1-01",  "today",   "2026-11-01..2026-11-02",
+					    "2026-11-01x" };
+	static const char *const months[] = { "",       "2026-13",    "2026-00",
+					      "2026-1", "2026-11-01", "month" };
+	int64_t number;
+
+	for (size_t i = 0; i < ARRAY_SIZE(days); i++)
+		CHECK_INT(period_name_parse(PERIOD_DAY, slice_of(days[i]), &number), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(months); i++)
+		CHECK_INT(period_name_parse(PERIOD_MONTH, slice_of(months[i]), &number), -EINVAL);
+}
+
 int main(void)
 {
 	struct stat info;
 
 	test_run("refused", test_refused);
+	test_run("names_refused", test_names_refused);
 	if (stat("/usr/share/zoneinfo/Europe/Berlin", &info) < 0)
 		test_skip("no zone database on this machine (tzdata)");
 	test_run("words", test_words);
 	test_run("dates", test_dates);
 	test_run("days_tile_months", test_days_tile_months);
+	test_run("numbers", test_numbers);
 	return 0;
 }
