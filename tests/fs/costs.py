@@ -241,6 +241,21 @@ class Checks:
             equal((self.costs / path).read_bytes(), before[path], path)
             equal((self.costs / path).stat().st_ino, numbers[path], f"inode number of {path}")
 
+    def expired(self):
+        """Rows that are no longer kept leave their costs: the files of days go, no table changes."""
+        paths = [path for path in self.paths() if "-03" in path]
+        before = {path: (self.costs / path).read_bytes() for path in paths}
+        march = f"rows-{self.sunday.year}03*.db"
+        folder = self.gate.state / "ledger"
+        assert list(folder.glob(march)), "no rows of March are there"
+        self.gate.settings["retain_days"] = 1
+        self.gate.write_config()
+        self.gate.restart()
+        wait_until(lambda: not list(folder.glob(march)), 30, what="March's rows are gone")
+        for path in paths:
+            equal((self.costs / path).read_bytes(), before[path], path)
+        assert any(text.count(b"\n") > 1 for text in before.values()), "nothing was spent"
+
 
 def register(suite, upstream):
     with world.gate(upstream, settings={"zone": ZONE.key}) as gate:
@@ -258,3 +273,4 @@ def register(suite, upstream):
         for name in ("listing", "unknown", "tools", "other_user", "busy", "hung", "closed"):
             suite.check(f"costs/{name.replace('_', '-')}", getattr(checks, name))
         suite.check("costs/after-a-restart", checks.group, "tenant")
+        suite.check("costs/expired", checks.expired)
