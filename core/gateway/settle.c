@@ -97,6 +97,18 @@ static void reprice(struct tide_call *call)
 	ledger_attempt_reprice(exchange->entry, call->attempt, &price);
 }
 
+/* Once, since the entry has no room to say it again. */
+static void tell_served(struct tide_call *call)
+{
+	const struct wire_told *served = &call->watch.told;
+
+	if (call->served_told || (!served->model[0] && !served->version[0]))
+		return;
+	call->served_told = true;
+	ledger_attempt_served(call->exchange->entry, call->attempt, slice_of(served->model),
+			      slice_of(served->version));
+}
+
 static enum ledger_usage_source usage_source(const struct tide_call *call)
 {
 	const struct wire_watch *watch = &call->watch;
@@ -139,6 +151,7 @@ void settle_attempt(struct tide_call *call, enum ledger_outcome outcome)
 		return;
 	if (call->watch.usage.odd)
 		tell_odd(call);
+	tell_served(call);
 	attempt->usage_source = (uint8_t)stored_bill(call, usage_source(call));
 	attempt->usage = (struct ledger_usage){ 0 };
 	if (attempt->usage_source != LEDGER_USAGE_NONE) {

@@ -10,8 +10,7 @@
 #include "gateway/refuse.h"
 #include "gateway/rights.h"
 
-_Static_assert((int)LEDGER_ANSWER_ID_MAX >= (int)WIRE_CAPTURE_BYTES,
-	       "ids that are seen can be kept");
+_Static_assert((int)LEDGER_ANSWER_ID_MAX >= (int)WIRE_ID_BYTES, "ids that are seen can be kept");
 
 static struct ledger *ledger_of(const struct exchange *exchange)
 {

@@ -23,6 +23,8 @@ enum node {
 	CITATIONS,
 	SEARCHES,
 	TIER,
+	MODEL,
+	VERSION,
 	COST,
 	COST_TICKS,
 	COST_DETAILS,
@@ -48,9 +50,11 @@ enum {
 
 static const struct walk_key root_keys[] = {
 	WALK_KEY("choices", CHOICES),
+	WALK_KEY("model", MODEL),
 	WALK_KEY("usage", USAGE),
 	WALK_KEY("error", ERROR),
 	WALK_KEY("service_tier", TIER),
+	WALK_KEY("system_fingerprint", VERSION),
 	{ 0 },
 };
 static const struct walk_key usage_keys[] = {
@@ -144,6 +148,8 @@ static const struct walk_node nodes[] = {
 	[CITATIONS] = WALK_KIND_NODE(WIRE_OUTPUT_CITATION),
 	[SEARCHES] = WALK_KIND_NODE(WIRE_WEB_SEARCHES),
 	[TIER] = WALK_TOLD_NODE(WALK_TIER),
+	[MODEL] = WALK_SERVED_NODE(WALK_MODEL),
+	[VERSION] = WALK_SERVED_NODE(WALK_VERSION),
 	[COST] = { .keys = cost_keys, .flags = WALK_CAPTURE, .role = WALK_COST },
 	[COST_TICKS] = WALK_TOLD_NODE(WALK_COST_TICKS),
 	[COST_DETAILS] = { .keys = cost_details_keys },

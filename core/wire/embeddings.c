@@ -7,6 +7,7 @@ enum node {
 	ROOT = WALK_ROOT,
 	DATA,
 	ITEM,
+	MODEL,
 	USAGE,
 	PROMPT,
 	TOTAL,
@@ -23,6 +24,7 @@ enum count {
 
 static const struct walk_key root_keys[] = {
 	WALK_KEY("data", DATA),
+	WALK_KEY("model", MODEL),
 	WALK_KEY("usage", USAGE),
 	WALK_KEY("error", ERROR),
 	{ 0 },
@@ -42,6 +44,7 @@ static const struct walk_node nodes[] = {
 	[ROOT] = { .keys = root_keys, .role = WALK_EVENT },
 	[DATA] = { .element = ITEM, .role = WALK_BEGUN },
 	[ITEM] = { 0 }, /* numbers, or base64: passed over */
+	[MODEL] = WALK_SERVED_NODE(WALK_MODEL),
 	[USAGE] = { .keys = usage_keys, .role = WALK_USAGE },
 	[PROMPT] = WALK_COUNT_NODE(COUNT_PROMPT),
 	[TOTAL] = WALK_COUNT_NODE(COUNT_TOTAL),

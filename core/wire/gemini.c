@@ -24,6 +24,7 @@ enum node {
 	DETAIL_TOKENS,
 	TIER,
 	TRAFFIC,
+	MODEL,
 	CANDIDATES,
 	CANDIDATE,
 	FINISH,
@@ -72,6 +73,7 @@ static const struct walk_key root_keys[] = {
 	WALK_KEY("candidates", CANDIDATES),
 	WALK_KEY("usageMetadata", USAGE),
 	WALK_KEY("promptFeedback", FEEDBACK),
+	WALK_KEY("modelVersion", MODEL),
 	WALK_KEY("error", ERROR),
 	{ 0 },
 };
@@ -148,6 +150,7 @@ static const struct walk_node nodes[] = {
 	[DETAIL_TOKENS] = WALK_COUNT_NODE(COUNT_DETAIL),
 	[TIER] = WALK_TOLD_NODE(WALK_TIER),
 	[TRAFFIC] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
+	[MODEL] = WALK_SERVED_NODE(WALK_MODEL),
 	[CANDIDATES] = { .element = CANDIDATE, .role = WALK_ANSWER },
 	[CANDIDATE] = { .keys = candidate_keys },
 	[FINISH] = { .flags = WALK_CAPTURE, .role = WALK_OWN },

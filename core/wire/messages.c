@@ -19,6 +19,7 @@ enum node {
 	TOOLS,
 	SEARCHES,
 	TIER,
+	MODEL,
 	TYPE,
 	MESSAGE,
 	DELTA,
@@ -57,10 +58,15 @@ static const struct watch_kind kinds[] = {
 };
 
 static const struct walk_key root_keys[] = {
-	WALK_KEY("type", TYPE),           WALK_KEY("delta", DELTA),
-	WALK_KEY("usage", USAGE),         WALK_KEY("message", MESSAGE),
-	WALK_KEY("content_block", BLOCK), WALK_KEY("content", CONTENT),
-	WALK_KEY("error", ERROR),         { 0 },
+	WALK_KEY("type", TYPE),
+	WALK_KEY("delta", DELTA),
+	WALK_KEY("usage", USAGE),
+	WALK_KEY("message", MESSAGE),
+	WALK_KEY("content_block", BLOCK),
+	WALK_KEY("content", CONTENT),
+	WALK_KEY("error", ERROR),
+	WALK_KEY("model", MODEL),
+	{ 0 },
 };
 static const struct walk_key usage_keys[] = {
 	WALK_KEY("input_tokens", INPUT),
@@ -83,6 +89,7 @@ static const struct walk_key cache_writes_keys[] = {
 };
 static const struct walk_key message_keys[] = {
 	WALK_KEY("usage", USAGE),
+	WALK_KEY("model", MODEL),
 	{ 0 },
 };
 static const struct walk_key delta_keys[] = {
@@ -121,6 +128,7 @@ static const struct walk_node nodes[] = {
 	[TOOLS] = { .keys = tools_keys },
 	[SEARCHES] = WALK_KIND_NODE(WIRE_WEB_SEARCHES),
 	[TIER] = WALK_TOLD_NODE(WALK_TIER),
+	[MODEL] = WALK_SERVED_NODE(WALK_MODEL),
 	[TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[MESSAGE] = { .keys = message_keys },
 	[DELTA] = { .keys = delta_keys },

@@ -21,6 +21,7 @@ enum node {
 	TIER,
 	COST,
 	COST_TICKS,
+	MODEL,
 	TYPE,
 	SEQUENCE,
 	RESPONSE,
@@ -80,15 +81,20 @@ static const struct walk_key root_keys[] = {
 	WALK_KEY("output", ITEMS),
 	WALK_KEY("item", STREAMED_ITEM),
 	WALK_KEY("service_tier", TIER),
+	WALK_KEY("model", MODEL),
 	WALK_KEY("error", ERROR),
 	WALK_KEY("code", ERROR_CODE),
 	WALK_KEY("partial_image_b64", IMAGE),
 	{ 0 },
 };
 static const struct walk_key response_keys[] = {
-	WALK_KEY("id", ID),       WALK_KEY("status", STATUS),
-	WALK_KEY("usage", USAGE), WALK_KEY("service_tier", TIER),
-	WALK_KEY("error", ERROR), { 0 },
+	WALK_KEY("id", ID),
+	WALK_KEY("status", STATUS),
+	WALK_KEY("usage", USAGE),
+	WALK_KEY("service_tier", TIER),
+	WALK_KEY("model", MODEL),
+	WALK_KEY("error", ERROR),
+	{ 0 },
 };
 static const struct walk_key usage_keys[] = {
 	WALK_KEY("input_tokens", INPUT),
@@ -154,6 +160,7 @@ static const struct walk_node nodes[] = {
 	[TIER] = WALK_TOLD_NODE(WALK_TIER),
 	[COST] = WALK_TOLD_NODE(WALK_COST),
 	[COST_TICKS] = WALK_TOLD_NODE(WALK_COST_TICKS),
+	[MODEL] = WALK_SERVED_NODE(WALK_MODEL),
 	[TYPE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[SEQUENCE] = { .flags = WALK_CAPTURE, .role = WALK_OWN },
 	[RESPONSE] = { .keys = response_keys },
@@ -225,6 +232,12 @@ static void take_tool(struct wire_watch *watch, uint8_t node, struct slice type)
 		watch->event.searched = SEARCHED_FILES;
 }
 
+static void take_id(struct wire_watch *watch, struct slice id)
+{
+	if (id.len < sizeof(watch->id))
+		slice_copy(id, watch->id, sizeof(watch->id));
+}
+
 static void take_status(struct wire_watch *watch, struct slice status)
 {
 	static const char *const names[] = {
@@ -254,7 +267,7 @@ static void on(struct wire_watch *watch, uint8_t node, enum walk_what what, stru
 	else if (node == TYPE)
 		take_type(watch, text);
 	else if (node == ID)
-		slice_copy(text, watch->id, sizeof(watch->id));
+		take_id(watch, text);
 	else if (node == STATUS)
 		take_status(watch, text);
 }

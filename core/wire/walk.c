@@ -49,13 +49,17 @@ static inline const char *string_end(const char *at, const char *end, bool *esca
 	return escaped_string_end(at, end, escaped);
 }
 
-/* Collects what may be split: true with the whole of it once it is complete and not too long. */
+/* Collects what may be split: true with the whole of it once it is complete and not too long. Of
+ * what is too long the first bytes are in `capture`. */
 static bool collect(struct wire_walk *walk, const char *at, const char *stop, bool complete,
 		    struct slice *ret)
 {
 	size_t len = (size_t)(stop - at);
 
-	if (walk->captured == WALK_TOO_LONG || len > sizeof(walk->capture) - walk->captured) {
+	if (walk->captured == WALK_TOO_LONG)
+		return false;
+	if (len > sizeof(walk->capture) - walk->captured) {
+		memcpy(walk->capture + walk->captured, at, sizeof(walk->capture) - walk->captured);
 		walk->captured = WALK_TOO_LONG;
 		return false;
 	}
@@ -135,17 +139,27 @@ static const char *step_between(struct wire_watch *watch, const char *at, const 
 	return at + 1;
 }
 
+static void tell_string(struct wire_watch *watch, const char *at, const char *stop, bool complete)
+{
+	struct wire_walk *walk = &watch->walk;
+	struct slice text;
+
+	if (collect(walk, at, stop, complete, &text))
+		watch_node(watch, walk->node, WALK_TEXT, text);
+	else if (complete && watch->grammar->nodes[walk->node].flags & WALK_CUT)
+		watch_node(watch, walk->node, WALK_TEXT,
+			   (struct slice){ walk->capture, sizeof(walk->capture) });
+}
+
 static const char *step_string(struct wire_watch *watch, const char *at, const char *end)
 {
 	struct wire_walk *walk = &watch->walk;
 	uint8_t node = walk->node;
 	const char *quote = string_end(at, end, &walk->escaped);
-	struct slice text;
 
 	tell_piece(watch, at, quote);
-	if (watch->grammar->nodes[node].flags & WALK_CAPTURE &&
-	    collect(walk, at, quote, quote < end, &text))
-		watch_node(watch, node, WALK_TEXT, text);
+	if (watch->grammar->nodes[node].flags & WALK_CAPTURE)
+		tell_string(watch, at, quote, quote < end);
 	if (quote == end)
 		return end;
 	value_done(watch);
@@ -215,7 +229,8 @@ static const char *step_value(struct wire_watch *watch, const char *at, const ch
 static uint8_t find_key(const struct walk_node *node, struct slice name)
 {
 	for (const struct walk_key *key = node->keys; key->len > 0; key++)
-		if (key->len == name.len && memcmp(key->name, name.ptr, name.len) == 0)
+		if (key->len == name.len && key->name[0] == name.ptr[0] &&
+		    memcmp(key->name, name.ptr, name.len) == 0)
 			return key->node;
 	return WALK_NONE;
 }
@@ -262,6 +277,15 @@ static inline const char *plain_value(const char *at, const char *end)
 	return stop > at && stop < end ? stop : NULL;
 }
 
+/* A member that means nothing, or says again who answered. */
+static inline bool is_passed(const struct wire_watch *watch, uint8_t node)
+{
+	uint8_t role = watch->grammar->nodes[node].role;
+
+	return node == WALK_NONE || (role == WALK_MODEL && watch->told.model[0]) ||
+	       (role == WALK_VERSION && watch->told.version[0]);
+}
+
 /* Most members mean nothing and come whole: those are passed over here. */
 static const char *step_key_or_end(struct wire_watch *watch, const char *at, const char *end)
 {
@@ -286,7 +310,7 @@ static const char *step_key_or_end(struct wire_watch *watch, const char *at, con
 			return step_key(watch, at + 1, end);
 		}
 		walk->node = find_key(object, name);
-		if (walk->node == WALK_NONE)
+		if (is_passed(watch, walk->node))
 			stop = plain_value(value, end);
 		if (!stop) {
 			walk->state = VALUE;

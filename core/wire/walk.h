@@ -11,6 +11,7 @@ enum walk_flag {
 	WALK_CAPTURE = 1, /* wants its value whole: strings and numbers up to WIRE_CAPTURE_BYTES */
 	WALK_PIECES =
 	    2, /* wants the bytes of its value as they come: a string's, else a container's */
+	WALK_CUT = 4, /* captures the first bytes of a string that is longer */
 };
 
 enum walk_what {
@@ -45,7 +46,9 @@ enum walk_role {
 	WALK_COST_TICKS, /* likewise, in ticks */
 	WALK_COST_UPSTREAM,
 	WALK_OWN_KEY,
-	WALK_OWN, /* the dialect's own: `on` is told */
+	WALK_MODEL,   /* who answered: its first word counts, as the next one's */
+	WALK_VERSION, /* its version or fingerprint */
+	WALK_OWN,     /* the dialect's own: `on` is told */
 };
 
 struct walk_key {
@@ -76,6 +79,11 @@ struct walk_node {
 #define WALK_TOLD_NODE(what)                          \
 	{                                             \
 		.flags = WALK_CAPTURE, .role = (what) \
+	}
+
+#define WALK_SERVED_NODE(what)                                   \
+	{                                                        \
+		.flags = WALK_CAPTURE | WALK_CUT, .role = (what) \
 	}
 
 struct walk_grammar {

@@ -221,6 +221,14 @@ void watch_node(struct wire_watch *watch, uint8_t number, enum walk_what what, s
 	case WALK_OWN_KEY:
 		on_told(watch, node, what, text);
 		break;
+	case WALK_MODEL:
+		if (what == WALK_TEXT)
+			watch_served(text, watch->told.model);
+		break;
+	case WALK_VERSION:
+		if (what == WALK_TEXT)
+			watch_served(text, watch->told.version);
+		break;
 	case WALK_OWN:
 		watch->grammar->on(watch, number, what, text);
 		break;

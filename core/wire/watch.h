@@ -32,6 +32,9 @@ enum watch_inclusive {
 void watch_read_inclusive(struct wire_watch *watch);
 /* The class of an error's type or code, a name or an HTTP status; WIRE_ERROR_NONE when unknown. */
 enum wire_error_class watch_error_class(struct slice text);
+/* [watch-served.c] Who answered, or its version, as it is written between its quotes; of
+ * WIRE_CAPTURE_BYTES + 1. What is known already stays. */
+void watch_served(struct slice text, char *ret);
 /* At the end of an event or body that is an error. */
 void watch_error(struct wire_watch *watch);
 /* Whether the event bears this name on its `event:` line. */

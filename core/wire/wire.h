@@ -102,6 +102,10 @@ bool wire_is_billing_line(struct slice text);
 
 enum {
 	WIRE_TOLD_BYTES = 32,
+	WIRE_ID_BYTES = 96,
+	WIRE_CAPTURE_BYTES = 128, /* of one key, number or short string that is looked at */
+	WIRE_WALK_DEPTH = 8,
+	WIRE_EVENT_NAME_BYTES = 32,
 };
 
 struct wire_usage {
@@ -128,15 +132,16 @@ enum wire_kind {
 	WIRE_KINDS,
 };
 
-/* What an answer says of its own price. */
+/* What an answer says of its own price, and of who made it. */
 struct wire_told {
 	int64_t count[WIRE_KINDS];           /* -1 unknown */
 	char service_tier[WIRE_TOLD_BYTES];  /* as it is written; "": it does not say */
 	char cost[WIRE_TOLD_BYTES];          /* a number as it is written; "": it does not say */
-	char upstream_cost[WIRE_TOLD_BYTES]; /* of the provider's own provider, by the client's key
-					      */
+	char upstream_cost[WIRE_TOLD_BYTES]; /* of the provider's own one, by the client's key */
 	bool in_ticks; /* the cost, of which 10^10 are a dollar; else it is in dollars */
 	bool own_key;  /* then the upstream's cost comes beside the cost */
+	/* its first words, unescaped and cut; "": it says nothing that can be read */
+	char model[WIRE_CAPTURE_BYTES + 1], version[WIRE_CAPTURE_BYTES + 1];
 };
 
 enum wire_error_class { /* how an error event or body reads, for the decision before content */
@@ -147,12 +152,6 @@ enum wire_error_class { /* how an error event or body reads, for the decision be
 			WIRE_ERROR_INVALID, /* 400 */
 			WIRE_ERROR_AUTHENTICATION,
 			WIRE_ERROR_INTERNAL,
-};
-
-enum {
-	WIRE_CAPTURE_BYTES = 96, /* of one key, number or short string that is looked at */
-	WIRE_WALK_DEPTH = 8,
-	WIRE_EVENT_NAME_BYTES = 32,
 };
 
 enum wire_status { /* of a response (Responses), as it was last told */
@@ -207,7 +206,7 @@ struct wire_watch {
 	uint64_t line_bytes; /* of the stream's line that is not over yet */
 	/* Responses: its id, "" while it is not known or longer than this; its last event's number,
 	 * -1 for none */
-	char id[WIRE_CAPTURE_BYTES + 1];
+	char id[WIRE_ID_BYTES + 1];
 	enum wire_status status;
 	int64_t sequence;
 	/* [private] */

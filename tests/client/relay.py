@@ -274,6 +274,8 @@ class Checks:
             expect_cost(row, seen["usage"], price)
             equal((row["feature"], row["key"], row["tenant"]), ("pricing", "app", "acme"), "whose")
             equal((row["status"], row["outcome"], bool(row["stream"])), (200, "ok", stream), "how")
+            served = [attempt["model_served"] for attempt in self.gate.attempts_of(answer.id)]
+            equal(served, [seen["model"]], "the model that the answer names")
 
 
 def register(suite, gate, upstream):

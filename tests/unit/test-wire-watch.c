@@ -676,7 +676,7 @@ static void response_id_too_long(void)
 
 	wire_watch_init(&watch, RESPONSES, false);
 	snprintf(text, sizeof(text), "{\"id\":\"%0*d\",\"status\":\"completed\"}",
-		 WIRE_CAPTURE_BYTES + 1, 7);
+		 WIRE_ID_BYTES + 1, 7);
 	watch_text(&watch, text);
 	CHECK_STR(watch.id, "");
 	CHECK_INT(watch.status, WIRE_STATUS_COMPLETED);
