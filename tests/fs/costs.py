@@ -162,7 +162,8 @@ class Checks:
         self.gate.dir.chmod(0o711)
         path = self.costs / self.paths()[0]
         done = subprocess.run(
-            ["cat", path],
+            ["cat", path.relative_to(self.gate.mount)],
+            cwd=self.gate.mount,
             user=65534,
             group=65534,
             extra_groups=[],
