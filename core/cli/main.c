@@ -29,8 +29,7 @@ static const char overview[] =
     "[--socket PATH] [--json] COMMAND\n"
     "\n"
     "  status                         state, traffic, spend and health now\n"
-    "  costs [--by G] [--period P]    spend by tenant, feature, key, route, model, provider or "
-    "user\n"
+    "  costs [--by G,...]             spend by tenant, feature, user, model…, alone or together\n"
     "  logs [-n N] [-f]               the newest requests\n"
     "  why REQUEST                    what happened to one request, and what it cost\n"
     "  keys list | create | …         virtual keys\n"
@@ -239,7 +238,8 @@ static const struct command_verb verbs[] = {
 	  "and with --now what runs by it ends. A rotated key has a new text, and the old one is\n"
 	  "good for TIME more: 90s, 30m, 24h (the default), 7d. FILE, or - for the input, has a\n"
 	  "line for each key that another gateway gave out: name,tenant,sha256 under that line of\n"
-	  "names, or JSON; all of them are made, or none.\n" },
+	  "names, or JSON; all of them are made, or none. --expires takes a date, which is over\n"
+	  "when it ends in UTC, or a moment: 2026-12-31T18:00:00Z.\n" },
 	{ "prices", PRICES_WORDS_MAX, PRICES_OPTIONS, prices_run,
 	  "[--json] prices [list]\n"
 	  "       tidectl [--json] prices import FILE [--sha256 HEX]\n"
