@@ -62,6 +62,7 @@ def owner_of_process(core_dumps):
     prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     appliance = Tidegate(**SIMULATED, settings=settings, prefix=prefix)
     subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", appliance.dir], check=True)
+    appliance.dir.parent.chmod(0o711)  # the suite's own folder, which the other user has to pass
     with appliance:
         equal(post(appliance, appliance.keys["app"]).status, 200, "it serves")
         equal(appliance.admin("GET", "/").status, 200, "and its page too")
