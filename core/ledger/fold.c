@@ -64,11 +64,12 @@ static const char *const fold_sql[] = {
 		    "r.") " FROM day.rollup_row r JOIN day.segment s JOIN who_map "
 			  "w ON w.old = r.who JOIN what_map h ON h.old = r.what",
 	"INSERT INTO main.rollup_day_row (day_s, segment, who, what, " SUMS(
-	    "") ") SELECT "
+	    "") ", last_s) SELECT "
 		"start_s - start_s % 86400, segment, who, what, sum(requests), sum(errors), "
 		"sum(attempts), "
 		"sum(attempt_errors), sum(tokens_in), sum(tokens_cached), sum(tokens_out), "
-		"sum(cost_nano), sum(saved_nano) FROM main.rollup_row WHERE start_s BETWEEN "
+		"sum(cost_nano), sum(saved_nano), max(start_s) FROM main.rollup_row WHERE start_s "
+		"BETWEEN "
 		"(SELECT "
 		"min(start_s) FROM day.rollup_row) AND (SELECT max(start_s) FROM day.rollup_row) "
 		"AND "

@@ -11,22 +11,38 @@
 
 CLEANUP_DEFINE(struct db, db_close);
 
-#define RESTORE                                                                                    \
-	"SELECT r.period, t.text, f.text, k.text, o.text, m.text, p.text, e.text, r.requests,"     \
-	" r.errors, r.attempts, r.attempt_errors, r.tokens_in, r.tokens_cached, r.tokens_out,"     \
-	" r.cost_nano, r.saved_nano, r.last_s FROM (SELECT CASE WHEN start_s >= ?1 THEN ?1 WHEN "  \
-	"start_s >="                                                                               \
-	" ?2 THEN ?2 ELSE 0 END AS period, who, what, sum(requests) AS requests, sum(errors) AS"   \
-	" errors, sum(attempts) AS attempts, sum(attempt_errors) AS attempt_errors,"               \
-	" sum(tokens_in) AS tokens_in, sum(tokens_cached) AS tokens_cached, sum(tokens_out) AS"    \
-	" tokens_out, sum(cost_nano) AS cost_nano, sum(saved_nano) AS saved_nano, max(start_s) "   \
-	"AS last_s FROM rollup_row"                                                                \
-	" GROUP BY 1, who, what) r JOIN who_row w ON w.id = r.who JOIN what_row h ON h.id ="       \
-	" r.what JOIN name t ON t.id = w.tenant JOIN name f ON f.id = w.feature JOIN name k ON"    \
-	" k.id = w.key JOIN name o ON o.id = w.route JOIN name m ON m.id = h.model JOIN name p ON" \
-	" p.id = h.provider JOIN name e ON e.id = w.user ORDER BY 1 DESC"
+/* clang-format off: SQL is laid out as SQL */
+#define SUMS \
+	"requests, errors, attempts, attempt_errors, tokens_in, tokens_cached, tokens_out," \
+	" cost_nano, saved_nano"
 
-static const char restore_sql[] = RESTORE;
+/* What begins in the UTC day that has the moment; the other days are within one period whole. */
+#define DAY_OF(moment) moment " - " moment " % 86400"
+#define WITHIN_DAY_OF(moment) \
+	"start_s >= " DAY_OF(moment) " AND start_s < " DAY_OF(moment) " + 86400"
+
+#define OF_SEGMENT "SELECT start_s, start_s AS last_s, who, what, " SUMS " FROM rollup_row"
+#define OF_MAIN \
+	OF_SEGMENT " WHERE " WITHIN_DAY_OF("?1") " OR " WITHIN_DAY_OF("?2") \
+	" UNION ALL SELECT day_s, coalesce(last_s, day_s), who, what, " SUMS \
+	" FROM rollup_day_row WHERE day_s NOT IN (" DAY_OF("?1") ", " DAY_OF("?2") ")"
+
+#define RESTORE(source) \
+	"SELECT r.period, t.text, f.text, k.text, o.text, m.text, p.text, e.text, r.requests," \
+	" r.errors, r.attempts, r.attempt_errors, r.tokens_in, r.tokens_cached, r.tokens_out," \
+	" r.cost_nano, r.saved_nano, r.last_s FROM (SELECT CASE WHEN start_s >= ?1 THEN ?1" \
+	" WHEN start_s >= ?2 THEN ?2 ELSE 0 END AS period, who, what, sum(requests) AS requests," \
+	" sum(errors) AS errors, sum(attempts) AS attempts, sum(attempt_errors) AS" \
+	" attempt_errors, sum(tokens_in) AS tokens_in, sum(tokens_cached) AS tokens_cached," \
+	" sum(tokens_out) AS tokens_out, sum(cost_nano) AS cost_nano, sum(saved_nano) AS" \
+	" saved_nano, max(last_s) AS last_s FROM (" source ") GROUP BY 1, who, what) r" \
+	" JOIN who_row w ON w.id = r.who JOIN what_row h ON h.id = r.what JOIN name t ON t.id =" \
+	" w.tenant JOIN name f ON f.id = w.feature JOIN name k ON k.id = w.key JOIN name o ON" \
+	" o.id = w.route JOIN name m ON m.id = h.model JOIN name p ON p.id = h.provider JOIN" \
+	" name e ON e.id = w.user ORDER BY 1 DESC"
+/* clang-format on */
+
+static const char segment_sql[] = RESTORE(OF_SEGMENT), main_sql[] = RESTORE(OF_MAIN);
 
 /* Groups by attempt have no row for requests that made none. */
 static int read_change(struct rows *rows, struct db_statement *statement, struct totals_change *ret)
@@ -62,12 +78,12 @@ static int read_change(struct rows *rows, struct db_statement *statement, struct
 	return 0;
 }
 
-static int sum(struct rows *rows, struct db *db, struct buffer *changes)
+static int sum(struct rows *rows, struct db *db, const char *sql, struct buffer *changes)
 {
 	struct totals_change change;
 	struct db_statement *statement;
 	int64_t day, month;
-	int r = db_prepare(db, restore_sql, &statement);
+	int r = db_prepare(db, sql, &statement);
 
 	if (r < 0)
 		return r;
@@ -95,9 +111,9 @@ static int sum_all(struct rows *rows, struct buffer *changes)
 			continue;
 		r = segment_open_reader(rows->folder, files[i].name, &db, NULL);
 		if (r == 0)
-			r = sum(rows, db, changes);
+			r = sum(rows, db, segment_sql, changes);
 	}
-	return r == 0 ? sum(rows, rows->main, changes) : r;
+	return r == 0 ? sum(rows, rows->main, main_sql, changes) : r;
 }
 
 int rows_restore(struct rows *rows)

@@ -142,6 +142,9 @@ static const char main_schema[] =
 	" model, route);"
 	ROLLUP_VIEW("rollup", "rollup_row", "start_s")
 	ROLLUP_VIEW("rollup_day", "rollup_day_row", "day_s");
+
+/* When a day's last request began, by the quarter. */
+static const char day_last_schema[] = "ALTER TABLE rollup_day_row ADD COLUMN last_s;";
 /* clang-format on */
 
 const struct db_migration schema_segment_steps[] = {
@@ -152,5 +155,6 @@ const size_t schema_segment_step_count =
 
 const struct db_migration schema_main_steps[] = {
 	{ SCHEMA_MAIN, main_schema },
+	{ SCHEMA_MAIN + 1, day_last_schema },
 };
 const size_t schema_main_step_count = sizeof(schema_main_steps) / sizeof(schema_main_steps[0]);

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "base/cleanup.h"
 #include "ledger/unpriced.h"
 #include "test-ledger.h"
 
@@ -191,43 +192,93 @@ static void test_month(void)
 	zone_unref(zone);
 }
 
-/* Rows of yesterday and last month are told apart when the totals are restored. */
-static void test_restore_periods(void)
+/* As the keeper leaves them: a quarter of each start, and the sums of their UTC days. */
+static void write_rollups(const struct fixture *fixture, const int64_t *starts, size_t count)
 {
-	struct fixture fixture;
-	struct db *db;
+	static const char days_sql[] =
+	    "INSERT INTO rollup_day_row SELECT start_s - start_s % 86400, segment, who, what, "
+	    "sum(requests), sum(errors), sum(attempts), sum(attempt_errors), sum(tokens_in), "
+	    "sum(tokens_cached), sum(tokens_out), sum(cost_nano), sum(saved_nano), max(start_s) "
+	    "FROM "
+	    "rollup_row GROUP BY 1, segment, who, what";
+	static const char quarter_sql[] =
+	    "INSERT OR IGNORE INTO rollup_row VALUES (?1, 7, 1, 0, 1, 0, 1, 0, 0, 0, 0, ?2, 0)";
 	struct db_statement *insert;
-	int64_t now_s, day, month;
+	struct db *db;
 
-	fixture_prepare(&fixture, "periods");
-	fixture_open(&fixture);
-	fixture_close(&fixture);
-	now_s = (int64_t)(clock_real_ns() / NS_PER_S);
-	day = zone_day_start(fixture.zone, now_s);
-	month = zone_month_start(fixture.zone, now_s);
 	CHECK_INT(
-	    db_open(fixture.main, false, schema_main_steps, schema_main_step_count, &db, NULL), 0);
-	CHECK_INT(db_prepare(db, "INSERT INTO who_row VALUES (1, 0, 0, 0, 0, 0)", &insert), 0);
+	    db_open(fixture->main, false, schema_main_steps, schema_main_step_count, &db, NULL), 0);
+	CHECK_INT(db_prepare(db, "INSERT INTO name (id, text) VALUES (1, 'acme')", &insert), 0);
 	CHECK_INT(db_run(insert), 0);
 	db_statement_free(insert);
-	CHECK_INT(db_prepare(
-		      db, "INSERT INTO rollup_row VALUES (?1, 7, 1, 0, 1, 0, 1, 0, 0, 0, 0, ?2, 0)",
-		      &insert),
-		  0);
-	for (int i = 0; i < 3; i++) {
-		const int64_t starts[] = { day, month - 900, 900 };
-
+	CHECK_INT(db_prepare(db, "INSERT INTO who_row VALUES (1, 1, 0, 0, 0, 0)", &insert), 0);
+	CHECK_INT(db_run(insert), 0);
+	db_statement_free(insert);
+	CHECK_INT(db_prepare(db, quarter_sql, &insert), 0);
+	for (size_t i = 0; i < count; i++) {
 		db_bind_i64(insert, 1, starts[i]);
 		db_bind_i64(insert, 2, 1 << 4 * i);
 		CHECK_INT(db_run(insert), 0);
 	}
 	db_statement_free(insert);
+	CHECK_INT(db_prepare(db, days_sql, &insert), 0);
+	CHECK_INT(db_run(insert), 0);
+	db_statement_free(insert);
 	db_close(db);
+}
+
+static void check_last(const struct ledger_total *total, void *data)
+{
+	CHECK_INT(total->last_s, *(int64_t *)data);
+}
+
+/* Rows of today, of yesterday and of last month are told apart when the totals are restored, where
+ * the zone's days are UTC's and where UTC's days are cut by them. */
+static void check_restored(const char *folder, const char *name)
+{
+	struct fixture fixture;
+	int64_t sums[LEDGER_PERIODS] = { 0 }, last_s = 0, now_s;
+
+	fixture_prepare(&fixture, folder);
+	zone_unref(fixture.zone);
+	if (zone_new(name, &fixture.zone) < 0)
+		test_skip("no zone database (tzdata)");
+	fixture.options.zone = fixture.zone;
 	fixture_open(&fixture);
-	CHECK_INT(ledger_totals_sum(fixture.ledger, LEDGER_TODAY).cost_nano, 0x1);
-	CHECK_INT(ledger_totals_sum(fixture.ledger, LEDGER_MONTH).cost_nano, 0x1);
-	CHECK_INT(ledger_totals_sum(fixture.ledger, LEDGER_TOTAL).cost_nano, 0x111);
+	fixture_close(&fixture);
+	now_s = (int64_t)(clock_real_ns() / NS_PER_S);
+
+	const int64_t day = zone_day_start(fixture.zone, now_s);
+	const int64_t month = zone_month_start(fixture.zone, now_s);
+	const int64_t starts[] = { day, day - 900, month, month - 900, month - 40 * 86400, 900 };
+
+	write_rollups(&fixture, starts, ARRAY_SIZE(starts));
+	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+		bool again = false;
+
+		for (size_t j = 0; j < i; j++)
+			again = again || starts[j] == starts[i];
+		if (again)
+			continue;
+		sums[LEDGER_TODAY] += starts[i] >= day ? 1 << 4 * i : 0;
+		sums[LEDGER_MONTH] += starts[i] >= month ? 1 << 4 * i : 0;
+		sums[LEDGER_TOTAL] += 1 << 4 * i;
+		last_s = starts[i] > last_s ? starts[i] : last_s;
+	}
+	fixture_open(&fixture);
+	for (int period = 0; period < LEDGER_PERIODS; period++)
+		CHECK_INT(ledger_totals_sum(fixture.ledger, (enum ledger_period)period).cost_nano,
+			  sums[period]);
+	ledger_totals_each(fixture.ledger, LEDGER_BY_TENANT, LEDGER_TOTAL, check_last, &last_s);
 	fixture_fini(&fixture);
+}
+
+static void test_restore_periods(void)
+{
+	check_restored("utc", "UTC");
+	check_restored("kathmandu", "Asia/Kathmandu");
+	check_restored("st-johns", "America/St_Johns");
+	check_restored("kiritimati", "Pacific/Kiritimati");
 }
 
 static void test_groups(void)
