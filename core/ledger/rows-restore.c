@@ -11,7 +11,7 @@
 
 CLEANUP_DEFINE(struct db, db_close);
 
-/* clang-format off: SQL is laid out as SQL */
+/* clang-format off */
 #define SUMS \
 	"requests, errors, attempts, attempt_errors, tokens_in, tokens_cached, tokens_out," \
 	" cost_nano, saved_nano"
