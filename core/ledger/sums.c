@@ -43,10 +43,15 @@ enum {
 	KEY_BYTES = LEDGER_GROUPS * sizeof(const char *),
 };
 
-/* One sum, by a file's own numbers or by the names that were asked for. */
-struct cell {
+/* A sum by a file's own numbers. */
+struct numbered {
 	int64_t who, what;
-	struct slice names[LEDGER_GROUPS]; /* the texts of `names` of the answer */
+	struct figures figures;
+};
+
+/* A sum by the names that were asked for, which are the texts of `names` of the answer. */
+struct cell {
+	struct slice names[LEDGER_GROUPS];
 	struct figures figures;
 };
 
@@ -75,7 +80,7 @@ struct numbers {
 static struct figures *cell_of_numbers(struct numbers *numbers, const int64_t pair[2])
 {
 	struct slice key = { (const char *)pair, 2 * sizeof(pair[0]) };
-	struct cell *cell = map_get(&numbers->cells, key);
+	struct numbered *cell = map_get(&numbers->cells, key);
 
 	if (cell)
 		return &cell->figures;
@@ -91,10 +96,13 @@ static int add_rows(struct db *db, const char *sql, int64_t from_s, int64_t unti
 		    struct numbers *numbers)
 {
 	struct db_statement *row;
-	int r = from_s < until_s ? db_prepare(db, sql, &row) : -EALREADY;
+	int r;
 
+	if (from_s >= until_s)
+		return 0;
+	r = db_prepare(db, sql, &row);
 	if (r < 0)
-		return r == -EALREADY ? 0 : r;
+		return r;
 	db_bind_i64(row, 1, from_s);
 	db_bind_i64(row, 2, until_s);
 	while ((r = db_step(row)) == 1) {
@@ -121,8 +129,7 @@ static int intern(struct sums *sums, struct slice text, struct slice *ret)
 	char *copy = map_get(&sums->names, text);
 
 	if (!copy) {
-		struct slice made = arena_printf(&sums->arena, "%.*s", SLICE_ARGS(text));
-		copy = (char *)made.ptr;
+		copy = (char *)arena_dup(&sums->arena, text).ptr;
 		if (!copy || map_put(&sums->names, text, copy, NULL) < 0)
 			return -ENOMEM;
 	}
@@ -130,26 +137,35 @@ static int intern(struct sums *sums, struct slice text, struct slice *ret)
 	return 0;
 }
 
-/* 1: none of them is asked for, 0: the names are there. */
+/* 1: they are asked for, 0: they are not. */
+static int take_names(struct sums *sums, struct db_statement *row, const enum ledger_group *groups,
+		      size_t count, struct slice *names)
+{
+	const struct ledger_question *question = sums->question;
+
+	for (size_t i = 0; i < count; i++) {
+		struct slice text = db_column_text(row, (int)i), only = question->only[groups[i]];
+
+		if (only.ptr && !slice_eq(only, text))
+			return 0;
+		if (question->by & LEDGER_BIT(groups[i]) &&
+		    intern(sums, text, &names[groups[i]]) < 0)
+			return -ENOMEM;
+	}
+	return 1;
+}
+
 static int read_names(struct sums *sums, struct db_statement *statement, int64_t id,
 		      const enum ledger_group *groups, size_t count, struct slice *names)
 {
-	const struct ledger_question *question = sums->question;
 	int r;
 
 	db_bind_i64(statement, 1, id);
 	r = db_step(statement);
-	for (size_t i = 0; r == 1 && i < count; i++) {
-		struct slice text = db_column_text(statement, (int)i);
-		struct slice only = question->only[groups[i]];
-
-		if (only.ptr && !slice_eq(only, text))
-			break;
-		if (question->by & LEDGER_BIT(groups[i]))
-			r = intern(sums, text, &names[groups[i]]) < 0 ? -ENOMEM : 1;
-		if (r == 1 && i + 1 == count)
-			r = 0;
-	}
+	if (r == 1)
+		r = take_names(sums, statement, groups, count, names);
+	else if (r == 0)
+		r = -EIO; /* a sum of nobody's: the file is damaged */
 	db_reset(statement);
 	return r;
 }
@@ -181,16 +197,16 @@ static int give_names(struct sums *sums, struct db *db, const struct numbers *nu
 	if (r == 0)
 		r = db_prepare(db, what_sql, &what);
 	map_foreach (entry, &numbers->cells) {
-		const struct cell *cell = entry->value;
+		const struct numbered *cell = entry->value;
 		struct slice names[LEDGER_GROUPS] = { 0 };
 
 		if (r < 0)
 			break;
 		r = read_names(sums, who, cell->who, who_groups, ARRAY_SIZE(who_groups), names);
-		if (r == 0)
+		if (r == 1)
 			r = read_names(sums, what, cell->what, what_groups, ARRAY_SIZE(what_groups),
 				       names);
-		if (r == 0)
+		if (r == 1)
 			r = add_cell(sums, names, &cell->figures);
 	}
 	db_statement_free(who);
