@@ -39,7 +39,7 @@ const struct jose_algorithm *jose_algorithm_find(const char *name)
 	return NULL;
 }
 
-const struct jose_algorithm *jose_algorithm_of_curve(const char *curve)
+static const struct jose_algorithm *algorithm_of_curve(const char *curve)
 {
 	for (size_t i = 0; curve && i < ARRAY_SIZE(algorithms); i++) {
 		if (algorithms[i].curve && strcmp(algorithms[i].curve, curve) == 0)
@@ -161,7 +161,7 @@ static bool read_key(json_t *jwk, struct arena *arena, struct jose_key *ret)
 	const char *curve = json_string_value(json_object_get(jwk, "crv"));
 	const char *kid = json_string_value(json_object_get(jwk, "kid"));
 	json_t *alg = json_object_get(jwk, "alg");
-	const struct jose_algorithm *of_curve = jose_algorithm_of_curve(curve);
+	const struct jose_algorithm *of_curve = algorithm_of_curve(curve);
 
 	*ret = (struct jose_key){ .algorithm = jose_algorithm_find(json_string_value(alg)) };
 	if (!type || !is_to_sign(jwk) || (alg && !ret->algorithm))

@@ -39,6 +39,5 @@ struct jose_keys {
 };
 
 const struct jose_algorithm *jose_algorithm_find(const char *name); /* NULL: unknown */
-const struct jose_algorithm *jose_algorithm_of_curve(const char *curve);
 /* Base64url without padding, in the arena: -EINVAL, -ENOMEM. */
 int jose_decode(struct slice text, struct arena *arena, struct slice *ret);

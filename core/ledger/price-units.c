@@ -114,11 +114,6 @@ int price_unit_find(struct slice key)
 	return -1;
 }
 
-const char *price_unit_key(enum price_unit unit)
-{
-	return units[unit].key;
-}
-
 int price_unit_shift(enum price_unit unit)
 {
 	return units[unit].shift;

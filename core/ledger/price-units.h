@@ -34,7 +34,6 @@ enum price_unit {
 
 /* -1: none that this release knows. */
 int price_unit_find(struct slice key);
-const char *price_unit_key(enum price_unit unit);
 /* Its number in a file times 10^shift are femto-dollars a unit (an hour, of audio). */
 int price_unit_shift(enum price_unit unit);
 /* The most specific unit of `priced` (a bit each) that holds a class; -1: it costs nothing. */

@@ -126,11 +126,6 @@ bool turn_has(const struct turn *turn, enum turn_field field)
 	return turn->fields[field].json.ptr != NULL;
 }
 
-bool turn_field_is_hint(enum turn_field field)
-{
-	return hints[field];
-}
-
 int turn_refuse(const struct turn *turn, struct turn_refusal *ret, const struct tree *where,
 		const char *format, ...)
 {

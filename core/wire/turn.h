@@ -2,7 +2,7 @@
 /* What a request says, in no dialect: the conversation so far and how the model is to go on. A
  * dialect's reader fills it from a client's body, another's writer makes the upstream's body of it.
  * What a dialect has no words for is refused with the client's own name of it, never dropped;
- * only hints, which change no answer's meaning, may be passed over (turn_field_is_hint()).
+ * only hints, which change no answer's meaning, may be passed over.
  *
  * All slices are JSON strings' contents as they are written (escaped, without quotes), unless a
  * comment says `JSON`: then they are the text of a JSON value. ptr NULL: absent. Everything lives
@@ -163,7 +163,6 @@ void turn_set(struct turn *turn, enum turn_field field, const struct tree *value
 void turn_set_json(struct turn *turn, enum turn_field field, const struct tree *where,
 		   struct slice json);
 bool turn_has(const struct turn *turn, enum turn_field field);
-bool turn_field_is_hint(enum turn_field field);
 /* -EINVAL, with `ret` filled: its param is the path of `where` in the client's body, as in
  * messages[3].content[0].type; NULL for none. */
 int turn_refuse(const struct turn *turn, struct turn_refusal *ret, const struct tree *where,
