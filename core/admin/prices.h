@@ -7,8 +7,5 @@
 void prices_books_release(struct ledger_books *books);
 /* What is known of a book; null of none. */
 json_t *prices_facts(const struct ledger_book *book);
-/* A text argument that may be long: 1; 0 where it is not given; -EINVAL. */
-int prices_argument(json_t *arguments, const char *name, size_t max, struct slice *ret,
-		    struct error *error);
 /* The id in the price book of a provider object, or the name itself. */
 const char *prices_provider(const struct conf *conf, const char *name);

@@ -50,33 +50,18 @@ static int parse_usage(json_t *arguments, struct ledger_usage *ret, struct error
 	return 0;
 }
 
-/* "2026-11-30T12:00:00Z", or the day alone; without it now. */
+/* "2026-11-30T12:00:00Z", or the day alone, as it begins; without it now. */
 static int parse_time(const char *text, int64_t *ret_s, struct error *error)
 {
-	int year, month, day, hour = 0, minute = 0, second = 0, used = 0;
-	struct tm time = { 0 };
+	const int64_t day_s = 86400;
+	bool is_day = text && !strchr(text, 'T');
 
 	*ret_s = (int64_t)(clock_real_ns() / NS_PER_S);
-	if (!text)
-		return 0;
-	if (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) == 3 && used == 10 &&
-	    (!text[10] ||
-	     (sscanf(text + 10, "T%2d:%2d:%2dZ%n", &hour, &minute, &second, &used) == 3 &&
-	      used == 10 && !text[20]))) {
-		time = (struct tm){ .tm_year = year - 1900,
-				    .tm_mon = month - 1,
-				    .tm_mday = day,
-				    .tm_hour = hour,
-				    .tm_min = minute,
-				    .tm_sec = second };
-		if (year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= 31 &&
-		    hour < 24 && minute < 60 && second < 60) {
-			*ret_s = timegm(&time);
-			return 0;
-		}
-	}
-	return error_set(error, -EINVAL,
-			 "\"at\" is a moment in UTC, as 2026-11-30T12:00:00Z, or a day");
+	if (text && clock_parse(slice_of(text), ret_s) < 0)
+		return error_set(error, -EINVAL,
+				 "\"at\" is a moment, as 2026-11-30T12:00:00Z, or a day in UTC");
+	*ret_s -= is_day ? day_s : 0;
+	return 0;
 }
 
 /* Dollars to the last femto-dollar, without zeros behind. */
@@ -164,36 +149,76 @@ static json_t *time_json(int64_t seconds)
 	return json_string(text);
 }
 
-static json_t *answer(const struct ledger_books *books, const struct ledger_wanted *wanted,
+static json_t *found_json(const struct ledger_books *books, const struct ledger_found *found,
+			  const struct ledger_price *price)
+{
+	return json_pack("{s:s, s:s, s:s, s:s%, s:s, s:o, s:b, s:o, s:o}", "in",
+			 found->book == books->override ? "override" : "book", "provider",
+			 found->provider, "model", found->model, "rule", found->rule.ptr,
+			 found->rule.len, "service_tier", found->service_tier, "since",
+			 time_json(found->since_s), "by_time_of_day", found->by_time_of_day,
+			 "until", time_json(price->until_s), "facts", prices_facts(found->book));
+}
+
+static void add_price(json_t *value, const struct ledger_price *price,
 		      const struct ledger_usage *usage)
 {
-	struct ledger_found found;
-	struct ledger_price price;
+	json_object_set_new(value, "source", json_string(price->source));
+	json_object_set_new(
+	    value, "above_input_tokens",
+	    json_integer((json_int_t)price->above[ledger_price_tier(price, usage)]));
+	json_object_set_new(value, "usd_per_unit", rates_of(price, usage));
+	json_object_set_new(value, "lines", lines_of(price, usage));
+	json_object_set_new(value, "total_usd", json_usd(ledger_cost_nano(price, usage)));
+}
+
+/* The model object that the name is of, or, of a provider's own name of a model, the first one that
+ * has a price; NULL for none. */
+static const struct conf_model *model_of(const struct conf *conf, const char *provider,
+					 const char *name)
+{
+	const struct conf_model *by_upstream = NULL;
+
+	for (size_t i = 0; i < conf->model_count; i++) {
+		const struct conf_model *model = &conf->models[i];
+
+		if (strcmp(model->provider->name, provider) != 0)
+			continue;
+		if (strcmp(model->name, name) == 0)
+			return model;
+		if (!by_upstream && model->price.given && strcmp(model->upstream_model, name) == 0)
+			by_upstream = model;
+	}
+	return by_upstream;
+}
+
+/* As requests are priced: those that name a model object by its own price, if it has one; all
+ * others by the books. Where no book knows a name, the price that an object has for it is told. */
+static json_t *answer(const struct ledger_books *books, const struct ledger_wanted *wanted,
+		      const struct conf_model *model, bool named, const struct ledger_usage *usage)
+{
+	struct ledger_found found = { 0 };
+	struct ledger_price price = { 0 };
+	bool own = named && model->price.given;
 	json_t *value;
 
-	ledger_price_find(books, wanted, &price, &found);
+	if (!own)
+		ledger_price_find(books, wanted, &price, &found);
+	if (!found.book && model && model->price.given) {
+		own = true;
+		gateway_own_price(&model->price, &price);
+	}
 	value = json_pack("{s:s%, s:s%, s:o, s:b, s:b}", "provider", wanted->provider.ptr,
 			  wanted->provider.len, "model", wanted->model.ptr, wanted->model.len, "at",
 			  time_json(wanted->utc_s), "known", price.known, "partial", price.partial);
-	if (!value || !found.book)
-		return value;
-	json_object_set_new(value, "found",
-			    json_pack("{s:s, s:s, s:s, s:s%, s:s, s:o, s:b, s:o, s:o}", "in",
-				      found.book == books->override ? "override" : "book",
-				      "provider", found.provider, "model", found.model, "rule",
-				      found.rule.ptr, found.rule.len, "service_tier",
-				      found.service_tier, "since", time_json(found.since_s),
-				      "by_time_of_day", found.by_time_of_day, "until",
-				      time_json(price.until_s), "facts", prices_facts(found.book)));
-	if (!price.known)
-		return value;
-	json_object_set_new(value, "source", json_string(price.source));
-	json_object_set_new(
-	    value, "above_input_tokens",
-	    json_integer((json_int_t)price.above[ledger_price_tier(&price, usage)]));
-	json_object_set_new(value, "usd_per_unit", rates_of(&price, usage));
-	json_object_set_new(value, "lines", lines_of(&price, usage));
-	json_object_set_new(value, "total_usd", json_usd(ledger_cost_nano(&price, usage)));
+	if (!value)
+		return NULL;
+	if (own)
+		json_object_set_new(value, "object", json_string(model->name));
+	else if (found.book)
+		json_object_set_new(value, "found", found_json(books, &found, &price));
+	if (price.known)
+		add_price(value, &price, usage);
 	return value;
 }
 
@@ -205,6 +230,8 @@ int verb_prices_explain(struct admin *admin, json_t *arguments, const struct adm
 	struct ledger_wanted wanted = { 0 };
 	struct ledger_usage usage = { 0 };
 	const char *provider, *model, *at, *tier;
+	const struct conf_model *object;
+	bool named;
 	int r = argument_text(arguments, "provider", true, &provider, error);
 
 	if (r >= 0)
@@ -219,11 +246,13 @@ int verb_prices_explain(struct admin *admin, json_t *arguments, const struct adm
 		r = parse_time(at, &wanted.utc_s, error);
 	if (r < 0)
 		return r;
+	object = model_of(conf, provider, model);
+	named = object && strcmp(object->name, model) == 0;
 	wanted.provider = slice_of(prices_provider(conf, provider));
-	wanted.model = slice_of(model);
+	wanted.model = slice_of(named ? object->upstream_model : model);
 	wanted.service_tier = slice_of(tier ? tier : "");
 	books = gateway_books(admin->options.gateway);
-	*ret = answer(&books, &wanted, &usage);
+	*ret = answer(&books, &wanted, object, named, &usage);
 	prices_books_release(&books);
 	return *ret ? 0 : error_set(error, -ENOMEM, "out of memory");
 }

@@ -28,8 +28,9 @@ void prices_books_release(struct ledger_books *books)
 	ledger_book_unref(books->override);
 }
 
-int prices_argument(json_t *arguments, const char *name, size_t max, struct slice *ret,
-		    struct error *error)
+/* A text argument that may be long: 1; 0 where it is not given; -EINVAL. */
+static int long_argument(json_t *arguments, const char *name, size_t max, struct slice *ret,
+			 struct error *error)
 {
 	json_t *value = json_object_get(arguments, name);
 
@@ -168,12 +169,12 @@ static int check_trust(const struct conf *conf, json_t *arguments, struct slice 
 		       struct error *error)
 {
 	struct slice sha256, signature, key;
-	int r = prices_argument(arguments, "sha256", SHA256_HEX_SIZE - 1, &sha256, error);
+	int r = long_argument(arguments, "sha256", SHA256_HEX_SIZE - 1, &sha256, error);
 
 	if (r >= 0)
-		r = prices_argument(arguments, "signature", 2 * SIGNATURE_BYTES, &signature, error);
+		r = long_argument(arguments, "signature", 2 * SIGNATURE_BYTES, &signature, error);
 	if (r >= 0)
-		r = prices_argument(arguments, "key", KEY_BYTES_MAX, &key, error);
+		r = long_argument(arguments, "key", KEY_BYTES_MAX, &key, error);
 	if (r < 0)
 		return r;
 	if (conf->prices_key && key.len > 0)
@@ -200,7 +201,7 @@ static int check_trust(const struct conf *conf, json_t *arguments, struct slice 
 static int read_list(json_t *arguments, enum ledger_book_kind kind, struct slice *ret_text,
 		     struct ledger_book **ret, struct error *error)
 {
-	int r = prices_argument(arguments, "text", LEDGER_PRICES_BYTES_MAX, ret_text, error);
+	int r = long_argument(arguments, "text", LEDGER_PRICES_BYTES_MAX, ret_text, error);
 
 	if (r == 0)
 		return error_set(error, -EINVAL, "\"text\" is missing: the list itself");

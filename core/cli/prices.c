@@ -137,6 +137,13 @@ static void print_explained(json_t *value)
 	json_t *found = json_object_get(value, "found");
 	bool known = json_is_true(json_object_get(value, "known"));
 
+	if (json_object_get(value, "object")) {
+		printf("%s/%s\n  source %s, the model \"%s\" of the configuration; dollars:\n",
+		       text_of(value, "provider"), text_of(value, "model"),
+		       text_of(value, "source"), text_of(value, "object"));
+		print_lines(value);
+		return;
+	}
 	if (!found) {
 		printf(
 		    "the price of %s/%s is unknown: no rule of the book or the override matches\n"

@@ -96,6 +96,8 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf,
 		   struct report *report);
 /* The price books in force, as new references. [any] */
 struct ledger_books gateway_books(struct gateway *gateway);
+/* What a model's own object says, which is above all books. [any] */
+void gateway_own_price(const struct conf_price *given, struct ledger_price *ret);
 /* Where lists that were imported lie: STATE/prices. */
 void gateway_prices_folder(const struct conf *conf, char *ret, size_t size);
 /* The configuration in force, as a new reference. [any] */

@@ -18,6 +18,30 @@ void gateway_prices_folder(const struct conf *conf, char *ret, size_t size)
 	snprintf(ret, size, "%s/prices", conf->state);
 }
 
+void gateway_own_price(const struct conf_price *given, struct ledger_price *ret)
+{
+	int64_t femto[LEDGER_RARE] = {
+		[LEDGER_INPUT] = given->input_femto,
+		[LEDGER_CACHE_READ] = given->cache_read_femto,
+		[LEDGER_CACHE_WRITE] = given->cache_write_femto,
+		[LEDGER_CACHE_WRITE_1H] = given->cache_write_1h_femto,
+		[LEDGER_OUTPUT] = given->output_femto,
+	};
+
+	/* A class that is not given costs what it is a kind of. */
+	for (int i = LEDGER_INPUT; i <= LEDGER_OUTPUT; i += LEDGER_OUTPUT)
+		femto[i] = femto[i] < 0 ? 0 : femto[i];
+	if (femto[LEDGER_CACHE_READ] < 0)
+		femto[LEDGER_CACHE_READ] = femto[LEDGER_INPUT];
+	if (femto[LEDGER_CACHE_WRITE] < 0)
+		femto[LEDGER_CACHE_WRITE] = femto[LEDGER_INPUT];
+	if (femto[LEDGER_CACHE_WRITE_1H] < 0)
+		femto[LEDGER_CACHE_WRITE_1H] = femto[LEDGER_CACHE_WRITE];
+	ledger_price_plain(femto, ret);
+	ret->own = true;
+	ret->source = "model object";
+}
+
 static void tell_notes(const char *path, const struct ledger_book *book)
 {
 	struct ledger_book_facts facts;

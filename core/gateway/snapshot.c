@@ -173,30 +173,6 @@ static int add_providers(struct gateway *gateway, struct gateway_snapshot *snaps
 	return 0;
 }
 
-static void own_price(const struct conf_price *given, struct ledger_price *price)
-{
-	int64_t femto[LEDGER_RARE] = {
-		[LEDGER_INPUT] = given->input_femto,
-		[LEDGER_CACHE_READ] = given->cache_read_femto,
-		[LEDGER_CACHE_WRITE] = given->cache_write_femto,
-		[LEDGER_CACHE_WRITE_1H] = given->cache_write_1h_femto,
-		[LEDGER_OUTPUT] = given->output_femto,
-	};
-
-	/* A class that is not given costs what it is a kind of. */
-	for (int i = LEDGER_INPUT; i <= LEDGER_OUTPUT; i += LEDGER_OUTPUT)
-		femto[i] = femto[i] < 0 ? 0 : femto[i];
-	if (femto[LEDGER_CACHE_READ] < 0)
-		femto[LEDGER_CACHE_READ] = femto[LEDGER_INPUT];
-	if (femto[LEDGER_CACHE_WRITE] < 0)
-		femto[LEDGER_CACHE_WRITE] = femto[LEDGER_INPUT];
-	if (femto[LEDGER_CACHE_WRITE_1H] < 0)
-		femto[LEDGER_CACHE_WRITE_1H] = femto[LEDGER_CACHE_WRITE];
-	ledger_price_plain(femto, price);
-	price->own = true;
-	price->source = "model object";
-}
-
 void gateway_snapshot_tier_price(const struct gateway_snapshot *snapshot,
 				 const struct conf_provider *provider, struct slice upstream_model,
 				 struct slice service_tier, int64_t utc_s, struct ledger_price *ret)
@@ -219,7 +195,7 @@ void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 {
 	*ret = (struct ledger_price){ .known = false, .until_s = INT64_MAX };
 	if (model && model->price.given)
-		own_price(&model->price, ret);
+		gateway_own_price(&model->price, ret);
 	else
 		gateway_snapshot_tier_price(snapshot, provider, upstream_model, SLICE(""),
 					    (int64_t)(clock_real_ns() / NS_PER_S), ret);

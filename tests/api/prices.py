@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 
 from tap import equal
+from tidegate import usd_to_nano
 from world import Rest, chat, gate
 
 PROVIDER, BOOK_ID = "sim", "simulator"  # the provider object, and its id in a price book
@@ -132,7 +133,7 @@ class Checks:
         told = self.run("explain", PROVIDER, "sim-x", "--at", "2026-02-01", "input=1000", "output=20")
         assert "total" in told and "0.002700000" in told, told
         for bad in ({"usage": {"input": -1}}, {"usage": {"inputs": 1}}, {"usage": {"reasoning": 1}},
-                    {"at": "yesterday"}, {"usage": {"requests": 1}}, {"usage": 1}):  # fmt: skip
+                    {"at": "yesterday"}, {"at": "2026-02-30"}, {"usage": {"requests": 1}}, {"usage": 1}):  # fmt: skip
             self.post("explain", {"provider": PROVIDER, "model": "sim-x", **bad}, 400)
         self.run("explain", PROVIDER, "sim-x", "input=a", code=2)
         self.run("explain", PROVIDER, code=2)
@@ -214,6 +215,22 @@ class Checks:
         self.run("nothing", code=2)
 
 
+def object_prices(appliance, rest):
+    """A model object's own price is told where its requests cost that, and not where they do not."""
+    appliance.create_key("explained")
+    row = appliance.wait_request(chat(appliance, "explained").headers["x-tidegate-request-id"])
+    usage = {"input": row["tokens_in"], "output": row["tokens_out"]}
+    value = rest.json("POST", "/api/v1/prices/explain", {"provider": "sim", "model": "text", "usage": usage})
+    equal((value["object"], value["source"], value["model"]), ("text", "model object", "sim-text"), "by its name")
+    equal(usd_to_nano(value["total_usd"]), row["cost_nano"], "what the request cost")
+    value = rest.json("POST", "/api/v1/prices/explain", {"provider": "sim", "model": "sim-text"})
+    equal((value.get("object"), value["found"]["in"]), (None, "override"), "without the object")
+    value = rest.json("POST", "/api/v1/prices/explain", {"provider": "sim", "model": "sim-cut"})
+    equal((value["object"], "found" in value), ("cut", False), "that no list knows")
+    told = appliance.tidectl("prices", "explain", "sim", "text", "input=1000")
+    assert 'the model "text" of the configuration' in told.stdout, told
+
+
 def owned_by_files(contract, checks):
     """Where the configuration names them, own prices are its; and where it names a key, only lists
     that it signed are taken."""
@@ -225,6 +242,7 @@ def owned_by_files(contract, checks):
         rest = Rest(appliance, contract, socket=True)
         value = rest.json("POST", "/api/v1/prices/explain", {"provider": "sim", "model": "some-text"})
         equal((value["found"]["in"], value["usd_per_unit"]["input"]), ("override", "0.000007"), "price")
+        object_prices(appliance, rest)
         for what, body in (("set", {"provider": "sim", "model": "x", "prices": {"input": "1"}}),
                            ("unset", {"provider": "sim", "model": "x"}), ("override", {"text": "[]"})):  # fmt: skip
             message = rest.error("POST", f"/api/v1/prices/{what}", body, 409)
