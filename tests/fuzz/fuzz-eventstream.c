@@ -5,6 +5,7 @@
  * says) and payload, which get a prelude and checksums. */
 #include <string.h>
 
+#include "../unit/test-crc32.h"
 #include "base/buffer.h"
 #include "fuzz.h"
 #include "wire/eventstream.h"
@@ -12,18 +13,6 @@
 enum {
 	HEAD_BYTES = 2,
 };
-
-static uint32_t checksum(const char *bytes, size_t len)
-{
-	uint32_t sum = UINT32_MAX;
-
-	for (size_t i = 0; i < len; i++) {
-		sum ^= (uint8_t)bytes[i];
-		for (int bit = 0; bit < 8; bit++)
-			sum = sum & 1 ? sum >> 1 ^ 0xedb88320 : sum >> 1;
-	}
-	return ~sum;
-}
 
 static void append_number(struct buffer *out, uint32_t number)
 {
@@ -35,9 +24,9 @@ static void append_frame(struct buffer *out, struct slice rest, size_t headers)
 {
 	append_number(out, (uint32_t)(16 + rest.len));
 	append_number(out, (uint32_t)(headers < rest.len ? headers : rest.len));
-	append_number(out, checksum(out->data, 8));
+	append_number(out, crc32_of(out->data, 8));
 	buffer_append_slice(out, rest);
-	append_number(out, checksum(out->data, out->len));
+	append_number(out, crc32_of(out->data, out->len));
 }
 
 static int feed_all(struct slice data, size_t step, struct buffer *out, bool *ret_boundary)

@@ -5,38 +5,36 @@ could read is searched for them."""
 
 import base64
 import http.client
-import http.server
 import json
 import os
 import pathlib
 import secrets
 import tempfile
-import threading
 
 from authority import Authority
+from serving import Handler, Serving
 from signer import AUDIENCE, ISSUER, Key
 from tidegate import Tidegate, can_mount, free_port, provider, simulator
 from upstream import Upstream
-from world import CHAT, MESSAGES, RESPONSES, SIM_PRICE, body_of, equal
+from world import CHAT, GEMINI, MESSAGES, RESPONSES, SIM_PRICE, body_of, equal
 
 LEVELS = ("error", "warn", "info", "debug")
 STREAMS = "/v1beta/models/{}:streamGenerateContent"
-GENERATE = "/v1beta/models/{}:generateContent"
-TARGETS = (CHAT, MESSAGES, RESPONSES, GENERATE, STREAMS)
+TARGETS = (CHAT, MESSAGES, RESPONSES, GEMINI, STREAMS)
 LEAKS = ("leak-400", "leak-401", "leak-403", "leak-429", "leak-500", "leak-html", "leak-stream")
 GOOD = ("text", "sim-echo", "error-mid", "cut", "status-400", "status-500")
 GROUPS = ("tenant", "feature", "key", "route", "model", "provider")
 HERE = ("console-secret", "pseudonym-secret")  # in the state folder: what their names say
 
 
-class Leaky:
+class Leaky(Serving):
     """An upstream whose every answer is an error that quotes the request's own headers and body."""
 
     def __init__(self):
         leaky = self
         self.asked = 0
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Quoting(Handler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
@@ -57,19 +55,7 @@ class Leaky:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Quoting)
 
 
 class Canaries:
@@ -176,7 +162,7 @@ class World:
         self.send(CHAT, "text", text=canaries.new("unknown key"))
         self.send(CHAT, "text", headers={"x-tidegate-feature": canaries.new("feature") + "!"})
         self.send(CHAT, "text", headers={"x-api-key": canaries.new("second key")})
-        for path in ("/v1/models?key=", f"{GENERATE.format('text')}?key=", "/v1/x?api_key=", "/v1/"):
+        for path in ("/v1/models?key=", f"{GEMINI.format('text')}?key=", "/v1/x?api_key=", "/v1/"):
             gate.api("POST", path + canaries.new(f"path {path}"), {}, {"x-goog-api-key": canaries.new(f"key {path}")})
         broken = '{"model":"text","messages":[{"content":"' + canaries.texts["prompt"]
         gate.api("POST", CHAT, broken.encode(), {"content-type": "application/json"}, key="app")

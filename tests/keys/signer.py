@@ -4,13 +4,12 @@
 import base64
 import hashlib
 import hmac
-import http.server
 import json
 import pathlib
-import threading
 import time
 
 from authority import openssl
+from serving import Handler, Serving
 
 MAKE = {
     "RS256": "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048",
@@ -100,14 +99,14 @@ def confused(key, **claims):
             yield f"{text}.{'' if algorithm == 'none' and secret == key.der else sign}"
 
 
-class Publisher:
+class Publisher(Serving):
     """Serves `keys` as a key set on a loopback port, counts who asks, and fails with `status`."""
 
     def __init__(self, *keys):
         self.keys, self.asked, self.status = list(keys), 0, 200
         publisher = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Publishing(Handler):
             def do_GET(self):
                 publisher.asked += 1
                 body = json.dumps({"keys": [k.jwk() for k in publisher.keys]}).encode()
@@ -116,16 +115,4 @@ class Publisher:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/realms/staff/certs"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Publishing, "/realms/staff/certs")

@@ -132,7 +132,7 @@ static void append_prelude(struct buffer *out, uint32_t total, uint32_t headers)
 	buffer_clear(out);
 	append_number(out, total, 4);
 	append_number(out, headers, 4);
-	append_number(out, checksum(out->data, 8), 4);
+	append_number(out, crc32_of(out->data, 8), 4);
 }
 
 static void malformed(void)

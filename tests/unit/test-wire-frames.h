@@ -4,18 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
-
-static uint32_t checksum(const char *bytes, size_t len)
-{
-	uint32_t sum = UINT32_MAX;
-
-	for (size_t i = 0; i < len; i++) {
-		sum ^= (uint8_t)bytes[i];
-		for (int bit = 0; bit < 8; bit++)
-			sum = sum & 1 ? sum >> 1 ^ 0xedb88320 : sum >> 1;
-	}
-	return ~sum;
-}
+#include "test-crc32.h"
 
 static void append_number(struct buffer *out, uint64_t number, int bytes)
 {
@@ -38,10 +27,10 @@ static void append_frame(struct buffer *out, struct slice headers, const char *p
 
 	append_number(out, 16 + headers.len + strlen(payload), 4);
 	append_number(out, headers.len, 4);
-	append_number(out, checksum(out->data + at, 8), 4);
+	append_number(out, crc32_of(out->data + at, 8), 4);
 	buffer_append_slice(out, headers);
 	buffer_append_str(out, payload);
-	append_number(out, checksum(out->data + at, out->len - at), 4);
+	append_number(out, crc32_of(out->data + at, out->len - at), 4);
 }
 
 /* `kind` is event or exception. */
