@@ -96,23 +96,25 @@ static int sum(struct rows *rows, struct db *db, const char *sql, struct buffer 
 	return r == 0 && changes->failed ? -ENOMEM : r;
 }
 
+struct restoring {
+	struct rows *rows;
+	struct buffer *changes;
+};
+
+static int sum_segment(struct db *db, void *data)
+{
+	struct restoring *restoring = data;
+
+	return sum(restoring->rows, db, segment_sql, restoring->changes);
+}
+
 /* Names of today come first, where there are more than are totalled. A file that was there and
  * cannot be read fails the restore: totals must not lose a day in silence. */
 static int sum_all(struct rows *rows, struct buffer *changes)
 {
-	_cleanup_free_ struct segment_file *files = NULL;
-	size_t count;
-	int r = segments_list(rows->folder, rows->main, &files, &count);
+	struct restoring restoring = { rows, changes };
+	int r = segments_each_open(rows->folder, rows->main, sum_segment, &restoring);
 
-	for (size_t i = count; r == 0 && i-- > 0;) {
-		_cleanup_(cleanup_db_close) struct db *db = NULL;
-
-		if (files[i].closed)
-			continue;
-		r = segment_open_reader(rows->folder, files[i].name, &db, NULL);
-		if (r == 0)
-			r = sum(rows, db, segment_sql, changes);
-	}
 	return r == 0 ? sum(rows, rows->main, main_sql, changes) : r;
 }
 

@@ -299,3 +299,22 @@ int segments_list(const char *folder, struct db *main, struct segment_file **ret
 	*ret_count = count;
 	return 0;
 }
+
+int segments_each_open(const char *folder, struct db *main, int (*fn)(struct db *db, void *data),
+		       void *data)
+{
+	_cleanup_free_ struct segment_file *files = NULL;
+	size_t count;
+	int r = segments_list(folder, main, &files, &count);
+
+	for (size_t i = count; r == 0 && i-- > 0;) {
+		_cleanup_(cleanup_db_close) struct db *db = NULL;
+
+		if (files[i].closed)
+			continue;
+		r = segment_open_reader(folder, files[i].name, &db, NULL);
+		if (r == 0)
+			r = fn(db, data);
+	}
+	return r;
+}

@@ -49,6 +49,10 @@ struct segment_file {
  * array. */
 int segments_list(const char *folder, struct db *main, struct segment_file **ret,
 		  size_t *ret_count);
+/* Calls `fn` with each segment that is not closed as `main` sees it, the newest first; what it
+ * returns that is not 0 ends that. */
+int segments_each_open(const char *folder, struct db *main, int (*fn)(struct db *db, void *data),
+		       void *data);
 /* For reading. -ENOENT when it is gone. */
 int segment_open_reader(const char *folder, const char *name, struct db **ret, struct error *error);
 /* One number that a statement without parameters asks for; 0 when there is no row. */

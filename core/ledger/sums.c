@@ -257,22 +257,16 @@ static int add_file(struct sums *sums, struct db *db, bool is_main)
 
 CLEANUP_DEFINE(struct db, db_close);
 
-/* A file that is closed after the main file's moment still counts by itself. */
+static int add_segment(struct db *db, void *data)
+{
+	return add_file(data, db, false);
+}
+
+/* A segment that is closed after the main file's moment still counts by itself. */
 static int add_files(struct sums *sums, const char *folder, struct db *main)
 {
-	_cleanup_free_ struct segment_file *files = NULL;
-	size_t count;
-	int r = segments_list(folder, main, &files, &count);
+	int r = segments_each_open(folder, main, add_segment, sums);
 
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		_cleanup_(cleanup_db_close) struct db *db = NULL;
-
-		if (files[i].closed)
-			continue;
-		r = segment_open_reader(folder, files[i].name, &db, NULL);
-		if (r == 0)
-			r = add_file(sums, db, false);
-	}
 	return r == 0 ? add_file(sums, main, true) : r;
 }
 
@@ -355,9 +349,9 @@ int sums_ask(const char *folder, const char *main_path, const struct ledger_ques
 
 /* ---- the first quarter ---- */
 
-static int earlier(struct db *db, int64_t *first_s)
+static int look_earlier(struct db *db, void *data)
 {
-	int64_t start_s;
+	int64_t start_s, *first_s = data;
 	int r =
 	    segment_ask(db, "SELECT start_s FROM rollup_row ORDER BY start_s LIMIT 1", &start_s);
 
@@ -369,24 +363,13 @@ static int earlier(struct db *db, int64_t *first_s)
 int sums_first(const char *folder, const char *main_path, int64_t *ret_s)
 {
 	_cleanup_(cleanup_db_close) struct db *main = NULL;
-	_cleanup_free_ struct segment_file *files = NULL;
 	int64_t first_s = INT64_MAX;
-	size_t count = 0;
 	int r = rows_open_main_reader(main_path, &main, NULL);
 
 	if (r == 0)
-		r = segments_list(folder, main, &files, &count);
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		_cleanup_(cleanup_db_close) struct db *db = NULL;
-
-		if (files[i].closed)
-			continue;
-		r = segment_open_reader(folder, files[i].name, &db, NULL);
-		if (r == 0)
-			r = earlier(db, &first_s);
-	}
+		r = segments_each_open(folder, main, look_earlier, &first_s);
 	if (r == 0)
-		r = earlier(main, &first_s);
+		r = look_earlier(main, &first_s);
 	if (r == 0 && first_s == INT64_MAX)
 		r = -ENOENT;
 	if (r == 0)
