@@ -193,3 +193,5 @@ int admin_publish(struct admin *admin, struct conf *next, struct error *error);
 int argument_text(json_t *arguments, const char *name, bool required, const char **ret,
 		  struct error *error);
 json_t *json_usd(int64_t cost_nano);
+/* Unix time as text; null for what is before 1970 or never. */
+json_t *json_moment(int64_t utc_s);

@@ -135,16 +135,6 @@ static json_t *by_text(const struct asking *asking)
 	return json_string(text);
 }
 
-static json_t *moment(int64_t at_s)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	if (at_s <= 0 || at_s == INT64_MAX)
-		return json_null();
-	clock_format_s(at_s, text);
-	return json_string(text);
-}
-
 int verb_costs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 	       json_t **ret, struct error *error)
 {
@@ -161,10 +151,10 @@ int verb_costs(struct admin *admin, json_t *arguments, const struct admin_caller
 		return error_set(error, r < 0 ? r : -ENOMEM, "the ledger could not be read: %s",
 				 strerror(r < 0 ? -r : ENOMEM));
 	}
-	*ret = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "by", by_text(&asking),
-			 "period", period, "zone", zone_name(admin->options.zone), "from",
-			 moment(asking.question.from_s), "until", moment(asking.question.until_s),
-			 "total_usd", json_usd(asking.cost_nano), "saved_usd",
-			 json_usd(asking.saved_nano), "rows", asking.rows);
+	*ret = json_pack(
+	    "{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "by", by_text(&asking), "period", period,
+	    "zone", zone_name(admin->options.zone), "from", json_moment(asking.question.from_s),
+	    "until", json_moment(asking.question.until_s), "total_usd", json_usd(asking.cost_nano),
+	    "saved_usd", json_usd(asking.saved_nano), "rows", asking.rows);
 	return 0;
 }

@@ -139,16 +139,6 @@ static json_t *rates_of(const struct ledger_price *price, const struct ledger_us
 	return rates;
 }
 
-static json_t *time_json(int64_t seconds)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	if (seconds == INT64_MIN || seconds == INT64_MAX)
-		return json_null();
-	clock_format((uint64_t)seconds * NS_PER_S, text);
-	return json_string(text);
-}
-
 static json_t *found_json(const struct ledger_books *books, const struct ledger_found *found,
 			  const struct ledger_price *price)
 {
@@ -156,8 +146,8 @@ static json_t *found_json(const struct ledger_books *books, const struct ledger_
 			 found->book == books->override ? "override" : "book", "provider",
 			 found->provider, "model", found->model, "rule", found->rule.ptr,
 			 found->rule.len, "service_tier", found->service_tier, "since",
-			 time_json(found->since_s), "by_time_of_day", found->by_time_of_day,
-			 "until", time_json(price->until_s), "facts", prices_facts(found->book));
+			 json_moment(found->since_s), "by_time_of_day", found->by_time_of_day,
+			 "until", json_moment(price->until_s), "facts", prices_facts(found->book));
 }
 
 static void add_price(json_t *value, const struct ledger_price *price,
@@ -208,9 +198,10 @@ static json_t *answer(const struct ledger_books *books, const struct ledger_want
 		own = true;
 		gateway_own_price(&model->price, &price);
 	}
-	value = json_pack("{s:s%, s:s%, s:o, s:b, s:b}", "provider", wanted->provider.ptr,
-			  wanted->provider.len, "model", wanted->model.ptr, wanted->model.len, "at",
-			  time_json(wanted->utc_s), "known", price.known, "partial", price.partial);
+	value =
+	    json_pack("{s:s%, s:s%, s:o, s:b, s:b}", "provider", wanted->provider.ptr,
+		      wanted->provider.len, "model", wanted->model.ptr, wanted->model.len, "at",
+		      json_moment(wanted->utc_s), "known", price.known, "partial", price.partial);
 	if (!value)
 		return NULL;
 	if (own)

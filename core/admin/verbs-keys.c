@@ -30,16 +30,6 @@ static json_t *texts_json(const char *const *texts)
 	return array;
 }
 
-static json_t *time_json(int64_t time_s)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	if (time_s == 0)
-		return NULL;
-	clock_format_s(time_s, text);
-	return json_string(text);
-}
-
 static json_t *end_user_json(const struct conf_key *key)
 {
 	if (!key->user_from)
@@ -75,9 +65,9 @@ static json_t *key_json(const struct conf_key *key, const struct map *uses, int6
 			 "state", state_of(key, now_s), "disabled", key->disabled, "fingerprint",
 			 has_text ? fingerprint : NULL, "identity", key->identity, "models",
 			 texts_json(key->models), "routes", texts_json(key->routes), "networks",
-			 texts_json(key->networks), "expires", time_json(key->expires_s),
-			 "previous_until", time_json(key->previous_until_s), "end_user",
-			 end_user_json(key), "last_used", time_json(used_s));
+			 texts_json(key->networks), "expires", json_moment(key->expires_s),
+			 "previous_until", json_moment(key->previous_until_s), "end_user",
+			 end_user_json(key), "last_used", json_moment(used_s));
 }
 
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
@@ -429,7 +419,7 @@ int verb_keys_rotate(struct admin *admin, json_t *arguments, const struct admin_
 		write_object(next, before, &back, &ignored);
 	if (r >= 0)
 		*ret = json_pack("{s:s, s:s, s:o?}", "name", name, "key", text, "previous_until",
-				 time_json(key.previous_until_s));
+				 json_moment(key.previous_until_s));
 	explicit_bzero(text, sizeof(text));
 	return r;
 }

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/signature.h"
@@ -88,12 +87,9 @@ json_t *prices_facts(const struct ledger_book *book)
 static void add_list(const char *name, uint64_t bytes, int64_t imported_s, bool in_force,
 		     void *data)
 {
-	char time[CLOCK_TEXT_SIZE];
-
-	clock_format((uint64_t)imported_s * NS_PER_S, time);
-	json_array_append_new(data,
-			      json_pack("{s:s, s:I, s:s, s:b}", "name", name, "bytes",
-					(json_int_t)bytes, "imported", time, "in_force", in_force));
+	json_array_append_new(data, json_pack("{s:s, s:I, s:o, s:b}", "name", name, "bytes",
+					      (json_int_t)bytes, "imported",
+					      json_moment(imported_s), "in_force", in_force));
 }
 
 int verb_prices_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 CLEANUP_DEFINE(struct conf, conf_unref);
@@ -40,6 +41,16 @@ json_t *json_usd(int64_t cost_nano)
 	value = json_stringn(text.data, text.len);
 	buffer_fini(&text);
 	return value;
+}
+
+json_t *json_moment(int64_t utc_s)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (utc_s <= 0 || utc_s == INT64_MAX)
+		return json_null();
+	clock_format_s(utc_s, text);
+	return json_string(text);
 }
 
 /* ---- configuration ---- */
