@@ -105,6 +105,9 @@ static void requests(const struct gateway_counters *counters, struct buffer *out
 	plain(out, "tidegate_usage_anomalies_total", "counter",
 	      "Answers that said more cached tokens than their prompt has; they were cut.",
 	      counters->usage_anomalies_total);
+	plain(out, "tidegate_policy_failures_total", "counter",
+	      "Times that a policy could not decide, and its on_error did.",
+	      counters->policy_failures_total);
 	plain(out, "tidegate_requests_inflight", "gauge", "Requests admitted and not settled.",
 	      counters->inflight);
 	plain(out, "tidegate_requests_draining", "gauge",

@@ -110,8 +110,9 @@ void render_readme(struct admin *admin, const struct admin_moment *moment, int a
 	    out, "%-28s %-9s %s\n", "", "",
 	    "outcome stream attempts tokens_in tokens_cached tokens_out cost_usd (a text, "
 	    "to the nano-dollar) ms ttft_ms usage_source");
-	buffer_printf(out, "%-28s %-9s %s\n", "", "",
-		      "client run user model_served version class degraded cached saved_usd.");
+	buffer_printf(
+	    out, "%-28s %-9s %s\n", "", "",
+	    "client run user model_served version class degraded cached saved_usd policies.");
 }
 
 static void add_list(const char *name, const struct ledger_book *book, struct buffer *out)

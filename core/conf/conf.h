@@ -17,6 +17,7 @@ enum conf_kind {
 	CONF_ROUTE,
 	CONF_TENANT,
 	CONF_KEY,
+	CONF_POLICY,
 	CONF_KINDS,
 };
 
@@ -32,13 +33,18 @@ struct conf_place {
 	uint32_t line, column;
 };
 
-/* One line of a provider's `options: { … }`, for the plugin's own rows to judge. */
+/* One line of an object's `options: { … }`, for its plugin's own rows to judge. */
 struct conf_plugin_option {
 	const char *name;
 	const char
 	    *text; /* canonical text: numbers decimal, booleans true/false; lists are refused */
 	enum { CONF_TEXT, CONF_NUMBER, CONF_BOOLEAN } type;
 	struct conf_place place;
+};
+
+struct conf_plugin_options {
+	const struct conf_plugin_option *rows;
+	size_t count;
 };
 
 struct conf_provider {
@@ -61,8 +67,7 @@ struct conf_provider {
 	const char **headers; /* "name: value", likewise */
 	uint32_t drain_max_ms;
 	uint64_t drain_max_bytes;
-	const struct conf_plugin_option *options;
-	size_t option_count;
+	struct conf_plugin_options options;
 	const char *digest; /* hex SHA-256 of the canonical object: unchanged objects keep their
 			       instances */
 	bool broken;        /* has errors: only seen by conf_check's judge */
@@ -84,6 +89,18 @@ struct conf_model {
 	struct conf_price price;
 };
 
+/* What decides about requests. */
+struct conf_policy {
+	const char *name, *plugin;
+	struct conf_place place;
+	const char *secret, *secret_text; /* as a provider's */
+	const char *on_error;             /* deny skip */
+	uint32_t deadline_ms;             /* of what it suspends a request for */
+	struct conf_plugin_options options;
+	const char *digest; /* as a provider's */
+	bool broken;        /* likewise */
+};
+
 struct conf_target {
 	const struct conf_provider *provider;
 	const char *upstream_model;
@@ -94,7 +111,8 @@ struct conf_route {
 	const char *name;
 	struct conf_place place;
 	const struct conf_target *targets;
-	size_t target_count; /* at least one */
+	size_t target_count;   /* at least one */
+	const char **policies; /* names, in order, NULL-terminated; NULL: none */
 };
 
 struct conf_tenant {
@@ -160,11 +178,12 @@ struct conf {
 	const char **api_listen, **admin_listen; /* R; NULL-terminated */
 	const char **api_trusted; /* addresses and networks, NULL-terminated; NULL: none */
 	bool api_proxy_protocol;
-	const char **drop_tools;                    /* types, NULL-terminated */
-	const char **run_headers, **run_baggage;    /* names, NULL-terminated */
-	const char *admin_socket;                   /* R; NULL: none */
-	const char *state, *mount;                  /* R; mount NULL: none */
-	const char *prices_override, *prices_key;   /* NULL: none */
+	const char **drop_tools;                  /* types, NULL-terminated */
+	const char **policies_everywhere;         /* names, in order, NULL-terminated; NULL: none */
+	const char **run_headers, **run_baggage;  /* names, NULL-terminated */
+	const char *admin_socket;                 /* R; NULL: none */
+	const char *state, *mount;                /* R; mount NULL: none */
+	const char *prices_override, *prices_key; /* NULL: none */
 	const char *zone, *prices_file, *log_level; /* zone is R */
 	const char *plugin_folder;                  /* R */
 	const char **plugin_load;                   /* R; file stems, NULL-terminated */
@@ -184,10 +203,12 @@ struct conf {
 	const struct conf_route *routes;
 	const struct conf_tenant *tenants;
 	const struct conf_key *keys;
-	size_t provider_count, model_count, route_count, tenant_count, key_count;
+	const struct conf_policy *policies;
+	size_t provider_count, model_count, route_count, tenant_count, key_count, policy_count;
 	uint64_t generation; /* set by the loader's caller; 0 before */
 	/* Where they are given, or the main file alone. */
 	struct conf_place prices_place, override_place, plugins_place;
+	struct conf_place everywhere_place;
 };
 
 /* What the command line overrides; NULL where not given. */
@@ -219,6 +240,7 @@ const struct conf_model *conf_find_model(const struct conf *conf, struct slice n
 const struct conf_route *conf_find_route(const struct conf *conf, struct slice name);
 const struct conf_tenant *conf_find_tenant(const struct conf *conf, struct slice name);
 const struct conf_key *conf_find_key(const struct conf *conf, struct slice name);
+const struct conf_policy *conf_find_policy(const struct conf *conf, struct slice name);
 
 /* Fields marked R that differ, as an error naming the first; 0 when `next` may follow `now` without
  * a restart. */

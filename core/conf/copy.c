@@ -48,19 +48,19 @@ static const char **copy_texts(struct copy *copy, const char *const *texts)
 	return copied;
 }
 
-static void copy_plugin_options(struct copy *copy, struct conf_provider *provider)
+static void copy_plugin_options(struct copy *copy, struct conf_plugin_options *options)
 {
 	struct conf_plugin_option *copied;
 
-	copied = snapshot_zalloc(copy->to, provider->option_count, sizeof(*copied));
+	copied = snapshot_zalloc(copy->to, options->count, sizeof(*copied));
 	copy->failed = copy->failed || !copied;
-	for (size_t i = 0; copied && i < provider->option_count; i++) {
-		copied[i] = provider->options[i];
+	for (size_t i = 0; copied && i < options->count; i++) {
+		copied[i] = options->rows[i];
 		copied[i].name = copy_text(copy, copied[i].name);
 		copied[i].text = copy_text(copy, copied[i].text);
 		copy_place(copy, &copied[i].place);
 	}
-	provider->options = copied;
+	options->rows = copied;
 }
 
 static void copy_secret(struct copy *copy, const char **secret)
@@ -113,7 +113,7 @@ static void copy_rows(struct copy *copy, const struct option_section *section, v
 			copy_rows(copy, option->section, base);
 			break;
 		case OPTION_PLUGIN:
-			copy_plugin_options(copy, &((struct object *)base)->provider);
+			copy_plugin_options(copy, at);
 			break;
 		default: /* held in the struct itself */
 			break;
@@ -170,6 +170,10 @@ static void copy_objects(struct copy *copy, const struct conf *now, struct objec
 		struct object object = OBJECT_OF(CONF_PROVIDER, provider, now->providers[i]);
 		copy_object(copy, objects, &object);
 	}
+	for (size_t i = 0; i < now->policy_count; i++) {
+		struct object object = OBJECT_OF(CONF_POLICY, policy, now->policies[i]);
+		copy_object(copy, objects, &object);
+	}
 	for (size_t i = 0; i < now->tenant_count; i++) {
 		struct object object = OBJECT_OF(CONF_TENANT, tenant, now->tenants[i]);
 		copy_object(copy, objects, &object);
@@ -214,6 +218,7 @@ int snapshot_copy(const struct conf *now, struct snapshot **ret, struct objects 
 	copy_tls_places(&copy, &snapshot->conf.api_tls);
 	copy_tls_places(&copy, &snapshot->conf.admin_tls);
 	copy_place(&copy, &snapshot->conf.jwt.place);
+	copy_place(&copy, &snapshot->conf.everywhere_place);
 	snapshot->folder = copy_text(&copy, snapshot_of(now)->folder);
 	copy_objects(&copy, now, &objects);
 	if (copy.failed)

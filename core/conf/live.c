@@ -38,6 +38,8 @@ static bool find(const struct conf *conf, enum conf_kind kind, struct slice name
 		FIND(tenant);
 	case CONF_KEY:
 		FIND(key);
+	case CONF_POLICY:
+		FIND(policy);
 	default:
 		return false;
 	}
@@ -203,6 +205,13 @@ int conf_live_write(const struct conf *now, enum conf_kind kind, struct slice na
 	return conf_live_write_all(now, kind, &one, 1, ret, error);
 }
 
+static bool lists(const char *const *names, struct slice name)
+{
+	while (names && *names && !slice_eq_str(name, *names))
+		names++;
+	return names && *names;
+}
+
 /* One object that refers to `name` of `kind`: its kind and name, or false. */
 static bool referred(const struct conf *conf, enum conf_kind kind, struct slice name,
 		     enum conf_kind *ret_kind, const char **ret_name)
@@ -223,6 +232,11 @@ static bool referred(const struct conf *conf, enum conf_kind kind, struct slice 
 	}
 	for (size_t i = 0; i < conf->route_count; i++) {
 		const struct conf_route *route = &conf->routes[i];
+		if (kind == CONF_POLICY && lists(route->policies, name)) {
+			*ret_kind = CONF_ROUTE;
+			*ret_name = route->name;
+			return true;
+		}
 		for (size_t t = 0; t < route->target_count; t++) {
 			const struct conf_target *target = &route->targets[t];
 			bool hit = kind == CONF_PROVIDER

@@ -171,6 +171,7 @@ static void check_main(struct conf *conf, const struct document *document, struc
 			  "\"proxy_protocol\" is taken from those in api.trusted alone, and there "
 			  "are none");
 	}
+	conf->everywhere_place = place_of(document, "policies_everywhere");
 	conf->jwt.place = place_of(document, "jwt");
 	if (conf->jwt.given && !conf->jwt.jwks_file && !conf->jwt.jwks_url)
 		report_at(report, &conf->jwt.place,

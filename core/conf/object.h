@@ -17,6 +17,7 @@ struct object {
 		struct conf_route route;
 		struct conf_tenant tenant;
 		struct conf_key key;
+		struct conf_policy policy;
 	};
 	const char *refers; /* a model's provider, a key's tenant */
 	struct conf_place refers_place;

@@ -155,10 +155,10 @@ static void write_secret(const char *secret, struct buffer *out)
 	buffer_append_str(out, hex);
 }
 
-static void write_plugin_options(const struct conf_provider *provider, struct buffer *out)
+static void write_plugin_options(const struct conf_plugin_options *options, struct buffer *out)
 {
-	for (size_t i = 0; i < provider->option_count; i++) {
-		const struct conf_plugin_option *option = &provider->options[i];
+	for (size_t i = 0; i < options->count; i++) {
+		const struct conf_plugin_option *option = &options->rows[i];
 		write_text(option->name, out);
 		buffer_printf(out, "=%d ", (int)option->type);
 		write_text(option->text, out);
@@ -238,7 +238,7 @@ void option_write_value(const struct option *option, const void *base, struct bu
 		}
 		return;
 	case OPTION_PLUGIN:
-		write_plugin_options(&((const struct object *)base)->provider, out);
+		write_plugin_options(at, out);
 		return;
 	case OPTION_OBJECTS: /* they are compared each by itself */
 		return;

@@ -134,6 +134,7 @@ static const struct option owners_rows[] = {
 	OWNER("route", CONF_ROUTE, "files"),
 	OWNER("tenant", CONF_TENANT, "files"),
 	OWNER("key", CONF_KEY, "live"),
+	OWNER("policy", CONF_POLICY, "files"),
 };
 SECTION(owners, "owners",
 	"Each kind of object has one owner. \"files\": written by people and configuration "
@@ -321,12 +322,17 @@ static const struct option main_rows[] = {
 	GROUP(runs, "runs"),
 	{ "jwt", OPTION_GROUP, 0, MAIN_EXTRA(jwt.given), .section = &jwt, .doc = "" },
 	GROUP(translation, "translation"),
+	{ "policies_everywhere", OPTION_TEXTS, 0, MAIN(policies_everywhere), .example = "limit",
+	  .doc =
+	      "Policies that decide about every request, whatever it asks for, in this order and "
+	      "before those of its route. Names of models and PROVIDER/MODEL have no others." },
 	GROUP(limits, "limits"),
 	OBJECTS("providers", CONF_PROVIDER, "provider"),
 	OBJECTS("models", CONF_MODEL, "model"),
 	OBJECTS("routes", CONF_ROUTE, "route"),
 	OBJECTS("tenants", CONF_TENANT, "tenant"),
 	OBJECTS("keys", CONF_KEY, "key"),
+	OBJECTS("policies", CONF_POLICY, "policy"),
 };
 const struct option_section options_main = {
 	.name = "",
@@ -442,7 +448,8 @@ static const struct option provider_rows[] = {
 	  .example = "x-team:platform openai-organization:org-1",
 	  .doc = "Headers that every request to the provider has, each \"NAME: VALUE\", in place "
 		 "of others of their names. Keys are not for here: they go into \"secret\"." },
-	{ "options", OPTION_PLUGIN, .doc = "The plugin's own options; its manual names them." },
+	{ "options", OPTION_PLUGIN, 0, OBJECT(provider.options),
+	  .doc = "The plugin's own options; its manual names them." },
 };
 SECTION(provider, "provider", "A provider: where calls go, and with which secret.");
 
@@ -484,6 +491,9 @@ static const struct option route_rows[] = {
 	{ "targets", OPTION_TEXTS, OPTION_REQUIRED, OBJECT(targets), EXTRA(target_places),
 	  .example = "alpha/gpt-4o-mini small",
 	  .doc = "What to try, in order: names of models, or PROVIDER/UPSTREAM_MODEL." },
+	{ "policies", OPTION_TEXTS, 0, OBJECT(route.policies), .example = "limit",
+	  .doc = "Policies that decide about its requests, in this order, behind those of "
+		 "policies_everywhere. One that stands in both decides once." },
 };
 SECTION(route, "route", "A name that clients ask for, and where it leads.");
 
@@ -565,11 +575,34 @@ static const struct option key_rows[] = {
 };
 SECTION(key, "key", "A virtual key of an application. The key itself is kept nowhere.");
 
+static const struct option policy_rows[] = {
+	OBJECT_NAME("limit"),
+	{ "plugin", OPTION_TEXT, OPTION_REQUIRED, OBJECT(policy.plugin), .example = "ratelimit",
+	  .doc = "The policy plugin's own name." },
+	{ "secret", OPTION_SECRET, 0, OBJECT(policy.secret), EXTRA(policy.secret_text),
+	  .example = "file:secrets/openai",
+	  .doc = "A secret for the plugin, in the same words as a provider's." },
+	{ "on_error", OPTION_CHOICE, 0, OBJECT(policy.on_error), .values = "deny|skip",
+	  .fallback = "deny",
+	  .doc =
+	      "What becomes of a request about which the policy cannot decide: its plugin failed, "
+	      "or took longer than deadline_ms. deny: it is refused with status 503. skip: it "
+	      "goes on as if the policy were not there. Row and log say so either way." },
+	{ "deadline_ms", OPTION_MS, 0, OBJECT(policy.deadline_ms), .min = 1, .max = HOUR_MS,
+	  .fallback = "1000",
+	  .doc = "How long the policy may keep a request waiting, each time that it does." },
+	{ "options", OPTION_PLUGIN, 0, OBJECT(policy.options),
+	  .doc = "The plugin's own options; its manual names them." },
+};
+SECTION(policy, "policy",
+	"A policy: a plugin that decides about requests before a provider is asked. Routes name "
+	"theirs, and the main file those of all requests.");
+
 const struct option_section *options_of_kind(enum conf_kind kind)
 {
 	static const struct option_section *const sections[CONF_KINDS] = {
 		[CONF_PROVIDER] = &provider, [CONF_MODEL] = &model, [CONF_ROUTE] = &route,
-		[CONF_TENANT] = &tenant,     [CONF_KEY] = &key,
+		[CONF_TENANT] = &tenant,     [CONF_KEY] = &key,     [CONF_POLICY] = &policy,
 	};
 
 	return sections[kind];

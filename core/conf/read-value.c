@@ -355,9 +355,10 @@ static int read_plugin_option(const struct reader *reader, const config_setting_
 }
 
 static int read_plugin_options(const struct reader *reader, const config_setting_t *setting,
-			       const struct option *option, struct conf_provider *provider)
+			       const struct option *option, void *base)
 {
 	int count = config_setting_length(setting), result = 0, r;
+	struct conf_plugin_options *ret = option_field(option, base);
 	struct conf_plugin_option *options;
 
 	if (!config_setting_is_group(setting))
@@ -373,8 +374,7 @@ static int read_plugin_options(const struct reader *reader, const config_setting
 		if (r < 0)
 			result = r;
 	}
-	provider->options = options;
-	provider->option_count = (size_t)count;
+	*ret = (struct conf_plugin_options){ options, (size_t)count };
 	return result;
 }
 
@@ -408,8 +408,7 @@ int read_value(const struct reader *reader, const config_setting_t *setting,
 	case OPTION_OWNER:
 		return read_owner(reader, setting, option, base);
 	case OPTION_PLUGIN:
-		return read_plugin_options(reader, setting, option,
-					   &((struct object *)base)->provider);
+		return read_plugin_options(reader, setting, option, base);
 	default:
 		return read_text(reader, setting, option, base);
 	}

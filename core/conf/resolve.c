@@ -85,28 +85,41 @@ static void digest_file(const char *path, struct buffer *canonical)
 	buffer_append_char(canonical, '\n');
 }
 
-/* Certificates count by their content: one that was renewed in place asks for a new instance. */
-static const char *provider_digest(struct snapshot *snapshot, const struct object *object)
+static void digest_rows(const struct object *object, struct buffer *canonical)
 {
-	const struct option_section *section = options_of_kind(CONF_PROVIDER);
-	_cleanup_(buffer_fini) struct buffer canonical = { 0 };
+	const struct option_section *section = options_of_kind(object->kind);
+
+	for (size_t i = 0; i < section->count; i++) {
+		buffer_append_str(canonical, section->rows[i].name);
+		buffer_append_char(canonical, '=');
+		option_write_value(&section->rows[i], object, canonical);
+		buffer_append_char(canonical, '\n');
+	}
+}
+
+/* NULL when out of memory. */
+static const char *digest_of(struct snapshot *snapshot, const struct buffer *canonical)
+{
 	uint8_t sum[SHA256_BYTES];
 	char hex[SHA256_HEX_SIZE];
 
-	for (size_t i = 0; i < section->count; i++) {
-		buffer_append_str(&canonical, section->rows[i].name);
-		buffer_append_char(&canonical, '=');
-		option_write_value(&section->rows[i], object, &canonical);
-		buffer_append_char(&canonical, '\n');
-	}
+	if (canonical->failed)
+		return NULL;
+	hash_sha256(buffer_slice(canonical), sum);
+	hash_hex(sum, sizeof(sum), hex);
+	return snapshot_text(snapshot, slice_of(hex));
+}
+
+/* Certificates count by their content: one that was renewed in place asks for a new instance. */
+static const char *provider_digest(struct snapshot *snapshot, const struct object *object)
+{
+	_cleanup_(buffer_fini) struct buffer canonical = { 0 };
+
+	digest_rows(object, &canonical);
 	digest_file(object->provider.ca_file, &canonical);
 	digest_file(object->provider.cert_file, &canonical);
 	digest_file(object->provider.key_file, &canonical);
-	if (canonical.failed)
-		return NULL;
-	hash_sha256(buffer_slice(&canonical), sum);
-	hash_hex(sum, sizeof(sum), hex);
-	return snapshot_text(snapshot, slice_of(hex));
+	return digest_of(snapshot, &canonical);
 }
 
 static int resolve_provider(struct snapshot *snapshot, struct object *object, struct report *report)
@@ -121,6 +134,32 @@ static int resolve_provider(struct snapshot *snapshot, struct object *object, st
 	check_provider(object, report);
 	provider->digest = provider_digest(snapshot, object);
 	return provider->digest ? 0 : -ENOMEM;
+}
+
+static int resolve_policy(struct snapshot *snapshot, struct object *object, struct report *report)
+{
+	_cleanup_(buffer_fini) struct buffer canonical = { 0 };
+	struct conf_policy *policy = &object->policy;
+
+	policy->name = object->name;
+	policy->place = object->place;
+	policy->broken = object->broken;
+	digest_rows(object, &canonical);
+	policy->digest = digest_of(snapshot, &canonical);
+	return policy->digest ? 0 : -ENOMEM;
+}
+
+/* Each is there, and stands in the list once. */
+static void check_policies(const struct conf *conf, const char *const *names,
+			   const struct conf_place *place, struct report *report)
+{
+	for (size_t i = 0; names && names[i]; i++) {
+		if (!conf_find_policy(conf, slice_of(names[i])))
+			report_at(report, place, "there is no policy \"%s\"", names[i]);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(names[k], names[i]) == 0)
+				report_at(report, place, "policy \"%s\" is listed twice", names[i]);
+	}
 }
 
 static int resolve_tenant(struct snapshot *snapshot, struct object *object, struct report *report)
@@ -185,6 +224,7 @@ static int resolve_route(struct snapshot *snapshot, struct object *object, struc
 	for (size_t i = 0; i < count; i++)
 		resolve_target(&snapshot->conf, object->targets[i], &object->target_places[i],
 			       &targets[i], report);
+	check_policies(&snapshot->conf, object->route.policies, &object->place, report);
 	object->route.targets = targets;
 	object->route.target_count = count;
 	return 0;
@@ -313,13 +353,14 @@ static const struct kind_row {
 	int (*resolve)(struct snapshot *snapshot, struct object *object, struct report *report);
 	size_t source, size, items, count;
 } kind_rows[] = {
-#define KIND(value, name)                                                                         \
+#define KIND(value, name, names)                                                                  \
 	{                                                                                         \
 		value, resolve_##name, offsetof(struct object, name), sizeof(struct conf_##name), \
-		    offsetof(struct conf, name##s), offsetof(struct conf, name##_count)           \
+		    offsetof(struct conf, names), offsetof(struct conf, name##_count)             \
 	}
-	KIND(CONF_PROVIDER, provider), KIND(CONF_TENANT, tenant), KIND(CONF_MODEL, model),
-	KIND(CONF_ROUTE, route),       KIND(CONF_KEY, key),
+	KIND(CONF_PROVIDER, provider, providers), KIND(CONF_POLICY, policy, policies),
+	KIND(CONF_TENANT, tenant, tenants),       KIND(CONF_MODEL, model, models),
+	KIND(CONF_ROUTE, route, routes),          KIND(CONF_KEY, key, keys),
 #undef KIND
 };
 
@@ -361,6 +402,8 @@ int resolve(struct snapshot *snapshot, struct objects *objects, struct report *r
 	drop_duplicates(objects, report);
 	for (size_t i = 0; i < ARRAY_SIZE(kind_rows) && r == 0; i++)
 		r = resolve_kind(snapshot, &kind_rows[i], objects, report);
+	check_policies(&snapshot->conf, snapshot->conf.policies_everywhere,
+		       &snapshot->conf.everywhere_place, report);
 	if (r == 0)
 		r = check_keys(&snapshot->conf, report);
 	return r < 0 ? report_no_memory(report) : 0;

@@ -140,22 +140,23 @@ static const void *find(const void *items, size_t count, size_t size, struct sli
 	return NULL;
 }
 
-#define FIND(kind)                                                                             \
+#define FIND(kind, kinds)                                                                      \
 	static_assert(offsetof(struct conf_##kind, name) == 0, "find() reads the name there"); \
 	const struct conf_##kind *conf_find_##kind(const struct conf *conf, struct slice name) \
 	{                                                                                      \
-		return find(conf->kind##s, conf->kind##_count, sizeof(*conf->kind##s), name);  \
+		return find(conf->kinds, conf->kind##_count, sizeof(*conf->kinds), name);      \
 	}
 
-FIND(provider)
-FIND(model)
-FIND(route)
-FIND(tenant)
-FIND(key)
+FIND(provider, providers)
+FIND(model, models)
+FIND(route, routes)
+FIND(tenant, tenants)
+FIND(key, keys)
+FIND(policy, policies)
 
 static const char *const kind_names[CONF_KINDS] = {
 	[CONF_PROVIDER] = "provider", [CONF_MODEL] = "model", [CONF_ROUTE] = "route",
-	[CONF_TENANT] = "tenant",     [CONF_KEY] = "key",
+	[CONF_TENANT] = "tenant",     [CONF_KEY] = "key",     [CONF_POLICY] = "policy",
 };
 
 const char *conf_kind_name(enum conf_kind kind)

@@ -273,7 +273,7 @@ static void on_body(struct http_exchange *http, struct slice body)
 		planned = false;
 	}
 	if (planned)
-		attempt_first(exchange);
+		policies_begin(exchange);
 	else
 		exchange_refuse(exchange, &refusal);
 }
@@ -299,6 +299,7 @@ void exchange_fini(struct exchange *exchange)
 	wire_strip_fini(&exchange->strip);
 	buffer_fini(&exchange->kept);
 	translated_free(&exchange->call);
+	policies_end(exchange);
 	list_remove(&exchange->node);
 }
 

@@ -63,6 +63,7 @@ static void add_loop(const struct gateway_loop *loop, struct gateway_counters *s
 	sum->drains += load(&counters->drains);
 	sum->tokens_in_total += load(&counters->tokens_in);
 	sum->tokens_out_total += load(&counters->tokens_out);
+	sum->policy_failures_total += load(&counters->policy_failures);
 	sum->usage_anomalies_total += load(&counters->usage_anomalies);
 	for (size_t i = 0; i < GATEWAY_HISTOGRAM_BUCKETS; i++) {
 		sum->latency[i] += load(&counters->latency[i]);

@@ -19,6 +19,8 @@ static void end_exchange(struct exchange *exchange, const struct wire_error *err
 	exchange->deadline_ns = 0; /* no further target */
 	if (exchange->call.active)
 		attempt_break(&exchange->call, error);
+	else if (policies_are_waiting(exchange))
+		policies_refuse_waiting(exchange, error);
 	else if (!exchange->committed) /* its body still comes */
 		admit_refuse_unread(exchange, error);
 }

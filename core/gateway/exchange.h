@@ -11,6 +11,7 @@
 #include "gateway/certificates.h"
 #include "gateway/gateway.h"
 #include "gateway/issuer.h"
+#include "gateway/policies.h"
 #include "gateway/stored-state.h"
 #include "gateway/registry-objects.h"
 #include "gateway/routes.h"
@@ -32,7 +33,7 @@ struct loop_snapshot {
 struct loop_counters {
 	_Atomic uint64_t requests_by_outcome[LEDGER_CRASHED + 1];
 	_Atomic uint64_t refused_keys, attempts, failovers, streams, inflight, tokens_in,
-	    tokens_out, usage_anomalies;
+	    tokens_out, usage_anomalies, policy_failures;
 	_Atomic uint64_t drains; /* answers that are read without a client, now */
 	_Atomic uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS],
 	    first_content[GATEWAY_HISTOGRAM_BUCKETS];
@@ -75,6 +76,7 @@ struct gateway_loop {
 	    end_key_task;
 	struct upstream_origin *console_origin;
 	struct issuer_memory tokens;
+	struct policy_waits waits;
 	struct loop_counters counters;
 };
 
@@ -93,6 +95,7 @@ struct gateway {
 	struct gateway_snapshot
 	    *graveyard; /* no longer referenced, to be destroyed by the admin thread */
 	struct tide_call_services services;
+	struct plugin_services plugin_services;
 	_Atomic uint64_t key_sets; /* counts those of issuers, so that each has a number */
 	struct certificates certificates;
 	struct strangers strangers, unknown_keys;
@@ -166,7 +169,8 @@ struct exchange {
 	struct stored_state stored;
 	bool holds_translated; /* memory for the upstream's body, beside the client's */
 	const struct gateway_route *route;
-	size_t target; /* index of the target being tried */
+	struct tide_request *policed; /* NULL: no policy was asked */
+	size_t target;                /* index of the target being tried */
 	uint32_t attempts;
 	struct ledger_entry *entry;
 	char id[LEDGER_ID_SIZE];
@@ -198,8 +202,9 @@ void admit_refuse_unread(struct exchange *exchange, const struct wire_error *err
 bool admit_passes_header(struct slice name); /* of a client, to an upstream */
 /* console.c */
 extern const struct http_handler gateway_console_handler;
-/* plan.c: the route of a client's model, or NULL */
+/* plan.c: the route of a client's model, or NULL; of any name, whatever the key may use */
 const struct gateway_route *plan_route(struct exchange *exchange);
+const struct gateway_route *plan_find(struct exchange *exchange, struct slice name);
 const struct ledger_price *plan_price(const struct exchange *exchange,
 				      const struct gateway_target *target,
 				      struct ledger_price *room);
@@ -243,6 +248,8 @@ void trouble_log(struct gateway_provider *provider, uint64_t now_ns, const char 
 /* The same of what fails an attempt, which counts. */
 void trouble_failed(struct gateway_provider *provider, uint64_t now_ns, const char *what,
 		    const char *why);
+/* A policy could not decide. */
+void trouble_policy(struct gateway_policy *policy, uint64_t now_ns, const char *why);
 /* settle.c */
 void settle_attempt(struct tide_call *call, enum ledger_outcome outcome);
 void settle(struct exchange *exchange, enum ledger_outcome outcome, int status);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process-wide part: the snapshot in force and its publication, the loop threads, start and
  * stop, sums. */
-#include "gateway/exchange.h"
+#include "gateway/policed.h"
 
 #include <errno.h>
 #include <time.h>
@@ -188,7 +188,9 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	loop->end_key_task.fn = ending_key;
 	list_init(&loop->exchanges);
 	list_init(&loop->over);
-	r = loop_new(&loop->loop);
+	r = policies_loop_init(loop);
+	if (r >= 0)
+		r = loop_new(&loop->loop);
 	if (r >= 0)
 		r = http_server_new(loop->loop, &unlimited_until_swap, &loop->server);
 	if (r >= 0)
@@ -231,6 +233,7 @@ static void loop_fini(struct gateway_loop *loop)
 	upstream_origin_unref(loop->console_origin);
 	if (loop->current)
 		loop_snapshot_drop(loop, loop->current);
+	policies_loop_fini(loop);
 	loop_free(loop->loop);
 }
 
@@ -257,6 +260,8 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret, str
 	pthread_cond_init(&gateway->swapped, &attributes);
 	pthread_condattr_destroy(&attributes);
 	services_init(&gateway->services);
+	gateway->plugin_services =
+	    (struct plugin_services){ &gateway->services, services_alloc, &policed_services };
 	if (http_tls_tickets_new(&gateway->certificates.tickets) < 0 ||
 	    http_budget_new(options->loops, &gateway->budget) < 0 ||
 	    http_share_new(gateway->budget, &gateway->common) < 0)

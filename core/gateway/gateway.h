@@ -43,6 +43,7 @@ struct gateway_counters {
 	uint64_t inflight; /* admitted, not settled */
 	uint64_t drains;   /* of these, answers that are read on after their client left */
 	uint64_t tokens_in_total, tokens_out_total;
+	uint64_t policy_failures_total;
 	uint64_t usage_anomalies_total;              /* answers whose usage contradicts itself */
 	uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS]; /* request duration */
 	uint64_t first_content[GATEWAY_HISTOGRAM_BUCKETS]; /* time to first content */

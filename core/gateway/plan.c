@@ -13,7 +13,7 @@ enum {
 /* A route of one target for what a client named. Remembered, since finding a price may be slow;
  * when the memory is full, made anew in the request's own arena. */
 static struct gateway_route *adhoc_new(struct exchange *exchange, struct arena *arena,
-				       struct gateway_provider *provider,
+				       struct gateway_provider *provider, struct slice name,
 				       struct slice upstream_model)
 {
 	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
@@ -27,16 +27,17 @@ static struct gateway_route *adhoc_new(struct exchange *exchange, struct arena *
 	target->max_output = 4096;
 	gateway_snapshot_price(snapshot, conf_find_provider(snapshot->conf, provider->name), NULL,
 			       upstream_model, &target->price);
-	route->name = arena_dup(arena, exchange->request.model);
+	route->name = arena_dup(arena, name);
 	route->targets = target;
 	route->target_count = 1;
+	route->policies = snapshot->everywhere;
 	return target->upstream_model.ptr && route->name.ptr ? route : NULL;
 }
 
-static const struct gateway_route *adhoc_route(struct exchange *exchange)
+static const struct gateway_route *adhoc_route(struct exchange *exchange, struct slice asked)
 {
 	struct loop_snapshot *held = exchange->held;
-	struct slice model, name = slice_cut(exchange->request.model, '/', &model);
+	struct slice model, name = slice_cut(asked, '/', &model);
 	struct gateway_provider *provider;
 	struct gateway_route *route;
 	bool remember = held->adhoc.count < PLAN_ADHOC_MAX;
@@ -46,26 +47,35 @@ static const struct gateway_route *adhoc_route(struct exchange *exchange)
 	provider = map_get(&held->snapshot->providers, name);
 	if (!provider)
 		return NULL;
-	route = map_get(&held->adhoc, exchange->request.model);
+	route = map_get(&held->adhoc, asked);
 	if (route)
 		return route;
 	route = adhoc_new(exchange, remember ? &held->arena : http_exchange_arena(exchange->http),
-			  provider, model);
+			  provider, asked, model);
 	if (route && remember)
 		map_put(&held->adhoc, route->name, route, NULL);
 	return route;
 }
 
-const struct gateway_route *plan_route(struct exchange *exchange)
+const struct gateway_route *plan_find(struct exchange *exchange, struct slice name)
 {
 	const struct gateway_route *route;
 
-	if (!exchange->request.model.ptr)
+	if (!name.ptr)
 		return NULL;
-	route = map_get(&exchange->held->snapshot->routes, exchange->request.model);
-	if (!rights_allow_model(exchange->key, exchange->request.model, route && !route->is_model))
+	route = map_get(&exchange->held->snapshot->routes, name);
+	return route ? route : adhoc_route(exchange, name);
+}
+
+const struct gateway_route *plan_route(struct exchange *exchange)
+{
+	struct slice name = exchange->request.model;
+	const struct gateway_route *route =
+	    name.ptr ? map_get(&exchange->held->snapshot->routes, name) : NULL;
+
+	if (!name.ptr || !rights_allow_model(exchange->key, name, route && !route->is_model))
 		return NULL;
-	return route ? route : adhoc_route(exchange);
+	return route ? route : adhoc_route(exchange, name);
 }
 
 /* The target's price at this moment. Most prices hold for ever and were looked up with the

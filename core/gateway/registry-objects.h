@@ -10,6 +10,7 @@ enum registry_kind {
 	REGISTRY_PROVIDER,
 	REGISTRY_TENANT,
 	REGISTRY_ISSUER,
+	REGISTRY_POLICY,
 };
 
 struct registry {

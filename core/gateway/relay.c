@@ -80,6 +80,7 @@ static void own_headers(struct exchange *exchange, int status, struct http_heade
 		    (struct http_header){ SLICE("x-tidegate-error-source"),
 					  arena_printf(http_exchange_arena(exchange->http),
 						       "provider:%.*s", SLICE_ARGS(provider)) };
+	*count += policies_headers(exchange, out + *count, POLICED_HEADERS_MAX);
 	if (exchange->call.translated ? exchange->request.stream : exchange->call.watch.stream) {
 		out[(*count)++] = (struct http_header){ SLICE("cache-control"), SLICE("no-cache") };
 		out[(*count)++] = (struct http_header){ SLICE("x-accel-buffering"), SLICE("no") };

@@ -203,6 +203,7 @@ void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)
 	if (!entry->end_us) /* else its terminal event was the end */
 		entry->end_us = ledger_elapsed_us(entry, loop_now_ns(exchange->loop->loop));
 	count(exchange);
+	policies_settled(exchange);
 	ledger_close(exchange->loop->gateway->options.ledger, exchange->loop->index, entry);
 	exchange->entry = NULL;
 	exchange->call.attempt = NULL;
@@ -215,10 +216,17 @@ struct slice attempts_text(const struct exchange *exchange)
 		   : arena_printf(http_exchange_arena(exchange->http), "%u", exchange->attempts);
 }
 
+static bool says_when(const struct http_header *headers, size_t count)
+{
+	while (count > 0 && !slice_eq(headers[count - 1].name, SLICE("retry-after")))
+		count--;
+	return count > 0;
+}
+
 void reply_error(struct http_exchange *http, enum wire_dialect dialect,
 		 const struct wire_error *error, const struct http_header *more, size_t count)
 {
-	struct http_header headers[8] = {
+	struct http_header headers[16] = {
 		{ SLICE("content-type"), SLICE("application/json") },
 		{ SLICE("x-tidegate-error-source"), SLICE("gateway") },
 	};
@@ -227,7 +235,7 @@ void reply_error(struct http_exchange *http, enum wire_dialect dialect,
 
 	for (size_t i = 0; i < count && n < ARRAY_SIZE(headers) - 1; i++)
 		headers[n++] = more[i];
-	if (error->status == 503)
+	if (error->status == 503 && !says_when(more, count))
 		headers[n++] = (struct http_header){ SLICE("retry-after"), SLICE("2") };
 	wire_error_body(dialect, error, &body);
 	http_reply(http, error->status, headers, n, buffer_slice(&body));
@@ -252,7 +260,7 @@ static void refuse_in_stream(struct exchange *exchange, const struct wire_error 
 void exchange_refuse(struct exchange *exchange, const struct wire_error *error)
 {
 	enum ledger_outcome outcome = exchange->attempts ? LEDGER_ERROR : LEDGER_REFUSED;
-	struct http_header more[3];
+	struct http_header more[4 + POLICED_HEADERS_MAX];
 	size_t count = 0;
 
 	if (exchange->head_sent) {
@@ -271,6 +279,7 @@ void exchange_refuse(struct exchange *exchange, const struct wire_error *error)
 		more[count++] =
 		    (struct http_header){ SLICE("x-tidegate-attempts"), attempts_text(exchange) };
 	}
+	count += policies_refusal_headers(exchange, more + count, ARRAY_SIZE(more) - count);
 	reply_error(exchange->http, exchange->dialect, error, more, count);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "gateway/policed.h"
 #include "gateway/prices.h"
 #include "gateway/tenants.h"
 #include "gateway/users.h"
@@ -102,7 +103,7 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 		if (r < 0)
 			return r;
 	}
-	r = plugin_provider_new(gateway->options.plugins, conf, &gateway->services, services_alloc,
+	r = plugin_provider_new(gateway->options.plugins, conf, &gateway->plugin_services,
 				&provider->plugin, error);
 	if (r < 0)
 		return r;
@@ -118,13 +119,14 @@ static int provider_check(const struct plugin_set *plugins, const struct conf_pr
 {
 	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin = NULL;
 	_cleanup_(cleanup_plugin_provider_unref) struct plugin_provider *plugin = NULL;
-	struct tide_call_services services;
+	struct tide_call_services calls;
+	const struct plugin_services services = { &calls, services_alloc, &policed_services };
 	int r = conf->base_url ? origin_new(conf, &origin, error) : 0;
 
 	if (r < 0 || !plugins)
 		return r;
-	services_init(&services);
-	return plugin_provider_new(plugins, conf, &services, services_alloc, &plugin, error);
+	services_init(&calls);
+	return plugin_provider_new(plugins, conf, &services, &plugin, error);
 }
 
 void gateway_check(const struct plugin_set *plugins, const struct conf *conf, struct report *report)
@@ -132,6 +134,7 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf, st
 	struct error error = { 0 };
 
 	prices_check(conf, report);
+	policies_check(plugins, conf, report);
 	certificates_check(conf, report);
 	if (issuer_check(conf, &error) < 0)
 		conf_report(report, &error);
@@ -202,7 +205,8 @@ void gateway_snapshot_price(const struct gateway_snapshot *snapshot,
 }
 
 static int add_route(struct gateway_snapshot *snapshot, const char *name, bool is_model,
-		     const struct conf_target *targets, size_t count, struct error *error)
+		     const struct conf_target *targets, size_t count, const char *const *policies,
+		     struct error *error)
 {
 	struct gateway_route *route = arena_zalloc(&snapshot->arena, sizeof(*route));
 	struct gateway_target *out = arena_zalloc(&snapshot->arena, count * sizeof(*out));
@@ -218,7 +222,9 @@ static int add_route(struct gateway_snapshot *snapshot, const char *name, bool i
 		gateway_snapshot_price(snapshot, targets[i].provider, targets[i].model,
 				       out[i].upstream_model, &out[i].price);
 	}
-	*route = (struct gateway_route){ slice_of(name), out, count, is_model };
+	*route = (struct gateway_route){ slice_of(name), out, count, is_model, { 0 } };
+	if (policies_of_route(snapshot, policies, &route->policies) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
 	if (map_get(&snapshot->routes, route->name))
 		return 0; /* a route of that name comes before a model */
 	if (map_put(&snapshot->routes, route->name, route, NULL) < 0)
@@ -239,11 +245,11 @@ static int add_routes(struct gateway_snapshot *snapshot, struct error *error)
 		return error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < conf->route_count && r >= 0; i++)
 		r = add_route(snapshot, conf->routes[i].name, false, conf->routes[i].targets,
-			      conf->routes[i].target_count, error);
+			      conf->routes[i].target_count, conf->routes[i].policies, error);
 	for (size_t i = 0; i < conf->model_count && r >= 0; i++) {
 		const struct conf_model *model = &conf->models[i];
 		struct conf_target target = { model->provider, model->upstream_model, model };
-		r = add_route(snapshot, model->name, true, &target, 1, error);
+		r = add_route(snapshot, model->name, true, &target, 1, NULL, error);
 	}
 	return r;
 }
@@ -351,6 +357,7 @@ void gateway_snapshot_destroy(struct gateway_snapshot *snapshot)
 		registry_release(&provider->object);
 	}
 	tenants_release(snapshot);
+	policies_release(snapshot);
 	issuer_release(snapshot->issuer);
 	map_fini(&snapshot->providers);
 	map_fini(&snapshot->routes);
@@ -381,6 +388,9 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf,
 	snapshot->books.public = ledger_book_ref(books->public);
 	snapshot->books.override = ledger_book_ref(books->override);
 	r = add_providers(gateway, snapshot, error);
+	if (r < 0)
+		return r;
+	r = policies_add(gateway, snapshot, error);
 	if (r < 0)
 		return r;
 	r = add_routes(snapshot, error);

@@ -10,6 +10,7 @@
 #include "gateway/hush.h"
 #include "gateway/issuer.h"
 #include "gateway/own-headers.h"
+#include "gateway/policies.h"
 #include "gateway/probe.h"
 #include "gateway/registry-objects.h"
 #include "gateway/runs.h"
@@ -33,7 +34,7 @@ struct gateway_provider {
 	bool discovers;
 	struct probe probe; /* of the first loop */
 	struct standing *standing;
-	_Atomic uint64_t trouble_next_ns, trouble_untold; /* of trouble.c */
+	struct trouble trouble;
 };
 
 /* ---- immutable: what one configuration means to requests ---- */
@@ -50,7 +51,8 @@ struct gateway_route {
 	struct slice name;
 	struct gateway_target *targets;
 	size_t target_count;
-	bool is_model; /* of that name, which no route has */
+	bool is_model;               /* of that name, which no route has */
+	struct policy_list policies; /* all that decide about its requests */
 };
 
 struct gateway_snapshot {
@@ -62,7 +64,9 @@ struct gateway_snapshot {
 	struct keys_table *keys;
 	struct map providers; /* name → gateway_provider, held in the registry */
 	struct map tenants;   /* name → gateway_tenant, likewise */
-	struct map routes;    /* a client's model → gateway_route: routes, then models */
+	struct map policies;  /* name → gateway_policy, likewise */
+	struct policy_list everywhere;
+	struct map routes; /* a client's model → gateway_route: routes, then models */
 	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
 	const struct network *trusted;           /* before the applications' listener */
 	size_t trusted_count;

@@ -72,13 +72,20 @@ static struct gateway_route *route_new(struct exchange *exchange, struct gateway
 	struct arena *arena = http_exchange_arena(exchange->http);
 	struct gateway_route *route = arena_zalloc(arena, sizeof(*route));
 	struct gateway_target *target = arena_zalloc(arena, sizeof(*target));
+	const struct gateway_route *asked;
 
 	if (!route || !target)
 		return NULL;
 	target->provider = provider;
 	target->upstream_model = exchange->stored.answer.model;
 	price(exchange, target);
-	*route = (struct gateway_route){ exchange->stored.answer.route, target, 1 };
+	asked = map_get(&exchange->held->snapshot->routes, exchange->stored.answer.route);
+	*route = (struct gateway_route){
+		.name = exchange->stored.answer.route,
+		.targets = target,
+		.target_count = 1,
+		.policies = asked ? asked->policies : exchange->held->snapshot->everywhere,
+	};
 	return route;
 }
 

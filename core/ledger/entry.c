@@ -88,7 +88,7 @@ bool entry_valid(const struct ledger_entry *entry)
 	if (!text_valid(entry, entry->tenant) || !text_valid(entry, entry->feature) ||
 	    !text_valid(entry, entry->key) || !text_valid(entry, entry->route) ||
 	    !text_valid(entry, entry->run) || !text_valid(entry, entry->user) ||
-	    !text_valid(entry, entry->answer))
+	    !text_valid(entry, entry->answer) || !text_valid(entry, entry->decisions))
 		return false;
 	for (int i = 0; i < entry->attempt_count; i++)
 		if (!attempt_valid(entry, ledger_attempt_of(entry, i)))

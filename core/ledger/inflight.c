@@ -542,6 +542,13 @@ void inflight_publish(struct inflight *inflight, uint32_t loop, struct ledger_en
 	atomic_store_explicit(&entry->state, INFLIGHT_OPEN, memory_order_release);
 }
 
+void inflight_reserve(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry,
+		      int64_t reserved_nano)
+{
+	add_own(&inflight->loop[loop].reserved_nano, reserved_nano - entry->reserved_nano);
+	entry->reserved_nano = reserved_nano;
+}
+
 bool inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry)
 {
 	struct inflight_loop *own = &inflight->loop[loop];

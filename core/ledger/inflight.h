@@ -85,6 +85,9 @@ uint64_t inflight_oldest_ns(const struct inflight *inflight);
 struct ledger_entry *inflight_take(struct inflight *inflight, uint32_t loop);
 uint64_t inflight_next_id(struct inflight *inflight, uint32_t loop, uint64_t real_ns);
 void inflight_publish(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry);
+/* Another upper bound of an open entry. */
+void inflight_reserve(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry,
+		      int64_t reserved_nano);
 /* True when the writer rests and the caller is the one to wake it. */
 bool inflight_hand_over(struct inflight *inflight, uint32_t loop, struct ledger_entry *entry);
 /* [writer] Closed entries of all loops into `out`; returns how many. */

@@ -303,6 +303,17 @@ struct totals *ledger_own_totals(struct ledger *ledger)
 
 /* ---- what loops call ---- */
 
+void ledger_reserve(struct ledger *ledger, uint32_t loop, struct ledger_entry *entry,
+		    int64_t reserved_nano)
+{
+	inflight_reserve(&ledger->inflight, loop, entry, reserved_nano);
+}
+
+void ledger_decided(struct ledger_entry *entry, struct slice decisions)
+{
+	entry->decisions = entry_add_text(entry, decisions);
+}
+
 struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 				 const struct ledger_names *names, bool stream,
 				 int64_t input_estimate, int64_t reserved_nano, uint64_t now_ns)
@@ -328,6 +339,7 @@ struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 	entry->spend = LEDGER_LIVE;
 	entry->degraded = entry->cached = 0;
 	entry->saved_nano = 0;
+	entry->decisions = 0;
 	entry->answer = 0;
 	entry->first_content_us = entry->end_us = 0;
 	entry->client = names->client;

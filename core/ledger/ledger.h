@@ -94,6 +94,7 @@ struct ledger_entry {
 	uint16_t near_used, far_used;
 	struct network_address client;
 	uint16_t run, user;     /* see ledger_text() */
+	uint16_t decisions;     /* likewise: what policies did */
 	struct ledger_far *far; /* the ledger's */
 	struct ledger_attempt first;
 	char near[LEDGER_NEAR_TEXT]; /* offset 0 is the empty name */
@@ -156,6 +157,11 @@ struct ledger_names {
 struct ledger_entry *ledger_open(struct ledger *ledger, uint32_t loop,
 				 const struct ledger_names *names, bool stream,
 				 int64_t input_estimate, int64_t reserved_nano, uint64_t now_ns);
+/* [loop] Another upper bound than it was opened with. */
+void ledger_reserve(struct ledger *ledger, uint32_t loop, struct ledger_entry *entry,
+		    int64_t reserved_nano);
+/* [loop] What policies did about it, for its row: "NAME=VERDICT", with "; " between them. Once. */
+void ledger_decided(struct ledger_entry *entry, struct slice decisions);
 /* [loop] NULL when LEDGER_ATTEMPTS_MAX are used. */
 struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
 					    struct slice provider, struct slice model,

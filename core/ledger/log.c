@@ -154,16 +154,18 @@ static char *put_tail(char *at, const struct log_line *line)
 	at = line->cached ? PUT(at, "true") : PUT(at, "false");
 	at = PUT(at, ",\"saved_usd\":\"");
 	at = put_usd(at, line->saved_nano);
+	at = PUT(at, "\",\"policies\":\"");
+	at = put_escaped(at, line->policies);
 	return PUT(at, "\"}\n");
 }
 
 void request_log_format(struct buffer *out, const struct log_line *line)
 {
-	const size_t fixed = 832; /* keys, numbers at their longest, outcome and source */
+	const size_t fixed = 848; /* keys, numbers at their longest, outcome and source */
 	size_t names = line->tenant.len + line->feature.len + line->key.len + line->route.len +
 		       line->model.len + line->provider.len + line->user.len +
 		       line->model_served.len + line->version.len + line->client.len +
-		       ESCAPED_BYTES * line->run.len;
+		       ESCAPED_BYTES * (line->run.len + line->policies.len);
 	char *at;
 
 	if (!buffer_reserve(out, fixed + names))

@@ -27,8 +27,8 @@ struct log_line {
 	bool stream, degraded, cached;
 	uint8_t attempts;
 	const char *outcome, *usage_source, *spend;
-	struct slice client; /* an address; may be empty */
-	struct slice run;    /* as it is, not JSON; may be empty */
+	struct slice client;        /* an address; may be empty */
+	struct slice run, policies; /* as they are, not JSON; may be empty */
 	int64_t tokens_in, tokens_cached, tokens_out, cost_nano, saved_nano;
 	uint32_t end_us, first_content_us; /* 0: none */
 };

@@ -46,8 +46,9 @@ struct ledger_usage {
 	int64_t reasoning; /* part of LEDGER_OUTPUT; rarely has a price of its own */
 };
 
-/* Tokens of the prompt, of all classes; and of the answer. */
+/* Tokens of the prompt, of all classes; those of them read from a cache; and of the answer. */
 int64_t ledger_tokens_in(const struct ledger_usage *usage);
+int64_t ledger_tokens_cached(const struct ledger_usage *usage);
 int64_t ledger_tokens_out(const struct ledger_usage *usage);
 /* "input", "cache_read", … "requests": the names that `tidectl prices explain` takes and tells. */
 const char *ledger_rate_name(enum ledger_class rate);

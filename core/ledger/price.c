@@ -44,6 +44,12 @@ int64_t ledger_tokens_in(const struct ledger_usage *usage)
 	return sum;
 }
 
+int64_t ledger_tokens_cached(const struct ledger_usage *usage)
+{
+	return usage->tokens[LEDGER_CACHE_READ] + usage->tokens[LEDGER_CACHE_READ_AUDIO] +
+	       usage->tokens[LEDGER_CACHE_READ_IMAGE];
+}
+
 int64_t ledger_tokens_out(const struct ledger_usage *usage)
 {
 	int64_t sum = bounded(usage->tokens[LEDGER_OUTPUT]);

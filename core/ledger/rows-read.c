@@ -63,7 +63,8 @@ int rows_open_main_reader(const char *main_path, struct db **ret, struct error *
 	"SELECT id, start_ms, tenant, feature, key, route, model, provider, user, model_served," \
 	" version, status, outcome, stream, attempts, usage_source, tokens_in, tokens_cached,"   \
 	" tokens_out, cost_nano, CAST(round(ttft_ms * 1000) AS INTEGER),"                        \
-	" CAST(round(ms * 1000) AS INTEGER), client, run, class, degraded, cached, saved_nano"   \
+	" CAST(round(ms * 1000) AS INTEGER), client, run, class, degraded, cached, saved_nano,"  \
+	" CASE WHEN more = '' THEN '' ELSE coalesce(json_extract(more, '$.policies'), '') END"   \
 	" FROM request "
 
 enum {
@@ -129,6 +130,7 @@ static void read_line(struct db_statement *row, struct buffer *names, struct buf
 		.degraded = db_column_i64(row, AT_REST + 14) != 0,
 		.cached = db_column_i64(row, AT_REST + 15) != 0,
 		.saved_nano = db_column_i64(row, AT_REST + 16),
+		.policies = db_column_text(row, AT_REST + 17),
 	};
 	request_log_format(out, &line);
 }

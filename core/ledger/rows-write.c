@@ -27,17 +27,11 @@ static bool is_error(uint8_t outcome)
 	return outcome != LEDGER_OK && outcome != LEDGER_DEPARTED;
 }
 
-static int64_t tokens_cached(const struct ledger_usage *usage)
-{
-	return usage->tokens[LEDGER_CACHE_READ] + usage->tokens[LEDGER_CACHE_READ_AUDIO] +
-	       usage->tokens[LEDGER_CACHE_READ_IMAGE];
-}
-
 static void add_usage(struct totals_sum *sum, const struct ledger_attempt *attempt)
 {
 	sum->cost_nano += attempt->cost_nano;
 	sum->tokens_in += ledger_tokens_in(&attempt->usage);
-	sum->tokens_cached += tokens_cached(&attempt->usage);
+	sum->tokens_cached += ledger_tokens_cached(&attempt->usage);
 	sum->tokens_out += ledger_tokens_out(&attempt->usage);
 }
 
@@ -203,7 +197,7 @@ static void fill_attempt(const struct ledger_attempt *attempt, int64_t *cells)
 /* What of the sums is in no column: input, cached, output. */
 static void add_rare(struct buffer *out, const struct ledger_usage *usage)
 {
-	int64_t in = ledger_tokens_in(usage), cached = tokens_cached(usage);
+	int64_t in = ledger_tokens_in(usage), cached = ledger_tokens_cached(usage);
 
 	for (int i = LEDGER_INPUT; i < LEDGER_OUTPUT; i++)
 		in -= usage->tokens[i];
@@ -218,18 +212,22 @@ static void add_rare(struct buffer *out, const struct ledger_usage *usage)
 
 /* What few rows have, as JSON; else nothing. */
 static struct slice more_of(struct rows *rows, const struct ledger_attempt *attempt,
-			    int64_t saved_nano)
+			    int64_t saved_nano, const char *decisions)
 {
 	_cleanup_(buffer_fini) struct buffer text = { 0 };
 
-	if (!attempt->rare && saved_nano == 0)
+	if (!attempt->rare && saved_nano == 0 && !*decisions)
 		return SLICE("");
 	buffer_append_char(&text, '{');
 	if (attempt->rare)
 		add_rare(&text, &attempt->usage);
 	if (saved_nano != 0)
-		buffer_printf(&text, "%s\"saved_nano\":%" PRId64, attempt->rare ? "," : "",
+		buffer_printf(&text, "%s\"saved_nano\":%" PRId64, text.len > 1 ? "," : "",
 			      saved_nano);
+	if (*decisions) {
+		buffer_append_str(&text, text.len > 1 ? ",\"policies\":" : "\"policies\":");
+		buffer_append_json(&text, slice_of(decisions));
+	}
 	buffer_append_char(&text, '}');
 	return text.failed ? SLICE("") : arena_dup(&rows->mores, buffer_slice(&text));
 }
@@ -266,7 +264,7 @@ static void add_request(struct rows *rows, const struct ledger_entry *entry,
 	cells[5] = times_of(entry->end_us, entry->first_content_us);
 	fill_attempt(last, cells + 6);
 	texts[0] = slice_of(last->provider_request_id);
-	texts[1] = more_of(rows, last, entry->saved_nano);
+	texts[1] = more_of(rows, last, entry->saved_nano, ledger_text(entry, entry->decisions));
 	texts[3] = summary->run;
 }
 
@@ -282,7 +280,7 @@ static void add_attempt(struct rows *rows, const struct ledger_entry *entry, int
 	cells[2] = what->id;
 	fill_attempt(attempt, cells + 3);
 	texts[0] = slice_of(attempt->provider_request_id);
-	texts[1] = more_of(rows, attempt, 0);
+	texts[1] = more_of(rows, attempt, 0, "");
 }
 
 static int cell_of(struct rows *rows, struct segment *segment, const struct ledger_entry *entry,
@@ -385,6 +383,7 @@ static void write_line(struct buffer *lines, const struct ledger_entry *entry,
 		.first_content_us = entry->first_content_us,
 		.client = summary->client,
 		.run = summary->run,
+		.policies = slice_of(ledger_text(entry, entry->decisions)),
 	};
 
 	request_log_format(lines, &line);

@@ -38,17 +38,28 @@ static const char *const dialect_names[] = {
 	[TIDE_DIALECT_GEMINI_COUNT_TOKENS] = "gemini-count-tokens",
 };
 
-static void describe_text(const struct tide_plugin *plugin, struct buffer *out)
+/* Of a provider; other kinds take requests of all. */
+static uint32_t dialects_of(const struct tide_plugin *plugin)
 {
 	const struct tide_provider_operations *operations = plugin->operations;
 
-	buffer_printf(out, "%s %s: %s\nkind provider, ABI %u.%u\ndialects:", plugin->name,
-		      plugin->version, plugin->summary, plugin->abi_major, plugin->abi_minor);
-	for (size_t i = 1; i < ARRAY_SIZE(dialect_names); i++) {
-		if (operations->dialects & 1u << i)
-			buffer_printf(out, " %s", dialect_names[i]);
+	return plugin->kind == TIDE_KIND_PROVIDER ? operations->dialects : 0;
+}
+
+static void describe_text(const struct tide_plugin *plugin, struct buffer *out)
+{
+	uint32_t dialects = dialects_of(plugin);
+
+	buffer_printf(out, "%s %s: %s\nkind %s, ABI %u.%u\n", plugin->name, plugin->version,
+		      plugin->summary, plugin_kind_name(plugin->kind), plugin->abi_major,
+		      plugin->abi_minor);
+	for (size_t i = 1; dialects && i < ARRAY_SIZE(dialect_names); i++) {
+		if (dialects & 1u << i)
+			buffer_printf(out, "%s%s", dialects & ((1u << i) - 1) ? " " : "dialects: ",
+				      dialect_names[i]);
 	}
-	buffer_append_char(out, '\n');
+	if (dialects)
+		buffer_append_char(out, '\n');
 	for (uint64_t i = 0; i < plugin->option_count; i++) {
 		const struct tide_option *row = &plugin->options[i];
 		buffer_printf(out, "option %s (%s%s", row->name, type_names[row->type],
@@ -77,20 +88,21 @@ static json_t *describe_option(const struct tide_option *row)
 
 static void describe_json(const struct tide_plugin *plugin, struct buffer *out)
 {
-	const struct tide_provider_operations *operations = plugin->operations;
+	uint32_t known = dialects_of(plugin);
 	json_t *options = json_array(), *dialects = json_array(), *object;
 	char *text;
 
 	for (size_t i = 1; i < ARRAY_SIZE(dialect_names); i++) {
-		if (operations->dialects & 1u << i)
+		if (known & 1u << i)
 			json_array_append_new(dialects, json_string(dialect_names[i]));
 	}
 	for (uint64_t i = 0; i < plugin->option_count; i++)
 		json_array_append_new(options, describe_option(&plugin->options[i]));
-	object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "name", plugin->name,
-			   "version", plugin->version, "summary", plugin->summary, "kind",
-			   "provider", "abi_major", plugin->abi_major, "abi_minor",
-			   plugin->abi_minor, "dialects", dialects, "options", options);
+	object =
+	    json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "name", plugin->name, "version",
+		      plugin->version, "summary", plugin->summary, "kind",
+		      plugin_kind_name(plugin->kind), "abi_major", plugin->abi_major, "abi_minor",
+		      plugin->abi_minor, "dialects", dialects, "options", options);
 	text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
 	json_decref(object);
 	buffer_append_str(out, text ? text : "");

@@ -86,17 +86,28 @@ static int check_options(const char *path, const struct tide_plugin *plugin, str
 	return 0;
 }
 
-static int check_operations(const char *path, const struct tide_plugin *plugin, struct error *error)
+static int check_size(const char *path, const struct tide_plugin *plugin, size_t least,
+		      struct error *error)
 {
-	const struct tide_provider_operations *operations = plugin->operations;
-	const size_t least = offsetof(struct tide_provider_operations, cancel);
+	uint32_t size = 0;
 
-	if (!operations)
+	if (!plugin->operations)
 		return error_set(error, -EPROTO, "%s: has no operations", path);
-	if (operations->size < least || operations->size > 4096)
+	memcpy(&size, plugin->operations, sizeof(size)); /* each table begins with it */
+	if (size < least || size > 4096)
 		return error_set(error, -EPROTO,
 				 "%s: its operations table says %u bytes; %zu to 4096 are possible",
-				 path, operations->size, least);
+				 path, size, least);
+	return 0;
+}
+
+static int check_provider(const char *path, const struct tide_plugin *plugin, struct error *error)
+{
+	const struct tide_provider_operations *operations = plugin->operations;
+	int r = check_size(path, plugin, offsetof(struct tide_provider_operations, cancel), error);
+
+	if (r < 0)
+		return r;
 	if (!operations->create || !operations->destroy || !operations->start)
 		return error_set(error, -EPROTO, "%s: create, destroy and start must not be null",
 				 path);
@@ -106,6 +117,19 @@ static int check_operations(const char *path, const struct tide_plugin *plugin, 
 	       1u << TIDE_DIALECT_GEMINI | 1u << TIDE_DIALECT_BEDROCK_CONVERSE |
 	       1u << TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS | 1u << TIDE_DIALECT_GEMINI_COUNT_TOKENS)))
 		return error_set(error, -EPROTO, "%s: speaks no dialect that this version knows",
+				 path);
+	return 0;
+}
+
+static int check_policy(const char *path, const struct tide_plugin *plugin, struct error *error)
+{
+	const struct tide_policy_operations *operations = plugin->operations;
+	int r = check_size(path, plugin, offsetof(struct tide_policy_operations, resumed), error);
+
+	if (r < 0)
+		return r;
+	if (!operations->create || !operations->destroy || !operations->request)
+		return error_set(error, -EPROTO, "%s: create, destroy and request must not be null",
 				 path);
 	return 0;
 }
@@ -127,7 +151,7 @@ int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin, 
 				 "the installed headers",
 				 path, plugin->abi_major, plugin->abi_minor, TIDE_ABI_MAJOR,
 				 TIDE_ABI_MINOR);
-	if (plugin->kind != TIDE_KIND_PROVIDER)
+	if (!plugin_kind_name(plugin->kind))
 		return error_set(error, -EPROTO,
 				 "%s: is of a kind (%u) that this version does not know", path,
 				 plugin->kind);
@@ -137,7 +161,10 @@ int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin, 
 	if (!plugin->version || !plugin->summary)
 		return error_set(error, -EPROTO, "%s: has no version or no summary", path);
 	r = check_options(path, plugin, error);
-	return r < 0 ? r : check_operations(path, plugin, error);
+	if (r < 0)
+		return r;
+	return plugin->kind == TIDE_KIND_POLICY ? check_policy(path, plugin, error)
+						: check_provider(path, plugin, error);
 }
 
 /* dlerror() begins with the path mostly, which the message has named already. */

@@ -73,7 +73,7 @@ static int read_one(const struct tide_plugin *plugin, const struct conf_plugin_o
 	return r;
 }
 
-static int fill_defaults(const struct tide_plugin *plugin, const struct conf_provider *conf,
+static int fill_defaults(const struct tide_plugin *plugin, const struct plugin_object *object,
 			 struct plugin_value *values, struct error *error)
 {
 	for (uint64_t i = 0; i < plugin->option_count; i++) {
@@ -82,9 +82,10 @@ static int fill_defaults(const struct tide_plugin *plugin, const struct conf_pro
 			continue;
 		if (row->flags & TIDE_OPTION_REQUIRED)
 			return error_set_at(
-			    error, -EINVAL, conf->place.file, conf->place.line, conf->place.column,
-			    "provider %s: plugin %s needs the option %s in options: { … }",
-			    conf->name, plugin->name, row->name);
+			    error, -EINVAL, object->place->file, object->place->line,
+			    object->place->column,
+			    "%s %s: plugin %s needs the option %s in options: { … }",
+			    plugin_kind_name(object->kind), object->name, plugin->name, row->name);
 		if (!row->default_text)
 			continue;
 		if (parse_text(row, row->default_text, &values[i]) < 0)
@@ -95,7 +96,7 @@ static int fill_defaults(const struct tide_plugin *plugin, const struct conf_pro
 	return 0;
 }
 
-int plugin_values_read(const struct tide_plugin *plugin, const struct conf_provider *conf,
+int plugin_values_read(const struct tide_plugin *plugin, const struct plugin_object *object,
 		       struct plugin_value **ret, struct error *error)
 {
 	struct plugin_value *values = calloc(plugin->option_count + 1, sizeof(*values));
@@ -103,10 +104,10 @@ int plugin_values_read(const struct tide_plugin *plugin, const struct conf_provi
 
 	if (!values)
 		return error_set(error, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < conf->option_count && r >= 0; i++)
-		r = read_one(plugin, &conf->options[i], values, error);
+	for (size_t i = 0; i < object->options->count && r >= 0; i++)
+		r = read_one(plugin, &object->options->rows[i], values, error);
 	if (r >= 0)
-		r = fill_defaults(plugin, conf, values, error);
+		r = fill_defaults(plugin, object, values, error);
 	if (r < 0) {
 		plugin_values_free(values, plugin->option_count);
 		return r;

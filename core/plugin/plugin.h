@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "conf/conf.h"
 
+#include <tidegate/policy.h>
 #include <tidegate/provider.h>
 
 struct plugin_set; /* the plugins of one process, loaded once at start, never unloaded while it runs
@@ -37,11 +38,31 @@ struct plugin_provider {
 	struct tide_http_request probe;
 };
 
+/* What the gateway lets plugins do. */
+struct plugin_services {
+	const struct tide_call_services *calls;
+	void *(*call_alloc)(struct tide_call *call, uint64_t size);
+	const struct tide_request_services *requests;
+};
+
 /* Checks the object's options against the plugin's rows (errors have file, line and column) and
- * creates. `services` are the calls' services, by the gateway. */
+ * creates. */
 int plugin_provider_new(const struct plugin_set *set, const struct conf_provider *conf,
-			const struct tide_call_services *services,
-			void *(*call_alloc)(struct tide_call *call, uint64_t size),
-			struct plugin_provider **ret, struct error *error);
+			const struct plugin_services *services, struct plugin_provider **ret,
+			struct error *error);
 struct plugin_provider *plugin_provider_ref(struct plugin_provider *provider);
 struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider);
+
+/* One configured policy, likewise. */
+struct plugin_policy {
+	const char *name;
+	const struct tide_plugin *plugin;
+	const struct tide_policy_operations *operations; /* clamped by size */
+	void *state;
+};
+
+int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *conf,
+		      const struct plugin_services *services, struct plugin_policy **ret,
+		      struct error *error);
+struct plugin_policy *plugin_policy_ref(struct plugin_policy *policy);
+struct plugin_policy *plugin_policy_unref(struct plugin_policy *policy);

@@ -2,6 +2,8 @@
 /* What the files of this folder share. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "plugin/plugin.h"
 
 enum {
@@ -27,7 +29,38 @@ struct plugin_value {
 	int64_t number; /* integers and booleans */
 };
 
+/* A configured object, of whatever kind, as its plugin knows it. */
+struct plugin_object {
+	uint32_t kind; /* enum tide_kind */
+	const char *name, *plugin, *secret;
+	const struct conf_plugin_options *options;
+	const struct conf_place *place;
+};
+
+const char *plugin_kind_name(uint32_t kind); /* "provider"; NULL: there is none such */
+
 /* `ret` has option_count entries, to be freed by plugin_values_free. */
-int plugin_values_read(const struct tide_plugin *plugin, const struct conf_provider *conf,
+int plugin_values_read(const struct tide_plugin *plugin, const struct plugin_object *object,
 		       struct plugin_value **ret, struct error *error);
 void plugin_values_free(struct plugin_value *values, size_t count);
+
+/* What a plugin holds of an object: options, secret, the table of its host. */
+struct tide_instance {
+	_Atomic uint32_t refs; /* [any] */
+	const struct tide_plugin *plugin;
+	char *name, *secret;
+	struct plugin_value *values;
+	struct tide_host host;
+};
+
+/* Finds the object's plugin and checks its options. -ENOENT, -EINVAL, with the object's place. */
+int plugin_instance_init(struct tide_instance *instance, const struct plugin_set *set,
+			 const struct plugin_object *object, const struct plugin_services *services,
+			 struct error *error);
+/* As the object's error, what create() said by `r` and its message. */
+int plugin_instance_refused(const struct tide_instance *instance,
+			    const struct plugin_object *object, int r,
+			    char message[static PLUGIN_ERROR_SIZE], struct error *error);
+void plugin_instance_fini(struct tide_instance *instance);
+/* Tables are clamped by size: what the plugin's header did not have yet stays NULL. */
+void plugin_clamp(void *to, size_t size, const void *from);

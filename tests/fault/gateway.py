@@ -110,7 +110,7 @@ class PluginGate(Tidegate):
         )
         for built in (tidegate.build_dir() / "plugins").glob("provider-*.so"):
             shutil.copy(built, self.folder)
-        compile_plugin(self.folder / "provider-misbehaves.so")
+        compile_plugin("gateway-plugin.c", self.folder / "provider-misbehaves.so")
         super().__init__(**settings)
 
     def plugin_folder(self):
@@ -121,7 +121,7 @@ class PluginGate(Tidegate):
         shutil.rmtree(self.folder)
 
 
-def compile_plugin(path):
+def compile_plugin(source_name, path):
     source = pathlib.Path(os.environ.get("TIDEGATE_SRC") or HERE.parents[1])
     checked = b"__asan_init" in program("tidegated").read_bytes()
     command = [
@@ -135,7 +135,7 @@ def compile_plugin(path):
     ]
     command += ["-Werror", "-shared", "-fPIC", "-I", source / "core" / "include"]
     command += ["-fsanitize=address,undefined"] if checked else []
-    subprocess.run([*command, "-o", path, HERE / "gateway-plugin.c"], check=True)
+    subprocess.run([*command, "-o", path, HERE / source_name], check=True)
 
 
 class Checks:

@@ -36,9 +36,9 @@ static void answers(void)
 int main(int argc, char **argv)
 {
 	const struct conf_plugin_option option = { "answer", "Come back.", CONF_TEXT };
-	struct conf_provider conf = {
-		.name = "mine", .plugin = "example", .options = &option, .option_count = 1
-	};
+	struct conf_provider conf = { .name = "mine",
+				      .plugin = "example",
+				      .options = { &option, 1 } };
 	struct plugin_set *set;
 
 	CHECK_INT(argc, 2);

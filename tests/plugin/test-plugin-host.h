@@ -156,8 +156,10 @@ __attribute__((unused)) static struct plugin_set *host_load(const char *folder, 
 static int host_try(const struct plugin_set *set, const struct conf_provider *conf,
 		    struct plugin_provider **ret, struct error *error)
 {
+	static const struct plugin_services services = { &host_services, host_alloc, NULL };
+
 	*error = (struct error){ 0 };
-	return plugin_provider_new(set, conf, &host_services, host_alloc, ret, error);
+	return plugin_provider_new(set, conf, &services, ret, error);
 }
 
 __attribute__((unused)) static struct plugin_provider *

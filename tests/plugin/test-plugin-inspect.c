@@ -27,7 +27,7 @@ static void text(void)
 		test_fail(__FILE__, __LINE__, "%s", error.message);
 	CHECK_SLICE(buffer_slice(&out),
 		    "simulator 0.1.0: Deterministic answers in process\n"
-		    "kind provider, ABI 0.4\n"
+		    "kind provider, ABI 0.5\n"
 		    "dialects: openai-chat anthropic-messages openai-responses openai-embeddings "
 		    "anthropic-count-tokens\n"
 		    "option first_ms (int, 0 to 3600000, default 1000): How long sim-slow waits "
@@ -66,7 +66,7 @@ static void refusals(void)
 		{ "broken-constructor-crashes", -ENOEXEC, "crashed while it was loaded (Segm" },
 		{ "broken-constructor-exits", -ENOEXEC, "ended the process while it was loaded" },
 		{ "broken-constructor-hangs", -ETIMEDOUT, "did not load within 5 s" },
-		{ "broken-wrong-major", -ENOEXEC, "built for plugin ABI 1.4" },
+		{ "broken-wrong-major", -ENOEXEC, "built for plugin ABI 1.5" },
 		{ "broken-missing-symbol", -ENOEXEC, "exports no tide_plugin()" },
 		{ "broken-undefined-symbol", -ENOEXEC, "tide_function_that_nobody_has" },
 		{ "no-such-file", -ENOENT, "No such file" },

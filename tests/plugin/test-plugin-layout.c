@@ -3,6 +3,7 @@
  * version changes, and a new member goes to the end of its struct with a line here. */
 #include "unit/test.h"
 
+#include <tidegate/policy.h>
 #include <tidegate/provider.h>
 
 #define SIZE(type, bytes) CHECK_INT(sizeof(struct type), bytes)
@@ -11,7 +12,7 @@
 static void plugin_h(void)
 {
 	CHECK_INT(TIDE_ABI_MAJOR, 0);
-	CHECK_INT(TIDE_ABI_MINOR, 4);
+	CHECK_INT(TIDE_ABI_MINOR, 5);
 	SIZE(tide_slice, 16);
 	AT(tide_slice, ptr, 0);
 	AT(tide_slice, len, 8);
@@ -38,7 +39,7 @@ static void plugin_h(void)
 	AT(tide_plugin, options, 40);
 	AT(tide_plugin, option_count, 48);
 	AT(tide_plugin, operations, 56);
-	SIZE(tide_host, 80);
+	SIZE(tide_host, 88);
 	AT(tide_host, size, 0);
 	AT(tide_host, abi_major, 4);
 	AT(tide_host, abi_minor, 6);
@@ -51,6 +52,7 @@ static void plugin_h(void)
 	AT(tide_host, secret, 56);
 	AT(tide_host, call_alloc, 64);
 	AT(tide_host, call, 72);
+	AT(tide_host, request, 80);
 }
 
 static void provider_h(void)
@@ -109,6 +111,79 @@ static void provider_h(void)
 	AT(tide_provider_operations, resume, 40);
 }
 
+static void policy_h(void)
+{
+	SIZE(tide_request_info, 216);
+	AT(tide_request_info, size, 0);
+	AT(tide_request_info, dialect, 4);
+	AT(tide_request_info, stream, 8);
+	AT(tide_request_info, reserved, 12);
+	AT(tide_request_info, request_id, 16);
+	AT(tide_request_info, tenant, 32);
+	AT(tide_request_info, feature, 48);
+	AT(tide_request_info, key, 64);
+	AT(tide_request_info, user, 80);
+	AT(tide_request_info, run, 96);
+	AT(tide_request_info, client, 112);
+	AT(tide_request_info, model, 128);
+	AT(tide_request_info, headers, 144);
+	AT(tide_request_info, header_count, 152);
+	AT(tide_request_info, input_estimate, 160);
+	AT(tide_request_info, max_output, 168);
+	AT(tide_request_info, reserved_nano, 176);
+	AT(tide_request_info, method, 184);
+	AT(tide_request_info, rest, 200);
+	SIZE(tide_denial, 48);
+	AT(tide_denial, size, 0);
+	AT(tide_denial, status, 4);
+	AT(tide_denial, code, 8);
+	AT(tide_denial, message, 24);
+	AT(tide_denial, retry_after_s, 40);
+	SIZE(tide_answer, 40);
+	AT(tide_answer, size, 0);
+	AT(tide_answer, form, 4);
+	AT(tide_answer, dialect, 8);
+	AT(tide_answer, flags, 12);
+	AT(tide_answer, body, 16);
+	AT(tide_answer, saved_nano, 32);
+	SIZE(tide_request_end, 96);
+	AT(tide_request_end, size, 0);
+	AT(tide_request_end, outcome, 4);
+	AT(tide_request_end, status, 8);
+	AT(tide_request_end, attempts, 12);
+	AT(tide_request_end, provider, 16);
+	AT(tide_request_end, model, 32);
+	AT(tide_request_end, cost_nano, 48);
+	AT(tide_request_end, tokens_in, 56);
+	AT(tide_request_end, tokens_cached, 64);
+	AT(tide_request_end, tokens_out, 72);
+	AT(tide_request_end, first_content_ns, 80);
+	AT(tide_request_end, duration_ns, 88);
+	SIZE(tide_request_services, 104);
+	AT(tide_request_services, size, 0);
+	AT(tide_request_services, reserved, 4);
+	AT(tide_request_services, info, 8);
+	AT(tide_request_services, body, 16);
+	AT(tide_request_services, alloc, 24);
+	AT(tide_request_services, deny, 32);
+	AT(tide_request_services, answer, 40);
+	AT(tide_request_services, splice, 48);
+	AT(tide_request_services, retarget, 56);
+	AT(tide_request_services, header, 64);
+	AT(tide_request_services, note, 72);
+	AT(tide_request_services, suspend, 80);
+	AT(tide_request_services, complete, 88);
+	AT(tide_request_services, timer, 96);
+	SIZE(tide_policy_operations, 48);
+	AT(tide_policy_operations, size, 0);
+	AT(tide_policy_operations, reserved, 4);
+	AT(tide_policy_operations, create, 8);
+	AT(tide_policy_operations, destroy, 16);
+	AT(tide_policy_operations, request, 24);
+	AT(tide_policy_operations, resumed, 32);
+	AT(tide_policy_operations, ended, 40);
+}
+
 static void constants(void)
 {
 	CHECK_INT(TIDE_OPTION_STRING, 0);
@@ -116,6 +191,20 @@ static void constants(void)
 	CHECK_INT(TIDE_OPTION_BOOL, 2);
 	CHECK_INT(TIDE_OPTION_REQUIRED, 1);
 	CHECK_INT(TIDE_KIND_PROVIDER, 1);
+	CHECK_INT(TIDE_KIND_POLICY, 2);
+	CHECK_INT(TIDE_CONTINUE, 0);
+	CHECK_INT(TIDE_DENY, 1);
+	CHECK_INT(TIDE_ANSWER, 2);
+	CHECK_INT(TIDE_SUSPEND, 3);
+	CHECK_INT(TIDE_ANSWER_TEXT, 0);
+	CHECK_INT(TIDE_ANSWER_DOCUMENT, 1);
+	CHECK_INT(TIDE_ANSWER_STREAM, 2);
+	CHECK_INT(TIDE_ANSWER_CACHED, 1);
+	CHECK_INT(TIDE_REQUEST_OK, 0);
+	CHECK_INT(TIDE_REQUEST_ERROR, 1);
+	CHECK_INT(TIDE_REQUEST_INCOMPLETE, 2);
+	CHECK_INT(TIDE_REQUEST_DEPARTED, 3);
+	CHECK_INT(TIDE_REQUEST_REFUSED, 4);
 	CHECK_INT(TIDE_LOG_ERROR, 0);
 	CHECK_INT(TIDE_LOG_WARNING, 1);
 	CHECK_INT(TIDE_LOG_INFO, 2);
@@ -136,6 +225,7 @@ int main(void)
 {
 	test_run("plugin-h", plugin_h);
 	test_run("provider-h", provider_h);
+	test_run("policy-h", policy_h);
 	test_run("constants", constants);
 	return 0;
 }

@@ -57,10 +57,13 @@ static void descriptors(void)
 		int code;
 		const char *why;
 	} cases[] = {
+		{ "broken-policy-null-request", -EPROTO,
+		  "create, destroy and request must not be null" },
+		{ "broken-policy-short-operations", -EPROTO, "its operations table says 24 bytes" },
 		{ "broken-wrong-major", -EPROTO,
-		  "built for plugin ABI 1.4, but this appliance has 0.4" },
+		  "built for plugin ABI 1.5, but this appliance has 0.5" },
 		{ "broken-newer-minor", -EPROTO,
-		  "built for plugin ABI 0.5, but this appliance has 0.4" },
+		  "built for plugin ABI 0.6, but this appliance has 0.5" },
 		{ "broken-short-descriptor", -EPROTO, "its descriptor says 16 bytes" },
 		{ "broken-long-descriptor", -EPROTO, "its descriptor says 1048576 bytes" },
 		{ "broken-unknown-kind", -EPROTO,

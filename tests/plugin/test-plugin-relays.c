@@ -76,8 +76,7 @@ static void openai_options(void)
 	struct conf_provider conf = { .name = "azure",
 				      .plugin = "openai",
 				      .secret_text = "sk-2",
-				      .options = options,
-				      .option_count = 3 };
+				      .options = { options, 3 } };
 	struct plugin_set *set = host_load(folder, "provider-openai");
 	struct plugin_provider *provider = host_provider(set, &conf);
 	struct tide_call call;
@@ -115,9 +114,9 @@ static void openai_placeholder(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct conf_plugin_option options[] = { { "path", cases[i].path,
 								CONF_TEXT } };
-		struct conf_provider conf = {
-			.name = "x", .plugin = "openai", .options = options, .option_count = 1
-		};
+		struct conf_provider conf = { .name = "x",
+					      .plugin = "openai",
+					      .options = { options, 1 } };
 		struct plugin_provider *provider = host_provider(set, &conf);
 		struct tide_call call;
 
@@ -158,8 +157,8 @@ static void probes(void)
 		struct conf_provider conf = { .name = "x",
 					      .plugin = cases[i].plugin,
 					      .secret_text = "k",
-					      .options = options,
-					      .option_count = cases[i].models_path ? 1 : 0 };
+					      .options = { options,
+							   cases[i].models_path ? 1 : 0 } };
 		struct plugin_set *set = host_load(folder, cases[i].stem);
 		struct plugin_provider *provider = host_provider(set, &conf);
 		const struct tide_http_request *probe = &provider->probe;
@@ -204,9 +203,9 @@ static void openai_responses(void)
 			{ "responses_path", cases[i].path, CONF_TEXT },
 			{ "dialects", " responses ", CONF_TEXT },
 		};
-		struct conf_provider conf = {
-			.name = "x", .plugin = "openai", .options = options, .option_count = 2
-		};
+		struct conf_provider conf = { .name = "x",
+					      .plugin = "openai",
+					      .options = { options, 2 } };
 		struct plugin_provider *provider = host_provider(set, &conf);
 		struct tide_call call;
 
@@ -248,8 +247,7 @@ static void openai_signed(void)
 		struct conf_provider conf = { .name = "aws",
 					      .plugin = "openai",
 					      .secret_text = secrets[i],
-					      .options = options,
-					      .option_count = 1 };
+					      .options = { options, 1 } };
 		struct plugin_provider *provider = host_provider(set, &conf);
 		const struct tide_sigv4 *with;
 		struct tide_call call;
@@ -380,8 +378,7 @@ static void options_refused(void)
 		struct conf_provider conf = { .name = "x",
 					      .plugin = refused_options[i].plugin,
 					      .place = { "a.conf", 7, 3 },
-					      .options = &option,
-					      .option_count = 1 };
+					      .options = { &option, 1 } };
 
 		option.place = (struct conf_place){ "a.conf", 9, 5 };
 		check_refused(refused_options[i].stem, &conf, refused_options[i].why);
@@ -402,9 +399,9 @@ static void anthropic_counts(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct conf_plugin_option option = { "path", rows[i].path, CONF_TEXT };
-		struct conf_provider conf = {
-			.name = "beta", .plugin = "anthropic", .options = &option, .option_count = 1
-		};
+		struct conf_provider conf = { .name = "beta",
+					      .plugin = "anthropic",
+					      .options = { &option, 1 } };
 		struct plugin_provider *provider = host_provider(set, &conf);
 		struct tide_call call;
 
@@ -485,8 +482,7 @@ static void gemini(void)
 		      2);
 	host_done(&call);
 	plugin_provider_unref(provider);
-	conf.options = options;
-	conf.option_count = 3;
+	conf.options = (struct conf_plugin_options){ options, 3 };
 	provider = host_provider(set, &conf);
 	host_ready(&call, provider, TIDE_DIALECT_GEMINI, "m", body);
 	CHECK_INT(host_start(&call), 0);
@@ -552,8 +548,7 @@ static void bedrock(void)
 	CHECK(!call.request.sigv4);
 	host_done(&call);
 	plugin_provider_unref(provider);
-	conf.options = options;
-	conf.option_count = 1;
+	conf.options = (struct conf_plugin_options){ options, 1 };
 	provider = host_provider(set, &conf);
 	host_ready(&call, provider, TIDE_DIALECT_BEDROCK_CONVERSE, "arn:aws:bedrock:x/y", streamed);
 	CHECK_INT(host_start(&call), 0);

@@ -48,7 +48,7 @@ static void check_same(const struct conf *a, const struct conf *b)
 	CHECK_INT(a->provider_count, b->provider_count);
 	CHECK_STR(a->providers[0].digest, b->providers[0].digest);
 	CHECK_STR(a->providers[0].secret_text, b->providers[0].secret_text);
-	CHECK_STR(a->providers[0].options[1].text, b->providers[0].options[1].text);
+	CHECK_STR(a->providers[0].options.rows[1].text, b->providers[0].options.rows[1].text);
 	CHECK_INT(a->model_count, b->model_count);
 	for (size_t i = 0; i < a->model_count; i++) {
 		CHECK_STR(a->models[i].name, b->models[i].name);

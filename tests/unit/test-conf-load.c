@@ -20,7 +20,7 @@ static const char every_option[] =
     "retain_sums_days = 9; retain_bytes = 5000000000L;\n"
     "plugins: { folder = \"/plug\"; load = [ ]; };\n"
     "owners: { provider = \"files\"; model = \"files\"; route = \"files\"; tenant = \"files\";\n"
-    "          key = \"files\"; };\n"
+    "          key = \"files\"; policy = \"files\"; };\n"
     "limits: { connections = 11; inflight = 12; header_bytes = 1313; header_ms = 14;\n"
     "  body_bytes = 15015; body_budget_bytes = 5000000000L; body_ms = 17; idle_ms = 18;\n"
     "  write_ms = 19; output_bytes = 20020; drain_ms = 0; takeover_drain_ms = 21;\n"
@@ -41,7 +41,7 @@ static const char every_option[] =
     "  price: { input_usd_per_mtok = \"0.15\"; output_usd_per_mtok = \"0.60\";\n"
     "    cache_read_usd_per_mtok = \"0.075\"; cache_write_usd_per_mtok = \"0\";\n"
     "    cache_write_1h_usd_per_mtok = \"0.000000001\"; }; } );\n"
-    "routes = ( { name = \"r\"; targets = [ \"m\", \"p/a/b\" ]; } );\n"
+    "routes = ( { name = \"r\"; targets = [ \"m\", \"p/a/b\" ]; policies = [ \"g\" ]; } );\n"
     "jwt: { issuer = \"https://i\"; audience = \"a\"; claim = \"email\"; jwks_file = \"cert\";\n"
     "  ca_file = \"ca\"; allow_private = true; leeway_s = 33; refresh_s = 34; }; # jwks_url\n"
     "tenants = ( { name = \"t\"; description = \"T \xc3\xa4\"; models = [ \"a*\" ]; } );\n"
@@ -52,7 +52,10 @@ static const char every_option[] =
     "  previous_sha256 = \"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\";\n"
     "  previous_until = \"1970-01-01T01:00:07+01:00\";\n"
     "  models = [ \"b\", \"a/b\" ]; identity = \"URI:spiffe://t/k\";"
-    "  sha256 = \"0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F20\"; } );\n";
+    "  sha256 = \"0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F20\"; } );\n"
+    "policies_everywhere = [ \"g\" ];\n"
+    "policies = ( { name = \"g\"; plugin = \"limit\"; secret = \"file:secrets/p\"; on_error = "
+    "\"skip\"; deadline_ms = 35; options: { per = 2; }; } );\n";
 
 static void check_main(const struct conf *conf)
 {
@@ -147,15 +150,15 @@ static void check_plugin_options(const struct conf_provider *provider)
 		{ "on", "true", CONF_BOOLEAN },
 	};
 
-	CHECK_INT(provider->option_count, ARRAY_SIZE(want));
+	CHECK_INT(provider->options.count, ARRAY_SIZE(want));
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
-		CHECK_STR(provider->options[i].name, want[i].name);
-		CHECK_STR(provider->options[i].text, want[i].text);
-		CHECK_INT(provider->options[i].type, want[i].type);
+		CHECK_STR(provider->options.rows[i].name, want[i].name);
+		CHECK_STR(provider->options.rows[i].text, want[i].text);
+		CHECK_INT(provider->options.rows[i].type, want[i].type);
 	}
-	CHECK_STR(provider->options[1].place.file, at("main.conf"));
-	CHECK_INT(provider->options[1].place.line, 18);
-	CHECK_INT(provider->options[1].place.column, 36);
+	CHECK_STR(provider->options.rows[1].place.file, at("main.conf"));
+	CHECK_INT(provider->options.rows[1].place.line, 18);
+	CHECK_INT(provider->options.rows[1].place.column, 36);
 }
 
 static void check_provider(const struct conf_provider *provider)
@@ -201,7 +204,18 @@ static void check_others(const struct conf *conf)
 	const struct conf_route *route = conf_find_route(conf, SLICE("r"));
 	const struct conf_tenant *tenant = conf_find_tenant(conf, SLICE("t"));
 	const struct conf_key *key = conf_find_key(conf, SLICE("k"));
+	const struct conf_policy *policy = conf_find_policy(conf, SLICE("g"));
 
+	CHECK_STR(conf->policies_everywhere[0], "g");
+	CHECK(!conf->policies_everywhere[1] && conf->policy_count == 1);
+	CHECK_STR(policy->plugin, "limit");
+	CHECK_STR(policy->secret_text, "s3cret");
+	CHECK_STR(policy->on_error, "skip");
+	CHECK_INT(policy->deadline_ms, 35);
+	CHECK_INT(policy->options.count, 1);
+	CHECK_INT(strlen(policy->digest), 64);
+	CHECK_STR(route->policies[0], "g");
+	CHECK(!route->policies[1]);
 	CHECK(model->provider == conf->providers);
 	CHECK_STR(model->upstream_model, "u");
 	CHECK_INT(model->max_output_tokens, 28);
@@ -357,6 +371,7 @@ static void test_defaults(void)
 	put("main.conf",
 	    "owners: { key = \"files\"; };\n"
 	    "providers = ( { name = \"p\"; plugin = \"x\"; } );\n"
+	    "policies = ( { name = \"g\"; plugin = \"x\"; } );\n"
 	    "models = ( { name = \"m\"; provider = \"p\"; upstream_model = \"u\"; } );\n"
 	    "tenants = ( { name = \"t\"; } );\n"
 	    "keys = ( { name = \"k\"; tenant = \"t\"; sha256 = \"00000000000000000000000000"
@@ -373,6 +388,8 @@ static void test_defaults(void)
 	CHECK_INT(object.model.price.cache_write_1h_femto, -1);
 	object.key = conf->keys[0];
 	check_defaults(options_of_kind(CONF_KEY), &object);
+	object.policy = conf->policies[0];
+	check_defaults(options_of_kind(CONF_POLICY), &object);
 	put("main.conf", "");
 	plain = load_good();
 	check_defaults(&options_main, plain);

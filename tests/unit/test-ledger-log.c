@@ -208,7 +208,7 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	json_t *line = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 
 	CHECK(line);
-	CHECK_INT(json_object_size(line), 28);
+	CHECK_INT(json_object_size(line), 29);
 	check_text(line, "ts", json_string_value(json_object_get(line, "ts")));
 	CHECK_INT(strlen(json_string_value(json_object_get(line, "ts"))), 24);
 	snprintf(id, sizeof(id), "%s", json_string_value(json_object_get(line, "id")));
@@ -239,6 +239,7 @@ static void check_line(const char *text, size_t len, const char *tenant)
 	CHECK(json_is_true(json_object_get(line, "cached")));
 	check_text(line, "saved_usd", "0.000000009");
 	check_text(line, "cost_usd", "0.000130000");
+	check_text(line, "policies", "limit=note: \"x\"");
 	json_decref(line);
 }
 
@@ -259,6 +260,7 @@ static void test_lines(void)
 		entry->first_content_us = 1500;
 		entry->cached = 1;
 		entry->saved_nano = 9;
+		ledger_decided(entry, SLICE("limit=note: \"x\""));
 		ledger_attempt_served(entry, &entry->first, SLICE("small-2026"), SLICE("fp_1"));
 		if (i == 0)
 			first = entry->id;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tidegate's plugin ABI, version 0.3. A plugin is one shared object that exports one function,
+/* Tidegate's plugin ABI, version 0.5. A plugin is one shared object that exports one function,
  * tide_plugin(), and links nothing of the host: everything it may do comes in as a table of
  * functions.
  *
@@ -8,7 +8,8 @@
  * than that size covers.
  *
  * Changes: 0.1 first version; providers. 0.2 tide_http_request.sigv4. 0.3 more
- * dialects, of which an instance may take some; tide_call_info.query, method, rest. */
+ * dialects, of which an instance may take some; tide_call_info.query, method, rest. 0.4
+ * tide_provider_operations.probe. 0.5 policies (policy.h); tide_host.request. */
 #pragma once
 
 #include <stddef.h>
@@ -19,7 +20,7 @@ extern "C" {
 #endif
 
 #define TIDE_ABI_MAJOR 0 /* must be equal */
-#define TIDE_ABI_MINOR 4 /* a plugin's may be at most the host's */
+#define TIDE_ABI_MINOR 5 /* a plugin's may be at most the host's */
 
 /* Borrowed bytes, not NUL-terminated. Each function says how long they live. */
 struct tide_slice {
@@ -51,7 +52,8 @@ struct tide_option {
 };
 
 enum tide_kind {
-	TIDE_KIND_PROVIDER = 1,
+	TIDE_KIND_PROVIDER = 1, /* provider.h */
+	TIDE_KIND_POLICY = 2,   /* policy.h. Since 0.5 */
 };
 
 /* What tide_plugin() returns: constant, alive as long as the plugin is loaded. */
@@ -60,12 +62,12 @@ struct tide_plugin {
 	uint16_t abi_major, abi_minor;
 	uint32_t kind;        /* enum tide_kind */
 	uint32_t option_size; /* sizeof(struct tide_option) */
-	const char *name;     /* what a provider's `plugin` option says: [a-z0-9-]{1,32} */
+	const char *name;     /* what an object's `plugin` option says: [a-z0-9-]{1,32} */
 	const char *version;
 	const char *summary; /* one line */
 	const struct tide_option *options;
 	uint64_t option_count;
-	const void *operations; /* by kind: struct tide_provider_operations */
+	const void *operations; /* by kind: struct tide_KIND_operations */
 };
 
 typedef const struct tide_plugin *(*tide_plugin_fn)(void);
@@ -110,6 +112,8 @@ struct tide_host {
 	void *(*call_alloc)(struct tide_call *call, uint64_t size);
 	/* [call] Remaining services of a call are in provider.h's struct tide_call_services. */
 	const struct tide_call_services *call;
+	/* [request] Services of a policy's request: policy.h. Since 0.5. */
+	const struct tide_request_services *request;
 };
 
 #ifdef __cplusplus

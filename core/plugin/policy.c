@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Instances of policy plugins. */
+#include "plugin/private.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+
+struct instance {
+	struct plugin_policy policy; /* first: the public part */
+	struct tide_instance own;
+	struct tide_policy_operations operations;
+};
+
+static void instance_free(struct instance *instance)
+{
+	plugin_instance_fini(&instance->own);
+	free(instance);
+}
+CLEANUP_DEFINE(struct instance, instance_free);
+
+int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *conf,
+		      const struct plugin_services *services, struct plugin_policy **ret,
+		      struct error *error)
+{
+	_cleanup_(cleanup_instance_free) struct instance *instance = calloc(1, sizeof(*instance));
+	const struct plugin_object object = { TIDE_KIND_POLICY,  conf->name,     conf->plugin,
+					      conf->secret_text, &conf->options, &conf->place };
+	char reason[PLUGIN_ERROR_SIZE] = "";
+	int r;
+
+	if (!instance)
+		return error_set(error, -ENOMEM, "out of memory");
+	r = plugin_instance_init(&instance->own, set, &object, services, error);
+	if (r < 0)
+		return r;
+	plugin_clamp(&instance->operations, sizeof(instance->operations),
+		     instance->own.plugin->operations);
+	instance->policy.name = instance->own.name;
+	instance->policy.plugin = instance->own.plugin;
+	instance->policy.operations = &instance->operations;
+	r = instance->operations.create(&instance->own.host, &instance->own,
+					&instance->policy.state, reason, sizeof(reason));
+	if (r < 0)
+		return plugin_instance_refused(&instance->own, &object, r, reason, error);
+	*ret = &steal(instance)->policy;
+	return 0;
+}
+
+struct plugin_policy *plugin_policy_ref(struct plugin_policy *policy)
+{
+	struct instance *instance = container_of(policy, struct instance, policy);
+
+	atomic_fetch_add(&instance->own.refs, 1);
+	return policy;
+}
+
+struct plugin_policy *plugin_policy_unref(struct plugin_policy *policy)
+{
+	struct instance *instance = policy ? container_of(policy, struct instance, policy) : NULL;
+
+	if (!instance || atomic_fetch_sub(&instance->own.refs, 1) > 1)
+		return NULL;
+	instance->operations.destroy(policy->state);
+	instance_free(instance);
+	return NULL;
+}
