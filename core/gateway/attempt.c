@@ -246,7 +246,10 @@ static int prepare(struct exchange *exchange, struct tide_call *call, struct wir
 	    exchange->loop->gateway->options.ledger, exchange->entry, target->provider->name,
 	    target->upstream_model, plan_price(exchange, target, &room),
 	    loop_now_ns(exchange->loop->loop));
-	return call->attempt ? 0 : -ENOSPC;
+	if (!call->attempt)
+		return -ENOSPC;
+	ledger_attempt_key(exchange->entry, call->attempt, target->provider->key_name);
+	return 0;
 }
 
 /* Slices of the house and of the ABI are the same bytes on every machine we build for. */

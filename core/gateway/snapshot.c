@@ -20,6 +20,7 @@ static void provider_free(struct gateway_provider *provider)
 	hush_fini(&provider->hush);
 	standing_free(provider->standing);
 	free((char *)provider->name.ptr);
+	free((char *)provider->key_name.ptr);
 	free(provider);
 }
 CLEANUP_DEFINE(struct gateway_provider, provider_free);
@@ -73,6 +74,22 @@ static uint32_t quirks_of(const char *const *names)
 	return quirks;
 }
 
+/* "openai-2" of "file:secrets/openai-2" and of "credential:openai-2". */
+static int name_key(const char *secret, struct slice *ret)
+{
+	const char *name = secret ? strrchr(secret, '/') : NULL;
+
+	if (!secret)
+		return 0;
+	if (!name)
+		name = strchr(secret, ':');
+	name = strdup(name ? name + 1 : secret);
+	if (!name)
+		return -ENOMEM;
+	*ret = slice_of(name);
+	return 0;
+}
+
 static int provider_new(struct gateway *gateway, const struct conf_provider *conf,
 			struct gateway_provider **ret, struct error *error)
 {
@@ -96,7 +113,7 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 	provider->quirks = quirks_of(conf->quirks);
 	if (!provider->name.ptr || !provider->standing ||
 	    own_headers_init(&provider->headers, conf->headers) < 0 ||
-	    hush_init(&provider->hush, conf) < 0)
+	    hush_init(&provider->hush, conf) < 0 || name_key(conf->secret, &provider->key_name) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	if (conf->base_url) {
 		r = origin_new(conf, &provider->origin, error);

@@ -118,6 +118,12 @@ static int64_t cost_of(const struct ledger_attempt *attempt)
 	return ledger_cost_nano(&attempt->price, &attempt->usage);
 }
 
+void ledger_attempt_key(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			struct slice key)
+{
+	attempt->upstream_key = entry_add_text(entry, key);
+}
+
 void ledger_attempt_served(struct ledger_entry *entry, struct ledger_attempt *attempt,
 			   struct slice model, struct slice version)
 {

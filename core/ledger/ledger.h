@@ -166,6 +166,9 @@ void ledger_decided(struct ledger_entry *entry, struct slice decisions);
 struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger_entry *entry,
 					    struct slice provider, struct slice model,
 					    const struct ledger_price *price, uint64_t now_ns);
+/* [loop] With which of the provider's keys, by the key's name; at its begin. */
+void ledger_attempt_key(struct ledger_entry *entry, struct ledger_attempt *attempt,
+			struct slice key);
 /* [loop] What the answer says of who made it: the model, and its version or fingerprint; empty
  * where it says nothing. Once an attempt, before it is closed. */
 void ledger_attempt_served(struct ledger_entry *entry, struct ledger_attempt *attempt,

@@ -50,6 +50,9 @@ def read_again(way):
             done = appliance.tidectl("reload")
             equal(done.returncode, 1, "a reload without the file")
             equal(seen_secret(upstream, appliance, "by-unit"), "second-by-unit", "what was read before holds")
+            appliance.settled()
+            used = {(row["provider"], row["upstream_key"]) for row in appliance.attempt_rows()}
+            equal(used, {("file", "file"), ("unit", "unit-key")}, "rows tell which key, by its name")
             for text in ("second-by", "first-of"):
                 assert text not in appliance.log() + done.stderr, "a secret is told"
 
