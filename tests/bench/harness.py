@@ -15,6 +15,7 @@ import socket
 import sqlite3
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.request
 
@@ -366,6 +367,16 @@ class Bench:
             if worker.child.wait() != 0:
                 raise Failure(f'bench-wire {what} failed')
         return float(out)
+
+    def ledger(self, *arguments):
+        """What bench-ledger prints, in a folder of its own, which goes."""
+        with tempfile.TemporaryDirectory(prefix='ledger-', dir=self.scratch) as folder:
+            command = [self.program('ledger'), arguments[0], folder, *arguments[1:]]
+            with Process(command, self.load_core, stdout=subprocess.PIPE) as worker:
+                out = worker.child.stdout.read()
+                if worker.child.wait() != 0:
+                    raise Failure(f'bench-ledger {arguments[0]} failed')
+        return json.loads(out)
 
     def reads_per_s(self, path, milliseconds):
         with Process([self.program('reads'), path, milliseconds], self.load_core, stdout=subprocess.PIPE) as reader:

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger alone, without a network: `ledger write FOLDER REQUESTS RATE` settles requests of a
+/* The ledger alone, without a network. `ledger write FOLDER REQUESTS RATE` settles requests of a
  * mixture of names, RATE a second (0: as fast as entries become free), and prints what the writer
- * took. */
+ * took. `ledger scale FOLDER REQUESTS` settles them over the last 30 days, closes these, and prints
+ * what questions, a start and the expiry of a day take then. */
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,8 @@
 #include <unistd.h>
 
 #include "common.h"
-#include "ledger/ledger.h"
+#include "ledger/own.h"
+#include "ledger/segment.h"
 
 enum {
 	TENANTS = 8,
@@ -19,6 +22,15 @@ enum {
 	ROUND_REQUESTS =
 	    64, /* of one feature and model after another, as a loop's round has them */
 	PATIENCE_S = 60,
+	DAYS = 30,
+	ASKED = 20,
+	LOOKED_UP = 2000,
+	BUSY_REQUESTS = 20000, /* at 10,000 a second, while a day expires */
+};
+
+/* Of how many names a mixture is. */
+struct mixture {
+	unsigned tenants, features, models;
 };
 
 static const struct ledger_price price = {
@@ -91,18 +103,21 @@ static struct ledger *open_ledger(const char *folder)
 	return ledger;
 }
 
-static bool settle(struct ledger *ledger, uint64_t number)
+/* `at_ns`: when it began, as its id says too; 0: now. */
+static bool settle(struct ledger *ledger, const struct mixture *mixture, uint64_t number,
+		   uint64_t at_ns)
 {
 	char tenant[32], feature[32], model[32];
-	uint64_t round = number / ROUND_REQUESTS;
+	uint64_t round = number / ROUND_REQUESTS, any = round * 0x9e3779b97f4a7c15u;
 	struct ledger_names names = {
 		.tenant = { tenant, (size_t)snprintf(tenant, sizeof(tenant), "tenant-%u",
-						     (unsigned)(round % TENANTS)) },
-		.feature = { feature, (size_t)snprintf(feature, sizeof(feature), "feature-%u",
-						       (unsigned)(round % FEATURES)) },
+						     (unsigned)((any >> 20) % mixture->tenants)) },
+		.feature = { feature,
+			     (size_t)snprintf(feature, sizeof(feature), "feature-%u",
+					      (unsigned)((any >> 35) % mixture->features)) },
 		.key = SLICE("bench"),
 		.route = { model, (size_t)snprintf(model, sizeof(model), "model-%u",
-						   (unsigned)(round % MODELS)) },
+						   (unsigned)((any >> 50) % mixture->models)) },
 		.client = { 4, { 127, 0, 0, 1 } },
 	};
 	struct ledger_entry *entry = ledger_open(ledger, 0, &names, false, 100, 0, now_ns());
@@ -120,6 +135,10 @@ static bool settle(struct ledger *ledger, uint64_t number)
 	entry->first_content_us = 150000;
 	ledger_price_attempt(entry, attempt);
 	entry->outcome = LEDGER_OK;
+	if (at_ns > 0) {
+		entry->start_real_ns = at_ns;
+		entry->id = at_ns / NS_PER_MS << SEGMENT_ID_SHIFT | number % 1024 << 8;
+	}
 	ledger_close(ledger, 0, entry);
 	return true;
 }
@@ -140,6 +159,7 @@ static void wait_committed(struct ledger *ledger, uint64_t count)
 
 static void write_requests(const char *folder, uint64_t count, uint64_t rate)
 {
+	static const struct mixture mixture = { TENANTS, FEATURES, MODELS };
 	struct ledger *ledger = open_ledger(folder);
 	uint64_t start_ns = now_ns(), waits = 0;
 	double cpu_s, wall_s;
@@ -147,7 +167,7 @@ static void write_requests(const char *folder, uint64_t count, uint64_t rate)
 	for (uint64_t i = 0; i < count;) {
 		if (rate > 0 && now_ns() < start_ns + i * NS_PER_S / rate) {
 			pause_us(200);
-		} else if (settle(ledger, i)) {
+		} else if (settle(ledger, &mixture, i, 0)) {
 			i++;
 		} else {
 			waits++;
@@ -163,13 +183,177 @@ static void write_requests(const char *folder, uint64_t count, uint64_t rate)
 	       (unsigned long long)waits);
 }
 
+/* ---- at scale ---- */
+
+static const struct mixture many = { 20, 10, 15 };
+
+static uint64_t real_s(void)
+{
+	return (uint64_t)time(NULL);
+}
+
+/* When the number-th of `count` requests of the days before today began. */
+static uint64_t moment_of(uint64_t number, uint64_t count)
+{
+	uint64_t today_s = real_s() / SEGMENT_DAY_S * SEGMENT_DAY_S;
+	uint64_t span_ms = (uint64_t)DAYS * SEGMENT_DAY_S * 1000;
+
+	return (today_s - (uint64_t)DAYS * SEGMENT_DAY_S) * NS_PER_S +
+	       span_ms * number / count * NS_PER_MS;
+}
+
+static void fill(struct ledger *ledger, uint64_t count)
+{
+	for (uint64_t i = 0; i < count;) {
+		if (settle(ledger, &many, i, moment_of(i, count)))
+			i++;
+		else
+			pause_us(200);
+	}
+	wait_committed(ledger, count);
+}
+
+static void keep(struct ledger *ledger)
+{
+	struct error error = { 0 };
+
+	if (keeper_work(&ledger->keeper, (int64_t)real_s(), &error) < 0)
+		die("%s: %s", error.file, error.message);
+}
+
+static void count_sum(const struct ledger_sum *sum, void *data)
+{
+	*(uint64_t *)data += sum->requests;
+}
+
+/* All that was filled in, by the names of one question. */
+static void ask(struct ledger *ledger, uint64_t count)
+{
+	const struct ledger_question question = {
+		.by = LEDGER_BIT(LEDGER_BY_TENANT) | LEDGER_BIT(LEDGER_BY_FEATURE) |
+		      LEDGER_BIT(LEDGER_BY_MODEL),
+		.until_s = (int64_t)real_s(),
+	};
+	uint64_t seen = 0;
+
+	if (ledger_ask(ledger, &question, count_sum, &seen) < 0 || seen != count)
+		die("%llu requests in sums, not %llu", (unsigned long long)seen,
+		    (unsigned long long)count);
+}
+
+static void look_up(struct ledger *ledger, uint64_t number, uint64_t count)
+{
+	uint64_t id = moment_of(number, count) / NS_PER_MS << SEGMENT_ID_SHIFT | number % 1024 << 8;
+	struct buffer text = { 0 };
+
+	if (ledger_read_request(ledger, id, &text) < 0 || text.len == 0)
+		die("no row of request %llu", (unsigned long long)number);
+	buffer_fini(&text);
+}
+
+static void *expire(void *data)
+{
+	uint64_t *took_ns = ((void **)data)[1], start_ns = now_ns();
+
+	keep(((void **)data)[0]);
+	*took_ns = now_ns() - start_ns;
+	return NULL;
+}
+
+/* The oldest day goes while requests are settled; the longest time that no commit came. */
+static void expire_busy(struct ledger *ledger, uint64_t *ret_took_ns, uint64_t *ret_stall_ns)
+{
+	void *data[] = { ledger, ret_took_ns };
+	uint64_t start_ns = now_ns(), committed_ns = start_ns, committed = 0;
+	struct ledger_state state;
+	pthread_t thread;
+
+	*ret_stall_ns = 0;
+	if (pthread_create(&thread, NULL, expire, data) != 0)
+		die("no thread");
+	for (uint64_t i = 0; i < BUSY_REQUESTS;) {
+		if (now_ns() < start_ns + i * NS_PER_S / 10000)
+			pause_us(200);
+		else if (settle(ledger, &many, i, 0))
+			i++;
+		ledger_state_read(ledger, &state);
+		if (state.rows_committed != committed) {
+			uint64_t gap_ns = now_ns() - committed_ns;
+
+			if (committed > 0 && gap_ns > *ret_stall_ns)
+				*ret_stall_ns = gap_ns;
+			committed = state.rows_committed;
+			committed_ns = now_ns();
+		}
+	}
+	pthread_join(thread, NULL);
+}
+
+static double ms_since(uint64_t start_ns)
+{
+	return (double)(now_ns() - start_ns) / NS_PER_MS;
+}
+
+static void print_times(struct ledger *ledger, uint64_t count)
+{
+	static struct histogram asked, looked_up;
+	uint64_t seed = 1, start_ns;
+
+	for (int i = 0; i < ASKED; i++) {
+		start_ns = now_ns();
+		ask(ledger, count);
+		histogram_add(&asked, now_ns() - start_ns);
+	}
+	for (int i = 0; i < LOOKED_UP; i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		start_ns = now_ns();
+		look_up(ledger, (seed >> 16) % count, count);
+		histogram_add(&looked_up, now_ns() - start_ns);
+	}
+	printf(",\"month_ms\":%.2f,\"why_p99_ms\":%.3f",
+	       (double)histogram_quantile(&asked, 0.5) / NS_PER_MS,
+	       (double)histogram_quantile(&looked_up, 0.99) / NS_PER_MS);
+}
+
+static void scale(const char *folder, uint64_t count)
+{
+	struct ledger *ledger = open_ledger(folder);
+	uint64_t start_ns = now_ns(), took_ns, stall_ns;
+	double fill_s;
+
+	keeper_hold(&ledger->keeper, true);
+	fill(ledger, count);
+	fill_s = ms_since(start_ns) / 1000;
+	start_ns = now_ns();
+	keep(ledger);
+	printf("{\"requests\":%llu,\"fill_per_s\":%.0f,\"close_day_ms\":%.1f",
+	       (unsigned long long)count, (double)count / fill_s, ms_since(start_ns) / DAYS);
+	print_times(ledger, count);
+	ledger_free(ledger);
+	start_ns = now_ns();
+	ledger = open_ledger(folder);
+	printf(",\"start_ms\":%.1f", ms_since(start_ns));
+	keeper_hold(&ledger->keeper, true);
+	ledger->keeper.keep_days = DAYS - 1;
+	ledger->keeper.keep_rollup_days = DAYS - 1;
+	expire_busy(ledger, &took_ns, &stall_ns);
+	ledger_free(ledger);
+	printf(",\"expiry_ms\":%.1f,\"stall_ms\":%.1f}\n", (double)took_ns / NS_PER_MS,
+	       (double)stall_ns / NS_PER_MS);
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 4 && strcmp(argv[1], "scale") == 0) {
+		scale(argv[2], number_parse("REQUESTS", argv[3]));
+		return 0;
+	}
 	if (argc == 5 && strcmp(argv[1], "write") == 0) {
 		write_requests(argv[2], number_parse("REQUESTS", argv[3]),
 			       number_parse("RATE", argv[4]));
 		return 0;
 	}
-	fprintf(stderr, "usage: ledger write FOLDER REQUESTS RATE\n");
+	fprintf(stderr, "usage: ledger write FOLDER REQUESTS RATE\n"
+			"       ledger scale FOLDER REQUESTS\n");
 	return 2;
 }

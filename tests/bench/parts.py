@@ -15,6 +15,7 @@ CONNECTIONS = 32
 STREAMS = 9500
 IDLE = 5000
 SLOW = 500
+SCALE = 10_000_000
 
 
 # What a request of 2 KB and its answer cost, and the most that may be. A stream has 32 events.
@@ -41,6 +42,10 @@ FIGURES = {
              Figure(f'idle_{IDLE}_requests_per_s', '1/s'), Figure(f'slow_{SLOW}_closed', 'clients')],
     'fs': [Figure('open_read_close_vs_proc', '1/s'), Figure('open_read_close_vs_proc_idle', '1/s')],
     'ledger': [Figure('ledger_us_per_request', 'us', 6.0, 'value')],
+    'ledger-scale': [Figure('ledger_month_ms', 'ms', 100.0, 'value'), Figure('ledger_why_p99_ms', 'ms', 10.0, 'value'),
+                     Figure('ledger_expiry_ms', 'ms', 1000.0, 'value'), Figure('ledger_stall_ms', 'ms', 1000.0, 'value'),
+                     Figure('ledger_start_ms', 'ms'), Figure('ledger_50000_per_s_waits', 'requests', 0.0, 'value'),
+                     Figure('ledger_50000_per_s_writer_us', 'us', 6.0, 'value')],
     'wire': [Figure(f'wire_{name}_us'.replace('-', '_'), 'us', bar, 'value') for name, bar in WIRE.items()],
 }
 
@@ -297,6 +302,20 @@ def ledger(plan):
     return [rounds.row(figure, 'writer')]
 
 
+def ledger_scale(plan):
+    """The ledger alone with 10 million rows of 30 days; and 50,000 requests a second into it on one core, none of
+    which had to wait for a free entry."""
+    figures = plan.figures('ledger-scale')
+    if plan.self_check:
+        return [missing(figure, 'the reference has no ledger') for figure in figures]
+    with plan.bench() as bench:
+        rounds = Rounds(dataclasses.replace(plan, rounds=1), 'ledger-scale', [
+            ('scale', lambda: bench.ledger('scale', SCALE)), ('rate', lambda: bench.ledger('write', 500000, 50000))])
+    keys = ('month_ms', 'why_p99_ms', 'expiry_ms', 'stall_ms', 'start_ms')
+    return [rounds.row(figure, 'scale', key=key) for figure, key in zip(figures, keys)] + \
+           [rounds.row(figure, 'rate', key=key) for figure, key in zip(figures[5:], ('waits', 'writer_us'))]
+
+
 def wire(plan):
     figures = plan.figures('wire')
     if plan.self_check:
@@ -306,4 +325,6 @@ def wire(plan):
     return [rounds.row(figure, name) for figure, name in zip(figures, WIRE)]
 
 
-PARTS = {'proxy': proxy, 'streams': streams, 'idle': idle, 'fs': fs, 'ledger': ledger, 'wire': wire}
+PARTS = {'proxy': proxy, 'streams': streams, 'idle': idle, 'fs': fs, 'ledger': ledger, 'ledger-scale': ledger_scale, 'wire': wire}
+# What is not measured unless it is named: it takes minutes, and 10 GB of disk.
+LONG = {'ledger-scale'}
