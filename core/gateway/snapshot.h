@@ -31,7 +31,7 @@ struct gateway_provider {
 	struct own_headers headers;
 	struct hush hush;
 	struct slice key_name; /* of its secret: which one, never what it is; empty for none */
-	uint32_t health_ms; /* 0: it is not probed */
+	uint32_t health_ms;    /* 0: it is not probed */
 	bool discovers;
 	struct probe probe; /* of the first loop */
 	struct standing *standing;
