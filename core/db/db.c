@@ -183,6 +183,24 @@ static int cannot_open(const struct db *db, int code, const char *path, struct e
 					     : "");
 }
 
+/* A journal that a crash has left is rolled back by who may write; a reader alone would be refused.
+ */
+static int roll_back(const char *path)
+{
+	_cleanup_(cleanup_db_close) struct db *db = calloc(1, sizeof(*db));
+	int64_t version;
+	int r;
+
+	if (!db)
+		return -ENOMEM;
+	r = code_to_errno(NULL, sqlite3_open_v2(path, &db->handle,
+						SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL));
+	if (r < 0)
+		return r;
+	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+	return read_version(db, &version);
+}
+
 int db_open(const char *path, bool read_only, const struct db_migration *migrations, size_t count,
 	    struct db **ret, struct error *error)
 {
@@ -200,6 +218,8 @@ int db_open(const char *path, bool read_only, const struct db_migration *migrati
 		return cannot_open(db, r, path, error);
 	sqlite3_extended_result_codes(db->handle, 1);
 	r = set_up(db, read_only);
+	if (r == -EROFS && read_only && roll_back(path) == 0)
+		r = set_up(db, read_only);
 	if (r < 0)
 		return cannot_open(db, r, path, error);
 	r = migrate(db, path, read_only, migrations, count, error);
