@@ -134,7 +134,7 @@ static void put_first(struct rows *rows, struct segment *segment, size_t from)
 	rows->open[0] = segment;
 }
 
-static int run_named(struct db *db, const char *sql, const char *name, int64_t day)
+static int run_named(struct db *db, const char *sql, const char *name, int64_t day, int64_t id)
 {
 	struct db_statement *statement;
 	int r = db_prepare(db, sql, &statement);
@@ -143,31 +143,27 @@ static int run_named(struct db *db, const char *sql, const char *name, int64_t d
 		return r;
 	db_bind_text(statement, 1, slice_of(name));
 	db_bind_i64(statement, 2, day * SEGMENT_DAY_S);
+	db_bind_i64(statement, 3, id);
 	r = db_run(statement);
 	db_statement_free(statement);
 	return r;
 }
 
 /* What comes to a closed segment opens it again: its rollups are told by itself from here on. Where
- * its file is gone, what the main file has of it stays, and the new file is another segment. */
-static int reopen(struct rows *rows, const char *name, int64_t day, bool there)
+ * its file is gone (`id` 0), what the main file has of it stays, and the new file is another
+ * segment. */
+static int reopen(struct rows *rows, const char *name, int64_t day, int64_t id)
 {
 	static const char *const forget[] = {
 		"DELETE FROM rollup_row WHERE start_s >= ?2 AND start_s < ?2 + 86400 AND segment = "
-		"(SELECT segment FROM closed_row WHERE name = ?1)",
-		"DELETE FROM rollup_day_row WHERE day_s = ?2 AND segment = "
-		"(SELECT segment FROM closed_row WHERE name = ?1)",
+		"?3 AND ?1 IS NOT NULL",
+		"DELETE FROM rollup_day_row WHERE day_s = ?2 AND segment = ?3 AND ?1 IS NOT NULL",
+		"DELETE FROM closed_row WHERE name = ?1 AND ?2 IS NOT NULL AND ?3 IS NOT NULL",
 	};
 	int r = db_begin(rows->main);
 
-	rows->failed = rows->main_path;
-	rows->failed_db = rows->main;
-	for (size_t i = 0; r == 0 && there && i < ARRAY_SIZE(forget); i++)
-		r = run_named(rows->main, forget[i], name, day);
-	if (r == 0)
-		r = run_named(rows->main,
-			      "DELETE FROM closed_row WHERE name = ?1 AND ?2 IS NOT NULL", name,
-			      day);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(forget); i++)
+		r = run_named(rows->main, forget[i], name, day, id);
 	if (r == 0)
 		r = db_commit(rows->main);
 	if (r < 0)
@@ -175,17 +171,23 @@ static int reopen(struct rows *rows, const char *name, int64_t day, bool there)
 	return r;
 }
 
-static bool is_closed(struct rows *rows, const char *name)
+/* 1: the main file has its sums, or the word that it was closed. */
+static int is_known(struct rows *rows, const char *name, int64_t day, int64_t id)
 {
+	static const char sql[] =
+	    "SELECT 1 WHERE EXISTS (SELECT 1 FROM closed_row WHERE name = ?1) OR EXISTS (SELECT 1 "
+	    "FROM rollup_day_row WHERE day_s = ?2 AND segment = ?3)";
 	struct db_statement *statement;
-	bool closed;
+	int r = db_prepare(rows->main, sql, &statement);
 
-	if (db_prepare(rows->main, "SELECT 1 FROM closed_row WHERE name = ?1", &statement) < 0)
-		return true;
+	if (r < 0)
+		return r;
 	db_bind_text(statement, 1, slice_of(name));
-	closed = db_step(statement) != 0;
+	db_bind_i64(statement, 2, day * SEGMENT_DAY_S);
+	db_bind_i64(statement, 3, id);
+	r = db_step(statement);
 	db_statement_free(statement);
-	return closed;
+	return r;
 }
 
 static bool is_there(const struct rows *rows, int64_t day)
@@ -200,10 +202,16 @@ static bool is_there(const struct rows *rows, int64_t day)
 static int open_segment(struct rows *rows, int64_t day, struct segment **ret)
 {
 	char name[SEGMENT_NAME_SIZE];
+	int64_t id = 0;
 	int r;
 
 	segment_name(day, name);
-	r = is_closed(rows, name) ? reopen(rows, name, day, is_there(rows, day)) : 0;
+	segment_id(rows->folder, day, &id); /* what hinders it hinders segment_open() too */
+	rows->failed = rows->main_path;
+	rows->failed_db = rows->main;
+	r = is_known(rows, name, day, id);
+	if (r == 1)
+		r = reopen(rows, name, day, id);
 	if (r < 0)
 		return r;
 	r = segment_open(rows->folder, day, &rows->batch, rows->totals, ret, &rows->error);

@@ -32,6 +32,12 @@ static const char add_rollup_sql[] =
     "tokens_out = tokens_out + excluded.tokens_out, "
     "cost_nano = cost_nano + excluded.cost_nano, saved_nano = saved_nano + excluded.saved_nano";
 
+static const char id_sql[] = "SELECT id FROM segment";
+/* A file that came back, from a backup or since a loss of power undid its removal, is known by its
+ * sums alone. */
+static const char summed_sql[] =
+    "SELECT 1 FROM rollup_day_row WHERE day_s = ?1 AND segment = ?2 LIMIT 1";
+
 CLEANUP_DEFINE(struct segment, segment_close);
 CLEANUP_DEFINE(struct db, db_close);
 
@@ -207,7 +213,24 @@ int segment_open_reader(const char *folder, const char *name, struct db **ret, s
 			     error);
 }
 
+int segment_id(const char *folder, int64_t day, int64_t *ret)
+{
+	_cleanup_(cleanup_db_close) struct db *db = NULL;
+	char name[SEGMENT_NAME_SIZE];
+	int r;
+
+	segment_name(day, name);
+	r = segment_open_reader(folder, name, &db, NULL);
+	return r < 0 ? r : segment_ask(db, id_sql, ret);
+}
+
 /* ---- the folder ---- */
+
+static void set_day(struct segment_file *file)
+{
+	if (strcmp(file->name, SEGMENT_BEFORE) == 0)
+		file->day = segment_day_of_id((uint64_t)file->newest_id);
+}
 
 static int compare_files(const void *a, const void *b)
 {
@@ -218,9 +241,40 @@ static int compare_files(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-static int read_ends(const char *folder, struct segment_file *file)
+/* What the main file knows of segments, by name and by id. */
+struct known {
+	struct db_statement *closed, *summed;
+};
+
+static int known_init(struct known *known, struct db *main)
+{
+	int r = db_prepare(main, "SELECT oldest_id, newest_id FROM closed_row WHERE name = ?1",
+			   &known->closed);
+
+	return r < 0 ? r : db_prepare(main, summed_sql, &known->summed);
+}
+
+static void known_fini(struct known *known)
+{
+	db_statement_free(known->closed);
+	db_statement_free(known->summed);
+}
+
+static int is_summed(struct db_statement *summed, int64_t day, int64_t id)
+{
+	int r;
+
+	db_bind_i64(summed, 1, day * SEGMENT_DAY_S);
+	db_bind_i64(summed, 2, id);
+	r = db_step(summed);
+	db_reset(summed);
+	return r;
+}
+
+static int read_file(const char *folder, struct known *known, struct segment_file *file)
 {
 	_cleanup_(cleanup_db_close) struct db *db = NULL;
+	int64_t id;
 	int r = segment_open_reader(folder, file->name, &db, NULL);
 
 	if (r == 0)
@@ -229,28 +283,32 @@ static int read_ends(const char *folder, struct segment_file *file)
 	if (r == 0)
 		r = segment_ask(db, "SELECT id FROM request_row ORDER BY id DESC LIMIT 1",
 				&file->newest_id);
-	return r;
+	if (r == 0)
+		r = segment_ask(db, id_sql, &id);
+	set_day(file);
+	if (r == 0 && known->summed) {
+		r = is_summed(known->summed, file->day, id);
+		file->closed = r == 1;
+	}
+	return r < 0 ? r : 0;
 }
 
-static int read_known(const char *folder, struct db_statement *closed, struct segment_file *file)
+static int read_known(const char *folder, struct known *known, struct segment_file *file)
 {
 	int r = 0;
 
-	if (closed) {
-		db_bind_text(closed, 1, slice_of(file->name));
-		r = db_step(closed);
+	if (known->closed) {
+		db_bind_text(known->closed, 1, slice_of(file->name));
+		r = db_step(known->closed);
 		if (r == 1) {
 			file->closed = true;
-			file->oldest_id = db_column_i64(closed, 0);
-			file->newest_id = db_column_i64(closed, 1);
+			file->oldest_id = db_column_i64(known->closed, 0);
+			file->newest_id = db_column_i64(known->closed, 1);
+			set_day(file);
 		}
-		db_reset(closed);
+		db_reset(known->closed);
 	}
-	if (r == 0)
-		r = read_ends(folder, file);
-	if (r >= 0 && strcmp(file->name, SEGMENT_BEFORE) == 0)
-		file->day = segment_day_of_id((uint64_t)file->newest_id);
-	return r < 0 ? r : 0;
+	return r == 0 ? read_file(folder, known, file) : r < 0 ? r : 0;
 }
 
 static int read_folder(DIR *folder, struct buffer *out)
@@ -272,7 +330,7 @@ static int read_folder(DIR *folder, struct buffer *out)
 /* A file that cannot be read, or is gone meanwhile, is left out: the others tell what they have. */
 int segments_list(const char *folder, struct db *main, struct segment_file **ret, size_t *ret_count)
 {
-	struct db_statement *closed = NULL;
+	struct known known = { 0 };
 	struct buffer out = { 0 };
 	DIR *open = opendir(folder);
 	struct segment_file *files;
@@ -282,13 +340,12 @@ int segments_list(const char *folder, struct db *main, struct segment_file **ret
 	if (open)
 		closedir(open);
 	if (r == 0 && main)
-		r = db_prepare(main, "SELECT oldest_id, newest_id FROM closed_row WHERE name = ?1",
-			       &closed);
+		r = known_init(&known, main);
 	files = (struct segment_file *)out.data;
 	for (size_t i = 0; r == 0 && i < out.len / sizeof(files[0]); i++)
-		if (read_known(folder, closed, &files[i]) == 0)
+		if (read_known(folder, &known, &files[i]) == 0)
 			files[count++] = files[i];
-	db_statement_free(closed);
+	known_fini(&known);
 	if (r < 0) {
 		buffer_fini(&out);
 		return r;

@@ -41,10 +41,12 @@ void segment_forget(struct segment *segment);
 struct segment_file {
 	char name[SEGMENT_NAME_SIZE];
 	int64_t day;                  /* the last one it has rows of */
-	bool closed;                  /* nothing comes to it, and the main file has its rollups */
+	bool closed;                  /* the main file has its rollups */
 	int64_t oldest_id, newest_id; /* of its rows; 0, 0 for none */
 };
 
+/* Which a day's file has had since it was made, whatever its name. */
+int segment_id(const char *folder, int64_t day, int64_t *ret);
 /* All of them, by day, the oldest first; `main` tells which are closed. The caller frees the
  * array. */
 int segments_list(const char *folder, struct db *main, struct segment_file **ret,

@@ -3,52 +3,7 @@
  * file that earlier releases had. */
 #include <errno.h>
 
-#include "ledger/own.h"
-#include "test-ledger.h"
-
-enum {
-	DAY = 20454, /* 2026-01-01 */
-	DAY_S = SEGMENT_DAY_S,
-};
-
-/* The thread's own looks are held, so that only those of the test count. */
-static void open_held(struct fixture *fixture)
-{
-	fixture_open(fixture);
-	keeper_hold(&fixture->ledger->keeper, true);
-}
-
-static void keep(struct fixture *fixture, int64_t now_s)
-{
-	struct error error = { 0 };
-
-	if (keeper_work(&fixture->ledger->keeper, now_s, &error) < 0)
-		test_fail(__FILE__, __LINE__, "%s: %s", error.file, error.message);
-}
-
-static struct ledger_entry *begin_at(struct fixture *fixture, int64_t start_s, const char *tenant)
-{
-	struct ledger_entry *entry = fixture_begin(fixture, 0, tenant, "small", 100, 10);
-
-	CHECK(entry);
-	entry->start_real_ns = (uint64_t)start_s * NS_PER_S;
-	return entry;
-}
-
-static uint64_t finish(struct fixture *fixture, struct ledger_entry *entry)
-{
-	uint64_t id = entry->id;
-
-	ledger_price_attempt(entry, &entry->first);
-	entry->outcome = LEDGER_OK;
-	ledger_close(fixture->ledger, 0, entry);
-	return id;
-}
-
-static uint64_t settle_at(struct fixture *fixture, int64_t start_s, const char *tenant)
-{
-	return finish(fixture, begin_at(fixture, start_s, tenant));
-}
+#include "test-ledger-days.h"
 
 static bool is_there(const struct fixture *fixture, int64_t day)
 {
@@ -57,32 +12,6 @@ static bool is_there(const struct fixture *fixture, int64_t day)
 	segment_name(day, name);
 	snprintf(path, sizeof(path), "%s/%s", fixture->ledger_folder, name);
 	return access(path, F_OK) == 0;
-}
-
-struct asked {
-	int64_t requests, tokens_in, cost_nano, rows;
-};
-
-static void take_sum(const struct ledger_sum *sum, void *data)
-{
-	struct asked *all = data;
-
-	all->requests += (int64_t)sum->requests;
-	all->tokens_in += sum->tokens_in;
-	all->cost_nano += sum->cost_nano;
-	all->rows++;
-}
-
-static struct asked query(struct fixture *fixture, int64_t from_s, int64_t until_s, unsigned by,
-			  const char *tenant)
-{
-	struct ledger_question question = { .from_s = from_s, .until_s = until_s, .by = by };
-	struct asked sum = { 0 };
-
-	if (tenant)
-		question.only[LEDGER_BY_TENANT] = slice_of(tenant);
-	CHECK_INT(ledger_ask(fixture->ledger, &question, take_sum, &sum), 0);
-	return sum;
 }
 
 /* What three days have: 2 requests of the first one, both of its last quarter, 3 of the second, 1
@@ -202,6 +131,40 @@ static void test_age(void)
 	fixture_fini(&fixture);
 }
 
+/* A day that was removed comes back from a backup: its rows are there again, its sums are what they
+ * were, with what comes to it too. */
+static void test_back(void)
+{
+	struct fixture fixture;
+	char name[SEGMENT_NAME_SIZE], path[400], kept[420];
+
+	fixture_prepare(&fixture, "back");
+	fixture.options.keep_days = 2;
+	open_held(&fixture);
+	settle_days(&fixture);
+	segment_name(DAY, name);
+	snprintf(path, sizeof(path), "%s/%s", fixture.ledger_folder, name);
+	snprintf(kept, sizeof(kept), "%s.kept", path);
+	keep(&fixture, (DAY + 2) * DAY_S + 3600); /* closed: there is no log beside it */
+	CHECK_INT(link(path, kept), 0);
+	keep(&fixture, (DAY + 3) * DAY_S + 3600);
+	CHECK(!is_there(&fixture, DAY));
+	CHECK_INT(rename(kept, path), 0);
+	check_days(&fixture);
+	fixture_close(&fixture);
+	open_held(&fixture);
+	check_days(&fixture);
+	settle_at(&fixture, DAY * DAY_S, "acme");
+	fixture_wait(&fixture, 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK_INT(query(&fixture, DAY * DAY_S, (DAY + 1) * DAY_S, 0, NULL).requests, 3);
+		CHECK_INT(query(&fixture, 0, INT64_C(9000000000), 0, NULL).requests, 7);
+		keep(&fixture, (DAY + 3) * DAY_S + 3600);
+	}
+	CHECK(!is_there(&fixture, DAY));
+	fixture_fini(&fixture);
+}
+
 /* The oldest go until the rest is little enough, but for today. */
 static void test_bytes(void)
 {
@@ -312,6 +275,7 @@ int main(void)
 	test_run("midnight", test_midnight);
 	test_run("late", test_late);
 	test_run("expiry by age", test_age);
+	test_run("a day that comes back", test_back);
 	test_run("expiry by bytes", test_bytes);
 	test_run("one request", test_one);
 	test_run("the file of earlier releases", test_before);
