@@ -87,7 +87,7 @@ const struct admin_node *admin_pattern_at(size_t index);
 struct admin_costs {
 	enum period_span span;
 	int64_t number; /* of the period, in the appliance's zone */
-	enum ledger_group group;
+	int table;      /* enum ledger_group: by that; or ADMIN_COSTS_CORRECTIONS */
 };
 
 struct admin_costs_table {
@@ -97,6 +97,7 @@ struct admin_costs_table {
 };
 
 enum {
+	ADMIN_COSTS_CORRECTIONS = LEDGER_GROUPS,
 	ADMIN_COSTS_SETTLE_S = 86400,   /* what began in a period is settled so long after it */
 	ADMIN_COSTS_WAITING_MAX = 1024, /* questions that wait for the ledger */
 };

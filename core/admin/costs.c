@@ -44,6 +44,7 @@ static void add_line(const struct ledger_sum *sum, void *data)
 			.tokens_out = sum->tokens_out,
 			.requests = sum->requests,
 			.errors = sum->errors,
+			.corrected_nano = sum->corrected_nano,
 		},
 		.name = lines->names.len,
 	};
@@ -78,9 +79,9 @@ static int write_lines(struct lines *lines, struct buffer *out)
 static int ask(struct admin *admin, const struct admin_costs *what, const struct period *period,
 	       struct buffer *out)
 {
-	struct lines lines = { .group = what->group };
+	struct lines lines = { .group = (enum ledger_group)what->table };
 	struct ledger_question question = {
-		.by = LEDGER_BIT(what->group),
+		.by = LEDGER_BIT(what->table),
 		.from_s = period->from_s,
 		.until_s = period->until_s,
 	};
@@ -91,6 +92,16 @@ static int ask(struct admin *admin, const struct admin_costs *what, const struct
 	buffer_fini(&lines.lines);
 	buffer_fini(&lines.names);
 	return r;
+}
+
+static int ask_corrections(struct admin *admin, const struct period *period, struct buffer *out)
+{
+	int r;
+
+	buffer_append_str(out, ADMIN_CORRECTIONS_COLUMNS "\n");
+	r = ledger_corrections_each(admin->options.ledger, period->from_s, period->until_s, 0,
+				    render_correction, out);
+	return r == 0 && out->failed ? -ENOMEM : r;
 }
 
 static struct admin_value *value_of(const struct buffer *text, uint64_t changed_real_ns)
@@ -122,7 +133,8 @@ static int make_table(struct admin *admin, const struct admin_costs *what,
 		.closed = admin_costs_closed(admin, what),
 	};
 	uint64_t real_ns = table.closed ? (uint64_t)period.until_s * NS_PER_S : clock_real_ns();
-	int r = ask(admin, what, &period, &text);
+	int r = what->table == ADMIN_COSTS_CORRECTIONS ? ask_corrections(admin, &period, &text)
+						       : ask(admin, what, &period, &text);
 
 	if (r < 0)
 		return r;

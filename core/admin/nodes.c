@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 
-#define TABLE(group) group "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out"
+#define TABLE(group) group "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\tcorrected_usd"
 
 const struct admin_row admin_rows[] = {
 	{ { "README", ADMIN_TEXT, NULL, "This page: conventions, units and what each file means." },
@@ -81,6 +81,8 @@ static const struct admin_node patterns[] = {
 	  "A day by tenant, feature, key, route, model, provider or user, - for nobody; each day "
 	  "from the first request's until today. A day after its end it changes no more." },
 	{ "costs/month/YYYY-MM/by_GROUP.tsv", ADMIN_TABLE, TABLE("GROUP"), "The same of a month." },
+	{ "costs/SPAN/PERIOD/corrections.tsv", ADMIN_TABLE, ADMIN_CORRECTIONS_COLUMNS,
+	  "Corrections that were made in the day or month: their amounts are in its sums." },
 };
 
 size_t admin_pattern_count(void)

@@ -103,6 +103,10 @@ void render_table(struct admin *admin, const struct admin_moment *moment, int gr
 /* A line of a table of costs. */
 void render_costs(const struct ledger_total *total, struct buffer *out);
 void render_costs_header(enum ledger_group group, struct buffer *out);
+#define ADMIN_CORRECTIONS_COLUMNS                                                             \
+	"id\tmade\tamount_usd\ttenant\tfeature\tkey\tuser\troute\tmodel\tprovider\trequest\t" \
+	"period\treference\tmade_by\tundoes\treason"
+void render_correction(const struct ledger_correction *correction, void *buffer);
 void render_zone(struct admin *admin, const struct admin_moment *moment, int argument,
 		 struct buffer *out);
 /* providers.c */
@@ -150,6 +154,13 @@ int verb_reload(struct admin *admin, json_t *arguments, const struct admin_calle
 		json_t **ret, struct error *error);
 int verb_costs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 	       json_t **ret, struct error *error);
+/* verbs-corrections.c */
+int verb_correct(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		 json_t **ret, struct error *error);
+int verb_corrections(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		     json_t **ret, struct error *error);
+/* Sets the request's `corrections`. */
+int corrections_of_request(struct admin *admin, uint64_t id, json_t *request, struct error *error);
 int verb_logs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 	      json_t **ret, struct error *error);
 int verb_requests_get(struct admin *admin, json_t *arguments, const struct admin_caller *caller,

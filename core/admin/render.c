@@ -3,6 +3,9 @@
  * name can break a line or a column. */
 #include "admin/private.h"
 
+#include "base/cleanup.h"
+#include "base/clock.h"
+
 #include "base/file.h"
 
 void render_version(struct admin *admin, const struct admin_moment *moment, int argument,
@@ -47,13 +50,55 @@ void render_costs(const struct ledger_total *total, struct buffer *out)
 	buffer_append_i64(out, total->tokens_in);
 	buffer_append_char(out, '\t');
 	buffer_append_i64(out, total->tokens_out);
+	buffer_append_char(out, '\t');
+	buffer_append_usd(out, total->corrected_nano);
 	buffer_append_char(out, '\n');
 }
 
 void render_costs_header(enum ledger_group group, struct buffer *out)
 {
 	buffer_append_str(out, ledger_group_name(group));
-	buffer_append_str(out, "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\n");
+	buffer_append_str(out,
+			  "\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\tcorrected_usd\n");
+}
+
+/* "-" for none. */
+static void add_text(struct slice text, struct buffer *out)
+{
+	buffer_append_char(out, '\t');
+	if (text.len > 0)
+		file_name_encode(text, out);
+	else
+		buffer_append_char(out, '-');
+}
+
+void render_correction(const struct ledger_correction *correction, void *buffer)
+{
+	static const enum ledger_group groups[] = { LEDGER_BY_TENANT,  LEDGER_BY_FEATURE,
+						    LEDGER_BY_KEY,     LEDGER_BY_USER,
+						    LEDGER_BY_ROUTE,   LEDGER_BY_MODEL,
+						    LEDGER_BY_PROVIDER };
+	char made[CLOCK_TEXT_SIZE], request[LEDGER_ID_SIZE] = "";
+	struct buffer *out = buffer;
+
+	buffer_append_u64(out, correction->id);
+	clock_format_s(correction->made_s, made);
+	buffer_printf(out, "\t%s\t", made);
+	buffer_append_usd(out, correction->amount_nano);
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		add_text(correction->names[groups[i]], out);
+	if (correction->request != 0)
+		ledger_id_text(correction->request, request);
+	add_text(slice_of(request), out);
+	add_text(correction->period, out);
+	add_text(correction->reference, out);
+	add_text(correction->made_by, out);
+	if (correction->undoes != 0)
+		buffer_printf(out, "\t%llu", (unsigned long long)correction->undoes);
+	else
+		buffer_append_str(out, "\t-");
+	add_text(correction->reason, out);
+	buffer_append_char(out, '\n');
 }
 
 static void add_table_row(const struct ledger_total *total, void *data)

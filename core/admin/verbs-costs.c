@@ -16,7 +16,7 @@ struct asking {
 	enum ledger_group by[LEDGER_GROUPS]; /* in the order that was asked for */
 	size_t by_count;
 	json_t *rows;
-	int64_t cost_nano, saved_nano;
+	int64_t cost_nano, saved_nano, corrected_nano;
 	bool failed;
 };
 
@@ -105,11 +105,12 @@ static void add_row(const struct ledger_sum *sum, void *data)
 {
 	struct asking *asking = data;
 	json_t *row =
-	    json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "name", title_of(asking, sum),
-		      "cost_usd", json_usd(sum->cost_nano), "saved_usd", json_usd(sum->saved_nano),
-		      "requests", (json_int_t)sum->requests, "errors", (json_int_t)sum->errors,
-		      "tokens_in", (json_int_t)sum->tokens_in, "tokens_cached",
-		      (json_int_t)sum->tokens_cached, "tokens_out", (json_int_t)sum->tokens_out);
+	    json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "name",
+		      title_of(asking, sum), "cost_usd", json_usd(sum->cost_nano), "saved_usd",
+		      json_usd(sum->saved_nano), "requests", (json_int_t)sum->requests, "errors",
+		      (json_int_t)sum->errors, "tokens_in", (json_int_t)sum->tokens_in,
+		      "tokens_cached", (json_int_t)sum->tokens_cached, "tokens_out",
+		      (json_int_t)sum->tokens_out, "corrected_usd", json_usd(sum->corrected_nano));
 
 	for (size_t i = 0; row && i < asking->by_count; i++) {
 		struct slice name = sum->names[asking->by[i]];
@@ -121,6 +122,7 @@ static void add_row(const struct ledger_sum *sum, void *data)
 		asking->failed = true;
 	asking->cost_nano += sum->cost_nano;
 	asking->saved_nano += sum->saved_nano;
+	asking->corrected_nano += sum->corrected_nano;
 }
 
 static json_t *by_text(const struct asking *asking)
@@ -151,10 +153,11 @@ int verb_costs(struct admin *admin, json_t *arguments, const struct admin_caller
 		return error_set(error, r < 0 ? r : -ENOMEM, "the ledger could not be read: %s",
 				 strerror(r < 0 ? -r : ENOMEM));
 	}
-	*ret = json_pack(
-	    "{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "by", by_text(&asking), "period", period,
-	    "zone", zone_name(admin->options.zone), "from", json_moment(asking.question.from_s),
-	    "until", json_moment(asking.question.until_s), "total_usd", json_usd(asking.cost_nano),
-	    "saved_usd", json_usd(asking.saved_nano), "rows", asking.rows);
+	*ret = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "by", by_text(&asking),
+			 "period", period, "zone", zone_name(admin->options.zone), "from",
+			 json_moment(asking.question.from_s), "until",
+			 json_moment(asking.question.until_s), "total_usd",
+			 json_usd(asking.cost_nano), "saved_usd", json_usd(asking.saved_nano),
+			 "corrected_usd", json_usd(asking.corrected_nano), "rows", asking.rows);
 	return 0;
 }

@@ -96,5 +96,12 @@ int verb_requests_get(struct admin *admin, json_t *arguments, const struct admin
 	if (r < 0)
 		return error_set(error, r, "the ledger could not be read: %s", strerror(-r));
 	*ret = json_loadb(text.data, text.len, 0, NULL);
-	return *ret ? 0 : error_set(error, -EIO, "the row of request %s is no JSON", id_text);
+	if (!*ret)
+		return error_set(error, -EIO, "the row of request %s is no JSON", id_text);
+	r = corrections_of_request(admin, id, *ret, error);
+	if (r < 0) {
+		json_decref(*ret);
+		*ret = NULL;
+	}
+	return r;
 }

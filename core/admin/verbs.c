@@ -148,6 +148,13 @@ static const struct row {
 	{ { "costs", "by? period? tenant? feature? key? user? route? model? provider?",
 	    "Spend by any groups, in any days.", false },
 	  verb_costs },
+	{ { "correct",
+	    "request? tenant? feature? key? user? route? model? provider? amount_usd? to_usd? "
+	    "period? reference? undo? reason",
+	    "Adds a correction to what was spent, dated now; rows stay as they are.", true },
+	  verb_correct },
+	{ { "corrections", "period?", "Corrections, by when they were made.", false },
+	  verb_corrections },
 	{ { "logs", "after? cursor? limit?",
 	    "Rows of requests, oldest first: by id after one, by end from a cursor on, or the "
 	    "newest.",

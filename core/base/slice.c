@@ -101,6 +101,27 @@ char *slice_put_u64(char *at, uint64_t value)
 	return at + len;
 }
 
+int slice_to_usd(struct slice a, int64_t *ret)
+{
+	bool negative = a.len > 0 && a.ptr[0] == '-';
+	struct slice fraction, whole = slice_cut(slice_skip(a, negative), '.', &fraction);
+	bool has_point = whole.len + negative < a.len;
+	uint64_t dollars, nano = 0;
+	int64_t value;
+
+	if (slice_to_u64(whole, &dollars) < 0)
+		return -EINVAL;
+	if (has_point && (fraction.len > 9 || slice_to_u64(fraction, &nano) < 0))
+		return -EINVAL;
+	for (size_t i = fraction.len; i < 9; i++)
+		nano *= 10;
+	if (__builtin_mul_overflow(dollars, UINT64_C(1000000000), &value) ||
+	    __builtin_add_overflow(value, nano, &value))
+		return -EINVAL;
+	*ret = negative ? -value : value;
+	return 0;
+}
+
 int slice_to_u64(struct slice a, uint64_t *ret)
 {
 	uint64_t value = 0;

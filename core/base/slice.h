@@ -83,6 +83,9 @@ struct slice slice_trim(struct slice a);
  * empty rest if absent. */
 struct slice slice_cut(struct slice a, char separator, struct slice *ret_rest);
 /* Decimal digits only, no sign. 0, or -EINVAL / -ERANGE. */
+/* Dollars, "-1.25": nano-dollars. -EINVAL for no such text, more than nine digits behind the
+ * point, or more than there are numbers for. */
+int slice_to_usd(struct slice a, int64_t *ret);
 int slice_to_u64(struct slice a, uint64_t *ret);
 /* NUL-terminated copy by malloc; NULL when out of memory. */
 char *slice_dup(struct slice a);

@@ -40,6 +40,12 @@ static const struct option options[] = {
 	{ "model", required_argument, NULL, 'M' },
 	{ "provider", required_argument, NULL, 'V' },
 	{ "csv", no_argument, NULL, 'C' },
+	{ "amount", required_argument, NULL, 'a' },
+	{ "to", required_argument, NULL, 'q' },
+	{ "for", required_argument, NULL, 'F' },
+	{ "reason", required_argument, NULL, 'y' },
+	{ "reference", required_argument, NULL, 'i' },
+	{ "undo", required_argument, NULL, 'z' },
 	{ 0 },
 };
 
@@ -103,6 +109,12 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 'O', &command->route, OPTION_ROUTE },
 		{ 'M', &command->model, OPTION_MODEL },
 		{ 'V', &command->provider, OPTION_PROVIDER },
+		{ 'a', &command->amount, OPTION_AMOUNT },
+		{ 'q', &command->to, OPTION_TO },
+		{ 'F', &command->mends, OPTION_FOR },
+		{ 'y', &command->reason, OPTION_REASON },
+		{ 'i', &command->reference, OPTION_REFERENCE },
+		{ 'z', &command->undo, OPTION_UNDO },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -37,6 +37,12 @@ enum option_bit {
 	OPTION_MODEL = 1 << 22,
 	OPTION_PROVIDER = 1 << 23,
 	OPTION_CSV = 1 << 24,
+	OPTION_AMOUNT = 1 << 25,
+	OPTION_TO = 1 << 26,
+	OPTION_FOR = 1 << 27,
+	OPTION_REASON = 1 << 28,
+	OPTION_REFERENCE = 1 << 29,
+	OPTION_UNDO = 1 << 30,
 };
 
 struct command_verb;
@@ -46,7 +52,8 @@ struct command {
 	const char *socket;
 	bool json, help, version, follow, now, require_user, pseudonym, csv;
 	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires, *overlap,
-	    *end_user, *sha256, *signature, *key, *at, *tier, *user, *route, *model, *provider;
+	    *end_user, *sha256, *signature, *key, *at, *tier, *user, *route, *model, *provider,
+	    *amount, *to, *mends, *reason, *reference, *undo;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;

@@ -18,7 +18,7 @@ enum {
 static const struct print_column sums[] = {
 	{ "COST USD", "cost_usd", true },     { "REQUESTS", "requests", true },
 	{ "ERRORS", "errors", true },         { "TOKENS IN", "tokens_in", true },
-	{ "TOKENS OUT", "tokens_out", true },
+	{ "TOKENS OUT", "tokens_out", true }, { "CORRECTED", "corrected_usd", true },
 };
 
 /* The groups of an answer's `by`: their fields and, in capitals, their titles. */
@@ -67,8 +67,10 @@ static void print_costs(json_t *value)
 
 /* ---- CSV ---- */
 
-static const char *const csv_sums[] = { "cost_usd",  "saved_usd",     "requests",  "errors",
-					"tokens_in", "tokens_cached", "tokens_out" };
+static const char *const csv_sums[] = {
+	"cost_usd",  "saved_usd",     "requests",   "errors",
+	"tokens_in", "tokens_cached", "tokens_out", "corrected_usd"
+};
 
 /* A text that a spreadsheet would take for a formula begins with an apostrophe. */
 static void print_csv_text(const char *text)

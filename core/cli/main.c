@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "cli/call.h"
 #include "cli/command.h"
+#include "cli/corrections.h"
 #include "cli/costs.h"
 #include "cli/keys.h"
 #include "cli/prices.h"
@@ -31,6 +32,8 @@ static const char overview[] =
     "  status                         state, traffic, spend and health now\n"
     "  costs [--by G,...]             spend by tenant, feature, user, model…, alone or together\n"
     "  logs [-n N] [-f]               the newest requests\n"
+    "  correct REQUEST | --tenant T   what turned out later to have cost more or less\n"
+    "  corrections                    what was corrected, when and why\n"
     "  why REQUEST                    what happened to one request, and what it cost\n"
     "  keys list | create | …         virtual keys\n"
     "  prices [import | explain | …]  the price book, and your own prices\n"
@@ -224,6 +227,22 @@ static const struct command_verb verbs[] = {
 	  "The story of one request: who asked, each attempt at a provider in order, what came of\n"
 	  "it, tokens and dollars. REQUEST is what x-tidegate-request-id of its answer says, or\n"
 	  "the id of its row in the log.\n" },
+	{ "correct", 2, CORRECT_OPTIONS, correct_run,
+	  "[--json] correct REQUEST --amount USD|--to USD --reason TEXT\n"
+	  "       tidectl [--json] correct --tenant NAME [--feature NAME] [--key NAME]\n"
+	  "               [--user NAME] [--route NAME] [--model NAME] [--provider NAME]\n"
+	  "               --amount USD --reason TEXT\n"
+	  "       tidectl [--json] correct --undo ID --reason TEXT\n"
+	  "               (each with [--for PERIOD] [--reference TEXT])\n"
+	  "\n"
+	  "Adds to what was spent, or takes off it with --amount -1.25, from now on: rows and\n"
+	  "months that are over stay as they are. --to says what a request is to cost in all.\n"
+	  "--for says what it mends, as 2026-10. A reference, as an invoice's number, is taken\n"
+	  "once only, so that nothing is booked twice. --undo books the opposite.\n" },
+	{ "corrections", 1, OPTION_PERIOD, corrections_run,
+	  "[--json] corrections [--period PERIOD]\n"
+	  "\n"
+	  "Corrections by when they were made; periods as of costs, all by default.\n" },
 	{ "keys", 3, KEYS_OPTIONS, keys_run,
 	  "[--json] keys list\n"
 	  "       tidectl [--json] keys create NAME --tenant TENANT [--feature FEATURE]\n"

@@ -104,6 +104,7 @@ static void print_request(json_t *value)
 	printf("cost      %s USD", cost);
 	if (!is(value, "class", "live"))
 		print_known(value, ", class ", "class");
+	print_known(value, "\npolicies  ", "policies");
 	printf("\nattempts  %lld\n", number(value, "attempts"));
 }
 
@@ -181,14 +182,28 @@ static void print_attempt(json_t *attempt, bool last)
 		printf("   so the next target was asked\n");
 }
 
+static void print_correction(json_t *correction)
+{
+	char made[PRINT_CELL_MAX], amount[PRINT_CELL_MAX];
+
+	print_field(correction, "made", made);
+	print_field(correction, "amount_usd", amount);
+	printf("\ncorrected %s, by %s USD", made, amount);
+	print_known(correction, ", by ", "made_by");
+	print_known(correction, ": ", "reason");
+	printf("\n");
+}
+
 static void print_story(json_t *value)
 {
-	json_t *attempt, *tried = json_object_get(value, "tried");
+	json_t *attempt, *correction, *tried = json_object_get(value, "tried");
 	size_t i;
 
 	print_request(value);
 	json_array_foreach (tried, i, attempt)
 		print_attempt(attempt, i + 1 == json_array_size(tried));
+	json_array_foreach (json_object_get(value, "corrections"), i, correction)
+		print_correction(correction);
 }
 
 int why_run(struct command *command)

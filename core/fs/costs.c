@@ -14,16 +14,16 @@
 #include "base/clock.h"
 
 enum {
-	WHICH_FOLDER = 7, /* in the place of a group */
+	WHICH_FOLDER = 15, /* in the place of a table */
 	KEY_BITS = 24,
-	NUMBER_MAX = (1 << 20) - 2,
+	NUMBER_MAX = (1 << 19) - 2,
 	TABLE_BYTES = 512, /* of a table, beside its content */
 };
 
 #define KEY_MASK ((UINT64_C(1) << KEY_BITS) - 1)
 #define LINK_INO (FS_COSTS_BASE | KEY_MASK)
 
-static const char link_target[] = "../now/cost";
+static const char link_target[] = "../now/cost", corrections_name[] = "corrections.tsv";
 
 /* One content of one path: immutable, but for the time it shows once its period is closed. */
 struct fs_table {
@@ -49,15 +49,15 @@ struct fs_waiter {
 
 static uint64_t key_of(enum period_span span, int64_t number, int which)
 {
-	return (uint64_t)number << 4 | (uint64_t)span << 3 | (uint64_t)which;
+	return (uint64_t)number << 5 | (uint64_t)span << 4 | (uint64_t)which;
 }
 
 static struct admin_costs what_of(uint64_t key)
 {
 	return (struct admin_costs){
-		.span = (enum period_span)(key >> 3 & 1),
-		.number = (int64_t)((key & KEY_MASK) >> 4),
-		.group = (enum ledger_group)(key & 7),
+		.span = (enum period_span)(key >> 4 & 1),
+		.number = (int64_t)((key & KEY_MASK) >> 5),
+		.table = (int)(key & WHICH_FOLDER),
 	};
 }
 
@@ -73,7 +73,7 @@ static struct admin *admin_of(const struct fs_session *session)
 
 static bool is_folder(fuse_ino_t ino)
 {
-	return costs_is_ours(ino) && ino != LINK_INO && (ino & 7) == WHICH_FOLDER;
+	return costs_is_ours(ino) && ino != LINK_INO && (ino & WHICH_FOLDER) == WHICH_FOLDER;
 }
 
 static bool is_listed(const struct fs_session *session, enum period_span span, int64_t number)
@@ -309,11 +309,13 @@ static void reply_folder(struct fs_session *session, fuse_req_t req, uint64_t ke
 	fuse_reply_entry(req, &entry);
 }
 
-static int group_of(const char *name)
+static int table_of(const char *name)
 {
 	struct slice text = slice_of(name);
 	enum ledger_group group;
 
+	if (strcmp(name, corrections_name) == 0)
+		return ADMIN_COSTS_CORRECTIONS;
 	if (text.len <= 7 || strncmp(name, "by_", 3) != 0 ||
 	    strcmp(name + text.len - 4, ".tsv") != 0 ||
 	    ledger_group_parse((struct slice){ name + 3, text.len - 7 }, &group) < 0)
@@ -325,15 +327,15 @@ static void look_up_table(struct fs_session *session, fuse_req_t req, fuse_ino_t
 			  const char *name)
 {
 	struct admin_costs what = what_of(parent);
-	int group = group_of(name);
+	int which = table_of(name);
 	struct fs_table *table;
 	uint64_t key;
 
-	if (group < 0 || !is_listed(session, what.span, what.number)) {
+	if (which < 0 || !is_listed(session, what.span, what.number)) {
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	key = key_of(what.span, what.number, group);
+	key = key_of(what.span, what.number, which);
 	table = newest_of(session, key);
 	if (table && is_current(session, table))
 		reply_table(session, req, table);
@@ -502,7 +504,7 @@ const char *costs_readlink(fuse_ino_t ino)
 	return ino == LINK_INO ? link_target : NULL;
 }
 
-/* ---- listings: places are numbers of periods, or of groups ---- */
+/* ---- listings: places are numbers of periods, or of tables ---- */
 
 static void list_periods(struct fs_session *session, enum period_span span, off_t after,
 			 fs_entry_fn fn, void *data)
@@ -523,16 +525,19 @@ static void list_periods(struct fs_session *session, enum period_span span, off_
 	}
 }
 
-static void list_groups(fuse_ino_t folder, fs_entry_fn fn, void *data)
+static void list_tables(fuse_ino_t folder, fs_entry_fn fn, void *data)
 {
+	const fuse_ino_t base = folder & ~(fuse_ino_t)WHICH_FOLDER;
+
 	for (int group = 0; group < LEDGER_GROUPS; group++) {
 		char name[FS_NAME_MAX];
 
 		snprintf(name, sizeof(name), "by_%s.tsv",
 			 ledger_group_name((enum ledger_group)group));
-		fn(data, FS_COSTS_PLACE + group, name, (folder & ~UINT64_C(7)) | (uint64_t)group,
-		   S_IFREG);
+		fn(data, FS_COSTS_PLACE + group, name, base | (fuse_ino_t)group, S_IFREG);
 	}
+	fn(data, FS_COSTS_PLACE + LEDGER_GROUPS, corrections_name, base | ADMIN_COSTS_CORRECTIONS,
+	   S_IFREG);
 }
 
 void costs_list(struct fs_session *session, fuse_ino_t ino, off_t after, fs_entry_fn fn, void *data)
@@ -542,7 +547,7 @@ void costs_list(struct fs_session *session, fuse_ino_t ino, off_t after, fs_entr
 	if (span >= 0)
 		list_periods(session, (enum period_span)span, after, fn, data);
 	else if (is_folder(ino))
-		list_groups(ino, fn, data);
+		list_tables(ino, fn, data);
 	else if (is_top(session, ino))
 		fn(data, FS_COSTS_PLACE, "now", LINK_INO, S_IFLNK);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/slice.h"
 
 struct ledger;
@@ -33,6 +34,7 @@ struct ledger_total {
 	int64_t cost_nano, tokens_in, tokens_out, tokens_cached;
 	int64_t last_s; /* Unix time of its last request; after a start by rollups */
 	uint64_t requests, errors;
+	int64_t corrected_nano; /* a part of the cost */
 };
 
 /* Calls `fn` for each name in ascending order, of one consistent moment. By model and provider,
@@ -57,6 +59,7 @@ struct ledger_sum {
 	struct slice names[LEDGER_GROUPS]; /* of the groups asked for; may be empty */
 	int64_t cost_nano, saved_nano, tokens_in, tokens_cached, tokens_out;
 	uint64_t requests, errors; /* by model or provider: attempts */
+	int64_t corrected_nano;    /* a part of the cost */
 };
 
 /* Calls `fn` for each sum, the dearest first; its texts last until it returns. All that was
@@ -65,6 +68,31 @@ int ledger_ask(struct ledger *ledger, const struct ledger_question *question,
 	       void (*fn)(const struct ledger_sum *sum, void *data), void *data);
 /* When the first quarter of an hour with a request begins, in UTC; -ENOENT where there is none. */
 int ledger_first(struct ledger *ledger, int64_t *ret_s);
+
+/* ---- corrections: what is found out later. Rows stay as they are; a correction is one more, that
+ * counts when it is made, in each sum by the names it has. ---- */
+
+struct ledger_correction {
+	uint64_t id; /* 1, 2, … */
+	int64_t made_s;
+	int64_t amount_nano;               /* to be added to what was spent */
+	uint64_t request;                  /* that it is about; 0: none */
+	uint64_t undoes, undone_by;        /* corrections; 0: none */
+	struct slice names[LEDGER_GROUPS]; /* whose; of a tenant at least, others may be empty */
+	struct slice period;    /* that it mends, in the operator's words; may be empty */
+	struct slice reference; /* as an invoice's number: each but once; may be empty */
+	struct slice reason, made_by;
+};
+
+/* Durable when it returns, with id and made_s. -EEXIST: its reference was used before, or what it
+ * undoes was undone; -ENOENT: that there is not. */
+int ledger_correct(struct ledger *ledger, struct ledger_correction *correction,
+		   struct error *error);
+/* In the order of their ids; `request` 0: about whatever. */
+int ledger_corrections_each(struct ledger *ledger, int64_t from_s, int64_t until_s,
+			    uint64_t request,
+			    void (*fn)(const struct ledger_correction *correction, void *data),
+			    void *data);
 
 enum {
 	LEDGER_REASON_SIZE = 512,

@@ -267,6 +267,7 @@ static int remove_rollups(struct db *main, int64_t before_s, struct error *error
 		"DELETE FROM rollup_row WHERE start_s < ?1 AND start_s < (SELECT min(start_s) FROM "
 		"rollup_row) + 86400",
 		"DELETE FROM rollup_day_row WHERE day_s < ?1",
+		"DELETE FROM correction WHERE start_s < ?1",
 	};
 	int64_t oldest = 0;
 	int r = 0;

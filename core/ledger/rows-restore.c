@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "ledger/corrections.h"
 
 CLEANUP_DEFINE(struct db, db_close);
 
@@ -108,6 +109,27 @@ static int sum_segment(struct db *db, void *data)
 	return sum(restoring->rows, db, segment_sql, restoring->changes);
 }
 
+/* Groups of which it has no name do not have it. */
+static void add_correction(const struct ledger_correction *correction, void *data)
+{
+	struct restoring *restoring = data;
+	struct totals_change change = {
+		.start_s = correction->made_s,
+		.request = { .cost_nano = correction->amount_nano,
+			     .corrected_nano = correction->amount_nano },
+	};
+
+	for (int i = 0; i < LEDGER_GROUPS; i++) {
+		if (correction->names[i].len == 0)
+			continue;
+		change.rows[i] =
+		    totals_row(restoring->rows->totals, (enum ledger_group)i, correction->names[i]);
+		if (!change.rows[i])
+			restoring->changes->failed = true;
+	}
+	buffer_append(restoring->changes, &change, sizeof(change));
+}
+
 /* Names of today come first, where there are more than are totalled. A file that was there and
  * cannot be read fails the restore: totals must not lose a day in silence. */
 static int sum_all(struct rows *rows, struct buffer *changes)
@@ -115,7 +137,11 @@ static int sum_all(struct rows *rows, struct buffer *changes)
 	struct restoring restoring = { rows, changes };
 	int r = segments_each_open(rows->folder, rows->main, sum_segment, &restoring);
 
-	return r == 0 ? sum(rows, rows->main, main_sql, changes) : r;
+	if (r == 0)
+		r = sum(rows, rows->main, main_sql, changes);
+	if (r == 0)
+		r = corrections_each(rows->main, 0, INT64_MAX, add_correction, &restoring);
+	return r == 0 && changes->failed ? -ENOMEM : r;
 }
 
 int rows_restore(struct rows *rows)

@@ -145,6 +145,14 @@ static const char main_schema[] =
 
 /* When a day's last request began, by the quarter. */
 static const char day_last_schema[] = "ALTER TABLE rollup_day_row ADD COLUMN last_s;";
+
+/* Of no segment. What undoes another one, and what has a reference, is there once. */
+static const char correction_schema[] =
+	"CREATE TABLE correction (id INTEGER PRIMARY KEY AUTOINCREMENT, made_s, start_s,"
+	" amount_nano, request, undoes, tenant, feature, key, route, model, provider, user, period,"
+	" reference, reason, made_by);"
+	"CREATE UNIQUE INDEX correction_reference ON correction (reference) WHERE reference <> '';"
+	"CREATE UNIQUE INDEX correction_undoes ON correction (undoes) WHERE undoes <> 0;";
 /* clang-format on */
 
 const struct db_migration schema_segment_steps[] = {
@@ -156,5 +164,6 @@ const size_t schema_segment_step_count =
 const struct db_migration schema_main_steps[] = {
 	{ SCHEMA_MAIN, main_schema },
 	{ SCHEMA_MAIN + 1, day_last_schema },
+	{ SCHEMA_MAIN + 2, correction_schema },
 };
 const size_t schema_main_step_count = sizeof(schema_main_steps) / sizeof(schema_main_steps[0]);

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/map.h"
+#include "ledger/corrections.h"
 #include "ledger/rollup.h"
 #include "ledger/rows.h"
 #include "ledger/segment.h"
@@ -36,10 +37,12 @@ static const enum ledger_group what_groups[] = { LEDGER_BY_PROVIDER, LEDGER_BY_M
 struct figures {
 	int64_t requests, errors, attempts, attempt_errors, tokens_in, tokens_cached, tokens_out,
 	    cost_nano, saved_nano;
+	int64_t corrected_nano; /* of no rollup */
 };
 
 enum {
 	FIGURES = sizeof(struct figures) / sizeof(int64_t),
+	COLUMNS = FIGURES - 1,
 	KEY_BYTES = LEDGER_GROUPS * sizeof(const char *),
 };
 
@@ -107,9 +110,9 @@ static int add_rows(struct db *db, const char *sql, int64_t from_s, int64_t unti
 	db_bind_i64(row, 2, until_s);
 	while ((r = db_step(row)) == 1) {
 		const int64_t pair[2] = { db_column_i64(row, 0), db_column_i64(row, 1) };
-		struct figures *figures = cell_of_numbers(numbers, pair), more;
+		struct figures *figures = cell_of_numbers(numbers, pair), more = { 0 };
 
-		for (int i = 0; i < FIGURES; i++)
+		for (int i = 0; i < COLUMNS; i++)
 			((int64_t *)&more)[i] = db_column_i64(row, 2 + i);
 		if (!figures) {
 			r = -ENOMEM;
@@ -255,6 +258,43 @@ static int add_file(struct sums *sums, struct db *db, bool is_main)
 	return r;
 }
 
+/* ---- corrections ---- */
+
+struct correcting {
+	struct sums *sums;
+	int r;
+};
+
+static void add_correction(const struct ledger_correction *correction, void *data)
+{
+	struct correcting *correcting = data;
+	const struct ledger_question *question = correcting->sums->question;
+	const struct figures figures = { .cost_nano = correction->amount_nano,
+					 .corrected_nano = correction->amount_nano };
+	struct slice names[LEDGER_GROUPS] = { 0 };
+
+	for (int i = 0; i < LEDGER_GROUPS; i++) {
+		struct slice only = question->only[i];
+
+		if (only.ptr && !slice_eq(only, correction->names[i]))
+			return;
+		if (question->by & LEDGER_BIT(i) &&
+		    intern(correcting->sums, correction->names[i], &names[i]) < 0)
+			correcting->r = -ENOMEM;
+	}
+	if (correcting->r == 0)
+		correcting->r = add_cell(correcting->sums, names, &figures);
+}
+
+static int add_corrections(struct sums *sums, struct db *main)
+{
+	struct correcting correcting = { sums, 0 };
+	int r = corrections_each(main, sums->question->from_s, sums->question->until_s,
+				 add_correction, &correcting);
+
+	return r < 0 ? r : correcting.r;
+}
+
 CLEANUP_DEFINE(struct db, db_close);
 
 static int add_segment(struct db *db, void *data)
@@ -267,7 +307,9 @@ static int add_files(struct sums *sums, const char *folder, struct db *main)
 {
 	int r = segments_each_open(folder, main, add_segment, sums);
 
-	return r == 0 ? add_file(sums, main, true) : r;
+	if (r == 0)
+		r = add_file(sums, main, true);
+	return r == 0 ? add_corrections(sums, main) : r;
 }
 
 /* ---- the answer ---- */
@@ -297,6 +339,7 @@ static void give(const struct sums *sums, const struct cell *cell,
 	struct ledger_sum sum = {
 		.cost_nano = figures->cost_nano,
 		.saved_nano = figures->saved_nano,
+		.corrected_nano = figures->corrected_nano,
 		.tokens_in = figures->tokens_in,
 		.tokens_cached = figures->tokens_cached,
 		.tokens_out = figures->tokens_out,
@@ -305,7 +348,7 @@ static void give(const struct sums *sums, const struct cell *cell,
 	};
 
 	memcpy(sum.names, cell->names, sizeof(sum.names));
-	if (sum.requests > 0 || sum.cost_nano != 0)
+	if (sum.requests > 0 || sum.cost_nano != 0 || sum.corrected_nano != 0)
 		fn(&sum, data);
 }
 

@@ -119,6 +119,7 @@ static void add(struct totals_sum *sum, const struct totals_sum *more, uint64_t 
 	sum->tokens_in += more->tokens_in;
 	sum->tokens_out += more->tokens_out;
 	sum->tokens_cached += more->tokens_cached;
+	sum->corrected_nano += more->corrected_nano;
 	sum->requests += requests;
 	sum->errors += errors;
 }
@@ -234,6 +235,7 @@ static struct ledger_total total_of(const struct totals_row *row, enum ledger_pe
 		.requests = sum->requests,
 		.errors = sum->errors,
 		.last_s = row->last_s,
+		.corrected_nano = sum->corrected_nano,
 	};
 }
 
@@ -246,7 +248,7 @@ static int compare_names(const void *a, const void *b)
 static bool is_zero(const struct totals_sum *sum)
 {
 	return sum->requests == 0 && sum->cost_nano == 0 && sum->tokens_in == 0 &&
-	       sum->tokens_out == 0;
+	       sum->tokens_out == 0 && sum->corrected_nano == 0;
 }
 
 /* A name without a request in the period is not of it. */

@@ -10,7 +10,7 @@
 #include "ledger/ledger.h"
 
 struct totals_sum {
-	int64_t cost_nano, saved_nano, tokens_in, tokens_out, tokens_cached;
+	int64_t cost_nano, saved_nano, tokens_in, tokens_out, tokens_cached, corrected_nano;
 	uint64_t requests, errors;
 };
 

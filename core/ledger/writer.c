@@ -343,7 +343,7 @@ static void restore(struct writer *writer, uint64_t now_ns)
 
 static bool looks_beside(const struct writer *writer)
 {
-	return atomic_load(&writer->shared) || writer->outdated;
+	return atomic_load(&writer->shared) || writer->outdated || atomic_load(&writer->corrected);
 }
 
 /* False while there is something to replay, or nothing could be read. */
@@ -358,7 +358,8 @@ static bool look(struct writer *writer)
 	if (r == 0 && writer->held == 0)
 		atomic_store(&writer->shared, false);
 	pthread_mutex_unlock(&writer->beside_lock);
-	writer->outdated = writer->outdated || writer->held != held;
+	if (atomic_exchange(&writer->corrected, false) || writer->held != held)
+		writer->outdated = true;
 	return r == 0;
 }
 
@@ -441,6 +442,12 @@ void writer_look_beside(struct writer *writer, bool look)
 	pthread_mutex_unlock(&writer->beside_lock);
 	if (look)
 		writer_kick(writer);
+}
+
+void writer_restore(struct writer *writer)
+{
+	atomic_store(&writer->corrected, true);
+	writer_kick(writer);
 }
 
 void writer_kick(struct writer *writer)

@@ -40,6 +40,7 @@ struct writer {
 	uint32_t held;                          /* [writer] their files, when last looked at */
 	int64_t version;                        /* [writer] of the database, when last summed */
 	bool outdated;                          /* [writer] totals lack what another wrote */
+	_Atomic bool corrected;                 /* or a correction */
 	uint64_t look_next_ns, restore_next_ns; /* [writer] */
 
 	_Atomic uint64_t rows_committed, commits, commit_failures, replayed, prices_unknown,
@@ -70,5 +71,7 @@ void writer_fini(struct writer *writer);
 /* Whether other daemons' files are looked after; with false, returns when no look goes on. [main]
  */
 void writer_look_beside(struct writer *writer, bool look);
+/* [any] Totals are to be read anew, soon. */
+void writer_restore(struct writer *writer);
 /* [any] Looks at once: entries have run out, or it rested. */
 void writer_kick(struct writer *writer);

@@ -34,7 +34,7 @@ KEY_LIMITS = {
     "expires": "3000-01-01T00:00:00Z",
     "previous_until": None,
 }
-COST_COLUMNS = ["NAME", "COST USD", "REQUESTS", "ERRORS", "TOKENS IN", "TOKENS OUT"]
+COST_COLUMNS = ["NAME", "COST USD", "REQUESTS", "ERRORS", "TOKENS IN", "TOKENS OUT", "CORRECTED"]
 
 
 def columns(line):
@@ -331,7 +331,7 @@ class Checks:
             assert done.stderr.startswith("tidectl: ") and done.stderr.endswith(f"; try `{help_of}`\n"), done.stderr
             assert hint in done.stderr, f"{words}: no {hint} in {done.stderr}"
         verbs = re.findall(r"^  ([a-z]+)", self.run("--help").stdout, re.MULTILINE)
-        equal(sorted(verbs), ["check", "costs", "keys", "logs", "prices", "reload", "status", "why"], "verbs of --help")
+        equal(sorted(verbs), ["check", "correct", "corrections", "costs", "keys", "logs", "prices", "reload", "status", "why"], "verbs of --help")
         for verb in verbs:
             for words in ([verb, "--help"], ["-h", verb]):
                 text = self.run(*words).stdout

@@ -142,6 +142,7 @@ class Checks:
         for row in self.gate.request_rows():
             told = self.rest.json("GET", f"/api/v1/requests/{row['id']}")
             tried = told.pop("tried")
+            equal(told.pop("corrections"), [], "corrections")
             equal(told, lines[row["id"]], f"row of {row['id']}")
             wanted = attempts.get(row["id"], [])
             for field in ("provider", "model", "status", "outcome", "usage_source", "input", "output"):

@@ -90,10 +90,10 @@ class Checks:
 
     def paths(self):
         return [
-            f"{kind}/{period}/by_{group}.tsv"
+            f"{kind}/{period}/{table}.tsv"
             for kind in ("day", "month")
             for period in sorted(os.listdir(self.costs / kind))
-            for group in GROUPS
+            for table in (*(f"by_{group}" for group in GROUPS), "corrections")
         ]
 
     def group(self, column):
@@ -103,7 +103,7 @@ class Checks:
 
         def same(period):
             text = (self.costs / period / f"by_{column}.tsv").read_text()
-            header = f"{column}\tcost_usd\trequests\terrors\ttokens_in\ttokens_out"
+            header = f"{column}\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\tcorrected_usd"
             equal(text.split("\n", 1)[0], header, "the header line")
             return values.parse(text, column) == wanted.get(period, {})
 
@@ -119,7 +119,7 @@ class Checks:
         year = self.sunday.year
         equal(sorted(os.listdir(self.costs / "month")), [f"{year}-03", f"{year}-04"], "months")
         equal(sorted(os.listdir(self.costs)), ["day", "month", "now"], "costs")
-        tables = sorted(f"by_{group}.tsv" for group in GROUPS)
+        tables = sorted(["corrections.tsv", *(f"by_{group}.tsv" for group in GROUPS)])
         equal(sorted(os.listdir(self.costs / "day" / wanted[0])), tables, "tables of a day")
         equal(os.readlink(self.costs / "now"), "../now/cost", "the link")
         assert (self.costs / "now" / "today_usd").read_text(), "nothing behind the link"
@@ -148,7 +148,7 @@ class Checks:
         run("ls", "-lR", self.costs)
         run("cp", "-r", self.costs, self.gate.dir / "copy")
         run("tar", "-C", self.costs, "-cf", self.gate.dir / "costs.tar", ".")
-        hits = run("grep", "-rlF", "cost_usd", self.costs).decode().splitlines()
+        hits = run("grep", "-rlF", "_usd", self.costs).decode().splitlines()
         equal(len(hits), len(paths), "files with a header")
         with tarfile.open(self.gate.dir / "costs.tar") as tar:
             for path, text in data.items():

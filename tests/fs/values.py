@@ -59,6 +59,7 @@ def table_of_rows(rows, column):
         name: {
             "cost_usd": usd(line["cost_nano"]),
             **{key: str(line[key]) for key in ("requests", "errors", "tokens_in", "tokens_out")},
+            "corrected_usd": "0.000000000",
         }
         for name, line in table.items()
     }
@@ -82,7 +83,7 @@ class Checks:
         rows = self.gate.attempt_rows() if column in BY_ATTEMPT else self.gate.request_rows()
         text = self.gate.read(f"now/cost/by_{column}.tsv")
         assert text.endswith("\n"), "the last line has no end"
-        header = f"{column}\tcost_usd\trequests\terrors\ttokens_in\ttokens_out"
+        header = f"{column}\tcost_usd\trequests\terrors\ttokens_in\ttokens_out\tcorrected_usd"
         equal(text.split("\n", 1)[0], header, "the header line")
         got = parse(text, column)
         equal(len(got), text.count("\n") - 1, "lines with a name of their own")

@@ -203,10 +203,11 @@ def parse_tsv(text):
 def usd_to_nano(text):
     """`0.000123450` as integer nano-dollars. Refuses any other number of digits: the format is a
     contract."""
-    whole, dot, fraction = text.strip().partition(".")
+    sign, digits = (-1, text.strip()[1:]) if text.strip().startswith("-") else (1, text.strip())
+    whole, dot, fraction = digits.partition(".")
     if not dot or len(fraction) != 9 or not (whole + fraction).isdigit():
         raise ValueError(f"not dollars with nine digits: {text!r}")
-    return int(whole) * 10**9 + int(fraction)
+    return sign * (int(whole) * 10**9 + int(fraction))
 
 
 # ---- the daemon ----

@@ -51,6 +51,22 @@ static int get_costs(struct api_call *call, json_t *body, json_t **ret, struct e
 	return r;
 }
 
+static int get_corrections(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	json_t *arguments = json_object();
+	int r = from_query(call, arguments, "period", error);
+
+	if (r >= 0)
+		r = act(call, "corrections", arguments, ret, error);
+	json_decref(arguments);
+	return r;
+}
+
+static int post_corrections(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "correct", body, ret, error);
+}
+
 static int get_logs(struct api_call *call, json_t *body, json_t **ret, struct error *error)
 {
 	json_t *arguments = json_object(), *limit;
@@ -180,6 +196,8 @@ static const struct api_route routes[] = {
 	{ "GET", "/api/v1/status", "", get_status, false },
 	{ "GET", "/api/v1/costs", "by period tenant feature key user route model provider",
 	  get_costs, false },
+	{ "GET", "/api/v1/corrections", "period", get_corrections, false },
+	{ "POST", "/api/v1/corrections", "", post_corrections, false },
 	{ "GET", "/api/v1/logs", "after cursor limit", get_logs, false },
 	{ "GET", "/api/v1/requests/*", "", get_request, false },
 	{ "GET", "/api/v1/keys", "", get_keys, false },
