@@ -122,6 +122,10 @@ int admin_act(struct admin *admin, const char *verb, json_t *arguments,
 		pthread_mutex_unlock(&admin->lock);
 		return refuse(error);
 	}
+	if (verb_runs_anywhere(verb)) {
+		pthread_mutex_unlock(&admin->lock);
+		return verb_run(admin, verb, arguments, caller, ret, error);
+	}
 	list_append(&admin->work, &work.node);
 	pthread_cond_broadcast(&admin->wake);
 	while (!work.done)

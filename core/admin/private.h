@@ -143,17 +143,22 @@ struct admin_verb {
 	const char *arguments; /* "name tenant feature?" */
 	const char *doc;
 	bool writes;
-	bool quotes; /* its refusals may quote what was given, which is not for the log */
+	bool quotes;   /* its refusals may quote what was given, which is not for the log */
+	bool anywhere; /* it reads the ledger alone, and long: on the thread of who asks */
 };
 
 typedef int (*admin_verb_fn)(struct admin *admin, json_t *arguments,
 			     const struct admin_caller *caller, json_t **ret, struct error *error);
+bool verb_runs_anywhere(const char *name);
 int verb_run(struct admin *admin, const char *name, json_t *arguments,
 	     const struct admin_caller *caller, json_t **ret, struct error *error);
 int verb_reload(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		json_t **ret, struct error *error);
 int verb_costs(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 	       json_t **ret, struct error *error);
+/* verbs-reconcile.c */
+int verb_reconcile(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		   json_t **ret, struct error *error);
 /* verbs-corrections.c */
 int verb_correct(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		 json_t **ret, struct error *error);

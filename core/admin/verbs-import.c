@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/csv.h"
 #include "base/hash.h"
 
 CLEANUP_DEFINE(struct conf, conf_unref);
@@ -154,45 +155,6 @@ static int take_json(struct import *import, struct slice line, struct error *err
 	return take_key(import, object, error);
 }
 
-/* A quoted field, unquoted in the arena; returns how much of the line it is, 0 where its end is
- * missing. */
-static size_t take_quoted(struct arena *arena, struct slice line, struct slice *ret)
-{
-	char *out = arena_alloc(arena, line.len);
-	size_t len = 0;
-
-	for (size_t i = 1; out && i < line.len; i++) {
-		if (line.ptr[i] == '"' && (i + 1 == line.len || line.ptr[i + 1] != '"')) {
-			*ret = (struct slice){ out, len };
-			return i + 1;
-		}
-		i += line.ptr[i] == '"';
-		out[len++] = line.ptr[i];
-	}
-	return 0;
-}
-
-/* The next field of a line, and whether another one follows. False for quotes that are no field's.
- */
-static bool next_field(struct arena *arena, struct slice *line, struct slice *ret, bool *ret_more)
-{
-	const char *comma = line->len > 0 ? memchr(line->ptr, ',', line->len) : NULL;
-	size_t end = comma ? (size_t)(comma - line->ptr) : line->len;
-
-	if (line->len > 0 && line->ptr[0] == '"') {
-		end = take_quoted(arena, *line, ret);
-		if (end == 0 || (end < line->len && line->ptr[end] != ','))
-			return false;
-	} else {
-		*ret = slice_trim((struct slice){ line->ptr, end });
-		if (ret->len > 0 && memchr(ret->ptr, '"', ret->len))
-			return false;
-	}
-	*ret_more = end < line->len;
-	*line = slice_skip(*line, end + *ret_more);
-	return true;
-}
-
 static json_t *list_of(struct slice text)
 {
 	json_t *list = json_array();
@@ -215,7 +177,7 @@ static int take_names(struct import *import, struct slice line, struct error *er
 	while (more) {
 		const struct column *column;
 
-		if (!next_field(&import->arena, &line, &field, &more))
+		if (!csv_next(&import->arena, &line, &field, &more))
 			return fail(import, -EINVAL, error, bad_quotes);
 		column = find_column(field);
 		if (!column)
@@ -240,7 +202,7 @@ static int take_row(struct import *import, struct slice line, struct error *erro
 	for (; more && i < import->order_count; i++) {
 		const struct column *column = import->order[i];
 
-		if (!next_field(&import->arena, &line, &field, &more))
+		if (!csv_next(&import->arena, &line, &field, &more))
 			return fail(import, -EINVAL, error, bad_quotes);
 		if (field.len > 0)
 			json_object_set_new(object, column->name,

@@ -155,6 +155,10 @@ static const struct row {
 	  verb_correct },
 	{ { "corrections", "period?", "Corrections, by when they were made.", false },
 	  verb_corrections },
+	{ { "reconcile", "text provider? tolerance_usd?",
+	    "What a provider's export of usage says, beside what the rows do.", false, false,
+	    true },
+	  verb_reconcile },
 	{ { "logs", "after? cursor? limit?",
 	    "Rows of requests, oldest first: by id after one, by end from a cursor on, or the "
 	    "newest.",
@@ -218,6 +222,14 @@ static int check_words(const struct admin_verb *verb, json_t *arguments, struct 
 					 verb->arguments);
 	}
 	return 0;
+}
+
+bool verb_runs_anywhere(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].verb.name, name) == 0)
+			return rows[i].verb.anywhere;
+	return false;
 }
 
 int verb_run(struct admin *admin, const char *name, json_t *arguments,

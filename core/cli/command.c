@@ -46,6 +46,7 @@ static const struct option options[] = {
 	{ "reason", required_argument, NULL, 'y' },
 	{ "reference", required_argument, NULL, 'i' },
 	{ "undo", required_argument, NULL, 'z' },
+	{ "tolerance", required_argument, NULL, 'l' },
 	{ 0 },
 };
 
@@ -115,6 +116,7 @@ static bool take_text(struct command *command, int option, const char *text)
 		{ 'y', &command->reason, OPTION_REASON },
 		{ 'i', &command->reference, OPTION_REFERENCE },
 		{ 'z', &command->undo, OPTION_UNDO },
+		{ 'l', &command->tolerance, OPTION_TOLERANCE },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

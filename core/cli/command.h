@@ -43,6 +43,7 @@ enum option_bit {
 	OPTION_REASON = 1 << 28,
 	OPTION_REFERENCE = 1 << 29,
 	OPTION_UNDO = 1 << 30,
+	OPTION_TOLERANCE = 1u << 31,
 };
 
 struct command_verb;
@@ -53,7 +54,7 @@ struct command {
 	bool json, help, version, follow, now, require_user, pseudonym, csv;
 	const char *by, *period, *tenant, *feature, *models, *routes, *networks, *expires, *overlap,
 	    *end_user, *sha256, *signature, *key, *at, *tier, *user, *route, *model, *provider,
-	    *amount, *to, *mends, *reason, *reference, *undo;
+	    *amount, *to, *mends, *reason, *reference, *undo, *tolerance;
 	int rows;
 	unsigned given; /* bits of enum option_bit */
 	int argc;

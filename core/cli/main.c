@@ -18,6 +18,7 @@
 #include "cli/keys.h"
 #include "cli/prices.h"
 #include "cli/print.h"
+#include "cli/reconcile.h"
 #include "cli/why.h"
 
 enum {
@@ -34,6 +35,7 @@ static const char overview[] =
     "  logs [-n N] [-f]               the newest requests\n"
     "  correct REQUEST | --tenant T   what turned out later to have cost more or less\n"
     "  corrections                    what was corrected, when and why\n"
+    "  reconcile FILE                 a provider's export of usage, beside the rows\n"
     "  why REQUEST                    what happened to one request, and what it cost\n"
     "  keys list | create | …         virtual keys\n"
     "  prices [import | explain | …]  the price book, and your own prices\n"
@@ -243,6 +245,17 @@ static const struct command_verb verbs[] = {
 	  "[--json] corrections [--period PERIOD]\n"
 	  "\n"
 	  "Corrections by when they were made; periods as of costs, all by default.\n" },
+	{ "reconcile", 2, RECONCILE_OPTIONS, reconcile_run,
+	  "[--json] reconcile FILE [--provider NAME] [--tolerance USD]\n"
+	  "\n"
+	  "What a provider says was used, beside what the rows of attempts say: requests, each\n"
+	  "class of tokens and dollars, by UTC day and model. FILE is the CSV that OpenAI's or\n"
+	  "Anthropic's console exports, or any with a column of days (date) and some of model,\n"
+	  "requests, input_tokens (all of them), cached_tokens, cache_write_tokens,\n"
+	  "cache_write_1h_tokens, output_tokens, cost_usd.\n"
+	  "  --provider NAME  only what was asked of this provider object\n"
+	  "  --tolerance USD  a cost may differ by so much a line\n"
+	  "Exit 1 when something differs.\n" },
 	{ "keys", 3, KEYS_OPTIONS, keys_run,
 	  "[--json] keys list\n"
 	  "       tidectl [--json] keys create NAME --tenant TENANT [--feature FEATURE]\n"

@@ -94,6 +94,19 @@ int ledger_corrections_each(struct ledger *ledger, int64_t from_s, int64_t until
 			    void (*fn)(const struct ledger_correction *correction, void *data),
 			    void *data);
 
+/* ---- what providers bill by: attempts that used something, by UTC days and models ---- */
+
+struct ledger_day {
+	int64_t day;                          /* UTC, since the epoch */
+	struct slice provider, model, served; /* served: as the answer names it; may be empty */
+	int64_t requests, input, cache_read, cache_write, cache_write_1h, output, cost_nano;
+};
+
+/* Of the days from `from_day` up to and with `to_day`, all rows of which are read: it may take
+ * seconds. `provider` ptr NULL: of all. Texts last until `fn` returns. */
+int ledger_days_each(struct ledger *ledger, int64_t from_day, int64_t to_day, struct slice provider,
+		     void (*fn)(const struct ledger_day *day, void *data), void *data);
+
 enum {
 	LEDGER_REASON_SIZE = 512,
 };

@@ -368,7 +368,8 @@ static void look_beside(struct writer *writer)
 {
 	uint64_t now_ns = clock_now_ns();
 
-	if (!looks_beside(writer) || writer->left_over || now_ns < writer->look_next_ns)
+	if (!looks_beside(writer) || writer->left_over ||
+	    (now_ns < writer->look_next_ns && !atomic_load(&writer->corrected)))
 		return;
 	writer->look_next_ns = now_ns + LOOK_BESIDE_MS * NS_PER_MS;
 	if (look(writer) && (writer->outdated || now_ns >= writer->restore_next_ns))

@@ -57,8 +57,7 @@ class Checks:
         shown = f"costs/day/{day}/corrections.tsv"
         wait_until(lambda: list(parse_tsv(self.gate.read(shown))) == ids, what=shown)
         for path in ("now/cost", f"costs/day/{day}", f"costs/month/{month}"):
-            table = parse_tsv(self.gate.read(f"{path}/by_tenant.tsv")).values()
-            equal(sum(usd_to_nano(row["cost_usd"]) for row in table), total, path)
+            wait_until(lambda path=path: self.tenants(path) == total, what=f"{path} as the ledger")
         for path in (f"costs/day/{day}", f"costs/month/{month}"):
             table = parse_tsv(self.gate.read(f"{path}/corrections.tsv")).values()
             listed = self.rest.json("GET", f"/api/v1/corrections?period={path.split('/')[-1]}")
@@ -66,6 +65,9 @@ class Checks:
             equal(sum(usd_to_nano(row["amount_usd"]) for row in table), usd_to_nano(listed["total_usd"]), path)
         text = self.gate.tidectl("costs", "--by", "tenant", "--csv").stdout
         equal(sum(usd_to_nano(row["cost_usd"]) for row in csv.DictReader(io.StringIO(text))), total, "CSV")
+
+    def tenants(self, path):
+        return sum(usd_to_nano(row["cost_usd"]) for row in parse_tsv(self.gate.read(f"{path}/by_tenant.tsv")).values())
 
     def of_request(self):
         """It has the names of the request's row; what the request is to cost is worked out here."""
@@ -128,6 +130,17 @@ class Checks:
         equal(self.rest.json("GET", "/api/v1/corrections"), before, "nothing was booked")
         self.rest.error("GET", "/api/v1/corrections?period=soon")
 
+    def reconcile(self):
+        """The contract's words for it; tests/cost has the figures."""
+        day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+        text = f"date,model,requests,cost_usd\n{day},none-such,1,0.5\n"
+        answer = self.rest.json("POST", "/api/v1/reconcile", {"text": text})
+        (row,) = [row for row in answer["rows"] if row["model"] == "none-such"]
+        equal((row["theirs"], row["ours"]), ({"requests": 1, "cost_usd": "0.500000000"}, {"requests": 0, "cost_usd": "0.000000000"}), "row")
+        self.rest.error("POST", "/api/v1/reconcile", {"text": "x"})
+        self.rest.error("POST", "/api/v1/reconcile", {"text": "x" * 9_000_000}, status=413)
+        self.rest.error("POST", "/api/v1/reconcile", {"text": text, "tolerance_usd": "-1"})
+
     def killed(self):
         """What was answered is there after kill -9, in rows and sums."""
         made = self.correct(tenant="acme", amount_usd="0.000000001", reason="a nano-dollar")
@@ -150,4 +163,5 @@ def register(suite, contract):
         suite.check("corrections/of-request", checks.of_request)
         suite.check("corrections/once", checks.once)
         suite.check("corrections/refused", checks.refused)
+        suite.check("corrections/reconcile", checks.reconcile)
         suite.check("corrections/killed", checks.killed)

@@ -67,6 +67,11 @@ static int post_corrections(struct api_call *call, json_t *body, json_t **ret, s
 	return act(call, "correct", body, ret, error);
 }
 
+static int post_reconcile(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "reconcile", body, ret, error);
+}
+
 static int get_logs(struct api_call *call, json_t *body, json_t **ret, struct error *error)
 {
 	json_t *arguments = json_object(), *limit;
@@ -198,6 +203,7 @@ static const struct api_route routes[] = {
 	  get_costs, false },
 	{ "GET", "/api/v1/corrections", "period", get_corrections, false },
 	{ "POST", "/api/v1/corrections", "", post_corrections, false },
+	{ "POST", "/api/v1/reconcile", "", post_reconcile, false, API_PRICES_BYTES },
 	{ "GET", "/api/v1/logs", "after cursor limit", get_logs, false },
 	{ "GET", "/api/v1/requests/*", "", get_request, false },
 	{ "GET", "/api/v1/keys", "", get_keys, false },

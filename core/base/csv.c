@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fields of CSV. */
+#include "base/csv.h"
+
+#include <string.h>
+
+/* A quoted field, unquoted in the arena; returns how much of the line it is, 0 where its end is
+ * missing. */
+static size_t take_quoted(struct arena *arena, struct slice line, struct slice *ret)
+{
+	char *out = arena_alloc(arena, line.len);
+	size_t len = 0;
+
+	for (size_t i = 1; out && i < line.len; i++) {
+		if (line.ptr[i] == '"' && (i + 1 == line.len || line.ptr[i + 1] != '"')) {
+			*ret = (struct slice){ out, len };
+			return i + 1;
+		}
+		i += line.ptr[i] == '"';
+		out[len++] = line.ptr[i];
+	}
+	return 0;
+}
+
+bool csv_next(struct arena *arena, struct slice *line, struct slice *ret, bool *ret_more)
+{
+	const char *comma = line->len > 0 ? memchr(line->ptr, ',', line->len) : NULL;
+	size_t end = comma ? (size_t)(comma - line->ptr) : line->len;
+
+	if (line->len > 0 && line->ptr[0] == '"') {
+		end = take_quoted(arena, *line, ret);
+		if (end == 0 || (end < line->len && line->ptr[end] != ','))
+			return false;
+	} else {
+		*ret = slice_trim((struct slice){ line->ptr, end });
+		if (ret->len > 0 && memchr(ret->ptr, '"', ret->len))
+			return false;
+	}
+	*ret_more = end < line->len;
+	*line = slice_skip(*line, end + *ret_more);
+	return true;
+}
