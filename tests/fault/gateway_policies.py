@@ -206,6 +206,7 @@ class Policies(Checks):
 
     def leaves(self):
         """A client that leaves while a policy makes it wait."""
+        self.gate.settled()
         with Connection(self.gate.api_port) as connection:
             connection.chat(
                 self.gate.keys["app"],
