@@ -35,7 +35,7 @@ class Load:
         self.port, self.key, self.models = gate.api_port, gate.keys[key], models
         self.workers, self.prefix = workers, prefix
         self.calls = []
-        self.stopping = False
+        self.stopping = self.holding = False
 
     async def run(self):
         await asyncio.gather(*(self.worker(n) for n in range(self.workers)))
@@ -43,11 +43,18 @@ class Load:
     def stop(self):
         self.stopping = True
 
+    def hold(self, holding):
+        """Whether clients make no further call for now."""
+        self.holding = holding
+
     async def worker(self, number):
         connection = None
         for turn in itertools.count():
             if self.stopping:
                 break
+            if self.holding:
+                await asyncio.sleep(0.02)
+                continue
             if connection is None:
                 connection = await self.connect()
                 continue

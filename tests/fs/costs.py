@@ -11,7 +11,6 @@ import zoneinfo
 
 import values
 import world
-from logs import Clock
 from tap import equal
 from tidegate import wait_until
 from tools import run
@@ -261,9 +260,7 @@ class Checks:
 def register(suite, upstream):
     with world.gate(upstream, settings={"zone": ZONE.key}) as gate:
         gate.stop()
-        clock = Clock(gate.dir)
-        gate.env.update(clock.environment())
-        checks = Checks(gate, clock, clock_change())
+        checks = Checks(gate, gate.give_clock(), clock_change())
         for path in (gate.state / "ledger").iterdir():
             path.unlink()
         checks.go_to(next(moments(checks.sunday)))

@@ -5,9 +5,7 @@ import contextlib
 import datetime
 import json
 import os
-import pathlib
 import queue
-import struct
 import subprocess
 import threading
 import time
@@ -125,37 +123,10 @@ def only_logs(gate):
 # ---- the turn of the hour ----
 
 
-class Clock:
-    """A daemon's clock, which a test puts forward."""
-
-    def __init__(self, folder):
-        self.file = folder / "ahead"
-        self.library = folder / "clock.so"
-        self.set(0)
-        source = pathlib.Path(__file__).with_name("clock.c")
-        command = ["cc", "-shared", "-fPIC", "-O1", "-o", self.library, source]
-        subprocess.run(command, check=True)
-
-    def environment(self):
-        # The address sanitizer would be the first library of all.
-        options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        return {
-            "LD_PRELOAD": str(self.library),
-            "CLOCK_AHEAD": str(self.file),
-            "ASAN_OPTIONS": options,
-        }
-
-    def set(self, seconds):
-        with open(self.file, "r+b" if self.file.exists() else "w+b") as file:
-            file.write(struct.pack("=q", seconds))
-
-
 def clocked(upstream):
     """A Tidegate, not started, with a clock."""
     gate = world.gate(upstream)
-    clock = Clock(gate.dir)
-    gate.env.update(clock.environment())
-    return gate, clock
+    return gate, gate.give_clock()
 
 
 def turn_hour(gate, clock):

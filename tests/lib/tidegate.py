@@ -27,6 +27,8 @@ import tempfile
 import time
 import urllib.parse
 
+from clock import Clock
+
 BASE62 = string.ascii_uppercase + string.ascii_lowercase + string.digits
 SLOWER = 5 if os.environ.get("TIDEGATE_WRAPPER") else 1  # than a program on its own; valgrind is 5 to 50 times
 START_S = 20 * SLOWER
@@ -235,6 +237,7 @@ class Tidegate:
     settings  further top-level settings; a dict adds to the generated group of its name
     mount     True makes a private mount point, False (the default) runs without a mount
     args      further command-line arguments;  env: further environment
+    clock     when the daemon's own clock starts (see clock.py); by default it is the machine's
     prefix    command before the daemon that execs it (`["taskset", "-c", "0"]`): the pid stays
     """
 
@@ -251,6 +254,7 @@ class Tidegate:
         env=None,
         prefix=(),
         owners_key="files",
+        clock=None,
     ):
         if not program("tidegated"):
             raise RuntimeError("tidegated is not built in TIDEGATE_BUILD")
@@ -269,11 +273,14 @@ class Tidegate:
         self.key_specs = [{"name": k} if isinstance(k, str) else dict(k) for k in keys]
         self.settings, self.args = dict(settings or {}), list(args)
         self.env, self.prefix, self.owners_key = dict(env or {}), list(prefix) or wrapper(), owners_key
+        self.clock = None
         self.process = None
         self.taken_over = []
         self.state.mkdir(mode=0o700)
         if self.mount:
             self.mount.mkdir()
+        if clock:
+            self.give_clock(clock)
         self.write_config()
 
     # Configuration
@@ -545,10 +552,20 @@ class Tidegate:
 
     # The ledger
 
+    def give_clock(self, start=None):
+        """From its next start on."""
+        self.clock = Clock(self.dir, start)
+        self.env.update(self.clock.env)
+        return self.clock
+
+    def now(self):
+        """What its clock says."""
+        return self.clock.now() if self.clock else datetime.datetime.now(datetime.UTC)
+
     @property
     def ledger_path(self):
         """The file of the rows that come now: today's, in UTC."""
-        return self.state / "ledger" / f"rows-{datetime.datetime.now(datetime.UTC):%Y%m%d}.db"
+        return self.state / "ledger" / f"rows-{self.now():%Y%m%d}.db"
 
     def query(self, sql, *values):
         """Rows of the ledger as dicts, read-only and with what the writer has committed so far. The
@@ -594,7 +611,7 @@ class Tidegate:
     def settled(self, timeout_s=20):
         """Waits until no request is in flight and every row is committed; returns that status.
         The document is rendered now and then: one from before the call proves nothing."""
-        asked = datetime.datetime.now(datetime.UTC)
+        asked = self.now()
 
         def probe():
             status = self.status()
