@@ -22,6 +22,10 @@ struct admin_options {
 	const struct plugin_set *plugins;
 	struct keys_console *console;
 	struct zone *zone;
+	/* These keys, by their names, NULL at the end, were published to be good no more, wholly
+	 * or in one of their texts; `now`: what runs by them ends. NULL: nobody is told. [admin] */
+	void (*keys_gone)(void *data, const char *const *names, bool now);
+	void *keys_gone_data;
 };
 
 int admin_new(const struct admin_options *options, struct admin **ret, struct error *error);

@@ -205,6 +205,8 @@ int verb_prices_explain(struct admin *admin, json_t *arguments, const struct adm
 			json_t **ret, struct error *error);
 /* Puts `next` in force; 0 or a negative errno. Takes no reference over. */
 int admin_publish(struct admin *admin, struct conf *next, struct error *error);
+/* Tells who still has them of keys that `next` refuses and `before` did not. */
+void keys_tell_gone(struct admin *admin, const struct conf *before, const struct conf *next);
 /* A string argument: NULL and -EINVAL with a message when it is missing or no string. */
 int argument_text(json_t *arguments, const char *name, bool required, const char **ret,
 		  struct error *error);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 
 CLEANUP_DEFINE(struct conf, conf_unref);
 
@@ -248,6 +249,59 @@ int key_from_arguments(const struct conf *now, json_t *arguments, struct arena *
 
 /* ---- changes ---- */
 
+static bool has_text(const struct conf_key *key, const uint8_t sha256[static SHA256_BYTES],
+		     int64_t now_s)
+{
+	static const uint8_t none[SHA256_BYTES];
+
+	return memcmp(sha256, none, sizeof(none)) == 0 ||
+	       hash_equal(key->sha256, sha256, SHA256_BYTES) ||
+	       (now_s < key->previous_until_s &&
+		hash_equal(key->previous_sha256, sha256, SHA256_BYTES));
+}
+
+/* Something that was taken for the key before is not any more. */
+static bool is_gone(const struct conf_key *before, const struct conf *next, int64_t now_s)
+{
+	const struct conf_key *key = conf_find_key(next, slice_of(before->name));
+
+	return !key || (key->disabled && !before->disabled) ||
+	       (key->expires_s != before->expires_s && key->expires_s != 0 &&
+		key->expires_s <= now_s) ||
+	       !has_text(key, before->sha256, now_s) ||
+	       (now_s < before->previous_until_s && !has_text(key, before->previous_sha256, now_s));
+}
+
+void keys_tell_gone(struct admin *admin, const struct conf *before, const struct conf *next)
+{
+	int64_t now_s = (int64_t)(clock_real_ns() / NS_PER_S);
+	_cleanup_free_ const char **gone = NULL;
+	size_t count = 0;
+
+	if (!admin->options.keys_gone)
+		return;
+	gone = calloc(before->key_count + 1, sizeof(*gone));
+	if (!gone) {
+		log_error("out of memory: a daemon that drains is not told of keys that ended");
+		return;
+	}
+	for (size_t i = 0; i < before->key_count; i++)
+		if (is_gone(&before->keys[i], next, now_s))
+			gone[count++] = before->keys[i].name;
+	if (count > 0)
+		admin->options.keys_gone(admin->options.keys_gone_data, gone, false);
+}
+
+/* What runs by it, here and in daemons that drain. */
+static void end_all_of(struct admin *admin, const char *name)
+{
+	const char *const names[] = { name, NULL };
+
+	gateway_end_key(admin->options.gateway, name);
+	if (admin->options.keys_gone)
+		admin->options.keys_gone(admin->options.keys_gone_data, names, true);
+}
+
 /* The configuration's own trouble, as a price book that is gone: the caller's words were right. */
 int keys_publish(struct admin *admin, struct conf *next, struct error *error)
 {
@@ -361,7 +415,7 @@ int verb_keys_revoke(struct admin *admin, json_t *arguments, const struct admin_
 	if (r < 0)
 		return r;
 	if (at_once)
-		gateway_end_key(admin->options.gateway, name);
+		end_all_of(admin, name);
 	*ret = json_pack("{s:s, s:b}", "name", name, "revoked", 1);
 	return 0;
 }

@@ -57,6 +57,7 @@ json_t *json_moment(int64_t utc_s)
 
 int admin_publish(struct admin *admin, struct conf *next, struct error *error)
 {
+	_cleanup_(cleanup_conf_unref) struct conf *before = gateway_conf(admin->options.gateway);
 	enum log_level level;
 	int r;
 
@@ -67,6 +68,7 @@ int admin_publish(struct admin *admin, struct conf *next, struct error *error)
 	admin->generation++;
 	if (log_level_parse(next->log_level, &level) == 0)
 		log_set_level(level);
+	keys_tell_gone(admin, before, next);
 	return 0;
 }
 

@@ -35,9 +35,7 @@ struct conf_place {
 
 /* One line of an object's `options: { … }`, for its plugin's own rows to judge. */
 struct conf_plugin_option {
-	const char *name;
-	const char
-	    *text; /* canonical text: numbers decimal, booleans true/false; lists are refused */
+	const char *name, *text; /* canonical: numbers decimal, booleans true/false; no lists */
 	enum { CONF_TEXT, CONF_NUMBER, CONF_BOOLEAN } type;
 	struct conf_place place;
 };
@@ -50,11 +48,10 @@ struct conf_plugin_options {
 struct conf_provider {
 	const char *name, *plugin;
 	struct conf_place place;
-	const char *base_url; /* NULL where the plugin needs none */
-	const char *secret;   /* "file:PATH" as written, or NULL */
-	const char
-	    *secret_text; /* what the file held, without the final newline; never to be shown */
-	const char *lane; /* auto plain curl */
+	const char *base_url;       /* NULL where the plugin needs none */
+	const char *secret;         /* "file:PATH" as written, or NULL */
+	const char *secret_text;    /* what it held, without a final newline; never to be shown */
+	const char *lane;           /* auto plain curl */
 	const char *price_provider; /* id in the price book; default: the plugin's name */
 	const char *ca_file, *cert_file, *key_file, *proxy;
 	bool allow_private, http2;
@@ -68,8 +65,7 @@ struct conf_provider {
 	uint32_t drain_max_ms;
 	uint64_t drain_max_bytes;
 	struct conf_plugin_options options;
-	const char *digest; /* hex SHA-256 of the canonical object: unchanged objects keep their
-			       instances */
+	const char *digest; /* hex SHA-256 of the canonical object: its instance is by that */
 	bool broken;        /* has errors: only seen by conf_check's judge */
 };
 
@@ -132,10 +128,9 @@ struct conf_key {
 	uint8_t previous_sha256[32]; /* it is this too, before previous_until_s; all zero: none */
 	int64_t previous_until_s, expires_s; /* Unix time; 0: not given */
 	bool disabled;
-	const char **models; /* patterns, NULL-terminated; NULL: all that the tenant may */
-	const char **routes; /* likewise, of names of routes; NULL: as `models` says */
-	const char *
-	    *user_from; /* sources of its end users, in order, NULL-terminated; NULL: none */
+	const char **models;    /* patterns, NULL-terminated; NULL: all that the tenant may */
+	const char **routes;    /* likewise, of names of routes; NULL: as `models` says */
+	const char **user_from; /* sources of its end users, in order, likewise; NULL: none */
 	bool user_required, user_pseudonym;
 	const char **networks; /* where it may come from, NULL-terminated; NULL: from anywhere */
 };
@@ -275,6 +270,11 @@ void conf_live_take_back(const struct conf *now, enum conf_kind kind, const stru
 /* -ENOENT, -EROFS, or -EBUSY where others refer to it, naming one. */
 int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice name,
 		     struct conf **ret, struct error *error);
+
+/* The same without these keys, names that end in NUL each, as far as it has them; nothing on disk
+ * changes. Where they are other daemons' to write. */
+int conf_without_keys(const struct conf *now, struct slice names, struct conf **ret,
+		      struct error *error);
 
 /* Removes what a crash inside conf_live_write() has left in STATE/conf. [main, at start] */
 void conf_live_sweep(const struct conf *conf);

@@ -303,6 +303,29 @@ int conf_live_remove(const struct conf *now, enum conf_kind kind, struct slice n
 	return 0;
 }
 
+int conf_without_keys(const struct conf *now, struct slice names, struct conf **ret,
+		      struct error *error)
+{
+	_cleanup_(cleanup_snapshot_unref) struct snapshot *snapshot = NULL;
+	_cleanup_(objects_fini) struct objects objects = { 0 };
+	struct report report = { .first = error };
+	int r = snapshot_copy(now, &snapshot, &objects);
+
+	if (r < 0)
+		return error_set(error, r, "out of memory");
+	while (names.len > 0) {
+		struct slice name = slice_of(names.ptr);
+
+		drop(&objects, CONF_KEY, name);
+		names = slice_skip(names, name.len + 1);
+	}
+	resolve(snapshot, &objects, &report);
+	if (report.code < 0)
+		return report.code;
+	*ret = &steal(snapshot)->conf;
+	return 0;
+}
+
 void conf_live_take_back(const struct conf *now, enum conf_kind kind, const struct conf_text *texts,
 			 size_t count)
 {

@@ -217,6 +217,14 @@ static int open_doors(struct daemon *daemon, struct error *error)
 			      error);
 }
 
+/* [admin] */
+static void keys_gone(void *data, const char *const *names, bool now)
+{
+	const struct daemon *daemon = data;
+
+	draining_tell(daemon->conf->state, names, now);
+}
+
 static int make_admin(struct daemon *daemon, struct error *error)
 {
 	struct admin_options admin = {
@@ -227,6 +235,8 @@ static int make_admin(struct daemon *daemon, struct error *error)
 		.plugins = daemon->plugins,
 		.console = daemon->console,
 		.zone = daemon->zone,
+		.keys_gone = keys_gone,
+		.keys_gone_data = daemon,
 	};
 
 	return admin_new(&admin, &daemon->admin, error);
@@ -497,6 +507,7 @@ int daemon_run(const struct daemon_options *options)
 		.before = { .fd = -1 },
 		.after = { .fd = -1 },
 		.door = { .fd = -1 },
+		.draining = { .fd = -1 },
 	};
 	struct error error = { 0 };
 	const char *why = "the start failed";

@@ -5,6 +5,7 @@
 #include "admin/admin.h"
 #include "api/api.h"
 #include "daemon/daemon.h"
+#include "daemon/draining.h"
 #include "daemon/takeover.h"
 #include "fs/fs.h"
 
@@ -15,6 +16,7 @@ struct daemon {
 	struct takeover_peer before, after; /* whom we take over from, and who does so from us */
 	uint64_t after_until_ns;            /* that one has time for its next word */
 	struct takeover_door door;          /* where it asks */
+	struct draining_door draining;      /* where it tells us, once it has taken over */
 	int signal_fd;
 	bool serving;  /* requests are accepted */
 	bool released; /* the page is for `after` to take */

@@ -154,11 +154,15 @@ static void release(struct daemon *daemon)
 
 static void go(struct daemon *daemon)
 {
+	struct error error = { 0 };
+
 	gateway_release(daemon->gateway);
 	admin_stop(daemon->admin);
 	if (daemon->fs)
 		fs_detach(daemon->fs);
 	ledger_give_place(daemon->ledger);
+	if (draining_listen(daemon->conf->state, &daemon->draining, &error) < 0)
+		log_error("keys that end work on while this one drains: %s", error.message);
 	close(daemon->door.fd);
 	close(daemon->goods.lock_fd);
 	daemon->door.fd = daemon->goods.lock_fd = -1;
@@ -230,6 +234,7 @@ static bool outlived(void *data)
 {
 	struct patience *patience = data;
 
+	draining_attend(&patience->daemon->draining, patience->daemon->gateway);
 	if (daemon_signalled()) {
 		if (patience->until_ns > 0)
 			return true;
@@ -251,5 +256,6 @@ void succession_outlive(struct daemon *daemon)
 		 daemon->after.pid, (unsigned long long)counters.inflight,
 		 (unsigned long long)counters.connections_open, most_ms / 1000.0);
 	gateway_outlive(daemon->gateway, most_ms, outlived, &patience);
+	draining_unlisten(daemon->conf->state, &daemon->draining);
 	gateway_stop(daemon->gateway, 0, NULL, NULL);
 }

@@ -10,17 +10,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "daemon/talk.h"
 
 enum {
 	PROTOCOL = 2,
-	PACKET_SIZE = 512,
 	GONE_MS = 10000,
 	ANSWER_S = 10,
 };
@@ -33,96 +31,6 @@ static const char *const door_names[GATEWAY_DOOR_COUNT] = {
 	[GATEWAY_DOOR_ADMIN] = "admin",
 	[GATEWAY_DOOR_SOCKET] = "socket",
 };
-
-/* ---- packets ---- */
-
-/* `fd` goes with it unless it is -1. */
-static int send_packet(int to, int fd, const char *text)
-{
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
-	struct iovec part = { (void *)text, strlen(text) };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	struct cmsghdr *head;
-
-	if (fd >= 0) {
-		message.msg_control = control;
-		message.msg_controllen = sizeof(control);
-		head = CMSG_FIRSTHDR(&message);
-		head->cmsg_level = SOL_SOCKET;
-		head->cmsg_type = SCM_RIGHTS;
-		head->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(head), &fd, sizeof(fd));
-	}
-	return sendmsg(to, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* -ECONNRESET when the other has ended. */
-static int receive_packet(int from, char text[static PACKET_SIZE], int *ret_fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
-	struct iovec part = { text, PACKET_SIZE - 1 };
-	struct msghdr message = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	const struct cmsghdr *head;
-	ssize_t len;
-
-	do
-		len = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
-	while (len < 0 && errno == EINTR);
-	if (len <= 0)
-		return len < 0 ? -errno : -ECONNRESET;
-	text[len] = '\0';
-	*ret_fd = -1;
-	head = CMSG_FIRSTHDR(&message);
-	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-	    head->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(head), sizeof(*ret_fd));
-	return 0;
-}
-
-/* What follows the word and a blank; NULL when the text is another. */
-static const char *after(const char *text, const char *word)
-{
-	size_t len = strlen(word);
-
-	if (strncmp(text, word, len) != 0 || (text[len] && text[len] != ' '))
-		return NULL;
-	return text[len] ? text + len + 1 : text + len;
-}
-
-static void set_patience(int fd)
-{
-	const struct timeval patience = { .tv_sec = ANSWER_S };
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-}
-
-static bool is_of_our_user(int fd, int *ret_pid)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != geteuid())
-		return false;
-	*ret_pid = (int)peer.pid;
-	return true;
-}
-
-/* By way of the folder's descriptor, as the path of a socket is 107 bytes at most. */
-static int address_in(const char *folder, const char *name, struct sockaddr_un *ret)
-{
-	int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (fd >= 0)
-		snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", fd, name);
-	return fd < 0 ? -errno : fd;
-}
 
 void takeover_forget_tickets(struct takeover_goods *goods)
 {
@@ -139,24 +47,11 @@ void takeover_end(struct takeover_peer *peer)
 
 /* ---- the new one ---- */
 
-static int dial(const char *state, int *ret)
-{
-	struct sockaddr_un address;
-	_cleanup_fd_ int folder = address_in(state, socket_name, &address);
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	if (folder < 0 || fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	set_patience(fd);
-	*ret = steal_fd(&fd);
-	return 0;
-}
-
 /* "DOOR ADDRESS", with its descriptor. */
 static int take_socket(const char *text, int fd, bool lent, struct takeover_goods *goods)
 {
 	for (int door = 0; door < GATEWAY_DOOR_COUNT; door++) {
-		const char *address = after(text, door_names[door]);
+		const char *address = talk_after(text, door_names[door]);
 		struct gateway_socket socket = {
 			.door = (enum gateway_door)door,
 			.fd = fd,
@@ -177,43 +72,43 @@ static int take_packet(const char *text, int *fd, struct takeover_goods *goods, 
 	const char *rest, *lent;
 	int r;
 
-	rest = after(text, "refused");
+	rest = talk_after(text, "refused");
 	if (rest)
 		return error_set(error, -ECONNREFUSED, "the tidegated that runs refuses: %s", rest);
-	lent = after(text, "lent");
-	rest = lent ? lent : after(text, "socket");
+	lent = talk_after(text, "lent");
+	rest = lent ? lent : talk_after(text, "socket");
 	if (rest && *fd >= 0) {
 		r = take_socket(rest, *fd, lent != NULL, goods);
 		if (r == 0)
 			*fd = -1;
 		return r;
 	}
-	rest = after(text, "secret");
+	rest = talk_after(text, "secret");
 	if (rest)
 		return slice_copy(slice_of(rest), goods->secret, sizeof(goods->secret)) ? 0
 											: -EPROTO;
-	rest = after(text, "tickets");
+	rest = talk_after(text, "tickets");
 	if (rest) {
 		r = hash_unhex(slice_of(rest), goods->tickets, sizeof(goods->tickets));
 		goods->has_tickets = r == 0;
 		return r < 0 ? -EPROTO : 0;
 	}
-	if (after(text, "lock") && *fd >= 0) {
+	if (talk_after(text, "lock") && *fd >= 0) {
 		goods->lock_fd = steal_fd(fd);
 		return 0;
 	}
-	return after(text, "go") && goods->lock_fd >= 0 ? 1 : -EPROTO;
+	return talk_after(text, "go") && goods->lock_fd >= 0 ? 1 : -EPROTO;
 }
 
 static int take_goods(int from, struct takeover_goods *goods, struct error *error)
 {
-	char text[PACKET_SIZE];
+	char text[TALK_PACKET_SIZE];
 	int r = 0;
 
 	while (r == 0) {
 		_cleanup_fd_ int fd = -1;
 
-		r = receive_packet(from, text, &fd);
+		r = talk_receive(from, text, &fd);
 		if (r < 0)
 			return error_set(error, r, "the tidegated that runs does not hand over: %s",
 					 r == -EAGAIN ? "no answer" : strerror(-r));
@@ -231,16 +126,16 @@ static int take_goods(int from, struct takeover_goods *goods, struct error *erro
 int takeover_begin(const char *state, struct takeover_peer *peer, struct takeover_goods *goods,
 		   struct error *error)
 {
-	char text[PACKET_SIZE];
-	int r = dial(state, &peer->fd);
+	char text[TALK_PACKET_SIZE];
+	int r = talk_dial(state, socket_name, ANSWER_S, &peer->fd);
 
 	if (r < 0)
 		return error_set(error, -ECONNREFUSED, "%s/%s: %s", state, socket_name,
 				 strerror(-r));
-	if (!is_of_our_user(peer->fd, &peer->pid))
+	if (!talk_is_of_our_user(peer->fd, &peer->pid))
 		return error_set(error, -EPERM, "the tidegated that runs is another user's");
 	snprintf(text, sizeof(text), "hello %d %d %s", PROTOCOL, (int)getpid(), TIDEGATE_VERSION);
-	r = send_packet(peer->fd, -1, text);
+	r = talk_send(peer->fd, -1, text);
 	if (r < 0)
 		return error_set(error, r, "the tidegated that runs does not hand over: %s",
 				 strerror(-r));
@@ -260,7 +155,7 @@ static void wait_gone(int pid)
 
 static bool take_session(const char *text, struct buffer *sessions)
 {
-	const char *rest = after(text, "session");
+	const char *rest = talk_after(text, "session");
 	uint8_t saved[KEYS_SAVED_BYTES];
 
 	if (!rest || !sessions)
@@ -274,19 +169,19 @@ static bool take_session(const char *text, struct buffer *sessions)
 static int say_and_wait(struct takeover_peer *peer, const char *word, const char *answer,
 			struct buffer *sessions)
 {
-	char text[PACKET_SIZE];
-	int fd = -1, r = send_packet(peer->fd, -1, word);
+	char text[TALK_PACKET_SIZE];
+	int fd = -1, r = talk_send(peer->fd, -1, word);
 
 	do
-		r = receive_packet(peer->fd, text, &fd);
+		r = talk_receive(peer->fd, text, &fd);
 	while (r == -EAGAIN || (r == 0 && take_session(text, sessions)));
 	if (fd >= 0)
 		close(fd);
-	if (r == 0 && after(text, answer))
+	if (r == 0 && talk_after(text, answer))
 		return 0;
 	takeover_end(peer);
 	if (r == 0)
-		return after(text, "late") ? -ETIME : -ECANCELED;
+		return talk_after(text, "late") ? -ETIME : -ECANCELED;
 	wait_gone(peer->pid);
 	return 1;
 }
@@ -315,18 +210,18 @@ static ino_t inode_at(int folder)
 
 int takeover_listen(const char *state, struct takeover_door *door, struct error *error)
 {
-	struct sockaddr_un address;
-	_cleanup_fd_ int folder = address_in(state, new_name, &address);
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int folder = open(state, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	int r = folder < 0 ? -errno : 0;
 
-	if (folder >= 0)
+	if (r == 0) {
 		unlinkat(folder, new_name, 0);
-	/* The mode of the unbound socket is the file's from its first moment. */
-	if (folder < 0 || fd < 0 || fchmod(fd, 0600) < 0 ||
-	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 8) < 0 ||
-	    renameat(folder, new_name, folder, socket_name) < 0)
-		return error_set(error, -errno, "cannot listen at %s/%s: %s", state, socket_name,
-				 strerror(errno));
+		r = talk_listen(state, new_name, &fd);
+	}
+	if (r == 0 && renameat(folder, new_name, folder, socket_name) < 0)
+		r = -errno;
+	if (r < 0)
+		return error_set(error, r, "cannot listen at %s/%s: %s", state, socket_name,
+				 strerror(-r));
 	door->inode = inode_at(folder);
 	door->fd = steal_fd(&fd);
 	return 0;
@@ -350,46 +245,46 @@ static int give_goods(int to, const struct takeover_goods *goods)
 	const struct gateway_socket *sockets = (const void *)goods->sockets.data;
 	size_t count = goods->sockets.len / sizeof(*sockets);
 	static const char tickets[] = "tickets ";
-	char text[PACKET_SIZE];
+	char text[TALK_PACKET_SIZE];
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++) {
 		snprintf(text, sizeof(text), "%s %s %s", sockets[i].lent ? "lent" : "socket",
 			 door_names[sockets[i].door], sockets[i].address);
-		r = send_packet(to, sockets[i].fd, text);
+		r = talk_send(to, sockets[i].fd, text);
 	}
 	if (r == 0)
-		r = send_packet(to, goods->lock_fd, "lock");
+		r = talk_send(to, goods->lock_fd, "lock");
 	snprintf(text, sizeof(text), "secret %s", goods->secret);
 	if (r == 0)
-		r = send_packet(to, -1, text);
+		r = talk_send(to, -1, text);
 	memcpy(text, tickets, sizeof(tickets) - 1);
 	hash_hex(goods->tickets, sizeof(goods->tickets), text + sizeof(tickets) - 1);
 	if (r == 0)
-		r = send_packet(to, -1, text);
+		r = talk_send(to, -1, text);
 	explicit_bzero(text, sizeof(text));
-	return r == 0 ? send_packet(to, -1, "go") : r;
+	return r == 0 ? talk_send(to, -1, "go") : r;
 }
 
 /* "PROTOCOL PID VERSION" */
 static int hear_hello(struct takeover_peer *peer)
 {
-	char text[PACKET_SIZE];
+	char text[TALK_PACKET_SIZE];
 	const char *rest;
-	int fd = -1, protocol, at = 0, r = receive_packet(peer->fd, text, &fd);
+	int fd = -1, protocol, at = 0, r = talk_receive(peer->fd, text, &fd);
 
 	if (fd >= 0)
 		close(fd);
 	if (r < 0)
 		return r;
-	rest = after(text, "hello");
+	rest = talk_after(text, "hello");
 	if (!rest || sscanf(rest, "%d %d %n", &protocol, &peer->pid, &at) != 2 || at == 0)
 		return -EPROTO;
 	snprintf(peer->version, sizeof(peer->version), "%.*s", (int)sizeof(peer->version) - 1,
 		 rest + at);
 	if (protocol == PROTOCOL)
 		return 0;
-	send_packet(peer->fd, -1, "refused it speaks another protocol; stop it, and start anew");
+	talk_send(peer->fd, -1, "refused it speaks another protocol; stop it, and start anew");
 	return -EPROTO;
 }
 
@@ -400,8 +295,8 @@ int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct ta
 	peer->fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (peer->fd < 0)
 		return -EAGAIN;
-	set_patience(peer->fd);
-	if (!is_of_our_user(peer->fd, &peer->pid))
+	talk_set_patience(peer->fd, ANSWER_S);
+	if (!talk_is_of_our_user(peer->fd, &peer->pid))
 		r = -EPERM;
 	if (r == 0)
 		r = hear_hello(peer);
@@ -416,19 +311,19 @@ int takeover_accept(int listen_fd, const struct takeover_goods *goods, struct ta
 
 bool takeover_hears(struct takeover_peer *peer, const char *word)
 {
-	char text[PACKET_SIZE];
+	char text[TALK_PACKET_SIZE];
 	struct pollfd gone = { .fd = peer->fd, .events = POLLRDHUP };
-	int fd = -1, r = receive_packet(peer->fd, text, &fd);
+	int fd = -1, r = talk_receive(peer->fd, text, &fd);
 
 	if (fd >= 0)
 		close(fd);
 	/* It may have died since: nobody would serve. */
-	return r == 0 && after(text, word) && poll(&gone, 1, 0) == 0;
+	return r == 0 && talk_after(text, word) && poll(&gone, 1, 0) == 0;
 }
 
 void takeover_say(struct takeover_peer *peer, const char *word)
 {
-	send_packet(peer->fd, -1, word);
+	talk_send(peer->fd, -1, word);
 }
 
 /* Whose session is not told logs in again. */
@@ -441,7 +336,7 @@ void takeover_release(struct takeover_peer *peer, struct slice sessions)
 	memcpy(text, word, sizeof(word));
 	while (sessions.len >= KEYS_SAVED_BYTES && r == 0) {
 		hash_hex((const uint8_t *)sessions.ptr, KEYS_SAVED_BYTES, text + sizeof(word) - 1);
-		r = send_packet(peer->fd, -1, text);
+		r = talk_send(peer->fd, -1, text);
 		sessions = slice_skip(sessions, KEYS_SAVED_BYTES);
 	}
 	if (r == 0)
@@ -452,12 +347,12 @@ void takeover_release(struct takeover_peer *peer, struct slice sessions)
  * has read ours. */
 void takeover_dismiss(struct takeover_peer *peer, const char *word)
 {
-	char text[PACKET_SIZE];
+	char text[TALK_PACKET_SIZE];
 	int fd;
 
 	takeover_say(peer, word);
 	shutdown(peer->fd, SHUT_RD);
-	while (receive_packet(peer->fd, text, &fd) == 0)
+	while (talk_receive(peer->fd, text, &fd) == 0)
 		if (fd >= 0)
 			close(fd);
 	takeover_end(peer);

@@ -2,12 +2,14 @@
 """Keys while they are used: revoked at once, on open and pipelined connections, with their streams or
 without; given a new text while the old one still works; taken over from another gateway."""
 
+import contextlib
 import datetime
 import json
 import threading
 import time
 
 from tidegate import Tidegate, wait_until
+from wire import Truncated
 from world import (
     CHAT, MESSAGES, RESPONSES, SIMULATED, ask, body_of, equal, model, open_connection, post, refused, sha256,
 )  # fmt: skip
@@ -46,7 +48,7 @@ class Stream(threading.Thread):
         self.start()
 
     def run(self):
-        with self.connection:
+        with self.connection, contextlib.suppress(Truncated):  # its daemon was killed
             self.answer = self.connection.response()
         self.ended = time.monotonic()
 
@@ -130,6 +132,43 @@ def open_and_pipelined(appliance):
             connection.request("POST", CHAT, body_of(CHAT), [("authorization", f"Bearer {text}")])
         equal([connection.response().status for _ in range(2)], [401, 401], "pipelined, after it")
         connection.__exit__(None, None, None)
+
+
+def draining_ones_too(_):
+    """Two daemons that drain behind a third: its verbs reach what they still have, streams and open connections."""
+    with gate() as appliance:
+        streams, idle, old = {"doomed": [], "other": []}, {name: [] for name in ("doomed", "other", "turned", "kept")}, []
+        for name in idle:
+            appliance.create_key(name)
+        for _ in range(2):
+            for name, own in streams.items():
+                own += [Stream(appliance, name) for _ in range(STREAMS)]
+            wait_streaming(appliance, 2 * STREAMS)
+            for name, connections in idle.items():
+                connections += [open_connection(appliance) for _ in range(4)]
+                for connection in connections[-4:]:
+                    equal(ask(connection, appliance.keys[name]).status, 200, "before")
+            old.append(appliance.take_over())
+        equal(len(list(appliance.state.glob("draining-*.sock"))), 2, "sockets of those that drain")
+        revoked = revoke(appliance, "doomed", "--now")
+        for stream in streams["doomed"]:
+            stream.join(5)
+            assert stream.ended and stream.ended - revoked < 1, "a stream runs on"
+            assert EVENTS[CHAT] in stream.answer.body[-1500:], stream.answer.body[-600:]
+        revoke(appliance, "other")
+        assert all(stream.is_alive() for stream in streams["other"]), "a stream was ended by a plain revoke"
+        appliance.tidectl("keys", "rotate", "turned", "--overlap", "0s", check=True)
+        for name, connections in idle.items():
+            statuses = {ask(connection, appliance.keys[name]).status for connection in connections}
+            equal(statuses, {200 if name == "kept" else 401}, f"the next request of {name} at a connection that was open")
+        old[0].kill()
+        old[0].wait(10)
+        appliance.create_key("last")
+        revoke(appliance, "last")
+        equal(len(list(appliance.state.glob("draining-*.sock"))), 1, "the socket of the one that died is there")
+        old[1].terminate()
+        equal(old[1].wait(10), 0, "exit status of the other one")
+        equal(list(appliance.state.glob("draining-*.sock")), [], "sockets of those that drain")
 
 
 def rotation(appliance):
@@ -267,6 +306,6 @@ def register(suite):
         for target in EVENTS:
             name = {CHAT: "chat", MESSAGES: "messages", RESPONSES: "responses"}.get(target, "gemini")
             suite.check(f"changes/now-ends-streams-{name}", now_ends_streams, appliance, target)
-        for check in (now_ends_what_waits, without_now_streams_go_on, open_and_pipelined, rotation, last_use,
+        for check in (now_ends_what_waits, without_now_streams_go_on, open_and_pipelined, draining_ones_too, rotation, last_use,
                       import_both_forms, import_refused, import_many):  # fmt: skip
             suite.check("changes/" + check.__name__.replace("_", "-"), check, appliance)

@@ -271,6 +271,24 @@ static void test_remove(void)
 	check_same(next, loaded);
 }
 
+static void test_without_keys(void)
+{
+	static const char names[] = "k k\0absent";
+	_cleanup_(cleanup_conf_unref) struct conf *now = NULL, *next = NULL;
+	struct error error = { 0 };
+
+	put_start();
+	put("state/conf/key/k%20k.conf", "key: { tenant = \"t\"; sha256 = \"" SHA(01) "\"; };");
+	put("state/conf/key/l.conf", "key: { tenant = \"t\"; sha256 = \"" SHA(02) "\"; };");
+	now = load_good();
+	CHECK_INT(conf_without_keys(now, (struct slice){ names, sizeof(names) }, &next, &error), 0);
+	CHECK_INT(next->key_count, 1);
+	CHECK_STR(next->keys[0].name, "l");
+	CHECK_INT(next->provider_count, now->provider_count);
+	CHECK_INT(now->key_count, 2);
+	CHECK_INT(count_entries(at("state/conf/key")), 2);
+}
+
 static void test_remove_referred(void)
 {
 	_cleanup_(cleanup_conf_unref) struct conf *now = NULL;
@@ -429,6 +447,7 @@ int main(void)
 	test_run("apart from files", test_apart_from_files);
 	test_run("no disk", test_no_disk);
 	test_run("remove", test_remove);
+	test_run("without keys", test_without_keys);
 	test_run("remove referred", test_remove_referred);
 	test_run("crash leftovers", test_crash_leftovers);
 	test_run("reload", test_reload);
