@@ -48,8 +48,8 @@ struct conf_plugin_options {
 struct conf_provider {
 	const char *name, *plugin;
 	struct conf_place place;
-	const char *base_url;       /* NULL where the plugin needs none */
-	const char *secret;         /* "file:PATH" as written, or NULL */
+	const char *base_url;             /* NULL where the plugin needs none */
+	const char *secret, *secret_name; /* "file:PATH" as written; how rows call it; or NULL */
 	const char *secret_text;    /* what it held, without a final newline; never to be shown */
 	const char *lane;           /* auto plain curl */
 	const char *price_provider; /* id in the price book; default: the plugin's name */

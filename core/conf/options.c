@@ -360,12 +360,16 @@ static const struct option provider_rows[] = {
 	  .doc = "Where the provider's API begins. Required by plugins that make calls." },
 	{ "secret", OPTION_SECRET, 0, OBJECT(provider.secret), EXTRA(provider.secret_text),
 	  .example = "file:secrets/openai",
-	  .doc = "The provider's API key: \"file:PATH\", or \"credential:NAME\" for a file in "
-		 "$CREDENTIALS_DIRECTORY. It is read at each load; a final line break is "
-		 "dropped. Group and others may not write the file. It is sent to this object's "
-		 "base_url and nowhere else, no redirect is followed; when a reload changes "
-		 "base_url, it goes there: who may write the object decides where its secret goes. "
-		 "Rows tell which key a call was made with by the last part of PATH, or NAME." },
+	  .doc =
+	      "The provider's API key: \"file:PATH\", or \"credential:NAME\" for a file in "
+	      "$CREDENTIALS_DIRECTORY. It is read at each load; a final line break is "
+	      "dropped. Group and others may not write the file. It is sent to this object's "
+	      "base_url and nowhere else, no redirect is followed; when a reload changes "
+	      "base_url, it goes there: who may write the object decides where its secret goes." },
+	{ "secret_name", OPTION_TEXT, 0, OBJECT(provider.secret_name), .example = "openai-2",
+	  .doc = "How rows, tidectl why and REST call the secret that a call was made with "
+		 "(upstream_key), 128 bytes at most; if absent, the last part of PATH, or NAME. "
+		 "Rows that are written keep what it was called then." },
 	{ "lane", OPTION_CHOICE, 0, OBJECT(provider.lane), .values = "auto|plain|curl",
 	  .fallback = "auto",
 	  .doc =

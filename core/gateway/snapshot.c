@@ -74,16 +74,16 @@ static uint32_t quirks_of(const char *const *names)
 	return quirks;
 }
 
-/* "openai-2" of "file:secrets/openai-2" and of "credential:openai-2". */
-static int name_key(const char *secret, struct slice *ret)
+/* "openai-2" of "file:secrets/openai-2" and of "credential:openai-2", unless it has a name. */
+static int name_key(const struct conf_provider *conf, struct slice *ret)
 {
-	const char *name = secret ? strrchr(secret, '/') : NULL;
+	const char *secret = conf->secret, *name = secret ? strrchr(secret, '/') : NULL;
 
 	if (!secret)
 		return 0;
 	if (!name)
 		name = strchr(secret, ':');
-	name = strdup(name ? name + 1 : secret);
+	name = strdup(conf->secret_name ? conf->secret_name : name ? name + 1 : secret);
 	if (!name)
 		return -ENOMEM;
 	*ret = slice_of(name);
@@ -113,7 +113,7 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 	provider->quirks = quirks_of(conf->quirks);
 	if (!provider->name.ptr || !provider->standing ||
 	    own_headers_init(&provider->headers, conf->headers) < 0 ||
-	    hush_init(&provider->hush, conf) < 0 || name_key(conf->secret, &provider->key_name) < 0)
+	    hush_init(&provider->hush, conf) < 0 || name_key(conf, &provider->key_name) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	if (conf->base_url) {
 		r = origin_new(conf, &provider->origin, error);

@@ -53,8 +53,26 @@ def read_again(way):
             appliance.settled()
             used = {(row["provider"], row["upstream_key"]) for row in appliance.attempt_rows()}
             equal(used, {("file", "file"), ("unit", "unit-key")}, "rows tell which key, by its name")
+            named_anew(appliance, credentials)
             for text in ("second-by", "first-of"):
                 assert text not in appliance.log() + done.stderr, "a secret is told"
+
+
+def named_anew(appliance, credentials):
+    """A key that the provider's object names itself, from a reload on; rows of before keep the name they have."""
+    (credentials / "unit-key").write_text("third-by-unit")
+    appliance.providers[0]["secret_name"] = "of December"
+    appliance.write_config()
+    appliance.tidectl("reload", check=True)
+    before = appliance.attempt_rows()
+    answer = post(appliance, appliance.keys["app"], name="by-file")
+    number = answer.headers["x-tidegate-request-id"]
+    appliance.wait_request(number)
+    equal([row["upstream_key"] for row in appliance.attempts_of(number)], ["of December"], "its row")
+    equal(appliance.attempt_rows()[: len(before)], before, "rows of before")
+    told = appliance.admin_socket("GET", f"/api/v1/requests/{number}").json()
+    equal([attempt["upstream_key"] for attempt in told["tried"]], ["of December"], "by REST")
+    assert ", with key of December: " in appliance.tidectl("why", number, check=True).stdout, "tidectl why"
 
 
 def owner_of_process(core_dumps):

@@ -29,7 +29,8 @@ static const char every_option[] =
     "};\n"
     "providers = ( { name = \"p\"; plugin = \"openai\"; base_url = \"https://h:1/v1//\";\n"
     "  secret = \"file:secrets/p\"; lane = \"curl\"; allow_private = true; http2 = true;\n"
-    "  price_provider = \"azure\"; ca_file = \"ca\"; cert_file = \"cert\"; key_file = \"key\";\n"
+    "  price_provider = \"azure\"; secret_name = \"spare\"; ca_file = \"ca\"; cert_file = "
+    "\"cert\"; key_file = \"key\";\n"
     "  proxy = \"http://proxy:3128\"; connect_ms = 23; first_content_ms = 24; between_ms = 25;\n"
     "  answer_ms = 2727; total_ms = 26; connections_max = 27;"
     "  on_client_disconnect = \"drain\"; drain_max_ms = 31; drain_max_bytes = 3232;\n"
@@ -171,6 +172,7 @@ static void check_provider(const struct conf_provider *provider)
 	CHECK_STR(provider->lane, "curl");
 	CHECK(provider->allow_private && provider->http2);
 	CHECK_STR(provider->price_provider, "azure");
+	CHECK_STR(provider->secret_name, "spare");
 	CHECK_STR(provider->ca_file, at("ca"));
 	CHECK_STR(provider->cert_file, at("cert"));
 	CHECK_STR(provider->key_file, at("key"));
