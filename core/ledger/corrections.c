@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "ledger/own.h"
-#include "ledger/schema.h"
 
 enum {
 	QUARTER_S = 900,
@@ -183,8 +182,7 @@ static int check_undone(struct db *db, struct ledger_correction *correction, str
 int ledger_correct(struct ledger *ledger, struct ledger_correction *correction, struct error *error)
 {
 	_cleanup_(cleanup_db_close) struct db *db = NULL;
-	int r = db_open(ledger->main_path, false, schema_main_steps, schema_main_step_count, &db,
-			error);
+	int r = rows_open_main_again(ledger->main_path, &db, error);
 
 	if (r < 0)
 		return r;

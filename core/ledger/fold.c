@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "ledger/schema.h"
 
+CLEANUP_DEFINE(struct db, db_close);
+
 #define SUMS(r)                                                                           \
 	r "requests, " r "errors, " r "attempts, " r "attempt_errors, " r "tokens_in, " r \
 	  "tokens_cached, " r "tokens_out, " r "cost_nano, " r "saved_nano"
@@ -145,6 +147,47 @@ int fold_segment(struct db *main, const char *folder, const char *name, struct e
 	db_seal(main);
 	r = fold_attached(main, name, error, path);
 	db_detach(main);
+	return r;
+}
+
+struct sum {
+	int64_t segment, requests, cost_nano;
+};
+
+static int read_sum(const char *folder, const char *name, struct sum *ret)
+{
+	_cleanup_(cleanup_db_close) struct db *db = NULL;
+	int r = segment_open_reader(folder, name, &db, NULL);
+
+	if (r == 0)
+		r = segment_ask(db, "SELECT id FROM segment", &ret->segment);
+	if (r == 0)
+		r = segment_ask(db, "SELECT sum(requests) FROM rollup_row", &ret->requests);
+	if (r == 0)
+		r = segment_ask(db, "SELECT sum(cost_nano) FROM rollup_row", &ret->cost_nano);
+	return r;
+}
+
+int fold_differs(struct db *main, const char *folder, const struct segment_file *file)
+{
+	struct db_statement *statement;
+	struct sum own;
+	int r = read_sum(folder, file->name, &own);
+
+	if (r == 0)
+		r = db_prepare(main,
+			       "SELECT sum(requests), sum(cost_nano) FROM rollup_day_row WHERE "
+			       "day_s = ?1 AND segment = ?2",
+			       &statement);
+	if (r < 0)
+		return r;
+	db_bind_i64(statement, 1, file->day * SEGMENT_DAY_S);
+	db_bind_i64(statement, 2, own.segment);
+	r = db_step(statement);
+	if (r == 1)
+		r = db_column_i64(statement, 0) != own.requests ||
+		    db_column_i64(statement, 1) != own.cost_nano;
+	db_statement_free(statement);
 	return r;
 }
 

@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ledger/fold.h"
-#include "ledger/schema.h"
 
 enum {
 	LOOK_MS = 10000,
@@ -69,18 +68,43 @@ static int close_segment(struct keeper *keeper, struct db *main, const struct se
 	return r;
 }
 
+/* A main file that was put back lacks the day before, and knows little of a day to which something
+ * came since: then its sums are compared with those of the files. */
+static bool is_doubtful(const struct keeper *keeper, const struct segment_file *files, size_t count,
+			int64_t now_s)
+{
+	for (size_t i = 0; !keeper->looked && i < count; i++)
+		if (!files[i].closed && is_over(keeper, files[i].day, now_s))
+			return true;
+	return false;
+}
+
+static bool differs(const struct keeper *keeper, struct db *main, const struct segment_file *file,
+		    int64_t now_s)
+{
+	bool summed = keeper->keep_rollup_days == 0 ||
+		      file->day >= now_s / SEGMENT_DAY_S - (int64_t)keeper->keep_rollup_days;
+
+	return summed && strcmp(file->name, SEGMENT_BEFORE) != 0 &&
+	       fold_differs(main, keeper->folder, file) == 1;
+}
+
 static int close_all(struct keeper *keeper, struct db *main, int64_t now_s, struct error *error)
 {
 	_cleanup_free_ struct segment_file *files = NULL;
+	bool doubtful;
 	size_t count;
 	int r = segments_list(keeper->folder, main, &files, &count);
 
 	if (r < 0)
 		return error_set_at(error, r, keeper->folder, 0, 0, "cannot be read: %s",
 				    strerror(-r));
+	doubtful = is_doubtful(keeper, files, count, now_s);
 	for (size_t i = 0; r == 0 && i < count; i++)
-		if (!files[i].closed && is_over(keeper, files[i].day, now_s))
+		if (is_over(keeper, files[i].day, now_s) &&
+		    (!files[i].closed || (doubtful && differs(keeper, main, &files[i], now_s))))
 			r = close_segment(keeper, main, &files[i], now_s, error);
+	keeper->looked = keeper->looked || r == 0;
 	return r;
 }
 
@@ -295,8 +319,7 @@ int keeper_work(struct keeper *keeper, int64_t now_s, struct error *error)
 {
 	_cleanup_(cleanup_db_close) struct db *main = NULL;
 	int64_t today = now_s / SEGMENT_DAY_S;
-	int r = db_open(keeper->main_path, false, schema_main_steps, schema_main_step_count, &main,
-			error);
+	int r = rows_open_main_again(keeper->main_path, &main, error);
 
 	if (r == 0)
 		r = close_all(keeper, main, now_s, error);

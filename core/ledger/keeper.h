@@ -17,6 +17,7 @@ struct keeper {
 	const char *folder, *main_path, *log_folder;
 	uint32_t keep_days, keep_rollup_days; /* 0: for ever */
 	uint64_t keep_bytes;                  /* 0: however much it is */
+	bool looked;                          /* [keeper] since the start */
 
 	pthread_mutex_t lock; /* held while it works */
 	pthread_cond_t wake;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "ledger/aside.h"
 #include "ledger/entry.h"
 #include "ledger/fold.h"
 #include "ledger/own.h"
@@ -72,6 +73,28 @@ static int open_inflight(struct ledger *ledger, const struct ledger_options *opt
 	return 0;
 }
 
+/* A main file that was taken away, or was never put back. The log that it has left is its own. */
+static int tell_missing(const char *folder, const char *main_path, struct error *error)
+{
+	_cleanup_free_ struct segment_file *files = NULL;
+	char kept[PATH_MAX];
+	size_t count, days = 0;
+	int r = segments_names(folder, &files, &count);
+
+	if (r < 0)
+		return error_set_at(error, r, folder, 0, 0, "cannot be read: %s", strerror(-r));
+	for (size_t i = 0; i < count; i++)
+		days += strcmp(files[i].name, SEGMENT_BEFORE) != 0;
+	if (days == 0 || access(main_path, F_OK) == 0)
+		return 0;
+	aside_move(main_path, "left", kept);
+	log_warning("%s is missing: it begins anew. The sums of %zu days, whose files are there, "
+		    "are theirs; those of days that were removed before, corrections, and answers "
+		    "that providers keep are lost unless it is put back",
+		    main_path, days);
+	return 0;
+}
+
 static int open_rows(struct ledger *ledger, const struct ledger_options *options,
 		     struct error *error)
 {
@@ -90,10 +113,12 @@ static int open_rows(struct ledger *ledger, const struct ledger_options *options
 			(int64_t)(clock_real_ns() / NS_PER_S));
 	if (r < 0)
 		return error_set(error, r, "out of memory");
-	r = fold_move_before(ledger->folder, ledger->main_path, options->shares, error);
+	r = options->shares ? 0 : tell_missing(ledger->folder, ledger->main_path, error);
 	if (r == 0)
-		r = rows_open(ledger->folder, ledger->main_path, &ledger->totals, &ledger->rows,
-			      error);
+		r = fold_move_before(ledger->folder, ledger->main_path, options->shares, error);
+	if (r == 0)
+		r = rows_open(ledger->folder, ledger->main_path, &ledger->totals, options->shares,
+			      &ledger->rows, error);
 	if (r < 0)
 		return r;
 	r = rows_newest_id(ledger->rows, &newest);
@@ -222,22 +247,14 @@ uint64_t ledger_stop(struct ledger *ledger)
 	return left;
 }
 
-/* The log beside a file belongs to it, and would be mixed into any other that lies there. */
 static void put_aside(const char *path)
 {
-	static const char *const suffixes[] = { "", "-wal", "-shm" };
-	unsigned long long now = clock_real_ns();
-	char from[PATH_MAX], to[PATH_MAX];
+	char kept[PATH_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
-		snprintf(to, sizeof(to), "%s.overwritten-%llu%s", path, now, suffixes[i]);
-		if (rename(from, to) < 0 && errno != ENOENT)
-			log_error("%s cannot be moved aside: %s", from, strerror(errno));
-	}
-	log_warning("%s was overwritten by another program; it is kept, with its -wal, as "
-		    "%s.overwritten-%llu, and the next start begins a new one",
-		    path, path, now);
+	aside_move(path, "overwritten", kept);
+	log_warning("%s was overwritten by another program; it is kept, with its -wal, as %s, and "
+		    "the next start begins a new one",
+		    path, kept);
 }
 
 static void note_path(const char *path, void *data)

@@ -105,8 +105,14 @@ struct restoring {
 static int sum_segment(struct db *db, void *data)
 {
 	struct restoring *restoring = data;
+	struct rows *rows = restoring->rows;
+	int r = sum(rows, db, segment_sql, restoring->changes);
 
-	return sum(restoring->rows, db, segment_sql, restoring->changes);
+	if (r < 0) {
+		error_set(&rows->error, r, "a day's sums: %s", db_message(db));
+		rows->failed_db = NULL;
+	}
+	return r;
 }
 
 /* Groups of which it has no name do not have it. */

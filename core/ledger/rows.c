@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "ledger/aside.h"
 #include "ledger/entry.h"
 #include "ledger/fold.h"
 #include "ledger/schema.h"
@@ -21,8 +22,8 @@ enum {
 
 CLEANUP_DEFINE(struct rows, rows_close);
 
-int rows_open(const char *folder, const char *main_path, struct totals *totals, struct rows **ret,
-	      struct error *error)
+int rows_open(const char *folder, const char *main_path, struct totals *totals, bool shares,
+	      struct rows **ret, struct error *error)
 {
 	_cleanup_(cleanup_rows_close) struct rows *rows = calloc(1, sizeof(*rows));
 	int r;
@@ -46,7 +47,9 @@ int rows_open(const char *folder, const char *main_path, struct totals *totals, 
 	if (r < 0)
 		return r;
 	rows->failed_db = rows->main;
-	r = fold_take_before(rows->main, folder, error);
+	r = shares ? 0 : aside_damaged(folder, rows->main, error);
+	if (r == 0)
+		r = fold_take_before(rows->main, folder, error);
 	if (r < 0)
 		return r;
 	r = answers_init(&rows->answers, rows->main);
@@ -55,6 +58,15 @@ int rows_open(const char *folder, const char *main_path, struct totals *totals, 
 				    db_message(rows->main));
 	*ret = steal(rows);
 	return 0;
+}
+
+int rows_open_main_again(const char *main_path, struct db **ret, struct error *error)
+{
+	if (access(main_path, F_OK) < 0)
+		return error_set_at(error, -errno, main_path, 0, 0,
+				    "was moved or deleted: put it back, or restart to begin a new "
+				    "one");
+	return db_open(main_path, false, schema_main_steps, schema_main_step_count, ret, error);
 }
 
 struct rows *rows_close(struct rows *rows)

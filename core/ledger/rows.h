@@ -21,9 +21,13 @@ enum {
 
 struct rows;
 
-/* `main_path` is the main file's; segments lie beside it. */
-int rows_open(const char *folder, const char *main_path, struct totals *totals, struct rows **ret,
-	      struct error *error);
+/* `main_path` is the main file's; segments lie beside it. Damaged ones are put aside, unless
+ * another daemon `shares` them. */
+int rows_open(const char *folder, const char *main_path, struct totals *totals, bool shares,
+	      struct rows **ret, struct error *error);
+/* The main file for writing, by another connection; never made, which would hide one that was moved
+ * away. [any] */
+int rows_open_main_again(const char *main_path, struct db **ret, struct error *error);
 struct rows *rows_close(struct rows *rows);
 /* Why the last call failed, and at which file. [writer] */
 const char *rows_message(const struct rows *rows);

@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
+#include "ledger/aside.h"
 #include "ledger/rows.h"
 #include "ledger/schema.h"
 
@@ -93,17 +96,22 @@ static int prepare(struct segment *segment, struct batch *batch, struct totals *
 	return r;
 }
 
-/* A log that a file which was taken away has left would be read into the new one. */
+/* A log that a file which was taken away has left would be read into the new one; it is that
+ * file's, should it come back. */
 static int put_in_place(const char *fresh, const char *path)
 {
-	static const char *const suffixes[] = { "-wal", "-shm" };
-	char beside[PATH_MAX + 8];
+	char log[PATH_MAX + 8], kept[PATH_MAX];
+	struct stat info;
 
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		snprintf(beside, sizeof(beside), "%s%s", path, suffixes[i]);
-		if (unlink(beside) < 0 && errno != ENOENT)
-			return -errno;
+	snprintf(log, sizeof(log), "%s-wal", path);
+	if (stat(log, &info) == 0 && info.st_size > 0) {
+		aside_move(path, "left", kept);
+		log_warning("%s was moved or deleted: it begins anew, and the log that it has left "
+			    "is kept as %s-wal",
+			    path, kept);
 	}
+	if (unlink(log) < 0 && errno != ENOENT)
+		return -errno;
 	return rename(fresh, path) < 0 ? -errno : 0;
 }
 
@@ -327,32 +335,45 @@ static int read_folder(DIR *folder, struct buffer *out)
 	return out->failed ? -ENOMEM : 0;
 }
 
-/* A file that cannot be read, or is gone meanwhile, is left out: the others tell what they have. */
-int segments_list(const char *folder, struct db *main, struct segment_file **ret, size_t *ret_count)
+int segments_names(const char *folder, struct segment_file **ret, size_t *ret_count)
 {
-	struct known known = { 0 };
 	struct buffer out = { 0 };
 	DIR *open = opendir(folder);
-	struct segment_file *files;
-	size_t count = 0;
 	int r = open ? read_folder(open, &out) : -errno;
 
 	if (open)
 		closedir(open);
-	if (r == 0 && main)
-		r = known_init(&known, main);
-	files = (struct segment_file *)out.data;
-	for (size_t i = 0; r == 0 && i < out.len / sizeof(files[0]); i++)
-		if (read_known(folder, &known, &files[i]) == 0)
-			files[count++] = files[i];
-	known_fini(&known);
 	if (r < 0) {
 		buffer_fini(&out);
 		return r;
 	}
+	*ret = (struct segment_file *)out.data;
+	*ret_count = out.len / sizeof(struct segment_file);
+	return 0;
+}
+
+/* A file that cannot be read, or is gone meanwhile, is left out: the others tell what they have. A
+ * start has said which. */
+int segments_list(const char *folder, struct db *main, struct segment_file **ret, size_t *ret_count)
+{
+	_cleanup_free_ struct segment_file *files = NULL;
+	struct known known = { 0 };
+	size_t found, count = 0;
+	int r = segments_names(folder, &files, &found);
+
+	if (r < 0)
+		return r;
+	if (main)
+		r = known_init(&known, main);
+	for (size_t i = 0; r == 0 && i < found; i++)
+		if (read_known(folder, &known, &files[i]) == 0)
+			files[count++] = files[i];
+	known_fini(&known);
+	if (r < 0)
+		return r;
 	if (count > 0)
 		qsort(files, count, sizeof(files[0]), compare_files);
-	*ret = files;
+	*ret = steal(files);
 	*ret_count = count;
 	return 0;
 }

@@ -47,6 +47,9 @@ struct segment_file {
 
 /* Which a day's file has had since it was made, whatever its name. */
 int segment_id(const char *folder, int64_t day, int64_t *ret);
+/* Files by their names, in no order, and of each the name and the day alone. The caller frees the
+ * array. */
+int segments_names(const char *folder, struct segment_file **ret, size_t *ret_count);
 /* All of them, by day, the oldest first; `main` tells which are closed. The caller frees the
  * array. */
 int segments_list(const char *folder, struct db *main, struct segment_file **ret,

@@ -165,6 +165,30 @@ static void test_back(void)
 	fixture_fini(&fixture);
 }
 
+/* Nobody makes another in its place, or takes its log away; once it is back all is well. */
+static void test_main_away(void)
+{
+	struct fixture fixture;
+	struct error error = { 0 };
+	char away[400], log[400];
+
+	fixture_prepare(&fixture, "away");
+	open_held(&fixture);
+	settle_days(&fixture);
+	snprintf(away, sizeof(away), "%s.away", fixture.main);
+	snprintf(log, sizeof(log), "%s-wal", fixture.main);
+	CHECK_INT(rename(fixture.main, away), 0);
+	CHECK_INT(keeper_work(&fixture.ledger->keeper, (DAY + 9) * DAY_S, &error), -ENOENT);
+	CHECK_STR(error.file, fixture.main);
+	CHECK(strstr(error.message, "put it back"));
+	CHECK(access(fixture.main, F_OK) < 0 && access(log, F_OK) == 0);
+	CHECK_INT(rename(away, fixture.main), 0);
+	keep(&fixture, (DAY + 9) * DAY_S);
+	CHECK_INT(fixture_ask_main(&fixture, "SELECT COUNT(*) FROM closed_row"), 3);
+	check_days(&fixture);
+	fixture_fini(&fixture);
+}
+
 /* The oldest go until the rest is little enough, but for today. */
 static void test_bytes(void)
 {
@@ -276,6 +300,7 @@ int main(void)
 	test_run("late", test_late);
 	test_run("expiry by age", test_age);
 	test_run("a day that comes back", test_back);
+	test_run("a main file moved away", test_main_away);
 	test_run("expiry by bytes", test_bytes);
 	test_run("one request", test_one);
 	test_run("the file of earlier releases", test_before);

@@ -2,6 +2,8 @@
 /* A kill before each single change of the ledger's files, and a loss of power there: while days are
  * made, filled, closed, removed and opened again. Whatever is left is opened, and has the same sums
  * then: nothing twice, nothing lost, and no file damaged. */
+#include <dirent.h>
+
 #include "base/cleanup.h"
 #include "test-disk.h"
 #include "test-ledger-days.h"
@@ -132,6 +134,18 @@ static void check_files(const struct fixture *fixture)
 	free(files);
 }
 
+/* Whatever a crash leaves is no damage. */
+static void check_none_aside(const struct fixture *fixture)
+{
+	DIR *folder = opendir(fixture->ledger_folder);
+	struct dirent *entry;
+
+	CHECK(folder);
+	while ((entry = readdir(folder)))
+		CHECK(!strstr(entry->d_name, ".damaged-"));
+	closedir(folder);
+}
+
 static int64_t check_sums(struct fixture *fixture)
 {
 	struct ledger_total total = ledger_totals_sum(fixture->ledger, LEDGER_TOTAL);
@@ -170,6 +184,7 @@ static void check_left(const struct left *left)
 	CHECK_INT(check_sums(&fixture), requests);
 	fixture_close(&fixture);
 	check_files(&fixture);
+	check_none_aside(&fixture);
 	open_held(&fixture);
 	CHECK_INT(check_sums(&fixture), requests);
 	fixture_fini(&fixture);
