@@ -4,6 +4,7 @@
  * took. `ledger scale FOLDER REQUESTS` settles them over the last 30 days, closes these, and prints
  * what questions, a start and the expiry of a day take then. */
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@ enum {
 	DAYS = 30,
 	ASKED = 20,
 	LOOKED_UP = 2000,
+	LISTED = 200,
+	PAGE_ROWS = 100,       /* as REST lists them where no limit is asked for */
 	BUSY_REQUESTS = 20000, /* at 10,000 a second, while a day expires */
 };
 
@@ -241,13 +244,28 @@ static void ask(struct ledger *ledger, uint64_t count)
 		    (unsigned long long)count);
 }
 
+static uint64_t id_of(uint64_t number, uint64_t count)
+{
+	return moment_of(number, count) / NS_PER_MS << SEGMENT_ID_SHIFT | number % 1024 << 8;
+}
+
 static void look_up(struct ledger *ledger, uint64_t number, uint64_t count)
 {
-	uint64_t id = moment_of(number, count) / NS_PER_MS << SEGMENT_ID_SHIFT | number % 1024 << 8;
 	struct buffer text = { 0 };
 
-	if (ledger_read_request(ledger, id, &text) < 0 || text.len == 0)
+	if (ledger_read_request(ledger, id_of(number, count), &text) < 0 || text.len == 0)
 		die("no row of request %llu", (unsigned long long)number);
+	buffer_fini(&text);
+}
+
+/* What follows that request. */
+static void list(struct ledger *ledger, uint64_t number, uint64_t count)
+{
+	struct buffer text = { 0 };
+
+	if (ledger_read_rows(ledger, id_of(number, count), PAGE_ROWS, false, &text) < 0 ||
+	    text.len == 0)
+		die("no rows behind request %llu", (unsigned long long)number);
 	buffer_fini(&text);
 }
 
@@ -289,30 +307,50 @@ static void expire_busy(struct ledger *ledger, uint64_t *ret_took_ns, uint64_t *
 	pthread_join(thread, NULL);
 }
 
+static void check_expired(struct ledger *ledger, uint64_t count)
+{
+	struct buffer text = { 0 };
+
+	if (ledger_read_request(ledger, id_of(0, count), &text) != -ENOENT)
+		die("the oldest day is there still");
+	look_up(ledger, count / 2, count);
+}
+
 static double ms_since(uint64_t start_ns)
 {
 	return (double)(now_ns() - start_ns) / NS_PER_MS;
 }
 
+/* The p99 of what `fn` takes for requests at random. */
+static double p99_ms(struct ledger *ledger, uint64_t count, int times,
+		     void (*fn)(struct ledger *ledger, uint64_t number, uint64_t count))
+{
+	struct histogram took = { 0 };
+	uint64_t seed = 1;
+
+	for (int i = 0; i < times; i++) {
+		uint64_t start_ns = now_ns();
+
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		fn(ledger, (seed >> 16) % (count - 1), count);
+		histogram_add(&took, now_ns() - start_ns);
+	}
+	return (double)histogram_quantile(&took, 0.99) / NS_PER_MS;
+}
+
 static void print_times(struct ledger *ledger, uint64_t count)
 {
-	static struct histogram asked, looked_up;
-	uint64_t seed = 1, start_ns;
+	static struct histogram asked;
+	uint64_t start_ns;
 
 	for (int i = 0; i < ASKED; i++) {
 		start_ns = now_ns();
 		ask(ledger, count);
 		histogram_add(&asked, now_ns() - start_ns);
 	}
-	for (int i = 0; i < LOOKED_UP; i++) {
-		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		start_ns = now_ns();
-		look_up(ledger, (seed >> 16) % count, count);
-		histogram_add(&looked_up, now_ns() - start_ns);
-	}
-	printf(",\"month_ms\":%.2f,\"why_p99_ms\":%.3f",
+	printf(",\"month_ms\":%.2f,\"why_p99_ms\":%.3f,\"page_p99_ms\":%.3f",
 	       (double)histogram_quantile(&asked, 0.5) / NS_PER_MS,
-	       (double)histogram_quantile(&looked_up, 0.99) / NS_PER_MS);
+	       p99_ms(ledger, count, LOOKED_UP, look_up), p99_ms(ledger, count, LISTED, list));
 }
 
 static void scale(const char *folder, uint64_t count)
@@ -337,6 +375,7 @@ static void scale(const char *folder, uint64_t count)
 	ledger->keeper.keep_days = DAYS - 1;
 	ledger->keeper.keep_rollup_days = DAYS - 1;
 	expire_busy(ledger, &took_ns, &stall_ns);
+	check_expired(ledger, count);
 	ledger_free(ledger);
 	printf(",\"expiry_ms\":%.1f,\"stall_ms\":%.1f}\n", (double)took_ns / NS_PER_MS,
 	       (double)stall_ns / NS_PER_MS);

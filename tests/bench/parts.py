@@ -44,7 +44,8 @@ FIGURES = {
     'ledger': [Figure('ledger_us_per_request', 'us', 6.0, 'value')],
     'ledger-scale': [Figure('ledger_month_ms', 'ms', 100.0, 'value'), Figure('ledger_why_p99_ms', 'ms', 10.0, 'value'),
                      Figure('ledger_expiry_ms', 'ms', 1000.0, 'value'), Figure('ledger_stall_ms', 'ms', 1000.0, 'value'),
-                     Figure('ledger_start_ms', 'ms'), Figure('ledger_50000_per_s_waits', 'requests', 0.0, 'value'),
+                     Figure('ledger_start_ms', 'ms'), Figure('ledger_page_p99_ms', 'ms'),
+                     Figure('ledger_50000_per_s_waits', 'requests', 0.0, 'value'),
                      Figure('ledger_50000_per_s_writer_us', 'us', 6.0, 'value')],
     'wire': [Figure(f'wire_{name}_us'.replace('-', '_'), 'us', bar, 'value') for name, bar in WIRE.items()],
 }
@@ -311,9 +312,9 @@ def ledger_scale(plan):
     with plan.bench() as bench:
         rounds = Rounds(dataclasses.replace(plan, rounds=1), 'ledger-scale', [
             ('scale', lambda: bench.ledger('scale', SCALE)), ('rate', lambda: bench.ledger('write', 500000, 50000))])
-    keys = ('month_ms', 'why_p99_ms', 'expiry_ms', 'stall_ms', 'start_ms')
+    keys = ('month_ms', 'why_p99_ms', 'expiry_ms', 'stall_ms', 'start_ms', 'page_p99_ms')
     return [rounds.row(figure, 'scale', key=key) for figure, key in zip(figures, keys)] + \
-           [rounds.row(figure, 'rate', key=key) for figure, key in zip(figures[5:], ('waits', 'writer_us'))]
+           [rounds.row(figure, 'rate', key=key) for figure, key in zip(figures[6:], ('waits', 'writer_us'))]
 
 
 def wire(plan):
