@@ -224,8 +224,8 @@ static int take_usd(json_t *arguments, const char *name, int64_t *ret, bool *ret
 	if (slice_to_usd(slice_of(text), ret) < 0 || *ret > most || *ret < -most)
 		return error_set(error, -EINVAL,
 				 "\"%s\" is dollars as a text with up to nine digits after the "
-				 "point, as in \"-1.25\", up to %d either way; not \"%s\"",
-				 name, CORRECTION_USD_MAX, text);
+				 "point, as in \"-1.25\", up to %d either way",
+				 name, CORRECTION_USD_MAX);
 	return 0;
 }
 

@@ -169,7 +169,12 @@ class World:
         gate.admin_socket("POST", "/api/v1/login", {"secret": canaries.new("wrong console secret")})
         gate.admin_socket("POST", "/api/v1/keys/import", {"text": canaries.new("import")})
         gate.admin_socket("POST", "/api/v1/keys", {"name": "x", "tenant": "acme", "expires": canaries.new("argument")})
+        gate.admin_socket("POST", "/api/v1/reconcile", {"text": canaries.new("export of usage")})
+        gate.admin_socket("POST", "/api/v1/corrections", {"tenant": "acme", "amount_usd": canaries.new("amount"), "reason": "x"})
         gate.settled()
+        self.ids = [row["id"] for row in gate.request_rows()]
+        for number in self.ids[:3]:
+            equal(gate.admin_socket("POST", "/api/v1/corrections", {"request": number, "to_usd": "1", "reason": "x"}).status, 200, "a correction")
         gate.reload()
         gate.tidectl("check", check=True)
 
@@ -206,6 +211,7 @@ class Checks:
     def rest(self):
         for method, path in (("GET", "/"), ("GET", "/app.js"), ("GET", "/metrics"), ("GET", "/api/v1/status"),
                              ("GET", "/api/v1/keys"), ("GET", "/api/v1/logs?limit=1000"), ("POST", "/api/v1/check"),
+                             ("GET", "/api/v1/corrections"), *(("GET", f"/api/v1/requests/{n}") for n in self.world.ids),
                              *(("GET", f"/api/v1/costs?by={by}") for by in GROUPS)):  # fmt: skip
             answer = self.gate.admin_socket(method, path)
             equal(answer.status, 200, path)
@@ -213,7 +219,7 @@ class Checks:
 
     def tidectl(self):
         for words in (["status"], ["--json", "status"], ["keys", "list"], ["logs", "-n", "1000"], ["--json", "logs"],
-                      ["check"], ["reload"], *(["costs", "--by", by] for by in GROUPS)):  # fmt: skip
+                      ["check"], ["reload"], ["corrections"], ["why", self.world.ids[-1]], *(["costs", "--by", by] for by in GROUPS)):  # fmt: skip
             done = self.gate.tidectl(*words)
             self.search(f"tidectl {words}", done.stdout + done.stderr)
 
