@@ -352,9 +352,9 @@ int segments_names(const char *folder, struct segment_file **ret, size_t *ret_co
 	return 0;
 }
 
-/* A file that cannot be read, or is gone meanwhile, is left out: the others tell what they have. A
- * start has said which. */
-int segments_list(const char *folder, struct db *main, struct segment_file **ret, size_t *ret_count)
+/* A file that is gone meanwhile is left out; one that cannot be read fails a strict list. */
+static int list(const char *folder, struct db *main, bool strict, struct segment_file **ret,
+		size_t *ret_count)
 {
 	_cleanup_free_ struct segment_file *files = NULL;
 	struct known known = { 0 };
@@ -365,9 +365,14 @@ int segments_list(const char *folder, struct db *main, struct segment_file **ret
 		return r;
 	if (main)
 		r = known_init(&known, main);
-	for (size_t i = 0; r == 0 && i < found; i++)
-		if (read_known(folder, &known, &files[i]) == 0)
+	for (size_t i = 0; r == 0 && i < found; i++) {
+		int read = read_known(folder, &known, &files[i]);
+
+		if (read == 0)
 			files[count++] = files[i];
+		else if (strict && read != -ENOENT)
+			r = read;
+	}
 	known_fini(&known);
 	if (r < 0)
 		return r;
@@ -378,12 +383,17 @@ int segments_list(const char *folder, struct db *main, struct segment_file **ret
 	return 0;
 }
 
+int segments_list(const char *folder, struct db *main, struct segment_file **ret, size_t *ret_count)
+{
+	return list(folder, main, false, ret, ret_count);
+}
+
 int segments_each_open(const char *folder, struct db *main, int (*fn)(struct db *db, void *data),
 		       void *data)
 {
 	_cleanup_free_ struct segment_file *files = NULL;
 	size_t count;
-	int r = segments_list(folder, main, &files, &count);
+	int r = list(folder, main, true, &files, &count);
 
 	for (size_t i = count; r == 0 && i-- > 0;) {
 		_cleanup_(cleanup_db_close) struct db *db = NULL;

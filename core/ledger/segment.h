@@ -50,12 +50,12 @@ int segment_id(const char *folder, int64_t day, int64_t *ret);
 /* Files by their names, in no order, and of each the name and the day alone. The caller frees the
  * array. */
 int segments_names(const char *folder, struct segment_file **ret, size_t *ret_count);
-/* All of them, by day, the oldest first; `main` tells which are closed. The caller frees the
- * array. */
+/* All that can be read, by day, the oldest first; `main` tells which are closed. The caller frees
+ * the array. */
 int segments_list(const char *folder, struct db *main, struct segment_file **ret,
 		  size_t *ret_count);
 /* Calls `fn` with each segment that is not closed as `main` sees it, the newest first; what it
- * returns that is not 0 ends that. */
+ * returns that is not 0 ends that. An error when one of them cannot be read. */
 int segments_each_open(const char *folder, struct db *main, int (*fn)(struct db *db, void *data),
 		       void *data);
 /* For reading. -ENOENT when it is gone. */

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -39,7 +40,7 @@ struct disk_names {
 static struct disk {
 	char folder[320],
 	    mapped[320]; /* the latter: one file elsewhere, which is written by mmap */
-	void (*step)(const char *call, const char *name);
+	disk_step_fn step;
 	bool busy;
 	struct disk_file files[DISK_FILES];
 	size_t file_count;
@@ -266,31 +267,34 @@ static const char *disk_name_of(const char *path)
 		   : NULL;
 }
 
-/* True for a call that changes the folder; what is there before it was noted then. */
-static bool disk_step(const char *call, const char *path)
+/* 1 for a call that changes the folder; what is there before it was noted then. Negative for one
+ * that is to fail: errno is set. */
+static int disk_step(const char *call, const char *path)
 {
 	const char *name = disk.step && !disk.busy ? disk_name_of(path) : NULL;
+	int failure;
 
 	if (!name)
-		return false;
+		return 0;
 	disk.busy = true;
 	disk_look();
-	disk.step(call, name);
+	failure = disk.step(call, name);
 	disk.busy = false;
-	return true;
+	errno = failure != 0 ? failure : errno;
+	return failure != 0 ? -1 : 1;
 }
 
-static bool disk_step_at(const char *call, int fd)
+static int disk_step_at(const char *call, int fd)
 {
 	char link[64], path[400];
 	ssize_t len;
 
 	if (!disk.step || disk.busy)
-		return false;
+		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, path, sizeof(path) - 1);
 	if (len < 0)
-		return false;
+		return 0;
 	path[len] = '\0';
 	return disk_step(call, path);
 }
@@ -317,24 +321,26 @@ static void disk_synced(int fd)
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at)
 {
 	static ssize_t (*real)(int, const void *, size_t, off64_t);
+	struct stat info;
+	bool grows;
 
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
-	disk_step_at("pwrite", fd);
-	return real(fd, data, len, at);
+	grows = fstat(fd, &info) == 0 && info.st_size < at + (off64_t)len;
+	return disk_step_at(grows ? "grow" : "write", fd) < 0 ? -1 : real(fd, data, len, at);
 }
 
 int ftruncate64(int fd, off64_t len)
 {
 	DISK_REAL(ftruncate64, int, off64_t);
-	disk_step_at("ftruncate", fd);
-	return real(fd, len);
+	return disk_step_at("truncate", fd) < 0 ? -1 : real(fd, len);
 }
 
 /* What the test itself looks at need not wait for the disk. */
 static int disk_sync(int fd)
 {
-	disk_step_at("sync", fd);
+	if (disk_step_at("sync", fd) < 0)
+		return -1;
 	disk_synced(fd);
 	return 0;
 }
@@ -358,10 +364,12 @@ static void disk_renamed(void)
 
 int unlink(const char *path)
 {
-	bool counts = disk_step("unlink", path);
+	int counts = disk_step("unlink", path);
 	DISK_REAL(unlink, const char *);
 	int r;
 
+	if (counts < 0)
+		return -1;
 	if (counts)
 		disk_keep(path);
 	r = real(path);
@@ -372,10 +380,12 @@ int unlink(const char *path)
 
 int rename(const char *from, const char *to)
 {
-	bool counts = disk_step("rename", to);
+	int counts = disk_step("rename", to);
 	DISK_REAL(rename, const char *, const char *);
 	int r;
 
+	if (counts < 0)
+		return -1;
 	if (counts)
 		disk_keep(to);
 	r = real(from, to);
@@ -384,8 +394,7 @@ int rename(const char *from, const char *to)
 	return r;
 }
 
-void disk_watch(const char *folder, const char *mapped,
-		void (*step)(const char *call, const char *name))
+void disk_watch(const char *folder, const char *mapped, disk_step_fn step)
 {
 	for (size_t i = 0; i < disk.file_count; i++) {
 		buffer_fini(&disk.files[i].synced);

@@ -15,11 +15,16 @@ enum disk_loss {
 	DISK_TYPES,
 };
 
+/* A call is one of "grow", which writes behind a file's end, "write", "truncate", "sync", "unlink"
+ * and "rename". What is returned that is not 0 is the error with which the call fails, without
+ * having been made.
+ */
+typedef int (*disk_step_fn)(const char *call, const char *name);
+
 /* From here on `step` is called before each change of `folder`, in which all there is was synced.
  * `mapped` is a file elsewhere that the program writes by mmap. For programs of one thread that
  * does so. */
-void disk_watch(const char *folder, const char *mapped,
-		void (*step)(const char *call, const char *name));
+void disk_watch(const char *folder, const char *mapped, disk_step_fn step);
 void disk_rest(void);
 /* [step] What is left now, into `folder`, which is made, and of the mapped file to `mapped`. */
 void disk_leave(enum disk_loss loss, const char *folder, const char *mapped);

@@ -62,17 +62,18 @@ static void leave(enum disk_loss loss, const char *call, const char *name)
 }
 
 /* All of them take a minute: else each second step has one, in turns. */
-static void at_step(const char *call, const char *name)
+static int at_step(const char *call, const char *name)
 {
 	static const enum disk_loss turn[] = { DISK_KILL, DISK_DATA, DISK_KILL, DISK_ALL,
 					       DISK_KILL, DISK_SOME, DISK_SOME };
 
 	run.step++;
 	if (!run.all && run.step % 2)
-		return;
+		return 0;
 	for (enum disk_loss loss = DISK_KILL; loss < DISK_TYPES; loss++)
 		if (run.all || turn[run.step / 2 % ARRAY_SIZE(turn)] == loss)
 			leave(loss, call, name);
+	return 0;
 }
 
 /* ---- what was left ---- */
