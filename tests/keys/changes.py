@@ -5,6 +5,7 @@ without; given a new text while the old one still works; taken over from another
 import contextlib
 import datetime
 import json
+import signal
 import threading
 import time
 
@@ -161,9 +162,14 @@ def draining_ones_too(_):
         for name, connections in idle.items():
             statuses = {ask(connection, appliance.keys[name]).status for connection in connections}
             equal(statuses, {200 if name == "kept" else 401}, f"the next request of {name} at a connection that was open")
+        for name in ("hangs", "last"):
+            appliance.create_key(name)
+        old[0].send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        assert revoke(appliance, "hangs") - begun < 8, "one that hangs is waited for"
+        assert "has not said that keys which ended are refused there" in appliance.log(), "nobody says so"
         old[0].kill()
         old[0].wait(10)
-        appliance.create_key("last")
         revoke(appliance, "last")
         equal(len(list(appliance.state.glob("draining-*.sock"))), 1, "the socket of the one that died is there")
         old[1].terminate()
