@@ -22,7 +22,7 @@ import time
 from crash import PRICE
 from gateway import CHAT, CONTENT, DONE, EVENTS, ROLE, RawUpstream, chunked, head
 from tap import Skip, equal
-from tidegate import SLOWER, Tidegate, program, provider, simulator, wait_until, wrapper
+from tidegate import SLOWER, Tidegate, provider, sanitized, simulator, wait_until
 from wire import Connection
 
 FULL = bool(os.environ.get("TIDEGATE_FULL"))
@@ -248,12 +248,6 @@ def run(upstream, lane, count, prefix=(), watch_memory=True, **leaving):
         assert client.moments["answer"] > count / 100, f"few answers began: {told}"
         if watch_memory:
             assert grown < GROWTH_KB, f"memory grew by {grown} kB"
-
-
-def sanitized():
-    """Whether memory says little: a sanitizer keeps what was freed for a while, and valgrind much more."""
-    made = program("tidegated").read_bytes()
-    return b"__asan_init" in made or b"__tsan_init" in made or wrapper() != []
 
 
 def under_valgrind(upstream):

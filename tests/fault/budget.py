@@ -6,10 +6,9 @@ import json
 import pathlib
 import threading
 
-from aborts import sanitized
 from gateway import RawUpstream, chunked, head
 from tap import Skip, equal
-from tidegate import Tidegate, price, provider
+from tidegate import Tidegate, price, provider, sanitized
 from wire import Connection
 
 MIB = 1 << 20

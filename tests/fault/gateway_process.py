@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 
-from aborts import sanitized
 from gateway import (
     CONTENT,
     EVENTS,
@@ -20,7 +19,7 @@ from gateway import (
     wait_closed,
 )
 from tap import Skip, equal
-from tidegate import Tidegate, can_mount, provider, simulator
+from tidegate import Tidegate, can_mount, provider, sanitized, simulator
 from wire import Connection
 
 RELOADS, GROWTH_KB = 100, 6144

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from tap import Skip
-from tidegate import Tidegate
+from tidegate import Tidegate, sanitized
 from wire import Connection
 from world import CHAT, MESSAGES, SIMULATED, equal, post, sha256
 
@@ -114,12 +114,12 @@ def tried(appliance):
     good, dice = appliance.keys["app"], random.Random(1)
     sent = [text for _ in range(20) for text in try_batch(appliance, dice, good)]
     memory_kb, begun = appliance.memory_kb(), time.monotonic()
-    for _ in range(COUNT // BATCH):
+    for _ in range(COUNT // BATCH // (10 if sanitized() else 1)):
         sent += try_batch(appliance, dice, good)
     sent += [try_broken(appliance, dice, good) for _ in range(BROKEN)]
     took_s = time.monotonic() - begun
     grown_kb = appliance.memory_kb() - memory_kb
-    assert grown_kb < MEMORY_KB, f"{len(sent)} keys have taken {grown_kb} kB"
+    assert grown_kb < MEMORY_KB or sanitized(), f"{len(sent)} keys have taken {grown_kb} kB"
     equal(post(appliance, good).status, 200, "the good key, after all")
     log = all_logs(appliance)
     lines = [line for line in log.splitlines() if re.search("a key that nobody has|the connection of .* ended", line)]
@@ -143,6 +143,8 @@ def instructions(likeness):
 def constant_time():
     if not shutil.which("valgrind"):
         raise Skip("valgrind is not installed")
+    if sanitized():
+        raise Skip("what a sanitizer adds is counted, too")
     counts = {likeness: instructions(likeness) for likeness in ("last", "bit", "none")}
     least, most = min(counts.values()), max(counts.values())
     assert least > 500 * LOOKUPS, f"no hash is made: {counts}"

@@ -54,6 +54,12 @@ def wrapper():
     return os.environ.get("TIDEGATE_WRAPPER", "").split()
 
 
+def sanitized():
+    """Whether memory says little: a sanitizer keeps what was freed for a while, and valgrind much more."""
+    made = program("tidegated").read_bytes()
+    return b"__asan_init" in made or b"__tsan_init" in made or wrapper() != []
+
+
 def can_mount():
     """Whether this machine lets a test mount FUSE; a suite that needs it skips otherwise."""
     return os.access("/dev/fuse", os.R_OK | os.W_OK) and os.geteuid() == 0
