@@ -117,7 +117,11 @@ static const struct option plugins_rows[] = {
 	{ "load", OPTION_TEXTS, OPTION_RESTART | OPTION_NO_FOLDER, MAIN(plugin_load),
 	  .fallback = "provider-openai provider-anthropic provider-gemini provider-bedrock "
 		      "provider-simulator",
-	  .doc = "The plugins to load, by file name without \".so\". Nothing else is loaded." },
+	  .doc =
+	      "The plugins to load, by file name without \".so\". Nothing else is loaded. "
+	      "\" sha256=\" and a digest behind the name pin the file's bytes, as in "
+	      "\"policy-x sha256=0123…\"; tidegated --inspect tells the digest. Where "
+	      "there are any, the main file must be owned by root and writable by nobody else." },
 };
 SECTION(plugins, "plugins", "What is loaded into the daemon.");
 

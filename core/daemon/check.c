@@ -47,6 +47,9 @@ static void judge(void *data, const struct conf *conf, struct report *report)
 	_cleanup_(cleanup_plugin_set_free) struct plugin_set *plugins = NULL;
 	struct error error = { 0 };
 
+	if (conf->plugin_load[0] && plugin_check_main_file(conf->main_file, &error) < 0)
+		conf_report(report, &error);
+	error = (struct error){ 0 };
 	if (plugin_set_load(conf->plugin_folder, conf->plugin_load, true, &plugins, &error) < 0)
 		say_refused(conf, &error, report);
 	gateway_check(plugins, conf, report);

@@ -328,8 +328,11 @@ static int prepare(struct daemon *daemon, unsigned loops, struct error *error)
 		return error_set(
 		    error, r, "zone \"%s\" is not in this machine's zone database (package tzdata)",
 		    daemon->conf->zone);
-	r = plugin_set_load(daemon->conf->plugin_folder, daemon->conf->plugin_load, true,
-			    &daemon->plugins, error);
+	r = daemon->conf->plugin_load[0] ? plugin_check_main_file(daemon->conf->main_file, error)
+					 : 0;
+	if (r >= 0)
+		r = plugin_set_load(daemon->conf->plugin_folder, daemon->conf->plugin_load, true,
+				    &daemon->plugins, error);
 	if (r >= 0)
 		r = open_ledger(daemon, loops, error);
 	if (r >= 0)

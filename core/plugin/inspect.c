@@ -46,13 +46,13 @@ static uint32_t dialects_of(const struct tide_plugin *plugin)
 	return plugin->kind == TIDE_KIND_PROVIDER ? operations->dialects : 0;
 }
 
-static void describe_text(const struct tide_plugin *plugin, struct buffer *out)
+static void describe_text(const struct tide_plugin *plugin, const char *sha256, struct buffer *out)
 {
 	uint32_t dialects = dialects_of(plugin);
 
-	buffer_printf(out, "%s %s: %s\nkind %s, ABI %u.%u\n", plugin->name, plugin->version,
-		      plugin->summary, plugin_kind_name(plugin->kind), plugin->abi_major,
-		      plugin->abi_minor);
+	buffer_printf(out, "%s %s: %s\nkind %s, ABI %u.%u\nsha256 %s\n", plugin->name,
+		      plugin->version, plugin->summary, plugin_kind_name(plugin->kind),
+		      plugin->abi_major, plugin->abi_minor, sha256);
 	for (size_t i = 1; dialects && i < ARRAY_SIZE(dialect_names); i++) {
 		if (dialects & 1u << i)
 			buffer_printf(out, "%s%s", dialects & ((1u << i) - 1) ? " " : "dialects: ",
@@ -86,7 +86,7 @@ static json_t *describe_option(const struct tide_option *row)
 	return object;
 }
 
-static void describe_json(const struct tide_plugin *plugin, struct buffer *out)
+static void describe_json(const struct tide_plugin *plugin, const char *sha256, struct buffer *out)
 {
 	uint32_t known = dialects_of(plugin);
 	json_t *options = json_array(), *dialects = json_array(), *object;
@@ -98,11 +98,11 @@ static void describe_json(const struct tide_plugin *plugin, struct buffer *out)
 	}
 	for (uint64_t i = 0; i < plugin->option_count; i++)
 		json_array_append_new(options, describe_option(&plugin->options[i]));
-	object =
-	    json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "name", plugin->name, "version",
-		      plugin->version, "summary", plugin->summary, "kind",
-		      plugin_kind_name(plugin->kind), "abi_major", plugin->abi_major, "abi_minor",
-		      plugin->abi_minor, "dialects", dialects, "options", options);
+	object = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:o, s:o}", "name", plugin->name,
+			   "version", plugin->version, "summary", plugin->summary, "kind",
+			   plugin_kind_name(plugin->kind), "abi_major", plugin->abi_major,
+			   "abi_minor", plugin->abi_minor, "sha256", sha256, "dialects", dialects,
+			   "options", options);
 	text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
 	json_decref(object);
 	buffer_append_str(out, text ? text : "");
@@ -128,31 +128,25 @@ static void drop_privileges(void)
 }
 
 /* First byte of the answer: '+' a description follows, '-' a refusal follows. */
-static _Noreturn void child(const char *path, bool json, int plugin_fd, int out_fd)
+static _Noreturn void child(const char *path, const char *sha256, bool json, int plugin_fd,
+			    int out_fd)
 {
 	const struct tide_plugin *plugin;
 	struct buffer out = { 0 };
 	struct error error = { 0 };
-	char by_fd[32];
-	void *handle;
 
 	drop_privileges();
 	clearenv();
 	/* By descriptor: nobody may have no right to walk to the file. */
-	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", plugin_fd);
-	if (plugin_open(by_fd, &handle, &plugin, &error) < 0) {
-		const char *message = error.message;
-		size_t skip = strlen(by_fd);
+	if (plugin_open(plugin_fd, path, &plugin, &error) < 0) {
 		buffer_append_char(&out, '-');
-		buffer_append_str(&out, path);
-		buffer_append_str(&out,
-				  strncmp(message, by_fd, skip) == 0 ? message + skip : message);
+		buffer_append_str(&out, error.message);
 	} else {
 		buffer_append_char(&out, '+');
 		if (json)
-			describe_json(plugin, &out);
+			describe_json(plugin, sha256, &out);
 		else
-			describe_text(plugin, &out);
+			describe_text(plugin, sha256, &out);
 	}
 	_exit(write(out_fd, out.data, out.len) == (ssize_t)out.len ? 0 : 1);
 }
@@ -210,12 +204,16 @@ int plugin_inspect(const char *path, bool json, struct buffer *out, struct error
 {
 	_cleanup_(buffer_fini) struct buffer answer = { 0 };
 	_cleanup_fd_ int plugin_fd = open(path, O_RDONLY | O_CLOEXEC), read_fd = -1, write_fd = -1;
-	int ends[2], status = 0;
+	char sha256[SHA256_HEX_SIZE];
+	int ends[2], status = 0, r;
 	bool in_time;
 	pid_t pid;
 
 	if (plugin_fd < 0)
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));
+	r = plugin_file_hash(plugin_fd, path, sha256, error);
+	if (r < 0)
+		return r;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_set(error, -errno, "%s: no pipe: %s", path, strerror(errno));
 	read_fd = ends[0];
@@ -224,7 +222,7 @@ int plugin_inspect(const char *path, bool json, struct buffer *out, struct error
 	if (pid < 0)
 		return error_set(error, -errno, "%s: no process: %s", path, strerror(errno));
 	if (pid == 0)
-		child(path, json, plugin_fd, write_fd);
+		child(path, sha256, json, plugin_fd, write_fd);
 	close(steal_fd(&write_fd));
 	in_time = collect(read_fd, &answer);
 	if (!in_time)

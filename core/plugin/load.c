@@ -1,61 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding, checking and loading plugin files. What is loaded stays loaded: code whose functions may
- * be on a stack is never unmapped. */
+/* Judging and loading plugins. What is loaded stays loaded: code whose functions may be on a stack
+ * is never unmapped. So does its descriptor stay open, for its number is the name by which the
+ * dynamic linker knows the file: another one with that number would be taken for it. */
 #include "plugin/private.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 
 struct plugin_set {
 	size_t count;
-	struct loaded {
-		void *handle;
-		const struct tide_plugin *plugin;
-	} * loaded;
+	struct plugin_facts *loaded;
 };
-
-static int check_rights(const char *path, const struct stat *status, struct error *error)
-{
-	if (status->st_uid != 0)
-		return error_set(
-		    error, -EPERM,
-		    "%s: not owned by root; plugins and their folder must be: chown root", path);
-	if (status->st_mode & (S_IWGRP | S_IWOTH))
-		return error_set(error, -EPERM,
-				 "%s: writable by others than its owner; run chmod go-w on it",
-				 path);
-	return 0;
-}
-
-int plugin_check_file(const char *folder, const char *path, bool require_root, struct error *error)
-{
-	struct stat status;
-	int r;
-
-	if (stat(folder, &status) < 0)
-		return error_set(error, -errno, "%s: the plugin folder cannot be read: %s", folder,
-				 strerror(errno));
-	if (require_root) {
-		r = check_rights(folder, &status, error);
-		if (r < 0)
-			return r;
-	}
-	if (lstat(path, &status) < 0)
-		return error_set(error, -errno, "%s: no such plugin (plugins.load names it): %s",
-				 path, strerror(errno));
-	if (S_ISLNK(status.st_mode))
-		return error_set(error, -ELOOP,
-				 "%s: is a symbolic link; a plugin must be the file itself", path);
-	if (!S_ISREG(status.st_mode))
-		return error_set(error, -EINVAL, "%s: is not a regular file", path);
-	return require_root ? check_rights(path, &status, error) : 0;
-}
 
 static bool name_valid(const char *name)
 {
@@ -167,7 +127,7 @@ int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin, 
 						: check_provider(path, plugin, error);
 }
 
-/* dlerror() begins with the path mostly, which the message has named already. */
+/* dlerror() begins with the path mostly, and the message names the file itself. */
 static const char *reason_of(const char *path)
 {
 	const char *reason = dlerror();
@@ -180,20 +140,22 @@ static const char *reason_of(const char *path)
 		   : reason;
 }
 
-int plugin_open(const char *path, void **ret_handle, const struct tide_plugin **ret,
-		struct error *error)
+int plugin_open(int fd, const char *path, const struct tide_plugin **ret, struct error *error)
 {
-	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	char by_fd[PLUGIN_BY_FD_SIZE];
 	const struct tide_plugin *plugin;
+	void *handle;
 	union {
 		void *object;
 		tide_plugin_fn function;
 	} symbol;
 	int r;
 
+	snprintf(by_fd, sizeof(by_fd), PLUGIN_BY_FD, fd);
+	handle = dlopen(by_fd, RTLD_NOW | RTLD_LOCAL);
 	if (!handle)
 		return error_set(error, -ENOEXEC, "%s: cannot be loaded: %s", path,
-				 reason_of(path));
+				 reason_of(by_fd));
 	symbol.object = dlsym(handle, "tide_plugin");
 	if (!symbol.object) {
 		dlclose(handle);
@@ -205,7 +167,6 @@ int plugin_open(const char *path, void **ret_handle, const struct tide_plugin **
 		dlclose(handle);
 		return r;
 	}
-	*ret_handle = handle;
 	*ret = plugin;
 	return 0;
 }
@@ -214,53 +175,62 @@ struct plugin_set *plugin_set_free(struct plugin_set *set)
 {
 	if (!set)
 		return NULL;
+	for (size_t i = 0; i < set->count; i++)
+		free(set->loaded[i].file);
 	free(set->loaded); /* the code stays mapped until the process ends */
 	free(set);
 	return NULL;
 }
 CLEANUP_DEFINE(struct plugin_set, plugin_set_free);
 
-static int load_one(struct plugin_set *set, const char *folder, const char *stem, bool require_root,
-		    struct error *error)
+static int load_one(struct plugin_set *set, const char *folder, const char *entry,
+		    bool require_root, struct error *error)
 {
+	_cleanup_fd_ int fd = -1;
 	char path[PATH_MAX];
-	struct loaded *loaded = &set->loaded[set->count];
-	int r;
+	struct plugin_facts *loaded = &set->loaded[set->count];
+	struct plugin_want want;
+	int r = plugin_want_parse(entry, &want, error);
 
-	if (!*stem || strchr(stem, '/') || stem[0] == '.')
-		return error_set(
-		    error, -EINVAL,
-		    "plugins.load: \"%s\" is not the stem of a file in the plugin folder", stem);
-	snprintf(path, sizeof(path), "%s/%s.so", folder, stem);
-	r = plugin_check_file(folder, path, require_root, error);
 	if (r < 0)
 		return r;
-	r = plugin_open(path, &loaded->handle, &loaded->plugin, error);
+	snprintf(path, sizeof(path), "%s/%s.so", folder, want.stem);
+	r = plugin_file_open(folder, path, require_root, &fd, error);
+	if (r >= 0)
+		r = plugin_file_hash(fd, path, loaded->sha256, error);
+	if (r >= 0)
+		r = plugin_want_check(&want, path, loaded->sha256, error);
+	if (r >= 0)
+		r = plugin_open(fd, path, &loaded->plugin, error);
 	if (r < 0)
 		return r;
+	steal_fd(&fd);
 	if (plugin_set_find(set, loaded->plugin->name))
 		return error_set(error, -EEXIST, "%s: another loaded plugin is named %s already",
 				 path, loaded->plugin->name);
+	loaded->file = strdup(path);
+	if (!loaded->file)
+		return error_set(error, -ENOMEM, "out of memory");
 	set->count++;
 	log_debug("plugin %s %s loaded from %s", loaded->plugin->name, loaded->plugin->version,
 		  path);
 	return 0;
 }
 
-int plugin_set_load(const char *folder, const char *const *stems, bool require_root,
+int plugin_set_load(const char *folder, const char *const *entries, bool require_root,
 		    struct plugin_set **ret, struct error *error)
 {
 	_cleanup_(cleanup_plugin_set_free) struct plugin_set *set = calloc(1, sizeof(*set));
 	size_t count = 0;
 
-	while (stems[count])
+	while (entries[count])
 		count++;
 	if (set)
 		set->loaded = calloc(count ? count : 1, sizeof(*set->loaded));
 	if (!set || !set->loaded)
 		return error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++) {
-		int r = load_one(set, folder, stems[i], require_root, error);
+		int r = load_one(set, folder, entries[i], require_root, error);
 		if (r < 0)
 			return r;
 	}
@@ -282,7 +252,7 @@ size_t plugin_set_count(const struct plugin_set *set)
 	return set->count;
 }
 
-const struct tide_plugin *plugin_set_at(const struct plugin_set *set, size_t index)
+const struct plugin_facts *plugin_set_at(const struct plugin_set *set, size_t index)
 {
-	return set->loaded[index].plugin;
+	return &set->loaded[index];
 }

@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "conf/conf.h"
 
 #include <tidegate/policy.h>
@@ -13,14 +14,24 @@
 struct plugin_set; /* the plugins of one process, loaded once at start, never unloaded while it runs
 		    */
 
-/* Loads folder/STEM.so for each stem of the NULL-terminated list. `require_root` asks that file and
- * folder are owned by root and writable by nobody else. */
-int plugin_set_load(const char *folder, const char *const *stems, bool require_root,
+/* Loads folder/STEM.so for each entry of the NULL-terminated list, "STEM" or "STEM sha256=HEX".
+ * `require_root` asks that file and folder are owned by root and writable by nobody else. */
+int plugin_set_load(const char *folder, const char *const *entries, bool require_root,
 		    struct plugin_set **ret, struct error *error);
 struct plugin_set *plugin_set_free(struct plugin_set *set);
 const struct tide_plugin *plugin_set_find(const struct plugin_set *set, const char *name);
 size_t plugin_set_count(const struct plugin_set *set);
-const struct tide_plugin *plugin_set_at(const struct plugin_set *set, size_t index);
+/* What there is to tell of one; the set's. */
+struct plugin_facts {
+	const struct tide_plugin *plugin;
+	char *file;
+	char sha256[SHA256_HEX_SIZE]; /* of the bytes that were loaded */
+};
+const struct plugin_facts *plugin_set_at(const struct plugin_set *set, size_t index);
+
+/* The main file, which names what is to be loaded: root's, and writable by nobody else; or -EPERM.
+ */
+int plugin_check_main_file(const char *path, struct error *error);
 
 /* Describes a plugin file without trusting it: it is loaded in a child process of no privileges.
  * Human text, or a JSON object with `json`. */

@@ -10,14 +10,29 @@ enum {
 	PLUGIN_NAME_MAX = 32,
 	PLUGIN_OPTIONS_MAX = 64,
 	PLUGIN_ERROR_SIZE = 256,
+	PLUGIN_STEM_SIZE = 224,
+	PLUGIN_BY_FD_SIZE = 32,
 };
 
-/* The folder and file checks, before anything of the file is run. */
-int plugin_check_file(const char *folder, const char *path, bool require_root, struct error *error);
-/* dlopen and tide_plugin(); `path` is only for messages. The handle is the caller's to close on
- * success. */
-int plugin_open(const char *path, void **ret_handle, const struct tide_plugin **ret,
-		struct error *error);
+#define PLUGIN_BY_FD "/proc/self/fd/%d"
+
+/* An entry of plugins.load. */
+struct plugin_want {
+	char stem[PLUGIN_STEM_SIZE];
+	char sha256[SHA256_HEX_SIZE]; /* lower case; "": not pinned */
+};
+int plugin_want_parse(const char *entry, struct plugin_want *ret, struct error *error);
+int plugin_want_check(const struct plugin_want *want, const char *path, const char *sha256,
+		      struct error *error);
+
+/* The folder and file checks, before anything of the file is run; its descriptor. */
+int plugin_file_open(const char *folder, const char *path, bool require_root, int *ret,
+		     struct error *error);
+int plugin_file_hash(int fd, const char *path, char ret[static SHA256_HEX_SIZE],
+		     struct error *error);
+/* dlopen and tide_plugin(); `path` is only for messages. On success `fd` is to be left open as long
+ * as the process lives. */
+int plugin_open(int fd, const char *path, const struct tide_plugin **ret, struct error *error);
 /* Judges a descriptor: sizes, versions, names, option rows, operations. Pure. */
 int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin,
 			    struct error *error);

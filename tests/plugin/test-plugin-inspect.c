@@ -18,27 +18,47 @@ static int inspect(const char *where, const char *stem, bool json, struct buffer
 	return plugin_inspect(path, json, out, error);
 }
 
+static void hash_of(const char *where, const char *stem, char ret[static SHA256_HEX_SIZE])
+{
+	_cleanup_(buffer_fini) struct buffer bytes = { 0 };
+	uint8_t digest[SHA256_BYTES];
+	char path[512];
+	struct error error;
+
+	snprintf(path, sizeof(path), "%s/%s.so", where, stem);
+	CHECK_INT(file_read(path, 64 << 20, &bytes, &error), 0);
+	hash_sha256(buffer_slice(&bytes), digest);
+	hash_hex(digest, sizeof(digest), ret);
+}
+
 static void text(void)
 {
-	_cleanup_(buffer_fini) struct buffer out = { 0 };
+	_cleanup_(buffer_fini) struct buffer out = { 0 }, expected = { 0 };
+	char sha256[SHA256_HEX_SIZE];
 	struct error error;
 
 	if (inspect(folder, "provider-simulator", false, &out, &error) < 0)
 		test_fail(__FILE__, __LINE__, "%s", error.message);
-	CHECK_SLICE(buffer_slice(&out),
-		    "simulator 0.1.0: Deterministic answers in process\n"
-		    "kind provider, ABI 0.5\n"
-		    "dialects: openai-chat anthropic-messages openai-responses openai-embeddings "
-		    "anthropic-count-tokens\n"
-		    "option first_ms (int, 0 to 3600000, default 1000): How long sim-slow waits "
-		    "before its first word.\n"
-		    "option between_ms (int, 0 to 3600000, default 100): How long sim-slow waits "
-		    "between two words.\n");
+	hash_of(folder, "provider-simulator", sha256);
+	buffer_printf(&expected,
+		      "simulator 0.1.0: Deterministic answers in process\n"
+		      "kind provider, ABI 0.5\n"
+		      "sha256 %s\n"
+		      "dialects: openai-chat anthropic-messages openai-responses openai-embeddings "
+		      "anthropic-count-tokens\n"
+		      "option first_ms (int, 0 to 3600000, default 1000): How long sim-slow waits "
+		      "before its first word.\n"
+		      "option between_ms (int, 0 to 3600000, default 100): How long sim-slow waits "
+		      "between two words.\n",
+		      sha256);
+	buffer_append_char(&expected, '\0');
+	CHECK_SLICE(buffer_slice(&out), expected.data);
 }
 
 static void json(void)
 {
 	_cleanup_(buffer_fini) struct buffer out = { 0 };
+	char sha256[SHA256_HEX_SIZE];
 	struct error error;
 	json_t *object;
 
@@ -47,6 +67,8 @@ static void json(void)
 	object = json_loadb(out.data, out.len, 0, NULL);
 	CHECK(object);
 	CHECK_STR(json_string_value(json_object_get(object, "name")), "openai");
+	hash_of(folder, "provider-openai", sha256);
+	CHECK_STR(json_string_value(json_object_get(object, "sha256")), sha256);
 	CHECK_STR(json_string_value(json_array_get(json_object_get(object, "dialects"), 0)),
 		  "openai-chat");
 	CHECK_INT(json_array_size(json_object_get(object, "options")), 9);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plugins that are broken on purpose, each refused for its own reason: a refusal alone could be a
  * crash taken for one. Argument: the folder of the broken plugins. */
+#include <ctype.h>
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -40,7 +41,7 @@ static void sound(void)
 	struct tide_call call;
 
 	CHECK_INT(plugin_set_count(set), 1);
-	CHECK(plugin_set_at(set, 0) == provider->plugin);
+	CHECK(plugin_set_at(set, 0)->plugin == provider->plugin);
 	/* Operations that its table does not have are NULL. */
 	CHECK(provider->operations->cancel == NULL && provider->operations->resume == NULL);
 	host_ready(&call, provider, TIDE_DIALECT_OPENAI_CHAT, "m", "{}");
@@ -207,6 +208,70 @@ static void rights(void)
 	CHECK(strstr(error.message, "/open: writable by others than its owner"));
 }
 
+/* ---- pins ---- */
+
+static int try_pinned(const char *where, const char *stem, const char *pin, struct error *error)
+{
+	char entry[256];
+
+	snprintf(entry, sizeof(entry), "%s sha256=%s", stem, pin);
+	return try_load(where, entry, false, error);
+}
+
+static void pins(void)
+{
+	static const char other[] = "00000000000000000000000000000000"
+				    "0123456789abcdef0123456789abcdef";
+	struct plugin_set *set = host_load(folder, "broken-sound");
+	const struct plugin_facts *facts = plugin_set_at(set, 0);
+	char upper[SHA256_HEX_SIZE], where[300], path[512];
+	struct error error;
+	FILE *file;
+
+	CHECK(strstr(facts->file, "/broken-sound.so"));
+	CHECK_INT(try_pinned(folder, "broken-sound", facts->sha256, &error), 0);
+	for (size_t i = 0; i < sizeof(upper); i++)
+		upper[i] = (char)toupper(facts->sha256[i]);
+	CHECK_INT(try_pinned(folder, "broken-sound", upper, &error), 0);
+	/* Nothing of it is run: it would end the process. */
+	CHECK_INT(try_pinned(folder, "broken-constructor-exits", other, &error), -EBADMSG);
+	CHECK(strstr(error.message, "/broken-constructor-exits.so: is not the file that"));
+	CHECK(strstr(error.message, other));
+	CHECK_INT(try_pinned(folder, "broken-sound", "0123", &error), -EINVAL);
+	CHECK(strstr(error.message, "64 hexadecimal digits"));
+
+	make_folder(where, sizeof(where), "pins", 0755);
+	copy_sound(where, "grown", 0644);
+	CHECK_INT(try_pinned(where, "grown", facts->sha256, &error), 0);
+	snprintf(path, sizeof(path), "%s/grown.so", where);
+	file = fopen(path, "a");
+	CHECK(file && fputc('\n', file) == '\n' && fclose(file) == 0);
+	CHECK_INT(try_pinned(where, "grown", facts->sha256, &error), -EBADMSG);
+	CHECK(strstr(error.message, facts->sha256));
+	plugin_set_free(set);
+}
+
+static void main_file(void)
+{
+	struct error error;
+	char where[300], path[512];
+
+	make_folder(where, sizeof(where), "main", 0755);
+	snprintf(path, sizeof(path), "%s/t.conf", where);
+	CHECK_INT(plugin_check_main_file(path, &error), -ENOENT);
+	CHECK_INT(file_write_atomic(path, SLICE(""), 0644, &error), 0);
+	if (geteuid() == 0) {
+		CHECK_INT(plugin_check_main_file(path, &error), 0);
+		CHECK_INT(chmod(path, 0664), 0);
+		CHECK_INT(plugin_check_main_file(path, &error), -EPERM);
+		CHECK(strstr(error.message, "t.conf: writable by others than its owner"));
+		CHECK_INT(chmod(path, 0644), 0);
+		CHECK_INT(chown(path, 1, 0), 0);
+	}
+	CHECK_INT(plugin_check_main_file(path, &error), -EPERM);
+	CHECK(strstr(error.message, "t.conf: not owned by root; the file that names the plugins"));
+}
+
 int main(int argc, char **argv)
 {
 	CHECK_INT(argc, 2);
@@ -218,5 +283,7 @@ int main(int argc, char **argv)
 	test_run("stems", stems);
 	test_run("links-and-folders", links_and_folders);
 	test_run("rights", rights);
+	test_run("pins", pins);
+	test_run("main-file", main_file);
 	return 0;
 }
