@@ -377,8 +377,10 @@ static const struct option provider_rows[] = {
 	{ "lane", OPTION_CHOICE, 0, OBJECT(provider.lane), .values = "auto|plain|curl",
 	  .fallback = "auto",
 	  .doc =
-	      "How calls are made. auto: curl for https:// and with proxy, else plain, which "
-	      "knows no proxies: a proxy that the environment names for http:// asks for curl." },
+	      "Who makes connections. auto: curl for https:// and with proxy, else plain, which "
+	      "knows no proxies: a proxy that the environment names for http:// asks for curl. "
+	      "What is said over them is the same, but for HTTP/2 and a proxy for http://, which "
+	      "are curl's altogether." },
 	{ "allow_private", OPTION_FLAG, 0, OBJECT(provider.allow_private), .fallback = "false",
 	  .doc = "Allow loopback and private addresses; without it such a base_url is refused, and "
 		 "so is a connection where a name leads to one. With a proxy the proxy connects." },

@@ -125,21 +125,25 @@ static int on_seek(void *user, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-/* Behind a proxy the address is the proxy's, which the operator chose. */
+bool curl_origin_allows(const struct upstream_origin *origin, const struct curl_sockaddr *to)
+{
+	struct address address;
+
+	return address_from_sockaddr(&to->addr, &address) &&
+	       (origin->allow_private || origin->proxy || address_is_public(&address));
+}
+
 static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct curl_handle *handle = user;
-	const struct upstream_origin *origin;
-	struct address address;
 
-	if (!handle->call || !address_from_sockaddr(&to->addr, &address))
+	if (!handle->call)
 		return CURL_SOCKET_BAD;
-	origin = handle->call->origin;
-	if (!origin->allow_private && !origin->proxy && !address_is_public(&address)) {
+	if (!curl_origin_allows(handle->call->origin, to)) {
 		handle->refused = true;
 		return CURL_SOCKET_BAD;
 	}
-	return curl_watch_open(handle->lane, to);
+	return curl_watch_open(handle->lane, to, false);
 }
 
 static int set_failed(CURLcode code)
@@ -175,14 +179,6 @@ static int set_newer(struct curl_handle *handle)
 	SET(handle->easy, CURLOPT_PREREQDATA, handle);
 	SET(handle->easy, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_S);
 #endif
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SET(handle->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	SET(handle->easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700
-	SET(handle->easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEEP_S);
-#endif
 	return 0;
 }
 
@@ -190,7 +186,7 @@ static int set_callbacks(struct curl_handle *handle)
 {
 	CURL *easy = handle->easy;
 
-	SET(easy, CURLOPT_PRIVATE, handle);
+	SET(easy, CURLOPT_PRIVATE, &handle->done);
 	SET(easy, CURLOPT_ERRORBUFFER, handle->error);
 	SET(easy, CURLOPT_HEADERFUNCTION, on_header);
 	SET(easy, CURLOPT_HEADERDATA, handle);
@@ -207,10 +203,16 @@ static int set_callbacks(struct curl_handle *handle)
 	return 0;
 }
 
-static int set_origin(struct curl_handle *handle, const struct upstream_origin *origin)
+int curl_set_origin(CURL *easy, const struct upstream_origin *origin)
 {
-	CURL *easy = handle->easy;
-
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	SET(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SET(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEEP_S);
+#endif
 	SET(easy, CURLOPT_NOSIGNAL, 1L);
 	SET(easy, CURLOPT_NOPROGRESS, 1L);
 	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -255,7 +257,7 @@ int curl_handle_new(struct curl_lane *lane, struct curl_pool *pool,
 	handle->url = curl_url();
 	r = handle->easy && handle->url ? set_callbacks(handle) : -ENOMEM;
 	if (r >= 0)
-		r = set_origin(handle, origin);
+		r = curl_set_origin(handle->easy, origin);
 	if (r >= 0)
 		r = set_newer(handle);
 	if (r < 0) {

@@ -14,6 +14,7 @@ struct curl_watch {
 	struct loop_io io;
 	struct curl_lane *lane;
 	bool ours;       /* opened by curl_watch_open */
+	bool lines;      /* for a line, which is not curl's to use */
 	bool connected;  /* has been asked to read, which curl does after connecting */
 	bool registered; /* in epoll */
 	bool wanted;
@@ -30,6 +31,11 @@ struct curl_pool {
 	uint64_t idle_since_ns;
 };
 
+/* What curl knows of a handle (CURLOPT_PRIVATE): whom to tell of its end. */
+struct curl_done {
+	void (*fn)(struct curl_done *done, CURLcode code);
+};
+
 enum curl_todo {
 	CURL_NOTHING,
 	CURL_ADD,
@@ -38,7 +44,8 @@ enum curl_todo {
 };
 
 struct curl_handle {
-	struct list node; /* in its pool's free list */
+	struct curl_done done; /* first */
+	struct list node;      /* in its pool's free list */
 	struct list work;
 	enum curl_todo todo;
 	struct curl_lane *lane;
@@ -68,7 +75,7 @@ struct curl_lane {
 	struct loop_timer work_timer; /* for work that was put down outside of curl */
 	struct loop_timer sweep_timer;
 	unsigned depth; /* curl functions on the stack that may run callbacks */
-	struct list work;
+	struct list work, line_work;
 	struct map pools;
 	struct buffer url;           /* scratch */
 	struct curl_watch **watches; /* by descriptor */
@@ -91,12 +98,29 @@ bool curl_handle_freshen(struct curl_handle *handle);
 /* curl-watch.c: curl's descriptors and timer on the loop. */
 int curl_watch_init(struct curl_lane *lane);
 void curl_watch_fini(struct curl_lane *lane);
-curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr *address);
+curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr *address,
+			      bool lines);
+/* It is waited for elsewhere from now on; curl closes it. */
+void curl_watch_leave(struct curl_lane *lane, curl_socket_t fd);
 int curl_watch_close(void *lane, curl_socket_t fd);
 
 /* curl-memory.c: 0, or a negative errno when there can be no curl. The calling thread keeps what
  * curl has freed, 1 MB at most, until it ends. */
 int curl_memory_init(void);
+
+/* Sets what an origin's connections need. 0, -ENOMEM, -EOPNOTSUPP. */
+int curl_set_origin(CURL *easy, const struct upstream_origin *origin);
+/* Whether it may connect there. Behind a proxy the address is the proxy's, which the operator
+ * chose. */
+bool curl_origin_allows(const struct upstream_origin *origin, const struct curl_sockaddr *to);
+/* By the code alone, and what a proxy said. */
+enum upstream_failure curl_failure_of(CURL *easy, CURLcode code);
+/* NULL: out of memory. */
+struct curl_lane *curl_lane_get(struct upstream *upstream, bool allow_private);
+/* What is on its lists is done soon. */
+void curl_lane_work(struct curl_lane *lane);
+/* curl-line.c: of the lane's line_work */
+void curl_line_work(struct list *work);
 
 /* Lets curl work, then does what was put on the work list and ends the calls that are done. */
 void curl_lane_run(struct curl_lane *lane, curl_socket_t fd, int mask);

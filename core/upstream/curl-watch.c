@@ -152,14 +152,14 @@ static int on_watch(CURL *easy, curl_socket_t fd, int what, void *data, void *so
 	if (!watch->wanted) {
 		if (!watch->ours)
 			watch_forget(lane, fd);
-		else if (!watch->connected)
+		else if (!watch->connected || watch->lines)
 			watch_unregister(watch);
 		else
 			hold_sends(watch);
 		return 0;
 	}
 	send_at_end(watch);
-	if ((what & CURL_POLL_IN) && watch->ours && !watch->connected) {
+	if ((what & CURL_POLL_IN) && watch->ours && !watch->connected && !watch->lines) {
 		watch->connected = true;
 		stat_add(&lane->upstream->stats.connections_open, 1);
 	}
@@ -192,7 +192,8 @@ static int on_set_timer(CURLM *multi, long timeout_ms, void *data)
 	return 0;
 }
 
-curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr *address)
+curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr *address,
+			      bool lines)
 {
 	_cleanup_fd_ int fd =
 	    socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -205,8 +206,15 @@ curl_socket_t curl_watch_open(struct curl_lane *lane, const struct curl_sockaddr
 	if (!watch)
 		return CURL_SOCKET_BAD;
 	watch->ours = true;
+	watch->lines = lines;
 	watch->local = is_local(&address->addr);
 	return steal_fd(&fd);
+}
+
+void curl_watch_leave(struct curl_lane *lane, curl_socket_t fd)
+{
+	if ((size_t)fd < lane->watch_cap && lane->watches[fd])
+		watch_unregister(lane->watches[fd]);
 }
 
 int curl_watch_close(void *data, curl_socket_t fd)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The curl lane: TLS, HTTP/2, proxies, client certificates, by libcurl's multi interface on the
- * call's own loop. Made by the first call that needs it: an appliance with plain upstreams never
- * pays for it. */
+/* The curl lane: HTTP/2, and http:// by a proxy, by libcurl's multi interface on the call's own
+ * loop; and connections for the plain lane (curl-line.c). Made by the first call that needs it: an
+ * appliance with plain upstreams never pays for it. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -64,11 +64,20 @@ static enum upstream_failure table_failure(CURLcode code)
 	return UPSTREAM_FAILED_PROTOCOL;
 }
 
+enum upstream_failure curl_failure_of(CURL *easy, CURLcode code)
+{
+	enum upstream_failure failure = table_failure(code);
+	long connect_status = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+	return failure == UPSTREAM_FAILED_RESET && connect_status >= 300 ? UPSTREAM_FAILED_CONNECT
+									 : failure;
+}
+
 /* curl's codes, and what they leave open: a bad chunk and a lost connection share one. */
 static enum upstream_failure handle_failure(const struct curl_handle *handle, CURLcode code)
 {
 	enum upstream_failure failure = table_failure(code);
-	long connect_status = 0;
 
 	if (handle->broken)
 		return handle->head.failed ? UPSTREAM_FAILED_MEMORY : UPSTREAM_FAILED_PROTOCOL;
@@ -83,10 +92,7 @@ static enum upstream_failure handle_failure(const struct curl_handle *handle, CU
 	if (handle->got_bytes &&
 	    (failure == UPSTREAM_FAILED_RESET || failure == UPSTREAM_FAILED_SEND))
 		return UPSTREAM_FAILED_TRUNCATED;
-	curl_easy_getinfo(handle->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
-	if (failure == UPSTREAM_FAILED_RESET && connect_status >= 300)
-		return UPSTREAM_FAILED_CONNECT;
-	return failure;
+	return curl_failure_of(handle->easy, code);
 }
 
 static const char *handle_reason(const struct curl_handle *handle, CURLcode code)
@@ -151,6 +157,8 @@ static void add(struct curl_handle *handle)
 		fail_handle(handle, CURLE_OUT_OF_MEMORY);
 }
 
+static void finish(struct curl_handle *handle, CURLcode code);
+
 static void put_work(struct curl_handle *handle, enum curl_todo todo)
 {
 	struct curl_lane *lane = handle->lane;
@@ -158,8 +166,19 @@ static void put_work(struct curl_handle *handle, enum curl_todo todo)
 	handle->todo = todo;
 	list_remove(&handle->work);
 	list_append(&lane->work, &handle->work);
+	curl_lane_work(lane);
+}
+
+/* Inside curl it is done when curl has returned. */
+void curl_lane_work(struct curl_lane *lane)
+{
 	if (lane->depth == 0)
 		loop_timer_set(lane->loop, &lane->work_timer, 0);
+}
+
+static void handle_done(struct curl_done *done, CURLcode code)
+{
+	finish(container_of(done, struct curl_handle, done), code);
 }
 
 /* curl sends again by itself when a pooled connection was closed in order; when it was reset, that
@@ -225,14 +244,18 @@ static void settle(struct curl_lane *lane)
 	do {
 		while (!list_empty(&lane->work))
 			do_work(list_entry(lane->work.next, struct curl_handle, work));
+		while (!list_empty(&lane->line_work))
+			curl_line_work(lane->line_work.next);
 		message = curl_multi_info_read(lane->multi, &left);
 		if (message && message->msg == CURLMSG_DONE) {
-			char *handle = NULL;
+			CURLcode code = message->data.result; /* gone with the handle */
+			char *done = NULL;
 
-			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &handle);
-			finish((struct curl_handle *)(void *)handle, message->data.result);
+			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &done);
+			((struct curl_done *)(void *)done)
+			    ->fn((struct curl_done *)(void *)done, code);
 		}
-	} while (message || !list_empty(&lane->work));
+	} while (message || !list_empty(&lane->work) || !list_empty(&lane->line_work));
 }
 
 void curl_lane_run(struct curl_lane *lane, curl_socket_t fd, int mask)
@@ -314,7 +337,7 @@ static struct curl_pool *pool_get(struct curl_lane *lane, const struct upstream_
 	return pool;
 }
 
-static struct curl_lane *lane_get(struct upstream *upstream, bool allow_private)
+struct curl_lane *curl_lane_get(struct upstream *upstream, bool allow_private)
 {
 	struct curl_lane *lane = upstream->curl[allow_private];
 
@@ -326,6 +349,7 @@ static struct curl_lane *lane_get(struct upstream *upstream, bool allow_private)
 	if (!lane)
 		return NULL;
 	list_init(&lane->work);
+	list_init(&lane->line_work);
 	lane->upstream = upstream;
 	lane->loop = upstream->loop;
 	lane->work_timer.fn = on_work_timer;
@@ -370,6 +394,7 @@ static int begin(struct curl_lane *lane, struct curl_pool *pool, struct upstream
 		r = curl_handle_new(lane, pool, call->origin, &handle);
 		if (r < 0)
 			return r;
+		handle->done.fn = handle_done;
 	} else {
 		handle = list_entry(pool->free.prev, struct curl_handle, node);
 		list_remove(&handle->node);
@@ -402,7 +427,7 @@ static void serve_waiting(struct curl_lane *lane, struct curl_pool *pool)
 
 static int curl_start(struct upstream_call *call)
 {
-	struct curl_lane *lane = lane_get(call->upstream, call->origin->allow_private);
+	struct curl_lane *lane = curl_lane_get(call->upstream, call->origin->allow_private);
 	struct curl_pool *pool = lane ? pool_get(lane, call->origin) : NULL;
 
 	if (!pool)

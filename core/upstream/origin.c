@@ -242,6 +242,8 @@ int upstream_origin_new(const struct upstream_origin_options *options, struct up
 	r = choose_proxy(origin, options, &url, error);
 	if (r < 0)
 		return r;
+	origin->https = url.https;
+	origin->whole = origin->curl && (url.https ? origin->http2 : origin->proxy != NULL);
 	if (compose_pool(origin, &url, options->socket_path) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	r = use_socket(origin, options->socket_path, error);

@@ -9,7 +9,9 @@
 
 struct upstream_origin {
 	atomic_uint refs;
-	bool curl; /* which lane */
+	bool https;
+	bool curl;  /* it makes the connections */
+	bool whole; /* and speaks HTTP over them: HTTP/2, and by a proxy without a tunnel */
 	bool allow_private, http2;
 	bool literal; /* the host is an address: `address` with its port */
 	struct address address;

@@ -106,7 +106,9 @@ struct plain *plain_get(struct upstream *upstream)
 	plain->loop = upstream->loop;
 	plain->sweep_timer.fn = sweep;
 	plain->send_task.fn = plain_send_ready;
+	plain->again_task.fn = plain_read_again;
 	list_init(&plain->ready);
+	list_init(&plain->again);
 	list_init(&plain->free_connections);
 	upstream->plain = plain;
 	return plain;
@@ -119,6 +121,8 @@ struct plain *plain_free(struct plain *plain)
 	loop_timer_cancel(plain->loop, &plain->sweep_timer);
 	if (plain->send_queued)
 		loop_undefer(plain->loop, &plain->send_task);
+	if (plain->again_queued)
+		loop_undefer(plain->loop, &plain->again_task);
 	while (plain_spare_descriptor(plain))
 		;
 	while (remove_unused_pool(plain))

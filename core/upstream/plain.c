@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plain lane: HTTP/1.1 with keep-alive. A request on a reused connection costs one sendmsg and
- * one recv: idle connections stay in epoll (so that the peer's close is seen when it happens),
+/* The plain lane: HTTP/1.1 with keep-alive, over sockets of its own (dial.c) or connections that
+ * curl made (curl-line.c), with TLS or without. A request on a reused connection costs one sendmsg
+ * and one recv: idle connections stay in epoll (so that the peer's close is seen when it happens),
  * heads are built in a scratch, and calls and connections come from free lists.
  *
  * A connection may vanish inside any callback; what follows one asks call_tell_… first. */
@@ -14,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/network.h"
+#include "upstream/curl-line.h"
 
 enum {
 	FREE_CONNECTIONS_MAX = 256,
@@ -58,14 +60,17 @@ void plain_connection_drop(struct plain_connection *connection)
 
 	dial_stop(connection);
 	list_remove(&connection->node);
-	if (connection->io.fd >= 0) {
-		if (!connection->unwatched)
-			loop_remove(plain->loop, &connection->io);
+	list_remove(&connection->again);
+	if (connection->io.fd >= 0 && !connection->unwatched)
+		loop_remove(plain->loop, &connection->io);
+	if (connection->line)
+		curl_line_close(steal(connection->line));
+	else if (connection->io.fd >= 0)
 		close(connection->io.fd);
-	}
 	if (connection->call)
 		connection->call->plain.connection = NULL;
 	buffer_fini(&connection->head);
+	buffer_fini(&connection->out);
 	connection->pool->open--;
 	stat_add(&plain->upstream->stats.connections_open, (uint64_t)-1);
 	connection_free(connection);
@@ -243,6 +248,37 @@ static int send_parts(struct plain *plain, struct plain_connection *connection)
 	return 0;
 }
 
+/* By TLS: what is sent again must be where it was, so the head has a place of its own. */
+static int send_by_line(struct plain *plain, struct plain_connection *connection)
+{
+	struct upstream_call *call = connection->call;
+	struct buffer *out = &connection->out;
+
+	if (call->plain.sent == 0 && out->len == 0) {
+		join_parts(plain, call);
+		buffer_append_slice(out, buffer_slice(&plain->head));
+		if (out->failed)
+			return -ENOMEM;
+	}
+	while (call->plain.sent < call->plain.total) {
+		struct slice next = slice_skip(buffer_slice(out), call->plain.sent);
+		struct iovec parts[PARTS_MAX];
+		size_t count;
+		ssize_t n;
+
+		if (next.len == 0) {
+			fill_parts(plain, call, parts, &count);
+			next = (struct slice){ parts[0].iov_base, parts[0].iov_len };
+		}
+		n = curl_line_send(connection->line, next);
+		if (n < 0)
+			return (int)n;
+		call->plain.sent += (uint64_t)n;
+	}
+	buffer_clear(out);
+	return 0;
+}
+
 /* A peer that has closed may have answered before it did: that is for the next read to find out. */
 static void connection_send(struct plain_connection *connection)
 {
@@ -253,7 +289,8 @@ static void connection_send(struct plain_connection *connection)
 	if (call->plain.total == 0 || call->plain.sent < call->plain.head_len)
 		r = build_head(plain, call);
 	if (r >= 0)
-		r = send_parts(plain, connection);
+		r = connection->tls ? send_by_line(plain, connection)
+				    : send_parts(plain, connection);
 	trim_head(plain);
 	call->plain.sending = r == -EAGAIN;
 	if (r == -ENOMEM)
@@ -343,10 +380,12 @@ static int connection_open(struct plain *plain, struct plain_pool *pool, struct 
 	*connection = (struct plain_connection){ .plain = plain, .pool = pool };
 	connection->io = (struct loop_io){ .fd = -1, .fn = connection_event };
 	list_init(&connection->node);
+	list_init(&connection->again);
+	connection->tls = call->origin->curl && call->origin->https;
 	pool->open++;
 	stat_add(&plain->upstream->stats.connections_open, 1);
 	attach(connection, call);
-	r = dial_start(connection);
+	r = call->origin->curl ? curl_line_start(connection) : dial_start(connection);
 	if (r < 0)
 		plain_connection_drop(connection);
 	return r;
@@ -391,6 +430,17 @@ static void send_again(struct plain_connection *connection)
 		call_fail(call, UPSTREAM_FAILED_MEMORY, 0, "out of memory");
 }
 
+/* TLS 1.3 refuses a client's certificate only after the handshake. */
+static bool is_refused(struct plain_connection *connection, int error)
+{
+	const char *reason;
+
+	if (!connection->tls || error == 0 || !curl_line_refused(connection->line, &reason))
+		return false;
+	connection->call->failure_detail = strdup(reason);
+	return true;
+}
+
 /* The peer has closed, or the socket has failed with `error`. */
 static void connection_lost(struct plain_connection *connection, int error)
 {
@@ -400,6 +450,8 @@ static void connection_lost(struct plain_connection *connection, int error)
 	if (state->head_done && error == 0 && response_body_ends_with_close(&state->body)) {
 		connection_close(connection);
 		call_end(call);
+	} else if (!state->got_bytes && !connection->used && is_refused(connection, error)) {
+		connection_fail(connection, UPSTREAM_FAILED_TLS, 0, "refused by an alert of TLS");
 	} else if (state->got_bytes) {
 		connection_fail(connection, UPSTREAM_FAILED_TRUNCATED, error,
 				"closed inside the response");
@@ -527,19 +579,58 @@ static void feed_head(struct plain_connection *connection, char *data, size_t le
 		feed_body(connection, data, len);
 }
 
+static void read_again(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+
+	connection->more = true;
+	list_remove(&connection->again);
+	list_append(&plain->again, &connection->again);
+	if (!plain->again_queued)
+		loop_defer(plain->loop, &plain->again_task);
+	plain->again_queued = true;
+}
+
+/* Records of TLS, one after the other: what is left is in no descriptor, so that no event tells of
+ * it, nor of an end that was seen behind what came. */
+static ssize_t receive_by_line(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		n = curl_line_receive(connection->line, plain->read + len, PLAIN_READ_BYTES - len);
+		len += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && len < PLAIN_READ_BYTES);
+	if (n != -EAGAIN && len > 0)
+		read_again(connection);
+	return len > 0 ? (ssize_t)len : n;
+}
+
+/* Events come on edges, which spares epoll a second look at each: where more may be at hand than
+ * was asked for, it must look again. */
+static ssize_t receive(struct plain_connection *connection)
+{
+	struct plain *plain = connection->plain;
+	ssize_t n;
+
+	if (connection->tls)
+		return receive_by_line(connection);
+	n = network_receive(connection->io.fd, plain->read, PLAIN_READ_BYTES);
+	if (n == PLAIN_READ_BYTES)
+		loop_rearm(plain->loop, &connection->io);
+	return n;
+}
+
 static void connection_read(struct plain_connection *connection)
 {
 	struct plain *plain = connection->plain;
 	struct upstream_call *call = connection->call;
-	ssize_t n;
+	ssize_t n = receive(connection);
 
-	n = network_receive(connection->io.fd, plain->read, PLAIN_READ_BYTES);
 	if (n == -EAGAIN)
 		return;
-	/* Events come on edges, which spares epoll a second look at each: where more may be at
-	 * hand than was asked for, it must look again. */
-	if (n == PLAIN_READ_BYTES)
-		loop_rearm(plain->loop, &connection->io);
 	if (n <= 0) {
 		connection_lost(connection, (int)-n);
 		return;
@@ -551,13 +642,41 @@ static void connection_read(struct plain_connection *connection)
 		feed_head(connection, plain->read, (size_t)n);
 }
 
+/* The peer of an idle one closed, or spoke when nobody had asked; but TLS has words of its own. */
+static void connection_stirs(struct plain_connection *connection)
+{
+	if (!connection->tls || receive_by_line(connection) != -EAGAIN)
+		connection_close(connection);
+}
+
+void plain_read_again(struct loop_task *task)
+{
+	struct plain *plain = container_of(task, struct plain, again_task);
+	struct list now;
+
+	plain->again_queued = false;
+	list_take_all(&now, &plain->again);
+	while (!list_empty(&now)) {
+		struct plain_connection *connection =
+		    list_entry(now.next, struct plain_connection, again);
+
+		list_remove(&connection->again);
+		if (connection->call && connection->call->paused)
+			continue; /* plain_watch comes back to it */
+		connection->more = false;
+		if (connection->call)
+			connection_read(connection);
+		else
+			connection_stirs(connection);
+	}
+}
+
 static void connection_event(struct loop_io *io, uint32_t events)
 {
 	struct plain_connection *connection = container_of(io, struct plain_connection, io);
 
 	if (!connection->call) {
-		/* The peer closed, or spoke when nobody had asked. */
-		connection_close(connection);
+		connection_stirs(connection);
 		return;
 	}
 	if (connection->dial) {
@@ -611,8 +730,13 @@ static void plain_cancel(struct upstream_call *call)
 /* Before the connection stands there is nothing to read; watch() looks at the flag once it does. */
 static void plain_watch(struct upstream_call *call)
 {
-	if (call->plain.connection && !call->plain.connection->dial)
-		watch(call->plain.connection);
+	struct plain_connection *connection = call->plain.connection;
+
+	if (!connection || connection->dial || connection->io.fd < 0)
+		return;
+	watch(connection);
+	if (connection->more && !call->paused)
+		read_again(connection);
 }
 
 const struct lane_ops plain_ops = {

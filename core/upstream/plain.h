@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "upstream/lane.h"
 
+struct curl_line;
 struct dial;
 
 struct plain_pool {
@@ -22,7 +23,12 @@ struct plain_connection {
 	struct plain *plain;
 	struct plain_pool *pool;
 	struct upstream_call *call; /* NULL: idle */
-	struct dial *dial;          /* NULL: connected */
+	struct dial *dial;          /* NULL: connected, or curl connects */
+	struct curl_line *line;     /* curl's, who closes it; NULL: ours */
+	bool tls;                   /* bytes go through the line */
+	bool more;                  /* of them, which no event will tell of */
+	struct list again;          /* in the lane's: to be read */
+	struct buffer out;          /* with tls: the head, and a small body, at one place */
 	uint64_t connected_ns, idle_since_ns;
 	bool used;          /* has carried a whole response before */
 	bool unwatched;     /* not in epoll: closed by the peer while its call is paused */
@@ -38,8 +44,9 @@ struct plain {
 	unsigned free_count;
 	struct loop_timer sweep_timer;
 	struct list ready; /* connections whose request leaves at the end of the round */
-	struct loop_task send_task;
-	bool send_queued;
+	struct list again; /* connections that have more to be read */
+	struct loop_task send_task, again_task;
+	bool send_queued, again_queued;
 	struct buffer head; /* scratch: the head of the request being sent */
 	char *read;         /* scratch: PLAIN_READ_BYTES */
 };
@@ -70,6 +77,7 @@ void plain_sweep_later(struct plain *plain);
 
 /* plain.c */
 void plain_send_ready(struct loop_task *task);
+void plain_read_again(struct loop_task *task);
 
 /* Closes without a look at who waits for its place. */
 void plain_connection_drop(struct plain_connection *connection);

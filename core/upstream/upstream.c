@@ -218,7 +218,7 @@ int upstream_start(struct upstream *upstream, struct upstream_origin *origin,
 	call->origin = upstream_origin_ref(origin);
 	call->callbacks = *callbacks;
 	call->user = user;
-	call->lane = origin->curl ? &curl_ops : &plain_ops;
+	call->lane = origin->whole ? &curl_ops : &plain_ops;
 	r = request->sigv4 ? copy_signed(call, request) : copy_request(call, request);
 	if (r >= 0)
 		r = call_dispatch(call);

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -50,8 +51,12 @@ class RawUpstream:
     """A server of plain bytes. `scripts` maps a model to a function of (socket, request body),
     after which the connection is closed; `asked` lists the models in order."""
 
-    def __init__(self, scripts):
-        self.scripts, self.asked = scripts, []
+    def __init__(self, scripts, certificate=None):
+        """With a certificate, (chain, key), it speaks TLS."""
+        self.scripts, self.asked, self.context = scripts, [], None
+        if certificate:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(*certificate)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -64,6 +69,15 @@ class RawUpstream:
 
     def _serve(self, peer):
         with contextlib.suppress(OSError, ValueError), peer:
+            if self.context:
+                with self.context.wrap_socket(peer, server_side=True) as secure:
+                    self._answer(secure)
+                    secure.unwrap()
+            else:
+                self._answer(peer)
+
+    def _answer(self, peer):
+        with contextlib.suppress(ConnectionError, ValueError, KeyError):
             data = b""
             while b"\r\n\r\n" not in data:
                 data += peer.recv(65536) or self._gone()
@@ -83,7 +97,7 @@ class RawUpstream:
         raise ConnectionError
 
     def url(self, path="/v1"):
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http{'s' if self.context else ''}://127.0.0.1:{self.port}{path}"
 
     def __enter__(self):
         return self

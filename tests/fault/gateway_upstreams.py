@@ -20,8 +20,9 @@ from gateway import (
     head,
 )
 from gateway import wait_closed
+from authority import Authority
 from tap import equal
-from tidegate import Tidegate, price, provider
+from tidegate import Tidegate, free_port, price, provider
 from wire import Connection, Truncated, chat_text
 
 STREAM = EVENTS + b"transfer-encoding: chunked\r\n"
@@ -463,14 +464,14 @@ class Upstreams(Checks):
         equal(status["reserved_usd"], "0.000000000", "reserved")
 
 
-def gate_for(upstream, dead_port):
+def gate_for(upstream, dead_port, **more):
     url = upstream.url()
     return Tidegate(
         providers=[
-            provider("raw", url),
-            provider("hasty", url, first_content_ms=500, between_ms=60000),
-            provider("patient", url, first_content_ms=60000, between_ms=600),
-            provider("anthropic", upstream.url(""), plugin="anthropic"),
+            provider("raw", url, **more),
+            provider("hasty", url, first_content_ms=500, between_ms=60000, **more),
+            provider("patient", url, first_content_ms=60000, between_ms=600, **more),
+            provider("anthropic", upstream.url(""), plugin="anthropic", **more),
             provider("dead", f"http://127.0.0.1:{dead_port}/v1"),
         ],
         models=[
@@ -495,19 +496,18 @@ def gate_for(upstream, dead_port):
     )
 
 
-def register(suite, _):
-    import tidegate
-
+def register_by(suite, name_of_lane, certificate=None, **more):
+    LARGE.clear()
     with (
-        RawUpstream(SCRIPTS) as upstream,
-        gate_for(upstream, tidegate.free_port()) as gate,
+        RawUpstream(SCRIPTS, certificate) as upstream,
+        gate_for(upstream, free_port(), **more) as gate,
     ):
         checks = Upstreams(gate, upstream)
         for number in ("300", "302", "304"):
-            suite.check(f"upstreams/redirect-{number}", checks.redirect, number)
+            suite.check(f"{name_of_lane}/redirect-{number}", checks.redirect, number)
         for model in (CUT_AFTER_DONE, "patient/stays"):
             name = model.replace("/", "-")
-            suite.check(f"upstreams/whole-{name}", checks.whole_without_end, model)
+            suite.check(f"{name_of_lane}/whole-{name}", checks.whole_without_end, model)
         for check in (
             checks.no_content,
             checks.interim,
@@ -533,4 +533,13 @@ def register(suite, _):
             checks.log_silence,
             checks.all_settled,
         ):
-            suite.check(f"upstreams/{check.__name__.replace('_', '-')}", check)
+            suite.check(f"{name_of_lane}/{check.__name__.replace('_', '-')}", check)
+
+
+def register(suite, _):
+    """By sockets of our own, and by TLS; and by connections that curl makes."""
+    authority = Authority()
+    leaf = authority.leaf("upstream", "IP:127.0.0.1")
+    register_by(suite, "upstreams")
+    register_by(suite, "upstreams-curl", lane="curl")
+    register_by(suite, "upstreams-tls", leaf, ca_file=str(authority.file))
