@@ -75,6 +75,10 @@ struct plain *plain_get(struct upstream *upstream);
 struct plain_pool *plain_pool_get(struct plain *plain, const struct upstream_origin *origin);
 void plain_sweep_later(struct plain *plain);
 
+/* plain-send.c. What the connection takes of its call's request: 0 all of it, -EAGAIN, -ENOMEM, or
+ * the socket's error. */
+int plain_send(struct plain_connection *connection);
+
 /* plain.c */
 void plain_send_ready(struct loop_task *task);
 void plain_read_again(struct loop_task *task);
