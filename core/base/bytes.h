@@ -18,6 +18,7 @@ enum {
 
 typedef uint8_t bytes_vector __attribute__((vector_size(BYTES_STEP)));
 typedef int8_t bytes_signed_vector __attribute__((vector_size(BYTES_STEP)));
+typedef uint64_t bytes_halves __attribute__((vector_size(BYTES_STEP)));
 
 /* The first lane that is all ones, or BYTES_STEP. */
 #ifdef __SSE2__ /* one instruction gathers what takes two words and branches elsewhere */
@@ -41,6 +42,13 @@ static inline unsigned bytes_first_lane(bytes_vector lanes)
 }
 #endif
 
+/* Not by way of memory, from which a processor cannot load at once what two stores have just
+ * written. */
+static inline bytes_vector bytes_of_halves(uint64_t first, uint64_t second)
+{
+	return (bytes_vector)(bytes_halves){ first, second };
+}
+
 static inline uint64_t bytes_load64(const char *at)
 {
 	uint64_t word;
@@ -62,8 +70,7 @@ static inline __attribute__((always_inline)) const char *
 bytes_run_short(const char *at, const char *end, bytes_vector (*lanes_stop)(bytes_vector),
 		bool (*stops)(uint8_t))
 {
-	uint64_t halves[2];
-	bytes_vector bytes;
+	uint64_t first, second;
 	unsigned lane, half = end - at < 8 ? 4 : 8;
 
 	if (end - at < 4) {
@@ -72,14 +79,13 @@ bytes_run_short(const char *at, const char *end, bytes_vector (*lanes_stop)(byte
 		return at;
 	}
 	if (half == 8) {
-		halves[0] = bytes_load64(at);
-		halves[1] = bytes_load64(end - 8);
+		first = bytes_load64(at);
+		second = bytes_load64(end - 8);
 	} else {
-		halves[0] = le64toh(bytes_load32(at) | bytes_load32(end - 4) << 32);
-		halves[1] = halves[0];
+		first = le64toh(bytes_load32(at) | bytes_load32(end - 4) << 32);
+		second = first;
 	}
-	memcpy(&bytes, halves, sizeof(bytes));
-	lane = bytes_first_lane(lanes_stop(bytes));
+	lane = bytes_first_lane(lanes_stop(bytes_of_halves(first, second)));
 	if (lane < half)
 		return at + lane;
 	return lane < 2 * half ? end - 2 * half + lane : end;

@@ -15,20 +15,13 @@ static bytes_vector fold_case(bytes_vector bytes)
 /* Up to a vector's bytes; where loads overlap, the same bytes are told twice. */
 static bytes_vector load_short(const char *at, size_t len)
 {
-	uint64_t halves[2] = { 0 };
-	bytes_vector bytes;
-
-	if (len >= 8) {
-		halves[0] = bytes_load64(at);
-		halves[1] = bytes_load64(at + len - 8);
-	} else if (len >= 4) {
-		halves[0] = bytes_load32(at) | bytes_load32(at + len - 4) << 32;
-	} else {
-		halves[0] = (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
-			    (uint64_t)(uint8_t)at[len - 1] << 16;
-	}
-	memcpy(&bytes, halves, sizeof(bytes));
-	return bytes;
+	if (len >= 8)
+		return bytes_of_halves(bytes_load64(at), bytes_load64(at + len - 8));
+	if (len >= 4)
+		return bytes_of_halves(bytes_load32(at) | bytes_load32(at + len - 4) << 32, 0);
+	return bytes_of_halves((uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
+				   (uint64_t)(uint8_t)at[len - 1] << 16,
+			       0);
 }
 
 static bytes_vector load_vector(const char *at)
