@@ -17,7 +17,7 @@
 enum {
 	RETRY_MS_MAX = 5000,
 	LOOKS_BEFORE_REST = 20, /* that found nothing: traffic that is only thin wakes nobody */
-	LINES_KEPT_BYTES = 64 << 10,
+	LINES_SHARE = 16, /* of the room for lines, the least that a batch must need to leave it */
 	LOOK_BESIDE_MS = 100,
 	RESTORE_SHARE = 50, /* of the time, at most one part in so many, goes into totals */
 };
@@ -190,7 +190,8 @@ static void release(struct writer *writer)
 		if (writer->left_path)
 			left_remove(writer);
 	}
-	if (writer->lines.cap > LINES_KEPT_BYTES)
+	/* Else the next batch would copy its lines again and again as their room grows. */
+	if (writer->lines.len < writer->lines.cap / LINES_SHARE)
 		buffer_fini(&writer->lines);
 }
 
@@ -254,8 +255,10 @@ int writer_work(struct writer *writer)
 
 	if (writer->count == 0)
 		collect(writer);
-	if (writer->count == 0)
+	if (writer->count == 0) {
+		buffer_fini(&writer->lines);
 		return 0;
+	}
 	if (!writer->committed) {
 		r = commit(writer);
 		if (r < 0) {
