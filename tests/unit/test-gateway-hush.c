@@ -31,6 +31,9 @@ static void masks(void)
 	check_masked(&hush, "0123456789abcdef0123456789abcdef", "********************************");
 	check_masked(&hush, "a fedcba9876543210", "a ****************");
 	check_masked(&hush, "fedcba987654321", "fedcba987654321");
+	/* It begins a second time while the first is still being compared. */
+	check_masked(&hush, "0120123456789abcdef", "012****************");
+	check_masked(&hush, "00123456789abcde", "00123456789abcde");
 	CHECK_INT(hush.longest, 22);
 	hush_fini(&hush);
 	CHECK(!hush_has(&hush, SLICE("0123456789abcdef")));
