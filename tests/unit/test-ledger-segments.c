@@ -205,6 +205,11 @@ static void test_bytes(void)
 	fixture_fini(&fixture);
 }
 
+static bool has(const struct buffer *text, const char *part)
+{
+	return memmem(text->data, text->len, part, strlen(part)) != NULL;
+}
+
 /* By its id, whatever file it is in. */
 static void test_one(void)
 {
@@ -218,7 +223,7 @@ static void test_one(void)
 	elsewhere = settle_at(&fixture, DAY * DAY_S, "acme");
 	fixture_wait(&fixture, 0);
 	CHECK_INT(ledger_read_request(fixture.ledger, here, &out), 0);
-	CHECK(strstr(out.data, "\"tried\":[{\"n\":0,\"provider\":\"alpha\",\"model\":\"small\""));
+	CHECK(has(&out, "\"tried\":[{\"n\":0,\"provider\":\"alpha\",\"model\":\"small\""));
 	buffer_clear(&out);
 	CHECK_INT(ledger_read_request(fixture.ledger, elsewhere, &out), 0);
 	CHECK(out.len > 0);
@@ -278,10 +283,10 @@ static void test_before(void)
 			  150);
 		buffer_clear(&out);
 		CHECK_INT(ledger_read_rows(fixture.ledger, 0, 10, false, &out), 0);
-		CHECK(strstr(out.data, "\"run\":\"run\""));
+		CHECK(has(&out, "\"run\":\"run\""));
 		buffer_clear(&out);
 		CHECK_INT(ledger_read_request(fixture.ledger, 1048576000, &out), 0);
-		CHECK(strstr(out.data, "\"provider_request_id\":\"req\""));
+		CHECK(has(&out, "\"provider_request_id\":\"req\""));
 		CHECK_INT(ledger_answer_find(fixture.ledger, SLICE("acme"), SLICE("resp_1"), &arena,
 					     &answer),
 			  0);
