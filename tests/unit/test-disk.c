@@ -417,3 +417,12 @@ void disk_rest(void)
 {
 	disk.step = NULL;
 }
+
+uint32_t disk_stride(uint32_t by_default)
+{
+	const char *every = getenv("TIDEGATE_FULL");
+
+	if (getenv("TIDEGATE_WRAPPER"))
+		return 5 * by_default;
+	return every && strcmp(every, "1") == 0 ? 1 : by_default;
+}

@@ -6,6 +6,8 @@
  * became; names are as they were after some number of the changes since the folder was synced. */
 #pragma once
 
+#include <stdint.h>
+
 /* How much of what was not synced is lost. */
 enum disk_loss {
 	DISK_KILL, /* nothing */
@@ -28,3 +30,5 @@ void disk_watch(const char *folder, const char *mapped, disk_step_fn step);
 void disk_rest(void);
 /* [step] What is left now, into `folder`, which is made, and of the mapped file to `mapped`. */
 void disk_leave(enum disk_loss loss, const char *folder, const char *mapped);
+/* Of the stops that a test may make it makes one in so many: all of them take long. */
+uint32_t disk_stride(uint32_t by_default);

@@ -150,8 +150,7 @@ static void test_main(void)
  * each number of them. */
 static void fill_keeper(const char *name, bool all, uint32_t keep_days, uint32_t least)
 {
-	const char *every = getenv("TIDEGATE_WRAPPER") ? NULL : getenv("TIDEGATE_FULL");
-	uint32_t still = 0, step = every && strcmp(every, "1") == 0 ? 1 : 3;
+	uint32_t still = 0, step = disk_stride(3);
 	struct error error;
 	char folder[40];
 	int r;
