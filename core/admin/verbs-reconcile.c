@@ -20,6 +20,8 @@ enum {
 	DAYS_MAX = 400, /* from the first to the last */
 };
 
+#define SUM_MAX (INT64_MAX / 4) /* so that two may be held against each other */
+
 enum figure {
 	REQUESTS,
 	INPUT, /* all of it, with what follows */
@@ -88,10 +90,11 @@ struct cell {
 struct reconciling {
 	struct arena arena;
 	struct map cells, models; /* of the file: their names */
+	struct map providers;     /* of the attempts that were counted */
 	int order[COLUMNS_MAX];
 	size_t column_count, line;
 	bool named[PASSED_OVER]; /* what the file has a column of */
-	int64_t first_day, last_day, tolerance_nano;
+	int64_t first_day, last_day, kept_day, tolerance_nano;
 	int r;
 };
 
@@ -171,7 +174,7 @@ static int parse_count(struct slice text, int64_t *ret)
 	for (size_t i = 0; i < rest.len; i++)
 		if (rest.ptr[i] != '0')
 			return -EINVAL;
-	if (slice_to_u64(whole, &count) < 0 || count > INT64_MAX / 2)
+	if (slice_to_u64(whole, &count) < 0 || count > SUM_MAX / 8)
 		return -EINVAL;
 	*ret = (int64_t)count;
 	return 0;
@@ -247,8 +250,9 @@ static int take_row(struct reconciling *file, struct slice line, struct error *e
 	struct cell *cell;
 	int64_t day = -1;
 	bool more = true;
+	size_t i;
 
-	for (size_t i = 0; more && i < file->column_count; i++) {
+	for (i = 0; more && i < file->column_count; i++) {
 		int what = file->order[i];
 		const char *wrong;
 
@@ -260,17 +264,25 @@ static int take_row(struct reconciling *file, struct slice line, struct error *e
 		if (wrong)
 			return fail(file, error, wrong);
 	}
-	if (more || day < 0)
+	if (more || i < file->column_count)
 		return fail(file, error,
-			    more ? "it has more fields than the first line" : "it has no day");
+			    more ? "it has more fields than the first line"
+				 : "it has fewer fields than the first line");
+	if (day < 0)
+		return fail(file, error, "it has no day");
 	if (file->named[FRESH] && !file->named[INPUT])
 		figures.of[INPUT] = figures.of[FRESH] + figures.of[CACHE_READ] +
 				    figures.of[CACHE_WRITE] + figures.of[CACHE_WRITE_1H];
 	cell = cell_of(file, day, model);
 	if (!cell)
 		return error_set(error, -ENOMEM, "out of memory");
-	for (int i = 0; i < FIGURES; i++)
-		cell->theirs.of[i] += figures.of[i];
+	for (int figure = 0; figure < FIGURES; figure++) {
+		int64_t *sum = &cell->theirs.of[figure];
+
+		if (__builtin_add_overflow(*sum, figures.of[figure], sum) || *sum > SUM_MAX ||
+		    *sum < -SUM_MAX)
+			return fail(file, error, "its numbers are too large to be added");
+	}
 	file->first_day = day < file->first_day ? day : file->first_day;
 	file->last_day = day > file->last_day ? day : file->last_day;
 	return 0;
@@ -278,13 +290,10 @@ static int take_row(struct reconciling *file, struct slice line, struct error *e
 
 static int read_text(struct reconciling *file, struct slice rest, struct error *error)
 {
+	struct slice line;
 	int r = 0;
 
-	while (r == 0 && rest.len > 0) {
-		struct slice line = slice_cut(rest, '\n', &rest);
-
-		if (line.len > 0 && line.ptr[line.len - 1] == '\r')
-			line.len--;
+	while (r == 0 && csv_line(&rest, &line)) {
 		if (++file->line > LINES_MAX)
 			return fail(file, error, "the file has more than 200000 lines");
 		if (line.len == 0)
@@ -303,6 +312,16 @@ static int read_text(struct reconciling *file, struct slice rest, struct error *
 
 /* ---- the ledger ---- */
 
+static int note_provider(struct reconciling *file, struct slice provider)
+{
+	struct slice name;
+
+	if (map_get(&file->providers, provider))
+		return 0;
+	name = arena_dup(&file->arena, provider);
+	return name.ptr ? map_put(&file->providers, name, file, NULL) : -ENOMEM;
+}
+
 /* By the name that the answer gave the model where the file has that, or has not the one it was
  * asked for. */
 static void add_ours(const struct ledger_day *day, void *data)
@@ -315,7 +334,7 @@ static void add_ours(const struct ledger_day *day, void *data)
 	    (map_get(&file->models, day->served) || !map_get(&file->models, day->model)))
 		model = day->served;
 	cell = cell_of(file, day->day, file->named[MODEL] ? model : SLICE(""));
-	if (!cell) {
+	if (!cell || note_provider(file, day->provider) < 0) {
 		file->r = -ENOMEM;
 		return;
 	}
@@ -374,7 +393,8 @@ static json_t *answer_of(const struct reconciling *file)
 {
 	_cleanup_free_ const struct cell **cells = calloc(file->cells.count + 1, sizeof(cells[0]));
 	size_t count = 0, differing = 0;
-	json_t *rows = json_array();
+	json_t *rows = json_array(), *providers = json_array();
+	char kept[PERIOD_NAME_SIZE] = "";
 
 	if (!cells || !rows)
 		return NULL;
@@ -384,10 +404,17 @@ static json_t *answer_of(const struct reconciling *file)
 	for (size_t i = 0; i < count; i++) {
 		bool differs;
 
+		if (file->kept_day != INT64_MAX && cells[i]->day < file->kept_day)
+			continue;
 		json_array_append_new(rows, cell_json(file, cells[i], &differs));
 		differing += differs;
 	}
-	return json_pack("{s:I, s:o}", "differing", (json_int_t)differing, "rows", rows);
+	if (file->kept_day > file->first_day && file->kept_day != INT64_MAX)
+		period_name(PERIOD_DAY, file->kept_day, kept);
+	map_foreach (entry, &file->providers)
+		json_array_append_new(providers, json_stringn(entry->key.ptr, entry->key.len));
+	return json_pack("{s:I, s:o, s:s*, s:o}", "differing", (json_int_t)differing, "providers",
+			 providers, "rows_from", *kept ? kept : NULL, "rows", rows);
 }
 
 static int reconcile(struct admin *admin, struct reconciling *file, const char *provider,
@@ -399,7 +426,7 @@ static int reconcile(struct admin *admin, struct reconciling *file, const char *
 	if (r < 0)
 		return r;
 	r = ledger_days_each(admin->options.ledger, file->first_day, file->last_day, only, add_ours,
-			     file);
+			     file, &file->kept_day);
 	if (r == 0)
 		r = file->r;
 	if (r < 0)
@@ -432,6 +459,7 @@ int verb_reconcile(struct admin *admin, json_t *arguments, const struct admin_ca
 		      error);
 	map_fini(&file.cells);
 	map_fini(&file.models);
+	map_fini(&file.providers);
 	arena_fini(&file.arena);
 	return r;
 }

@@ -22,6 +22,22 @@ static size_t take_quoted(struct arena *arena, struct slice line, struct slice *
 	return 0;
 }
 
+bool csv_line(struct slice *rest, struct slice *ret)
+{
+	bool quoted = false;
+	size_t len = 0;
+
+	if (rest->len == 0)
+		return false;
+	while (len < rest->len && (quoted || rest->ptr[len] != '\n'))
+		quoted ^= rest->ptr[len++] == '"';
+	*ret = (struct slice){ rest->ptr, len };
+	*rest = slice_skip(*rest, len < rest->len ? len + 1 : len);
+	if (ret->len > 0 && ret->ptr[ret->len - 1] == '\r')
+		ret->len--;
+	return true;
+}
+
 bool csv_next(struct arena *arena, struct slice *line, struct slice *ret, bool *ret_more)
 {
 	const char *comma = line->len > 0 ? memchr(line->ptr, ',', line->len) : NULL;

@@ -40,10 +40,17 @@ static void print_differences(json_t *row)
 static void print_reconciled(json_t *value)
 {
 	json_t *row, *rows = json_object_get(value, "rows");
+	char kept[PRINT_CELL_MAX];
 	size_t i;
 
 	json_array_foreach (rows, i, row)
 		print_differences(row);
+	if (json_array_size(json_object_get(value, "providers")) > 1)
+		printf("(of %zu providers together; --provider tells of one)\n",
+		       json_array_size(json_object_get(value, "providers")));
+	print_field(value, "rows_from", kept);
+	if (json_object_get(value, "rows_from"))
+		printf("(rows are there from %s on: what was before is not held against)\n", kept);
 	printf("%lld of %zu days and models differ\n",
 	       (long long)json_integer_value(json_object_get(value, "differing")),
 	       json_array_size(rows));

@@ -67,7 +67,8 @@ static int read_file(const char *folder, const char *name, const struct asking *
 }
 
 int ledger_days_each(struct ledger *ledger, int64_t from_day, int64_t to_day, struct slice provider,
-		     void (*fn)(const struct ledger_day *day, void *data), void *data)
+		     void (*fn)(const struct ledger_day *day, void *data), void *data,
+		     int64_t *ret_oldest)
 {
 	const struct asking asking = { from_day, to_day, provider, fn, data };
 	_cleanup_(cleanup_db_close) struct db *main = NULL;
@@ -75,11 +76,14 @@ int ledger_days_each(struct ledger *ledger, int64_t from_day, int64_t to_day, st
 	size_t count = 0;
 	int r = rows_open_main_reader(ledger->main_path, &main, NULL);
 
+	*ret_oldest = INT64_MAX;
 	if (r == 0)
 		r = segments_list(ledger->folder, main, &files, &count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		int64_t oldest = segment_day_of_id((uint64_t)files[i].oldest_id);
 
+		if (files[i].newest_id > 0 && oldest < *ret_oldest)
+			*ret_oldest = oldest;
 		if (files[i].newest_id > 0 && files[i].day >= from_day - 1 && oldest <= to_day)
 			r = read_file(ledger->folder, files[i].name, &asking);
 	}

@@ -103,9 +103,11 @@ struct ledger_day {
 };
 
 /* Of the days from `from_day` up to and with `to_day`, all rows of which are read: it may take
- * seconds. `provider` ptr NULL: of all. Texts last until `fn` returns. */
+ * seconds. `provider` ptr NULL: of all. Texts last until `fn` returns.
+ * `ret_oldest`: the first day of which there are rows still; INT64_MAX for none. */
 int ledger_days_each(struct ledger *ledger, int64_t from_day, int64_t to_day, struct slice provider,
-		     void (*fn)(const struct ledger_day *day, void *data), void *data);
+		     void (*fn)(const struct ledger_day *day, void *data), void *data,
+		     int64_t *ret_oldest);
 
 enum {
 	LEDGER_REASON_SIZE = 512,

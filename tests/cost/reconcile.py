@@ -93,6 +93,17 @@ class Reconcile:
         elsewhere = self.run(self.openai(self.theirs()), "--provider", "nobody", code=1)
         equal(elsewhere["differing"], len(sums), "of another provider")
 
+    def before(self):
+        """Days whose rows are gone are named, and not told of as if nothing had been used."""
+        answer = self.run("date,model,requests,note\n2026-01-01,gone,7,\"two\nlines\"\n" + self.plain(self.theirs()))
+        (day,) = {day for day, _ in self.theirs()}
+        equal((answer["differing"], answer["rows_from"]), (0, day), json.dumps(answer))
+        equal(answer["providers"], ["openai"], "providers")
+
+    @staticmethod
+    def plain(sums):
+        return "".join(f"{day},{model},{one['requests']},\n" for (day, model), one in sums.items())
+
     def tolerance(self):
         sums = self.theirs()
         plain = "date,model,cost_usd\n" + "".join(f"{d},{m},{(one['cost'] + 1000) / 1e9:.12f}\n" for (d, m), one in sums.items())
@@ -110,6 +121,9 @@ class Reconcile:
             ("date,requests\n2026-02-03,-1\n", "line 2: a count of it is no whole number"),
             ("date,cost_usd\n2026-02-03,x\n", "line 2: its cost is no number"),
             ("date,requests\n2026-02-03,1,2\n", "line 2: it has more fields"),
+            ("date,requests\n2026-02-03\n", "line 2: it has fewer fields"),
+            ("date,requests\n2026-02-03,999999999999999999999\n", "line 2: a count of it"),
+            ("date,requests\n" + "2026-02-03,288230376151711743\n" * 9, "line 10: its numbers are too large"),
             ('date,requests\n"2026-02-03,1\n', "line 2: its quotes are no field's"),
             ("date,requests\n2020-01-01,1\n2026-01-01,1\n", "more than 400 days"),
         ):
@@ -121,5 +135,6 @@ def register(suite, the, folder):
     checks = Reconcile(the, folder)
     suite.check("reconcile/agrees", checks.agrees)
     suite.check("reconcile/differs", checks.differs)
+    suite.check("reconcile/before", checks.before)
     suite.check("reconcile/tolerance", checks.tolerance)
     suite.check("reconcile/refused", checks.refused)
