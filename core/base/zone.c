@@ -183,14 +183,3 @@ int64_t zone_month_end(const struct zone *zone, int64_t utc_s)
 	date.month = date.month % 12 + 1;
 	return day_begin(zone, civil_to_days(date));
 }
-
-void zone_date(const struct zone *zone, int64_t utc_s, char out[static 11], int *ret_hour)
-{
-	int64_t local = local_at(zone, utc_s);
-	int64_t day = civil_floor_div(local, DAY_S);
-	struct civil date = civil_from_days(day);
-
-	snprintf(out, 11, "%04u-%02u-%02u", (unsigned)date.year % 10000, (unsigned)date.month % 100,
-		 (unsigned)date.day % 100);
-	*ret_hour = (int)((local - day * DAY_S) / 3600);
-}

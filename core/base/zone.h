@@ -21,5 +21,3 @@ int64_t zone_month_end(const struct zone *zone, int64_t utc_s);
 int64_t zone_day_number(const struct zone *zone, int64_t utc_s);
 /* Of a local date, in days since 1970-01-01; of one that the zone leaves out, of the next. */
 int64_t zone_date_start(const struct zone *zone, int64_t days);
-/* "2026-11-24" and 7 for an instant. */
-void zone_date(const struct zone *zone, int64_t utc_s, char out[static 11], int *ret_hour);

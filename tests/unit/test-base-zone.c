@@ -169,29 +169,6 @@ static void test_months(void)
 	CHECK_INT(zone_month_start(kolkata, utc(2026, 12, 31, 18, 30)), utc(2026, 12, 31, 18, 30));
 }
 
-static void check_date(const struct zone *zone, int64_t at, const char *date, int hour)
-{
-	char text[11];
-	int found;
-
-	zone_date(zone, at, text, &found);
-	CHECK_STR(text, date);
-	CHECK_INT(found, hour);
-}
-
-static void test_date(void)
-{
-	_cleanup_(cleanup_zone_unref) struct zone *berlin = zone_of("Europe/Berlin");
-	_cleanup_(cleanup_zone_unref) struct zone *kolkata = zone_of("Asia/Kolkata");
-
-	check_date(berlin, utc(2026, 11, 24, 6, 15), "2026-11-24", 7);
-	check_date(berlin, utc(2026, 12, 31, 23, 0), "2027-01-01", 0);
-	check_date(berlin, utc(2026, 3, 29, 0, 59), "2026-03-29", 1);
-	check_date(berlin, utc(2026, 3, 29, 1, 0), "2026-03-29", 3);
-	check_date(kolkata, utc(2024, 2, 28, 18, 30), "2024-02-29", 0);
-	check_date(kolkata, -6 * HOUR, "1969-12-31", 23);
-}
-
 /* From day to day through 80 years: no gap, no overlap, none empty and none over 27 hours. */
 static void test_days_tile_time(void)
 {
@@ -227,7 +204,6 @@ int main(void)
 	test_run("date_left_out", test_date_left_out);
 	test_run("midnight_crossed_twice", test_midnight_crossed_twice);
 	test_run("months", test_months);
-	test_run("date", test_date);
 	test_run("days_tile_time", test_days_tile_time);
 	return 0;
 }
