@@ -88,9 +88,9 @@ int verb_corrections(struct admin *admin, json_t *arguments, const struct admin_
 	if (r < 0)
 		return r;
 	text = text ? text : "total";
-	if (period_parse(admin->options.zone, slice_of(text), now_s, &period) < 0)
-		return error_set(error, -EINVAL,
-				 "\"period\" is one of " PERIOD_WORDS ", not \"%s\"", text);
+	r = period_parse(admin->options.zone, slice_of(text), now_s, &period, error);
+	if (r < 0)
+		return r;
 	listing.rows = json_array();
 	r = ledger_corrections_each(admin->options.ledger, period.from_s, period.until_s, 0, list,
 				    &listing);

@@ -79,9 +79,9 @@ static int parse_question(struct admin *admin, json_t *arguments, struct asking 
 	if (r < 0)
 		return r;
 	*ret_period = *ret_period ? *ret_period : "today";
-	if (period_parse(admin->options.zone, slice_of(*ret_period), now_s, &period) < 0)
-		return error_set(error, -EINVAL,
-				 "\"period\" is one of " PERIOD_WORDS ", not \"%s\"", *ret_period);
+	r = period_parse(admin->options.zone, slice_of(*ret_period), now_s, &period, error);
+	if (r < 0)
+		return r;
 	asking->question.from_s = period.from_s;
 	asking->question.until_s = period.until_s;
 	return 0;

@@ -90,6 +90,43 @@ static const struct {
 	{ "last-month", last_month }, { "total", total },
 };
 
+static int days_of_month(struct civil month)
+{
+	struct civil next = { month.year + month.month / 12, month.month % 12 + 1, 1 };
+
+	return (int)(civil_to_days(next) - civil_to_days(month));
+}
+
+/* A day is written as it should be, and its month does not have it. */
+static bool refuse_day(struct slice text, struct error *error)
+{
+	static const char *const names[] = { "January",   "February", "March",    "April",
+					     "May",       "June",     "July",     "August",
+					     "September", "October",  "November", "December" };
+	struct civil month;
+
+	if (text.len != DAY_LEN || text.ptr[7] != '-' || parse_month(text, &month) < 0 ||
+	    digits(text, 8, 2) < 0 || parse_day(text, &(struct civil){ 0 }) == 0)
+		return false;
+	error_set(error, -EINVAL, "\"%.*s\" is no day: %s %d has %d days", SLICE_ARGS(text),
+		  names[month.month - 1], (int)month.year, days_of_month(month));
+	return true;
+}
+
+static int refuse(struct slice text, const char *dots, struct error *error)
+{
+	struct slice first = dots ? slice_span(text.ptr, dots) : text;
+	struct slice last = dots ? slice_span(dots + 2, text.ptr + text.len) : text;
+
+	if (refuse_day(first, error) || refuse_day(last, error))
+		return -EINVAL;
+	return error_set(error, -EINVAL,
+			 "\"period\" is one of today, yesterday, month, last-month, total, a day "
+			 "(2026-11-24), a month (2026-11) or days from..to "
+			 "(2026-11-01..2026-11-24, both within), not \"%.*s\"",
+			 SLICE_ARGS(text));
+}
+
 static int parse_range(const struct zone *zone, struct slice first, struct slice last,
 		       struct period *ret)
 {
@@ -103,17 +140,11 @@ static int parse_range(const struct zone *zone, struct slice first, struct slice
 	return 0;
 }
 
-int period_parse(const struct zone *zone, struct slice text, int64_t now_s, struct period *ret)
+static int parse_dates(const struct zone *zone, struct slice text, const char *dots,
+		       struct period *ret)
 {
-	const char *dots = text.len > 0 ? memmem(text.ptr, text.len, "..", 2) : NULL;
 	struct civil month;
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		if (!slice_eq_str(text, words[i].word))
-			continue;
-		*ret = words[i].of(zone, now_s);
-		return 0;
-	}
 	if (dots)
 		return parse_range(zone, slice_span(text.ptr, dots),
 				   slice_span(dots + 2, text.ptr + text.len), ret);
@@ -124,6 +155,20 @@ int period_parse(const struct zone *zone, struct slice text, int64_t now_s, stru
 	ret->from_s = zone_date_start(zone, civil_to_days(month));
 	ret->until_s = zone_month_end(zone, ret->from_s);
 	return 0;
+}
+
+int period_parse(const struct zone *zone, struct slice text, int64_t now_s, struct period *ret,
+		 struct error *error)
+{
+	const char *dots = text.len > 0 ? memmem(text.ptr, text.len, "..", 2) : NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!slice_eq_str(text, words[i].word))
+			continue;
+		*ret = words[i].of(zone, now_s);
+		return 0;
+	}
+	return parse_dates(zone, text, dots, ret) == 0 ? 0 : refuse(text, dots, error);
 }
 
 /* ---- by number ---- */

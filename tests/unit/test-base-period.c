@@ -33,7 +33,7 @@ static void check(const char *name, const char *text, int64_t now_s, int64_t fro
 	struct period period;
 
 	CHECK_INT(zone_new(name, &zone), 0);
-	CHECK_INT(period_parse(zone, slice_of(text), now_s, &period), 0);
+	CHECK_INT(period_parse(zone, slice_of(text), now_s, &period, NULL), 0);
 	if (period.from_s != from_s || period.until_s != until_s)
 		test_fail(__FILE__, __LINE__, "%s in %s: [%" PRId64 ", %" PRId64 ")", text, name,
 			  period.from_s, period.until_s);
@@ -90,9 +90,36 @@ static void test_refused(void)
 
 	CHECK_INT(zone_new("UTC", &zone), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		if (period_parse(zone, slice_of(texts[i]), 0, &period) != -EINVAL)
+		if (period_parse(zone, slice_of(texts[i]), 0, &period, NULL) != -EINVAL)
 			test_fail(__FILE__, __LINE__, "\"%s\" was taken", texts[i]);
 	}
+}
+
+static void check_reason(const char *text, const char *reason)
+{
+	_cleanup_(cleanup_zone_unref) struct zone *zone = NULL;
+	struct error error = { 0 };
+	struct period period;
+
+	CHECK_INT(zone_new("UTC", &zone), 0);
+	CHECK_INT(period_parse(zone, slice_of(text), 0, &period, &error), -EINVAL);
+	if (!strstr(error.message, reason))
+		test_fail(__FILE__, __LINE__, "%s: %s", text, error.message);
+}
+
+static void test_reasons(void)
+{
+	check_reason("2026-11-31", "\"2026-11-31\" is no day: November 2026 has 30 days");
+	check_reason("2026-02-29", "\"2026-02-29\" is no day: February 2026 has 28 days");
+	check_reason("2024-02-30", "February 2024 has 29 days");
+	check_reason("2026-12-32", "December 2026 has 31 days");
+	check_reason("2026-01-00", "January 2026 has 31 days");
+	check_reason("2026-11-01..2026-11-31", "\"2026-11-31\" is no day");
+	check_reason("2026-02-30..2026-11-01", "\"2026-02-30\" is no day");
+	check_reason("2026-13-01", "\"period\" is one of today,");
+	check_reason("2026-11-3x", "\"period\" is one of today,");
+	check_reason("2026-11-24..2026-11-23", "not \"2026-11-24..2026-11-23\"");
+	check_reason("", "not \"\"");
 }
 
 /* The days of a year are its months are the year. */
@@ -106,12 +133,12 @@ static void test_days_tile_months(void)
 	CHECK_INT(zone_new("America/Santiago", &zone), 0);
 	for (int m = 1; m <= 12; m++) {
 		snprintf(text, sizeof(text), "2026-%02d", m);
-		CHECK_INT(period_parse(zone, slice_of(text), 0, &month), 0);
+		CHECK_INT(period_parse(zone, slice_of(text), 0, &month, NULL), 0);
 		CHECK(at_s == 0 || month.from_s == at_s);
 		at_s = month.from_s;
 		for (int d = 1; d <= 31; d++) {
 			snprintf(text, sizeof(text), "2026-%02d-%02d", m, d);
-			if (period_parse(zone, slice_of(text), 0, &day) < 0)
+			if (period_parse(zone, slice_of(text), 0, &day, NULL) < 0)
 				continue;
 			CHECK_INT(day.from_s, at_s);
 			CHECK(day.until_s - day.from_s >= DAY - HOUR &&
@@ -164,6 +191,7 @@ int main(void)
 	struct stat info;
 
 	test_run("refused", test_refused);
+	test_run("reasons", test_reasons);
 	test_run("names_refused", test_names_refused);
 	if (stat("/usr/share/zoneinfo/Europe/Berlin", &info) < 0)
 		test_skip("no zone database on this machine (tzdata)");
