@@ -37,16 +37,16 @@ void aside_move(const char *path, const char *word, char ret[static PATH_MAX])
 	}
 }
 
-static bool has_log(const char *path)
+static bool is_beside(const char *path, const char *suffix)
 {
-	char log[PATH_MAX + 16];
+	char name[PATH_MAX + 16];
 	struct stat info;
 
-	snprintf(log, sizeof(log), "%s-wal", path);
-	return stat(log, &info) == 0 && info.st_size > 0;
+	snprintf(name, sizeof(name), "%s%s", path, suffix);
+	return stat(name, &info) == 0 && info.st_size > 0;
 }
 
-/* With a log beside it, pages that the file lacks may be in that. */
+/* With a log or a journal beside it, pages that the file lacks may be in that. */
 static int check_header(const char *path)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -66,7 +66,10 @@ static int check_header(const char *path)
 	page_size = page_size == 1 ? 65536 : page_size;
 	pages = (uint64_t)header[AT_PAGES] << 24 | (uint64_t)header[AT_PAGES + 1] << 16 |
 		(uint64_t)header[AT_PAGES + 2] << 8 | header[AT_PAGES + 3];
-	return (uint64_t)info.st_size < pages * page_size && !has_log(path) ? DAMAGED : 0;
+	return (uint64_t)info.st_size < pages * page_size && !is_beside(path, "-wal") &&
+		       !is_beside(path, "-journal")
+		   ? DAMAGED
+		   : 0;
 }
 
 /* What sums need of it. Another database's lacks the tables, which is -EINVAL. */
