@@ -139,7 +139,6 @@ struct tide_call {
 	bool explains;          /* an error whose document is kept, to be told inside a stream */
 	bool paused;            /* the reader is behind */
 	bool repriced;          /* by the service tier that its answer told */
-	bool served_told;       /* who answered is in the attempt */
 	bool odd_told;          /* that its usage contradicts itself */
 	uint64_t overrun_bytes; /* that came while paused */
 	struct tide_call_info info;

@@ -97,14 +97,11 @@ static void reprice(struct tide_call *call)
 	ledger_attempt_reprice(exchange->entry, call->attempt, &price);
 }
 
-/* Once, since the entry has no room to say it again. */
+/* Some name it behind the event that settles the attempt. */
 static void tell_served(struct tide_call *call)
 {
 	const struct wire_told *served = &call->watch.told;
 
-	if (call->served_told || (!served->model[0] && !served->version[0]))
-		return;
-	call->served_told = true;
 	ledger_attempt_served(call->exchange->entry, call->attempt, slice_of(served->model),
 			      slice_of(served->version));
 }
@@ -197,6 +194,8 @@ void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)
 
 	if (exchange->settled || !entry)
 		return;
+	if (exchange->call.attempt)
+		tell_served(&exchange->call);
 	exchange->settled = true;
 	entry->outcome = (uint8_t)outcome;
 	entry->status = (uint16_t)status;

@@ -127,8 +127,10 @@ void ledger_attempt_key(struct ledger_entry *entry, struct ledger_attempt *attem
 void ledger_attempt_served(struct ledger_entry *entry, struct ledger_attempt *attempt,
 			   struct slice model, struct slice version)
 {
-	attempt->served = entry_add_text(entry, model);
-	attempt->version = entry_add_text(entry, version);
+	if (!attempt->served)
+		attempt->served = entry_add_text(entry, model);
+	if (!attempt->version)
+		attempt->version = entry_add_text(entry, version);
 }
 
 void ledger_price_attempt(struct ledger_entry *entry, struct ledger_attempt *attempt)

@@ -170,7 +170,7 @@ struct ledger_attempt *ledger_attempt_begin(struct ledger *ledger, struct ledger
 void ledger_attempt_key(struct ledger_entry *entry, struct ledger_attempt *attempt,
 			struct slice key);
 /* [loop] What the answer says of who made it: the model, and its version or fingerprint; empty
- * where it says nothing. Once an attempt, before it is closed. */
+ * where it says nothing. May be told again until it is closed: what was said stays. */
 void ledger_attempt_served(struct ledger_entry *entry, struct ledger_attempt *attempt,
 			   struct slice model, struct slice version);
 /* Since its start, at least 1. */

@@ -261,7 +261,10 @@ static void test_lines(void)
 		entry->cached = 1;
 		entry->saved_nano = 9;
 		ledger_decided(entry, SLICE("limit=note: \"x\""));
-		ledger_attempt_served(entry, &entry->first, SLICE("small-2026"), SLICE("fp_1"));
+		/* The version comes late, and what is said again changes nothing. */
+		ledger_attempt_served(entry, &entry->first, SLICE("small-2026"), SLICE(""));
+		ledger_attempt_served(entry, &entry->first, SLICE("other"), SLICE("fp_1"));
+		ledger_attempt_served(entry, &entry->first, SLICE(""), SLICE("fp_2"));
 		if (i == 0)
 			first = entry->id;
 		entry->outcome = LEDGER_OK;
