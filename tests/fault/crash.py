@@ -24,7 +24,7 @@ BEFORE_MIDNIGHT = datetime.timedelta(milliseconds=400)
 WORKERS = 40
 
 
-def gate_for(upstream):
+def gate_for(upstream, limits=None, **more):
     return Tidegate(
         providers=[provider("alpha", upstream.url("/v1"))],
         models=[
@@ -32,9 +32,9 @@ def gate_for(upstream):
         ],
         keys=["app"],
         # Each call has a feature of its own: all are to be totalled by name.
-        settings={"zone": "Etc/UTC", "limits": {"features": 1000000}},
+        settings={"zone": "Etc/UTC", "limits": {"features": 1000000, **(limits or {})}},
         mount=can_mount(),
-        clock=days.utc(2031, 3, 2, 12),
+        **more,
     )
 
 
@@ -264,7 +264,7 @@ class Crashes:
 
 def register(suite, upstream):
     upstream.reset()
-    with gate_for(upstream) as gate:
+    with gate_for(upstream, clock=days.utc(2031, 3, 2, 12)) as gate:
         crashes = Crashes(suite, upstream, gate)
         crashes.run(KILLS)
         for name in (
