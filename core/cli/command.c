@@ -257,6 +257,39 @@ int command_check_options(const struct command *command, unsigned allowed, const
 	return 0;
 }
 
+static int refuse_action(const struct command *command, const char *word,
+			 const struct command_action *actions, size_t count)
+{
+	char words[128] = "";
+
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(words);
+		const char *between = i == 0 ? "" : i + 1 < count ? ", " : " or ";
+		snprintf(words + len, sizeof(words) - len, "%s%s", between, actions[i].word);
+	}
+	return wrong_usage(command->verb, "%s takes %s, not \"%s\"", command->verb->name, words,
+			   word);
+}
+
+int command_act(const struct command *command, const char *word,
+		const struct command_action *actions, size_t count)
+{
+	int words = command->argc > 2 ? command->argc - 2 : 0;
+	char name[32];
+	size_t i = 0;
+
+	while (i < count && strcmp(word, actions[i].word) != 0)
+		i++;
+	if (i == count)
+		return refuse_action(command, word, actions, count);
+	snprintf(name, sizeof(name), "%s %s", command->verb->name, word);
+	if (command_check_options(command, actions[i].options, name))
+		return EXIT_USAGE;
+	if (words < actions[i].least || words > actions[i].most)
+		return wrong_usage(command->verb, "%s takes %s", name, actions[i].operands);
+	return actions[i].run(command);
+}
+
 static int check(const struct command *command)
 {
 	const struct command_verb *verb = command->verb;

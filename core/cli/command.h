@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum {
 	EXIT_REFUSED = 1,
@@ -74,6 +75,18 @@ int wrong_usage(const struct command_verb *verb, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* 0, or EXIT_USAGE after having said which option `what` does not take. */
 int command_check_options(const struct command *command, unsigned allowed, const char *what);
+/* What a verb does by the word behind it. */
+struct command_action {
+	const char *word;
+	int least, most; /* words behind it */
+	const char *operands;
+	unsigned options;
+	int (*run)(const struct command *command);
+};
+
+/* Runs the one called `word`; EXIT_USAGE after having said what there is, or what it takes. */
+int command_act(const struct command *command, const char *word,
+		const struct command_action *actions, size_t count);
 /* `verbs` ends with one without a name. 0, and the verb of the table (NULL only when help or the
  * version is asked for), or EXIT_USAGE after having said why. */
 int command_parse(int argc, char **argv, const struct command_verb *verbs, struct command *command);

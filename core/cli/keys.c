@@ -45,8 +45,9 @@ static json_t *end_user_of(const struct command *command)
 			 command->require_user, "pseudonym", command->pseudonym);
 }
 
-static int create_key(const struct command *command, const char *name)
+static int create_key(const struct command *command)
 {
+	const char *name = command->argv[2];
 	json_t *body;
 	int r;
 
@@ -67,8 +68,9 @@ static int create_key(const struct command *command, const char *name)
 	return r;
 }
 
-static int revoke_key(const struct command *command, const char *name)
+static int revoke_key(const struct command *command)
 {
+	const char *name = command->argv[2];
 	_cleanup_(buffer_fini) struct buffer path = { 0 };
 
 	buffer_append_str(&path, "/api/v1/keys/");
@@ -95,8 +97,9 @@ static json_int_t seconds_of(const char *text)
 	return -1;
 }
 
-static int rotate_key(const struct command *command, const char *name)
+static int rotate_key(const struct command *command)
 {
+	const char *name = command->argv[2];
 	json_int_t overlap_s = command->overlap ? seconds_of(command->overlap) : 24 * 3600;
 	json_t *body;
 	int r;
@@ -134,8 +137,9 @@ static int read_input(struct buffer *out, struct error *error)
 					    : 0;
 }
 
-static int import_keys(const struct command *command, const char *file)
+static int import_keys(const struct command *command)
 {
+	const char *file = command->argv[2];
 	_cleanup_(buffer_fini) struct buffer text = { 0 };
 	struct error error = { 0 };
 	json_t *body;
@@ -152,46 +156,24 @@ static int import_keys(const struct command *command, const char *file)
 	return r;
 }
 
-static int list_keys(const struct command *command, const char *name)
+static int list_keys(const struct command *command)
 {
-	(void)name;
 	return call_show(command, "GET", "/api/v1/keys", NULL, print_keys);
 }
 
-static const struct {
-	const char *word, *operand;
-	unsigned options;
-	int (*run)(const struct command *command, const char *operand);
-} actions[] = {
-	{ "list", NULL, 0, list_keys },
-	{ "create", "NAME",
+static const struct command_action actions[] = {
+	{ "list", 0, 0, "nothing", 0, list_keys },
+	{ "create", 1, 1, "a NAME",
 	  OPTION_TENANT | OPTION_FEATURE | OPTION_MODELS | OPTION_ROUTES | OPTION_NETWORKS |
 	      OPTION_EXPIRES | OPTION_END_USER | OPTION_REQUIRE_USER | OPTION_PSEUDONYM,
 	  create_key },
-	{ "rotate", "NAME", OPTION_OVERLAP, rotate_key },
-	{ "revoke", "NAME", OPTION_NOW, revoke_key },
-	{ "import", "FILE", 0, import_keys },
+	{ "rotate", 1, 1, "a NAME", OPTION_OVERLAP, rotate_key },
+	{ "revoke", 1, 1, "a NAME", OPTION_NOW, revoke_key },
+	{ "import", 1, 1, "a FILE", 0, import_keys },
 };
 
 int keys_run(struct command *command)
 {
-	const char *what = command->argc > 1 ? command->argv[1] : "";
-	const char *operand = command->argc > 2 ? command->argv[2] : NULL;
-	char name[32];
-	size_t i = 0;
-
-	while (i < ARRAY_SIZE(actions) && strcmp(what, actions[i].word) != 0)
-		i++;
-	if (i == ARRAY_SIZE(actions))
-		return wrong_usage(command->verb,
-				   "keys takes list, create, rotate, revoke or import, not \"%s\"",
-				   what);
-	snprintf(name, sizeof(name), "keys %s", what);
-	if (command_check_options(command, actions[i].options, name))
-		return EXIT_USAGE;
-	if (operand && !actions[i].operand)
-		return wrong_usage(command->verb, "\"%s\" is one word too many", operand);
-	if (!operand && actions[i].operand)
-		return wrong_usage(command->verb, "keys %s needs a %s", what, actions[i].operand);
-	return actions[i].run(command, operand);
+	return command_act(command, command->argc > 1 ? command->argv[1] : "", actions,
+			   ARRAY_SIZE(actions));
 }

@@ -314,13 +314,7 @@ static int unset_price(const struct command *command)
 	    print_set);
 }
 
-static const struct {
-	const char *word;
-	int least, most; /* words behind it */
-	const char *operands;
-	unsigned options;
-	int (*run)(const struct command *command);
-} actions[] = {
+static const struct command_action actions[] = {
 	{ "list", 0, 0, "nothing", 0, list_prices },
 	{ "import", 1, 1, "a FILE", OPTION_SHA256 | OPTION_SIGNATURE | OPTION_KEY, import_list },
 	{ "use", 1, 1, "the NAME of a list, or \"configuration\"", 0, use_list },
@@ -334,22 +328,6 @@ static const struct {
 
 int prices_run(struct command *command)
 {
-	const char *what = command->argc > 1 ? command->argv[1] : "list";
-	int words = command->argc > 2 ? command->argc - 2 : 0;
-	char name[32];
-	size_t i = 0;
-
-	while (i < ARRAY_SIZE(actions) && strcmp(what, actions[i].word) != 0)
-		i++;
-	if (i == ARRAY_SIZE(actions))
-		return wrong_usage(command->verb,
-				   "prices takes list, import, use, diff, explain, set, unset or "
-				   "override, not \"%s\"",
-				   what);
-	snprintf(name, sizeof(name), "prices %s", what);
-	if (command_check_options(command, actions[i].options, name))
-		return EXIT_USAGE;
-	if (words < actions[i].least || words > actions[i].most)
-		return wrong_usage(command->verb, "%s takes %s", name, actions[i].operands);
-	return actions[i].run(command);
+	return command_act(command, command->argc > 1 ? command->argv[1] : "list", actions,
+			   ARRAY_SIZE(actions));
 }
