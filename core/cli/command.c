@@ -285,7 +285,10 @@ int command_act(const struct command *command, const char *word,
 	snprintf(name, sizeof(name), "%s %s", command->verb->name, word);
 	if (command_check_options(command, actions[i].options, name))
 		return EXIT_USAGE;
-	if (words < actions[i].least || words > actions[i].most)
+	if (words > actions[i].most)
+		return wrong_usage(command->verb, "%s takes %s, not \"%s\"", name,
+				   actions[i].operands, command->argv[2 + actions[i].most]);
+	if (words < actions[i].least)
 		return wrong_usage(command->verb, "%s takes %s", name, actions[i].operands);
 	return actions[i].run(command);
 }
