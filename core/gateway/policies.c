@@ -56,6 +56,7 @@ static void fail(struct tide_request *request, const char *why)
 	policed_wait_end(request);
 	forget_words(request);
 	request->note[0] = '\0';
+	request->decider = (struct slice){ 0 };
 	if (policy->skips) {
 		decided(request, "skipped");
 		request->at++;

@@ -98,15 +98,26 @@ void plugin_instance_fini(struct tide_instance *instance)
 	free(instance->name);
 }
 
+/* Tables are clamped by size: what the plugin's header did not have yet stays NULL. */
+static void clamp(void *to, size_t size, const void *from)
+{
+	uint32_t given;
+
+	memcpy(&given, from, sizeof(given)); /* each table begins with its size */
+	memset(to, 0, size);
+	memcpy(to, from, given < size ? given : size);
+}
+
 int plugin_instance_init(struct tide_instance *instance, const struct plugin_set *set,
 			 const struct plugin_object *object, const struct plugin_services *services,
-			 struct error *error)
+			 void *operations, size_t operations_size, struct error *error)
 {
 	int r = find_plugin(set, object, &instance->plugin, error);
 
 	if (r < 0)
 		return r;
 	atomic_init(&instance->refs, 1);
+	clamp(operations, operations_size, instance->plugin->operations);
 	instance->name = strdup(object->name);
 	if (object->secret)
 		instance->secret = strdup(object->secret);
@@ -130,24 +141,18 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 	return plugin_values_read(instance->plugin, object, &instance->values, error);
 }
 
-int plugin_instance_refused(const struct tide_instance *instance,
-			    const struct plugin_object *object, int r,
-			    char message[static PLUGIN_ERROR_SIZE], struct error *error)
+int plugin_instance_create(struct tide_instance *instance, const struct plugin_object *object,
+			   plugin_create_fn create, void **ret_state, struct error *error)
 {
 	const struct conf_place *at = object->place;
+	char message[PLUGIN_ERROR_SIZE] = "";
+	int r = create(&instance->host, instance, ret_state, message, sizeof(message));
 
+	if (r >= 0)
+		return 0;
 	message[PLUGIN_ERROR_SIZE - 1] = '\0';
 	return error_set_at(error, r, at->file, at->line, at->column,
 			    "%s %s: plugin %s refused: %s", plugin_kind_name(object->kind),
 			    object->name, instance->plugin->name,
 			    message[0] ? message : strerror(-r));
-}
-
-void plugin_clamp(void *to, size_t size, const void *from)
-{
-	uint32_t given;
-
-	memcpy(&given, from, sizeof(given)); /* each table begins with its size */
-	memset(to, 0, size);
-	memcpy(to, from, given < size ? given : size);
 }

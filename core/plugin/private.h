@@ -68,14 +68,15 @@ struct tide_instance {
 	struct tide_host host;
 };
 
-/* Finds the object's plugin and checks its options. -ENOENT, -EINVAL, with the object's place. */
+/* Finds the object's plugin, checks its options, and fills in what it has of the operations of its
+ * kind. -ENOENT, -EINVAL, with the object's place. */
 int plugin_instance_init(struct tide_instance *instance, const struct plugin_set *set,
 			 const struct plugin_object *object, const struct plugin_services *services,
-			 struct error *error);
-/* As the object's error, what create() said by `r` and its message. */
-int plugin_instance_refused(const struct tide_instance *instance,
-			    const struct plugin_object *object, int r,
-			    char message[static PLUGIN_ERROR_SIZE], struct error *error);
+			 void *operations, size_t operations_size, struct error *error);
+/* All kinds have the same. */
+typedef int32_t (*plugin_create_fn)(const struct tide_host *host, struct tide_instance *instance,
+				    void **ret_state, char *error, uint64_t error_size);
+/* What it refuses is the object's error, with its words. */
+int plugin_instance_create(struct tide_instance *instance, const struct plugin_object *object,
+			   plugin_create_fn create, void **ret_state, struct error *error);
 void plugin_instance_fini(struct tide_instance *instance);
-/* Tables are clamped by size: what the plugin's header did not have yet stays NULL. */
-void plugin_clamp(void *to, size_t size, const void *from);

@@ -40,23 +40,21 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
 	_cleanup_(cleanup_instance_free) struct instance *instance = calloc(1, sizeof(*instance));
 	const struct plugin_object object = { TIDE_KIND_PROVIDER, conf->name,     conf->plugin,
 					      conf->secret_text,  &conf->options, &conf->place };
-	char reason[PLUGIN_ERROR_SIZE] = "";
 	int r;
 
 	if (!instance)
 		return error_set(error, -ENOMEM, "out of memory");
-	r = plugin_instance_init(&instance->own, set, &object, services, error);
+	r = plugin_instance_init(&instance->own, set, &object, services, &instance->operations,
+				 sizeof(instance->operations), error);
 	if (r < 0)
 		return r;
-	plugin_clamp(&instance->operations, sizeof(instance->operations),
-		     instance->own.plugin->operations);
 	instance->provider.name = instance->own.name;
 	instance->provider.plugin = instance->own.plugin;
 	instance->provider.operations = &instance->operations;
-	r = instance->operations.create(&instance->own.host, &instance->own,
-					&instance->provider.state, reason, sizeof(reason));
+	r = plugin_instance_create(&instance->own, &object, instance->operations.create,
+				   &instance->provider.state, error);
 	if (r < 0)
-		return plugin_instance_refused(&instance->own, &object, r, reason, error);
+		return r;
 	ask_instance(instance);
 	*ret = &steal(instance)->provider;
 	return 0;
