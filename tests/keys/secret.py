@@ -83,6 +83,9 @@ def owner_of_process(core_dumps):
     prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     appliance = Tidegate(**SIMULATED, settings=settings, prefix=prefix)
     subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", appliance.dir], check=True)
+    # As packages install it: root's, for the daemon to read.
+    os.chown(appliance.config, 0, NOBODY)
+    appliance.config.chmod(0o640)
     appliance.dir.parent.chmod(0o711)  # the suite's own folder, which the other user has to pass
     with appliance:
         equal(post(appliance, appliance.keys["app"]).status, 200, "it serves")
