@@ -78,7 +78,7 @@ int ledger_days_each(struct ledger *ledger, int64_t from_day, int64_t to_day, st
 
 	*ret_oldest = INT64_MAX;
 	if (r == 0)
-		r = segments_list(ledger->folder, main, &files, &count);
+		r = segments_list_all(ledger->folder, main, &files, &count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		int64_t oldest = segment_day_of_id((uint64_t)files[i].oldest_id);
 

@@ -388,12 +388,18 @@ int segments_list(const char *folder, struct db *main, struct segment_file **ret
 	return list(folder, main, false, ret, ret_count);
 }
 
+int segments_list_all(const char *folder, struct db *main, struct segment_file **ret,
+		      size_t *ret_count)
+{
+	return list(folder, main, true, ret, ret_count);
+}
+
 int segments_each_open(const char *folder, struct db *main, int (*fn)(struct db *db, void *data),
 		       void *data)
 {
 	_cleanup_free_ struct segment_file *files = NULL;
 	size_t count;
-	int r = list(folder, main, true, &files, &count);
+	int r = segments_list_all(folder, main, &files, &count);
 
 	for (size_t i = count; r == 0 && i-- > 0;) {
 		_cleanup_(cleanup_db_close) struct db *db = NULL;

@@ -54,6 +54,9 @@ int segments_names(const char *folder, struct segment_file **ret, size_t *ret_co
  * the array. */
 int segments_list(const char *folder, struct db *main, struct segment_file **ret,
 		  size_t *ret_count);
+/* The same, but an error when one of them cannot be read. */
+int segments_list_all(const char *folder, struct db *main, struct segment_file **ret,
+		      size_t *ret_count);
 /* Calls `fn` with each segment that is not closed as `main` sees it, the newest first; what it
  * returns that is not 0 ends that. An error when one of them cannot be read. */
 int segments_each_open(const char *folder, struct db *main, int (*fn)(struct db *db, void *data),
