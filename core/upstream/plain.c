@@ -336,7 +336,7 @@ static void feed_body(struct plain_connection *connection, char *data, size_t le
 	}
 	if (r == 0)
 		return;
-	if (call->plain.keep_alive && used == len && !is_old(connection))
+	if (call->plain.keep_alive && used == len && !connection->more && !is_old(connection))
 		connection_idle(connection);
 	else
 		connection_close(connection);
@@ -434,8 +434,9 @@ static void connection_read(struct plain_connection *connection)
 
 	if (n == -EAGAIN)
 		return;
-	if (n <= 0) {
-		connection_lost(connection, (int)-n);
+	/* What comes before the request has left is no answer to it. */
+	if (n <= 0 || call->plain.total == 0) {
+		connection_lost(connection, n < 0 ? (int)-n : 0);
 		return;
 	}
 	call->plain.got_bytes = true;
