@@ -18,6 +18,7 @@ bool drain_begin(struct exchange *exchange)
 	departed = arena_zalloc(http_exchange_arena(exchange->http), sizeof(*departed));
 	if (!departed)
 		return false;
+	policies_depart(exchange);
 	http_exchange_keep(exchange->http, &departed->memory);
 	exchange->http = NULL;
 	exchange->departed = departed;

@@ -41,7 +41,7 @@ static void take(void *to, size_t size, const void *from)
 
 /* ---- what it may know ---- */
 
-static void inform(struct tide_request *request)
+void policed_inform(struct tide_request *request)
 {
 	const struct exchange *exchange = request->exchange;
 	struct arena *arena = arena_of(request);
@@ -50,6 +50,8 @@ static void inform(struct tide_request *request)
 	char client[NETWORK_TEXT_SIZE];
 	struct slice method = { 0 };
 
+	if (request->informed)
+		return;
 	if (exchange->stored.rest.len > 0)
 		method = http_exchange_request(exchange->http)->method_text;
 	request->informed = true;
@@ -62,7 +64,7 @@ static void inform(struct tide_request *request)
 		.feature = slice_to(exchange->feature),
 		.key = slice_to(slice_of(exchange->key->name)),
 		.user = slice_to(exchange->user),
-		.model = slice_to(exchange->request.model),
+		.model = slice_to(arena_dup(arena, exchange->request.model)),
 		.headers = exchange->client_headers,
 		.header_count = exchange->client_header_count,
 		.input_estimate = exchange->request.input_estimate,
@@ -80,14 +82,15 @@ static void inform(struct tide_request *request)
 
 static const struct tide_request_info *service_info(struct tide_request *request)
 {
-	if (!request->informed)
-		inform(request);
+	policed_inform(request);
 	return &request->info;
 }
 
 static struct tide_slice service_body(struct tide_request *request)
 {
-	return slice_to(request->exchange->body);
+	const struct exchange *exchange = request->exchange;
+
+	return exchange->departed ? (struct tide_slice){ 0 } : slice_to(exchange->body);
 }
 
 static void *service_alloc(struct tide_request *request, uint64_t size)

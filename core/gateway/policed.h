@@ -53,6 +53,10 @@ struct tide_request {
 
 extern const struct tide_request_services policed_services;
 
+/* policed-services.c */
+/* Takes what info() tells, once. */
+void policed_inform(struct tide_request *request);
+
 /* policed-wait.c */
 /* 0 when out of memory. */
 uint64_t policed_wait_begin(struct tide_request *request);

@@ -45,6 +45,16 @@ static void refuse(struct tide_request *request, const struct wire_error *error)
 	exchange_refuse(request->exchange, error);
 }
 
+static void stop_waiting(struct tide_request *request)
+{
+	struct loop *loop = request->exchange->loop->loop;
+
+	request->waiting = false;
+	loop_timer_cancel(loop, &request->deadline);
+	loop_timer_cancel(loop, &request->timer);
+	policed_wait_end(request);
+}
+
 static void fail(struct tide_request *request, const char *why)
 {
 	const struct gateway_policy *policy = request->list->items[request->at];
@@ -53,7 +63,7 @@ static void fail(struct tide_request *request, const char *why)
 
 	trouble_policy((struct gateway_policy *)policy, loop_now_ns(exchange->loop->loop), why);
 	counter_add(&exchange->loop->counters.policy_failures, 1);
-	policed_wait_end(request);
+	stop_waiting(request);
 	forget_words(request);
 	request->note[0] = '\0';
 	request->decider = (struct slice){ 0 };
@@ -108,8 +118,6 @@ static void deadline_passed(struct loop_timer *timer)
 {
 	struct tide_request *request = container_of(timer, struct tide_request, deadline);
 
-	request->waiting = false;
-	loop_timer_cancel(request->exchange->loop->loop, &request->timer);
 	fail(request, "it did not decide within its deadline");
 }
 
@@ -152,7 +160,7 @@ static bool go_on(struct tide_request *request)
 static bool conclude(struct tide_request *request, int32_t verdict)
 {
 	if (verdict != TIDE_SUSPEND)
-		policed_wait_end(request);
+		stop_waiting(request);
 	switch (verdict) {
 	case TIDE_CONTINUE:
 		return go_on(request);
@@ -203,10 +211,7 @@ void policies_resume(struct tide_request *request, int32_t verdict, void *data)
 
 	if (!request->waiting) /* it spoke before its operation returned, or fails to wait */
 		return;
-	request->waiting = false;
-	loop_timer_cancel(loop->loop, &request->deadline);
-	loop_timer_cancel(loop->loop, &request->timer);
-	policed_wait_end(request);
+	stop_waiting(request);
 	if (plugin->operations->resumed) {
 		services_enter(loop);
 		request->deciding = true;
@@ -250,19 +255,15 @@ void policies_begin(struct exchange *exchange)
 
 /* ---- ends ---- */
 
+void policies_depart(struct exchange *exchange)
+{
+	if (exchange->policed)
+		policed_inform(exchange->policed);
+}
+
 bool policies_are_waiting(const struct exchange *exchange)
 {
 	return exchange->policed && exchange->policed->waiting;
-}
-
-static void stop_waiting(struct tide_request *request)
-{
-	struct loop *loop = request->exchange->loop->loop;
-
-	request->waiting = false;
-	loop_timer_cancel(loop, &request->deadline);
-	loop_timer_cancel(loop, &request->timer);
-	policed_wait_end(request);
 }
 
 void policies_refuse_waiting(struct exchange *exchange, const struct wire_error *error)

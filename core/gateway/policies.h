@@ -76,6 +76,8 @@ int policies_loop_init(struct gateway_loop *loop);
 void policies_loop_fini(struct gateway_loop *loop);
 /* An admitted request: asks its policies, then sends it on its way, or answers or refuses it. */
 void policies_begin(struct exchange *exchange);
+/* Its client leaves, and takes the connection and what was read from it. */
+void policies_depart(struct exchange *exchange);
 /* It waits for a policy, and may be refused meanwhile. */
 bool policies_are_waiting(const struct exchange *exchange);
 void policies_refuse_waiting(struct exchange *exchange, const struct wire_error *error);

@@ -15,7 +15,8 @@
 
 enum {
 	RELAY_KEEP_BYTES = 65536, /* before first content; more is committed as it is */
-	RELAY_HEADERS_MAX = 40,
+	RELAY_OWN_HEADERS_MAX = 8 + POLICED_HEADERS_MAX,
+	RELAY_HEADERS_MAX = 32 + RELAY_OWN_HEADERS_MAX,
 	RELAY_LINE_BYTES = 65536, /* the least of limits.line_bytes: shorter ones need no look */
 };
 
@@ -239,7 +240,7 @@ static bool switch_on_status(struct tide_call *call, int status)
 static void pass_headers(const struct tide_call *call, const struct upstream_header *headers,
 			 size_t count, struct http_header *out, size_t *n)
 {
-	for (size_t i = 0; i < count && *n < RELAY_HEADERS_MAX - 8; i++) {
+	for (size_t i = 0; i < count && *n < RELAY_HEADERS_MAX - RELAY_OWN_HEADERS_MAX; i++) {
 		if (relay_passes_header(headers[i].name) &&
 		    !hush_has(&call->target->provider->hush, headers[i].value) &&
 		    !(call->translated && tells_form(headers[i].name)))

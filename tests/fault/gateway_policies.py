@@ -171,6 +171,14 @@ class Policies(Checks):
             "decisions",
         )
 
+    def adds_to_many_headers(self):
+        for stream in (False, True):
+            answer = self.ask("header-many", stream)
+            equal(answer.status, 200, "status")
+            equal(answer.head.count(b"x-policy-said: so"), 8, "the policy's headers")
+            assert answer.head.count(b"x-ratelimit-limit-") >= 30, answer.head
+            assert "x-tidegate-attempts" in answer.headers, answer.head
+
     def waits(self, model):
         begun = time.monotonic()
         answer = self.ask(model)
@@ -272,10 +280,13 @@ def gate_for(upstream):
     costs = price("1", "2")
     models = [{"name": "plain", "provider": "up", "upstream_model": "m", "price": costs}]
     models += [{"name": "other", "provider": "up", "upstream_model": "upstream-other", "price": costs}]
+    many = {"provider": "up", "upstream_model": "odd-many-headers", "price": costs}
+    models.append({"name": "many", **many})
     names = [*SOUND, *UNSOUND, *(f"skip-{x}" for x in UNSOUND)]
     routes = [{"name": x, "targets": ["plain"], "policies": [x]} for x in names]
     routes += [{"name": "edits", "targets": ["plain"], "policies": ["edit", "edit-back"]}]
     routes += [{"name": "header-deny", "targets": ["plain"], "policies": ["header", "deny"]}]
+    routes += [{"name": "header-many", "targets": ["many"], "policies": ["header"]}]
     routes += [{"name": "skip-never-long", "targets": ["plain"], "policies": ["wait"]}]
     provider = {"base_url": upstream.url("/v1"), "allow_private": True}
     gate = PolicyGate(
@@ -298,6 +309,7 @@ def register(suite, upstream):
         suite.check("policies/edit-model", checks.edits_model)
         suite.check("policies/retarget", checks.retargets)
         suite.check("policies/header", checks.adds_headers)
+        suite.check("policies/header-many", checks.adds_to_many_headers)
         for model in ("later", "now", "twice"):
             suite.check(f"policies/{model}", checks.waits, model)
         suite.check("policies/elsewhere", checks.elsewhere)

@@ -225,6 +225,8 @@ def odd(made, what):
         made.pieces = [gzip.compress(b"".join(made.pieces))]
     elif what == "identity":
         made.headers += (("Content-Encoding", "identity"),)
+    elif what == "many-headers":
+        made.headers += tuple((f"x-ratelimit-limit-{n}", "1000") for n in range(60))
     elif what == "untyped":
         made.headers = ()
     elif what.startswith("type-"):

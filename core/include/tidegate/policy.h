@@ -100,7 +100,8 @@ struct tide_request_services {
 	/* The same struct for the life of the request. */
 	const struct tide_request_info *(*info)(struct tide_request *request);
 	/* The body as it is now, with what policies before have edited; JSON that was checked.
-	 * Lives until the operation returns. Empty where the request has none. */
+	 * Lives until the operation returns. Empty where the request has none, and once its
+	 * client has left. */
 	struct tide_slice (*body)(struct tide_request *request);
 	/* Zeroed memory that lives until the request has ended. NULL when out of memory. */
 	void *(*alloc)(struct tide_request *request, uint64_t size);
