@@ -8,18 +8,23 @@
  * missing. */
 static size_t take_quoted(struct arena *arena, struct slice line, struct slice *ret)
 {
-	char *out = arena_alloc(arena, line.len);
-	size_t len = 0;
+	size_t end = 1, len = 0;
+	char *out;
 
-	for (size_t i = 1; out && i < line.len; i++) {
-		if (line.ptr[i] == '"' && (i + 1 == line.len || line.ptr[i + 1] != '"')) {
-			*ret = (struct slice){ out, len };
-			return i + 1;
-		}
+	while (end < line.len &&
+	       (line.ptr[end] != '"' || (end + 1 < line.len && line.ptr[end + 1] == '"')))
+		end += line.ptr[end] == '"' ? 2 : 1;
+	if (end >= line.len)
+		return 0;
+	out = arena_alloc(arena, end);
+	if (!out)
+		return 0;
+	for (size_t i = 1; i < end; i++) {
 		i += line.ptr[i] == '"';
 		out[len++] = line.ptr[i];
 	}
-	return 0;
+	*ret = (struct slice){ out, len };
+	return end + 1;
 }
 
 bool csv_line(struct slice *rest, struct slice *ret)

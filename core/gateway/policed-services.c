@@ -267,7 +267,6 @@ static void timer_fired(struct loop_timer *timer)
 	struct tide_request *request = container_of(timer, struct tide_request, timer);
 	struct gateway_loop *loop = request->exchange->loop;
 
-	request->timer_set = false;
 	services_enter(loop);
 	request->timer_fn(request, request->timer_data);
 	services_leave(loop);
@@ -285,8 +284,7 @@ static void service_timer(struct tide_request *request, uint64_t delay_ms,
 	request->timer_fn = fn;
 	request->timer_data = data;
 	/* Without memory for it the deadline ends the wait. */
-	request->timer_set =
-	    loop_timer_set(loop, &request->timer, loop_now_ns(loop) + bounded_ms * NS_PER_MS) == 0;
+	loop_timer_set(loop, &request->timer, loop_now_ns(loop) + bounded_ms * NS_PER_MS);
 }
 
 const struct tide_request_services policed_services = {

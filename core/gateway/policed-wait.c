@@ -12,8 +12,10 @@ enum {
 	SLOTS_FIRST = 64,
 };
 
-/* Tokens come without a word of whose they are. One gateway serves at a time. */
-static _Atomic(struct gateway *) serving;
+/* Tokens come without a word of whose they are. One gateway serves at a time; its loops stay while
+ * a word is given. */
+static struct gateway *serving;
+static pthread_rwlock_t serving_lock = PTHREAD_RWLOCK_INITIALIZER;
 
 static uint64_t token_of(uint32_t loop, uint32_t slot, uint32_t turn)
 {
@@ -113,9 +115,8 @@ static bool add_word(struct policy_waits *waits, const struct policy_word *word)
 	return true;
 }
 
-int32_t policed_complete(uint64_t token, int32_t verdict, void *data)
+static int32_t complete(struct gateway *gateway, uint64_t token, int32_t verdict, void *data)
 {
-	struct gateway *gateway = atomic_load(&serving);
 	uint32_t index = (uint32_t)(token >> 56);
 	struct gateway_loop *loop;
 	struct policy_waits *waits;
@@ -137,16 +138,33 @@ int32_t policed_complete(uint64_t token, int32_t verdict, void *data)
 	return added ? 0 : -ENOMEM;
 }
 
+int32_t policed_complete(uint64_t token, int32_t verdict, void *data)
+{
+	int32_t r;
+
+	pthread_rwlock_rdlock(&serving_lock);
+	r = complete(serving, token, verdict, data);
+	pthread_rwlock_unlock(&serving_lock);
+	return r;
+}
+
+static void serve(struct gateway *gateway)
+{
+	pthread_rwlock_wrlock(&serving_lock);
+	serving = gateway;
+	pthread_rwlock_unlock(&serving_lock);
+}
+
 int policies_loop_init(struct gateway_loop *loop)
 {
 	loop->waits.task.fn = deal;
-	atomic_store(&serving, loop->gateway);
+	serve(loop->gateway);
 	return -pthread_mutex_init(&loop->waits.lock, NULL);
 }
 
 void policies_loop_fini(struct gateway_loop *loop)
 {
-	atomic_store(&serving, NULL);
+	serve(NULL);
 	free(loop->waits.slots);
 	free(loop->waits.words);
 	pthread_mutex_destroy(&loop->waits.lock);

@@ -36,7 +36,7 @@ struct tide_request {
 	/* while it waits */
 	uint64_t token; /* 0: none */
 	uint64_t patience_ns;
-	bool waiting, timer_set;
+	bool waiting;
 	struct loop_timer deadline, timer;
 	void (*timer_fn)(struct tide_request *request, void *data);
 	void *timer_data;

@@ -9,12 +9,12 @@
 
 static void policy_free(struct gateway_policy *policy)
 {
-	plugin_policy_unref(policy->plugin);
+	plugin_policy_free(policy->plugin);
 	free((char *)policy->name.ptr);
 	free(policy);
 }
 CLEANUP_DEFINE(struct gateway_policy, policy_free);
-CLEANUP_DEFINE(struct plugin_policy, plugin_policy_unref);
+CLEANUP_DEFINE(struct plugin_policy, plugin_policy_free);
 
 static void policy_destroy(struct registry_object *object)
 {
@@ -135,7 +135,7 @@ void policies_check(const struct plugin_set *plugins, const struct conf *conf,
 
 	services_init(&calls);
 	for (size_t i = 0; plugins && i < conf->policy_count; i++) {
-		_cleanup_(cleanup_plugin_policy_unref) struct plugin_policy *plugin = NULL;
+		_cleanup_(cleanup_plugin_policy_free) struct plugin_policy *plugin = NULL;
 		struct error error = { 0 };
 
 		if (!conf->policies[i].broken &&

@@ -116,7 +116,6 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 
 	if (r < 0)
 		return r;
-	atomic_init(&instance->refs, 1);
 	clamp(operations, operations_size, instance->plugin->operations);
 	instance->name = strdup(object->name);
 	if (object->secret)

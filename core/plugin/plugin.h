@@ -75,5 +75,4 @@ struct plugin_policy {
 int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *conf,
 		      const struct plugin_services *services, struct plugin_policy **ret,
 		      struct error *error);
-struct plugin_policy *plugin_policy_ref(struct plugin_policy *policy);
-struct plugin_policy *plugin_policy_unref(struct plugin_policy *policy);
+struct plugin_policy *plugin_policy_free(struct plugin_policy *policy);

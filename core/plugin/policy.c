@@ -45,19 +45,11 @@ int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *co
 	return 0;
 }
 
-struct plugin_policy *plugin_policy_ref(struct plugin_policy *policy)
-{
-	struct instance *instance = container_of(policy, struct instance, policy);
-
-	atomic_fetch_add(&instance->own.refs, 1);
-	return policy;
-}
-
-struct plugin_policy *plugin_policy_unref(struct plugin_policy *policy)
+struct plugin_policy *plugin_policy_free(struct plugin_policy *policy)
 {
 	struct instance *instance = policy ? container_of(policy, struct instance, policy) : NULL;
 
-	if (!instance || atomic_fetch_sub(&instance->own.refs, 1) > 1)
+	if (!instance)
 		return NULL;
 	instance->operations.destroy(policy->state);
 	instance_free(instance);

@@ -61,7 +61,6 @@ void plugin_values_free(struct plugin_value *values, size_t count);
 
 /* What a plugin holds of an object: options, secret, the table of its host. */
 struct tide_instance {
-	_Atomic uint32_t refs; /* [any] */
 	const struct tide_plugin *plugin;
 	char *name, *secret;
 	struct plugin_value *values;

@@ -10,6 +10,7 @@ struct instance {
 	struct plugin_provider provider; /* first: the public part */
 	struct tide_instance own;
 	struct tide_provider_operations operations;
+	_Atomic uint32_t refs; /* [any] */
 };
 
 static void instance_free(struct instance *instance)
@@ -48,6 +49,7 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
 				 sizeof(instance->operations), error);
 	if (r < 0)
 		return r;
+	atomic_init(&instance->refs, 1);
 	instance->provider.name = instance->own.name;
 	instance->provider.plugin = instance->own.plugin;
 	instance->provider.operations = &instance->operations;
@@ -64,7 +66,7 @@ struct plugin_provider *plugin_provider_ref(struct plugin_provider *provider)
 {
 	struct instance *instance = container_of(provider, struct instance, provider);
 
-	atomic_fetch_add(&instance->own.refs, 1);
+	atomic_fetch_add(&instance->refs, 1);
 	return provider;
 }
 
@@ -73,7 +75,7 @@ struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider)
 	struct instance *instance =
 	    provider ? container_of(provider, struct instance, provider) : NULL;
 
-	if (!instance || atomic_fetch_sub(&instance->own.refs, 1) > 1)
+	if (!instance || atomic_fetch_sub(&instance->refs, 1) > 1)
 		return NULL;
 	instance->operations.destroy(provider->state);
 	instance_free(instance);

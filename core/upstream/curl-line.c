@@ -16,7 +16,10 @@ struct curl_line {
 	struct plain_connection *connection; /* NULL: given up */
 	CURL *easy;
 	CURLSH *store;
-	bool added, refused; /* an address was not public */
+	bool added;
+	bool refused; /* an address was not public */
+	bool spared;  /* an idle connection was given up for its descriptor, */
+	bool starved; /* which is not free yet */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -54,9 +57,12 @@ static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct cur
 		return CURL_SOCKET_BAD;
 	}
 	fd = curl_watch_open(line->lane, to, true);
-	if (fd == CURL_SOCKET_BAD && (errno == EMFILE || errno == ENFILE) &&
-	    plain_spare_descriptor(line->connection->plain))
-		fd = curl_watch_open(line->lane, to, true);
+	if (fd == CURL_SOCKET_BAD && (errno == EMFILE || errno == ENFILE) && !line->spared) {
+		line->spared = plain_spare_descriptor(line->connection->plain);
+		if (line->spared)
+			fd = curl_watch_open(line->lane, to, true);
+		line->starved = line->spared && fd == CURL_SOCKET_BAD;
+	}
 	return fd;
 }
 
@@ -84,6 +90,12 @@ static void line_done(struct curl_done *done, CURLcode code)
 		return; /* it is on the work list */
 	if (code == CURLE_OK)
 		curl_easy_getinfo(line->easy, CURLINFO_ACTIVESOCKET, &fd);
+	if (fd == CURL_SOCKET_BAD && line->starved) {
+		/* What curl closes is closed once it has returned: then there is one. */
+		line->starved = false;
+		work_later(line);
+		return;
+	}
 	if (fd == CURL_SOCKET_BAD) {
 		fail(line, code == CURLE_OK ? CURLE_COULDNT_CONNECT : code);
 		return;
@@ -147,11 +159,14 @@ void curl_line_work(struct list *work)
 	struct curl_line *line = list_entry(work, struct curl_line, work);
 
 	list_remove(&line->work);
-	if (!line->connection)
+	if (!line->connection) {
 		line_free(line);
-	else if (curl_multi_add_handle(line->lane->multi, line->easy) == CURLM_OK)
-		line->added = true;
-	else
+		return;
+	}
+	if (line->added)
+		curl_multi_remove_handle(line->lane->multi, line->easy);
+	line->added = curl_multi_add_handle(line->lane->multi, line->easy) == CURLM_OK;
+	if (!line->added)
 		fail(line, CURLE_OUT_OF_MEMORY);
 }
 

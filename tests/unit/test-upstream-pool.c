@@ -2,6 +2,8 @@
 /* The plain lane's pools: shared by origins of equal options, so that a reload keeps warm
  * connections, and emptied when nothing has used them for a minute. Time is made to pass by ageing
  * what is idle. */
+#include <sys/resource.h>
+
 #include "base/map.h"
 #include "test-upstream-fixture.h"
 #include "upstream/plain.h"
@@ -76,9 +78,48 @@ static void reload_and_rest(void)
 	server_stop(&server);
 }
 
+static void serve_one(struct server *server)
+{
+	int fd = server_accept(server);
+
+	server_read(server, fd);
+	server_send(fd, HELLO);
+	server_expect_close(server, fd);
+}
+
+/* Without a free descriptor an idle connection, whoever's, makes room for the one needed. */
+static void gives_up_idle(void)
+{
+	struct server servers[2];
+	struct client client;
+	struct rlimit old, low;
+	const struct upstream_stats *stats;
+
+	server_start(&servers[0], serve_one);
+	server_start(&servers[1], serve_one);
+	client_init(&client, &servers[0]);
+	stats = upstream_stats(client.upstream);
+	call(&client);
+	reload(&client, &servers[1]);
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = old;
+	low.rlim_cur = (rlim_t)dup(0); /* the lowest that is free: none below it is */
+	close((int)low.rlim_cur);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &low), 0);
+	call(&client);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &old), 0);
+	CHECK_INT(stat_of(&stats->connections_open), 1);
+	client_fini(&client);
+	server_stop(&servers[0]);
+	server_stop(&servers[1]);
+}
+
 int main(void)
 {
 	lane = UPSTREAM_LANE_PLAIN;
 	test_run("reload and rest", reload_and_rest);
+	test_run("gives up what is idle", gives_up_idle);
+	lane = UPSTREAM_LANE_CURL;
+	test_run("gives up what is idle: curl's", gives_up_idle);
 	return 0;
 }
