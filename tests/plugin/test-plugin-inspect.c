@@ -42,7 +42,7 @@ static void text(void)
 	hash_of(folder, "provider-simulator", sha256);
 	buffer_printf(&expected,
 		      "simulator 0.1.0: Deterministic answers in process\n"
-		      "kind provider, ABI 0.5\n"
+		      "kind provider, ABI 0.9\n"
 		      "sha256 %s\n"
 		      "dialects: openai-chat anthropic-messages openai-responses openai-embeddings "
 		      "anthropic-count-tokens\n"
@@ -88,7 +88,7 @@ static void refusals(void)
 		{ "broken-constructor-crashes", -ENOEXEC, "crashed while it was loaded (Segm" },
 		{ "broken-constructor-exits", -ENOEXEC, "ended the process while it was loaded" },
 		{ "broken-constructor-hangs", -ETIMEDOUT, "did not load within 5 s" },
-		{ "broken-wrong-major", -ENOEXEC, "built for plugin ABI 1.5" },
+		{ "broken-wrong-major", -ENOEXEC, "built for plugin ABI 1.9" },
 		{ "broken-missing-symbol", -ENOEXEC, "exports no tide_plugin()" },
 		{ "broken-undefined-symbol", -ENOEXEC, "tide_function_that_nobody_has" },
 		{ "no-such-file", -ENOENT, "No such file" },

@@ -12,7 +12,7 @@
 static void plugin_h(void)
 {
 	CHECK_INT(TIDE_ABI_MAJOR, 0);
-	CHECK_INT(TIDE_ABI_MINOR, 5);
+	CHECK_INT(TIDE_ABI_MINOR, 9);
 	SIZE(tide_slice, 16);
 	AT(tide_slice, ptr, 0);
 	AT(tide_slice, len, 8);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tidegate's plugin ABI, version 0.5. A plugin is one shared object that exports one function,
+/* Tidegate's plugin ABI, version 0.9. A plugin is one shared object that exports one function,
  * tide_plugin(), and links nothing of the host: everything it may do comes in as a table of
  * functions.
  *
@@ -9,7 +9,8 @@
  *
  * Changes: 0.1 first version; providers. 0.2 tide_http_request.sigv4. 0.3 more
  * dialects, of which an instance may take some; tide_call_info.query, method, rest. 0.4
- * tide_provider_operations.probe. 0.5 policies (policy.h); tide_host.request. */
+ * tide_provider_operations.probe. 0.5 policies (policy.h); tide_host.request.
+ * 0.9 what members marked so say. */
 #pragma once
 
 #include <stddef.h>
@@ -20,7 +21,7 @@ extern "C" {
 #endif
 
 #define TIDE_ABI_MAJOR 0 /* must be equal */
-#define TIDE_ABI_MINOR 5 /* a plugin's may be at most the host's */
+#define TIDE_ABI_MINOR 9 /* a plugin's may be at most the host's */
 
 /* Borrowed bytes, not NUL-terminated. Each function says how long they live. */
 struct tide_slice {
