@@ -129,6 +129,12 @@ static void explain(struct tide_call *call)
 	answer_error(exchange, &error);
 }
 
+/* One without a length ends with its connection, whole or not. */
+static bool is_document(const struct tide_call *call)
+{
+	return call->attempt->status >= 300 || !wire_watch_inside_document(&call->watch);
+}
+
 void relay_end(struct tide_call *call)
 {
 	static const struct wire_error cut = { 502, "upstream_incomplete", NULL,
@@ -155,7 +161,7 @@ void relay_end(struct tide_call *call)
 		relay_broken(call, &unfit_empty);
 		return;
 	}
-	if (call->answering && (!call->watch.stream || call->watch.terminal)) {
+	if (call->answering && (call->watch.stream ? call->watch.terminal : is_document(call))) {
 		complete(call);
 		return;
 	}

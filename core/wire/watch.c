@@ -200,3 +200,8 @@ bool wire_watch_at_boundary(const struct wire_watch *watch)
 {
 	return watch->lines.state == LINE_START && !watch->lines.pending;
 }
+
+bool wire_watch_inside_document(const struct wire_watch *watch)
+{
+	return !watch->stream && watch->walk.depth > 0;
+}

@@ -229,6 +229,8 @@ void wire_watch_feed(struct wire_watch *watch, struct slice data);
 /* True when the bytes fed so far end between events (a terminal error may be written as an event of
  * its own). */
 bool wire_watch_at_boundary(const struct wire_watch *watch);
+/* True when they end inside a document, which so is none. */
+bool wire_watch_inside_document(const struct wire_watch *watch);
 
 /* Takes the forced usage-only chunk of a chat stream out again. It holds the beginning of one
  * event, up to 64 KiB; longer ones are none, and pass. `emit` is called with what goes on, before

@@ -69,10 +69,10 @@ class Checks:
         row = self.gate.wait_request(answer.id)
         assert row["outcome"] in ("incomplete", "error"), row["outcome"]
 
-    def document_cut(self):
+    def document_cut(self, model):
         """Half a document is never a clean answer."""
         try:
-            answer = self.ask("cut", False)
+            answer = self.ask(model, False)
         except Truncated:
             return
         equal((answer.status, answer.source), (502, "gateway"), "status and source")
@@ -243,7 +243,8 @@ def register(suite, gate, upstream):
         suite.check(f"failures/messages-{model}", checks.stream_cut, f"a-{model}", MESSAGES)
     suite.check("failures/chat-cut-early", checks.cut_before_content, "cut-early", CHAT)
     suite.check("failures/messages-cut-early", checks.cut_before_content, "a-cut-early", MESSAGES)
-    suite.check("failures/chat-document-cut", checks.document_cut)
+    for model in ("cut", "until-close-cut"):
+        suite.check(f"failures/chat-document-{model}", checks.document_cut, model)
     suite.check("failures/chat-error-mid", checks.error_mid, "error-mid", CHAT)
     suite.check("failures/messages-error-mid", checks.error_mid, "a-error-mid", MESSAGES)
     expected = {

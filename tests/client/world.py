@@ -65,6 +65,7 @@ CHAT_MODELS = [
     "comments",
     "large",
     "until-close",
+    "until-close-cut",
     "close",
     "slow",
     "stall",

@@ -20,6 +20,7 @@ piece).
   comments          as text, with a `: comment` line at the head of each event
   large             100 KB of content
   until-close       as text, with no length: the end of the connection is the end of the body
+  until-close-cut   as that, with the first pieces of it
   close             as text, then the connection is closed although nothing said so
   slow              as text; first is 1000 unless given
   stall             the first pieces, then silence until the client leaves
@@ -253,6 +254,9 @@ def bend(made, maker):
         made.unit, made.framing = 7, "chunked"
     elif scenario == "until-close":
         made.framing, made.ending = "close", "close"
+    elif scenario == "until-close-cut":
+        made.framing, made.ending = "close", "close"
+        made.pieces = head_of(made, maker)
     elif scenario == "close":
         made.ending = "close"
     elif scenario in ("reset", "silent"):

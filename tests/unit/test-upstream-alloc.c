@@ -2,7 +2,7 @@
 /* A lane allocates nothing for a chunk that passes through, and nothing at all for a whole call
  * once it is warm. The program is linked with --wrap for the allocator, so that every call of ours
  * is counted; and all of curl's, since it takes its memory from us. */
-#include "test-upstream-fixture.h"
+#include "test-upstream-secure.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -93,7 +93,7 @@ static void ignore_data(void *user, struct slice data)
 {
 }
 
-static void no_allocations(void)
+static void call_warm(struct client *client)
 {
 	static const struct upstream_callbacks quiet = { count_only, ignore_data, count_end,
 							 told_failure };
@@ -106,12 +106,26 @@ static void no_allocations(void)
 					    .header_count = ARRAY_SIZE(headers),
 					    .body_parts = parts,
 					    .body_part_count = ARRAY_SIZE(parts) };
+	struct upstream_call *call;
+	uint64_t before = 0;
+
+	for (int i = 0; i < CALLS; i++) {
+		if (i == WARM_CALLS)
+			before = allocations;
+		CHECK_INT(upstream_start(client->upstream, client->origin, &request, &quiet, client,
+					 &call),
+			  0);
+		client_run(client);
+	}
+	CHECK_INT(allocations, before);
+}
+
+static void no_allocations(void)
+{
 	struct server server;
 	struct client client;
 	struct told told = { .count_only = true, .on_data = chunk };
-	struct upstream_call *call;
 	sem_t seen;
-	uint64_t before = 0;
 
 	sem_init(&seen, 0, 0);
 	chunk_seen = &seen;
@@ -122,24 +136,44 @@ static void no_allocations(void)
 	CHECK_INT(told.datas, CHUNKS);
 	CHECK(allocations_at_first > 0);
 	CHECK_INT(allocations_at_last, allocations_at_first);
-	for (int i = 0; i < CALLS; i++) {
-		if (i == WARM_CALLS)
-			before = allocations;
-		CHECK_INT(upstream_start(client.upstream, client.origin, &request, &quiet, &client,
-					 &call),
-			  0);
-		client_run(&client);
-	}
-	CHECK_INT(allocations, before);
+	call_warm(&client);
 	client_fini(&client);
 	server_stop(&server);
 	told_fini(&told);
 	sem_destroy(&seen);
 }
 
+static void serve_secure(struct server *server)
+{
+	SSL *ssl = secure_accept(server);
+
+	for (int i = 0; i < CALLS; i++) {
+		secure_read(server, ssl);
+		secure_send(ssl, HELLO);
+	}
+	secure_expect_end(ssl);
+}
+
+/* Beneath, OpenSSL has memory of its own. */
+static void no_allocations_over_tls(void)
+{
+	struct server server;
+	struct client client;
+
+	if (!secure_make_certificate())
+		test_skip("no openssl program");
+	server_start(&server, serve_secure);
+	secure_client(&client, server.port, NULL);
+	call_warm(&client);
+	client_fini(&client);
+	server_stop(&server);
+}
+
 int main(int argc, char **argv)
 {
 	lane_choose(argc, argv);
 	test_run("no allocations", no_allocations);
+	if (lane == UPSTREAM_LANE_CURL)
+		test_run("no allocations over TLS", no_allocations_over_tls);
 	return 0;
 }
