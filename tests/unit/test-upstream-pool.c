@@ -85,6 +85,15 @@ static void serve_one(struct server *server)
 	server_read(server, fd);
 	server_send(fd, HELLO);
 	server_expect_close(server, fd);
+	sem_post(&server->reached);
+}
+
+static struct server *first; /* whose descriptor is the second's */
+
+static void serve_second(struct server *server)
+{
+	server_wait(&first->reached);
+	serve_one(server);
 }
 
 /* Without a free descriptor an idle connection, whoever's, makes room for the one needed. */
@@ -96,7 +105,8 @@ static void gives_up_idle(void)
 	const struct upstream_stats *stats;
 
 	server_start(&servers[0], serve_one);
-	server_start(&servers[1], serve_one);
+	first = &servers[0];
+	server_start(&servers[1], serve_second);
 	client_init(&client, &servers[0]);
 	stats = upstream_stats(client.upstream);
 	call(&client);
