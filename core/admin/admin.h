@@ -19,7 +19,7 @@ struct admin_options {
 	struct conf_overrides overrides;
 	struct gateway *gateway; /* has its first configuration published */
 	struct ledger *ledger;
-	const struct plugin_set *plugins;
+	struct plugin_set *plugins;
 	struct keys_console *console;
 	struct zone *zone;
 	/* These keys, by their names, NULL at the end, were published to be good no more, wholly

@@ -65,6 +65,13 @@ const struct admin_row admin_rows[] = {
 	  render_prices,
 	  0,
 	  true },
+	{ { "now/plugins.tsv", ADMIN_TABLE, ADMIN_PLUGINS_COLUMNS,
+	    "The plugins of plugins.load: on or off, and how often the bytes that are loaded "
+	    "crashed "
+	    "within a day, as of the start; texts percent-encoded, - for none." },
+	  render_plugins,
+	  0,
+	  true },
 	{ { "now/status.json", ADMIN_DOCUMENT, NULL, "Traffic, spend and health of one moment." },
 	  render_status,
 	  0,

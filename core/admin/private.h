@@ -119,6 +119,11 @@ void providers_json(struct admin *admin, struct buffer *out); /* an array */
 #define ADMIN_PRICES_COLUMNS "list\tdigest\tsource\tversion\tproviders\tmodels\tpartial"
 void render_prices(struct admin *admin, const struct admin_moment *moment, int argument,
 		   struct buffer *out);
+/* plugins.c */
+#define ADMIN_PLUGINS_COLUMNS \
+	"plugin\tstate\tkind\tversion\tabi\tfile\tsha256\tcrashes\tcrashed\tobjects"
+void render_plugins(struct admin *admin, const struct admin_moment *moment, int argument,
+		    struct buffer *out);
 /* status.c */
 void render_status(struct admin *admin, const struct admin_moment *moment, int argument,
 		   struct buffer *out);
@@ -170,6 +175,10 @@ int verb_logs(struct admin *admin, json_t *arguments, const struct admin_caller 
 	      json_t **ret, struct error *error);
 int verb_requests_get(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		      json_t **ret, struct error *error);
+int verb_plugins_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+		      json_t **ret, struct error *error);
+int verb_plugins_enable(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
+			json_t **ret, struct error *error);
 int verb_keys_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,
 		   json_t **ret, struct error *error);
 int verb_keys_create(struct admin *admin, json_t *arguments, const struct admin_caller *caller,

@@ -109,6 +109,21 @@ static void write_line(const char *line, size_t len)
 	}
 }
 
+void log_plain(enum log_level level, const char *text, size_t len)
+{
+	char line[LINE_BYTES];
+	int saved_errno = errno;
+	char *at;
+
+	if (!log_enabled(level))
+		return;
+	at = put_prefix(line, level);
+	at = put_escaped(at, text, len < MESSAGE_BYTES ? len : MESSAGE_BYTES - 1);
+	*at++ = '\n';
+	write_line(line, (size_t)(at - line));
+	errno = saved_errno;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	char message[MESSAGE_BYTES], line[LINE_BYTES];

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR,
@@ -17,6 +18,8 @@ void log_set_level(enum log_level level);
 void log_set_journal(bool journal);                         /* before threads start */
 int log_level_parse(const char *name, enum log_level *ret); /* error warn info debug; -EINVAL */
 bool log_enabled(enum log_level level);
+/* The same of a text as it is, printable and short; may be called in a signal's handler. */
+void log_plain(enum log_level level, const char *text, size_t len);
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)

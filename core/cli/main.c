@@ -16,6 +16,7 @@
 #include "cli/corrections.h"
 #include "cli/costs.h"
 #include "cli/keys.h"
+#include "cli/plugins.h"
 #include "cli/prices.h"
 #include "cli/print.h"
 #include "cli/reconcile.h"
@@ -39,6 +40,7 @@ static const char overview[] =
     "  why REQUEST                    what happened to one request, and what it cost\n"
     "  keys list | create | …         virtual keys\n"
     "  prices [import | explain | …]  the price book, and your own prices\n"
+    "  plugins [enable NAME]          what is loaded, and what stays off\n"
     "  reload                         put the configuration files in force\n"
     "  check [FILE]                   validate them, or another main file\n"
     "\n"
@@ -288,6 +290,14 @@ static const struct command_verb verbs[] = {
 	  "prices are above it. NAME is input, output, cache_read, cache_write, input_audio,\n"
 	  "output_audio, web_searches and so on; USD are dollars for a million tokens, a\n"
 	  "thousand of what is no token, an hour of audio.\n" },
+	{ "plugins", 3, 0, plugins_run,
+	  "[--json] plugins [list]\n"
+	  "       tidectl [--json] plugins enable NAME\n"
+	  "\n"
+	  "The plugins of plugins.load, and the objects that they make. One that crashed too "
+	  "often\n"
+	  "(plugins.crashes_max) stays off; enable loads it at once, and its count begins "
+	  "anew.\n" },
 	{ "reload", 1, 0, run_reload,
 	  "[--json] reload\n"
 	  "\n"

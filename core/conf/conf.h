@@ -182,10 +182,10 @@ struct conf {
 	const char *zone, *prices_file, *log_level; /* zone is R */
 	const char *plugin_folder;                  /* R */
 	const char **plugin_load;                   /* R; file stems, NULL-terminated */
+	uint32_t plugin_crashes_max;                /* R; in a day, and one stays off; 0: never */
 	struct conf_tls api_tls, admin_tls;
 	struct conf_jwt jwt;
-	bool metrics_open;
-	bool core_dumps;      /* R */
+	bool metrics_open, core_dumps; /* core_dumps is R */
 	uint32_t commit_ms;   /* ledger: rows wait at most this long for their commit; default 50 */
 	uint32_t retain_days; /* R; logs and ledger segments; default 400 */
 	uint32_t retain_sums_days; /* R; the ledger's sums; default 1100 */

@@ -122,6 +122,14 @@ static const struct option plugins_rows[] = {
 	      "\" sha256=\" and a digest behind the name pin the file's bytes, as in "
 	      "\"policy-x sha256=0123…\"; tidegated --inspect tells the digest. Where "
 	      "there are any, the main file must be owned by root and writable by nobody else." },
+	{ "crashes_max", OPTION_COUNT, OPTION_RESTART, MAIN(plugin_crashes_max), .min = 0,
+	  .max = 1000, .fallback = "3",
+	  .doc =
+	      "A plugin inside whose code the daemon crashed as often within a day is not loaded "
+	      "by "
+	      "the next start: its providers count as unavailable, and its policies do as their "
+	      "on_error says. Another file in its place, or tidectl plugins enable, ends that. 0: "
+	      "it is always loaded." },
 };
 SECTION(plugins, "plugins", "What is loaded into the daemon.");
 

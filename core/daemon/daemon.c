@@ -292,11 +292,21 @@ static void say_what_is_missing(const struct conf *conf)
 			    tenant, conf->main_file, conf->objects_folder);
 }
 
+/* A start with one is degraded, and says so in time. */
+static void say_what_is_off(struct daemon *daemon)
+{
+	char text[256];
+
+	if (plugin_set_tell_off(daemon->plugins, text, sizeof(text)))
+		log_warning("%s", text);
+}
+
 int daemon_serve(struct daemon *daemon, struct error *error)
 {
 	int r;
 
 	say_what_is_missing(daemon->conf);
+	say_what_is_off(daemon);
 	r = gateway_start(daemon->gateway, error);
 	daemon->serving = r >= 0;
 	return r;
@@ -311,6 +321,24 @@ static int start_fresh(struct daemon *daemon, struct error *error)
 	if (r >= 0)
 		r = daemon_open_surfaces(daemon, error);
 	return r < 0 ? r : daemon_serve(daemon, error);
+}
+
+static int load_plugins(struct daemon *daemon, struct error *error)
+{
+	const struct conf *conf = daemon->conf;
+	char crashes[4096];
+	const struct plugin_set_options options = {
+		.folder = conf->plugin_folder,
+		.entries = conf->plugin_load,
+		.require_root = true,
+		.crashes = crashes,
+		.crashes_max = conf->plugin_crashes_max,
+	};
+	int r;
+
+	snprintf(crashes, sizeof(crashes), "%s/plugin-crashes", conf->state);
+	r = plugin_crashes_watch(crashes, daemon->before.fd < 0, error);
+	return r < 0 ? r : plugin_set_open(&options, &daemon->plugins, error);
 }
 
 static int prepare(struct daemon *daemon, unsigned loops, struct error *error)
@@ -331,8 +359,7 @@ static int prepare(struct daemon *daemon, unsigned loops, struct error *error)
 	r = daemon->conf->plugin_load[0] ? plugin_check_main_file(daemon->conf->main_file, error)
 					 : 0;
 	if (r >= 0)
-		r = plugin_set_load(daemon->conf->plugin_folder, daemon->conf->plugin_load, true,
-				    &daemon->plugins, error);
+		r = load_plugins(daemon, error);
 	if (r >= 0)
 		r = open_ledger(daemon, loops, error);
 	if (r >= 0)

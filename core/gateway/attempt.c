@@ -52,6 +52,11 @@ static const struct tide_provider_operations *operations_of(const struct tide_ca
 	return call->target->provider->plugin->operations;
 }
 
+static const struct plugin_code *code_of(const struct tide_call *call)
+{
+	return call->target->provider->plugin->code;
+}
+
 void attempt_over(struct tide_call *call)
 {
 	call->active = false;
@@ -70,7 +75,7 @@ void attempt_stop(struct tide_call *call)
 	attempt_over(call);
 	if (call->sent || call->released || !operations_of(call)->cancel)
 		return;
-	services_enter(loop);
+	services_enter(loop, code_of(call), "cancel");
 	operations_of(call)->cancel(call->target->provider->plugin->state, call,
 				    call->plugin_state);
 	services_leave(loop);
@@ -109,7 +114,7 @@ void attempt_resume(struct tide_call *call)
 	if (call->upstream) {
 		upstream_resume(call->upstream);
 	} else if (operations_of(call)->resume) {
-		services_enter(loop);
+		services_enter(loop, code_of(call), "resume");
 		operations_of(call)->resume(call->target->provider->plugin->state, call,
 					    call->plugin_state);
 		services_leave(loop);
@@ -213,14 +218,23 @@ static int prepare_body(struct exchange *exchange, struct tide_call *call, struc
 	return 1;
 }
 
+static const struct wire_error provider_off = { 503, "provider_off", NULL,
+						"The provider's plugin is off, since it crashed "
+						"too often; the appliance's status says which." };
+
 /* Headers and query of one dialect mean nothing in another. */
 static int prepare(struct exchange *exchange, struct tide_call *call, struct wire_error *ret)
 {
 	const struct gateway_target *target = call->target;
 	struct ledger_price room;
-	int parts = prepare_body(exchange, call, ret);
 	struct slice method = { 0 };
+	int parts;
 
+	if (target->provider->plugin->off) {
+		*ret = provider_off;
+		return -EINVAL;
+	}
+	parts = prepare_body(exchange, call, ret);
 	if (exchange->stored.rest.len > 0)
 		method = http_exchange_request(exchange->http)->method_text;
 	if (parts < 0)
@@ -271,7 +285,7 @@ static void call_start(struct tide_call *call)
 	int r;
 
 	call->active = true;
-	services_enter(loop);
+	services_enter(loop, code_of(call), "start");
 	r = operations_of(call)->start(provider->plugin->state, call, &call->plugin_state);
 	if (r < 0) {
 		trouble_failed(provider, loop_now_ns(loop->loop), "start failed",

@@ -231,7 +231,8 @@ int attempt_arm(struct exchange *exchange);
 extern const struct upstream_callbacks attempt_callbacks;
 extern const struct wire_error attempt_out_of_memory;
 /* services.c: around every operation of a plugin */
-void services_enter(struct gateway_loop *loop);
+void services_enter(struct gateway_loop *loop, const struct plugin_code *code,
+		    const char *operation);
 void services_leave(struct gateway_loop *loop);
 /* The call ends when no plugin is on the stack any more; the first word counts. */
 void services_end_later(struct tide_call *call, enum call_ending ending,

@@ -433,6 +433,8 @@ bool gateway_ready(struct gateway *gateway, char *out, size_t size)
 	ledger_state_read(gateway->options.ledger, &state);
 	if (state.degraded)
 		snprintf(out, size, "degraded: %s", state.degraded_reason);
+	else if (plugin_set_tell_off(gateway->options.plugins, why, sizeof(why)))
+		snprintf(out, size, "degraded: %s", why);
 	else if (certificates_near_end(gateway, why, sizeof(why)))
 		snprintf(out, size, "degraded: %s", why);
 	else

@@ -70,7 +70,7 @@ struct gateway_options {
 	struct ledger *ledger;
 	struct keys_console *console;
 	const struct keys_pseudonyms *pseudonyms; /* of end users */
-	const struct plugin_set *plugins;
+	struct plugin_set *plugins;
 	uint32_t loops;
 	uint32_t descriptors;       /* that the process may have open; 0: no limit */
 	const char *console_socket; /* of the page and REST server; NULL: none */

@@ -267,7 +267,7 @@ static void timer_fired(struct loop_timer *timer)
 	struct tide_request *request = container_of(timer, struct tide_request, timer);
 	struct gateway_loop *loop = request->exchange->loop;
 
-	services_enter(loop);
+	services_enter(loop, request->list->items[request->at]->plugin->code, "timer");
 	request->timer_fn(request, request->timer_data);
 	services_leave(loop);
 }

@@ -21,7 +21,7 @@ static void policy_destroy(struct registry_object *object)
 	policy_free(container_of(object, struct gateway_policy, object));
 }
 
-static int policy_new(struct gateway *gateway, const struct conf_policy *conf,
+static int policy_new(struct gateway *gateway, const struct conf_policy *conf, const char *stamp,
 		      struct gateway_policy **ret, struct error *error)
 {
 	_cleanup_(cleanup_policy_free) struct gateway_policy *policy = calloc(1, sizeof(*policy));
@@ -38,8 +38,8 @@ static int policy_new(struct gateway *gateway, const struct conf_policy *conf,
 			      &policy->plugin, error);
 	if (r < 0)
 		return r;
-	if (registry_add(&gateway->registry, &policy->object, REGISTRY_POLICY, conf->name,
-			 conf->digest, policy_destroy) < 0)
+	if (registry_add(&gateway->registry, &policy->object, REGISTRY_POLICY, conf->name, stamp,
+			 policy_destroy) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	*ret = steal(policy);
 	return 0;
@@ -48,11 +48,14 @@ static int policy_new(struct gateway *gateway, const struct conf_policy *conf,
 static int policy_get(struct gateway *gateway, const struct conf_policy *conf,
 		      struct gateway_policy **ret, struct error *error)
 {
-	struct registry_object *object =
-	    registry_take(&gateway->registry, REGISTRY_POLICY, conf->name, conf->digest);
+	struct registry_object *object;
+	char stamp[GATEWAY_STAMP_SIZE];
 
+	plugin_set_stamp(gateway->options.plugins, conf->plugin, conf->digest, stamp,
+			 sizeof(stamp));
+	object = registry_take(&gateway->registry, REGISTRY_POLICY, conf->name, stamp);
 	if (!object)
-		return policy_new(gateway, conf, ret, error);
+		return policy_new(gateway, conf, stamp, ret, error);
 	*ret = container_of(object, struct gateway_policy, object);
 	return 0;
 }

@@ -59,7 +59,8 @@ static void fail(struct tide_request *request, const char *why)
 {
 	const struct gateway_policy *policy = request->list->items[request->at];
 	struct exchange *exchange = request->exchange;
-	struct wire_error error = { .status = 503, .code = "policy_failed" };
+	struct wire_error error = { .status = 503,
+				    .code = policy->plugin->off ? "policy_off" : "policy_failed" };
 
 	trouble_policy((struct gateway_policy *)policy, loop_now_ns(exchange->loop->loop), why);
 	counter_add(&exchange->loop->counters.policy_failures, 1);
@@ -76,9 +77,11 @@ static void fail(struct tide_request *request, const char *why)
 	decided(request, "failed");
 	error.message =
 	    arena_printf(http_exchange_arena(exchange->http),
-			 "The policy %.*s could not decide about the request, which its on_error "
-			 "refuses; the appliance's log says why.",
-			 SLICE_ARGS(policy->name))
+			 "The policy %.*s %s, which its on_error refuses; the appliance's %s",
+			 SLICE_ARGS(policy->name),
+			 policy->plugin->off ? "is off, since its plugin crashed too often"
+					     : "could not decide about the request",
+			 policy->plugin->off ? "status says which." : "log says why.")
 		.ptr;
 	refuse(request, &error);
 }
@@ -186,7 +189,7 @@ static int32_t ask(struct tide_request *request)
 	struct gateway_loop *loop = request->exchange->loop;
 	int32_t verdict;
 
-	services_enter(loop);
+	services_enter(loop, plugin->code, "request");
 	request->deciding = true;
 	verdict =
 	    plugin->operations->request(plugin->state, request, &request->states[request->at]);
@@ -198,9 +201,14 @@ static int32_t ask(struct tide_request *request)
 
 static void ask_on(struct tide_request *request)
 {
-	while (request->at < request->list->count)
+	while (request->at < request->list->count) {
+		if (request->list->items[request->at]->plugin->off) {
+			fail(request, "its plugin is off, since it crashed too often");
+			return;
+		}
 		if (!conclude(request, ask(request)))
 			return;
+	}
 	attempt_first(request->exchange);
 }
 
@@ -213,7 +221,7 @@ void policies_resume(struct tide_request *request, int32_t verdict, void *data)
 		return;
 	stop_waiting(request);
 	if (plugin->operations->resumed) {
-		services_enter(loop);
+		services_enter(loop, plugin->code, "resumed");
 		request->deciding = true;
 		verdict = plugin->operations->resumed(plugin->state, request,
 						      request->states[request->at], verdict, data);
@@ -321,15 +329,16 @@ void policies_end(struct exchange *exchange)
 	if (!request)
 		return;
 	stop_waiting(request);
-	services_enter(exchange->loop);
 	for (size_t i = 0; i < request->asked; i++) {
 		const struct plugin_policy *plugin = request->list->items[i]->plugin;
 
-		if (plugin->operations->ended)
-			plugin->operations->ended(plugin->state, request, request->states[i],
-						  &request->end);
+		if (!plugin->operations->ended)
+			continue;
+		services_enter(exchange->loop, plugin->code, "ended");
+		plugin->operations->ended(plugin->state, request, request->states[i],
+					  &request->end);
+		services_leave(exchange->loop);
 	}
-	services_leave(exchange->loop);
 	exchange->policed = NULL;
 }
 

@@ -13,6 +13,10 @@ enum registry_kind {
 	REGISTRY_POLICY,
 };
 
+enum {
+	GATEWAY_STAMP_SIZE = 96, /* a digest, and whose code made it */
+};
+
 struct registry {
 	struct map objects; /* "KIND/NAME/DIGEST" → registry_object */
 };

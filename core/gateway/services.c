@@ -50,13 +50,16 @@ static void settle_ending(struct tide_call *call)
 	}
 }
 
-void services_enter(struct gateway_loop *loop)
+void services_enter(struct gateway_loop *loop, const struct plugin_code *code,
+		    const char *operation)
 {
 	loop->plugin_depth++;
+	plugin_enter(code, operation);
 }
 
 void services_leave(struct gateway_loop *loop)
 {
+	plugin_leave();
 	if (--loop->plugin_depth > 0)
 		return;
 	while (!list_empty(&loop->over)) {
@@ -243,7 +246,7 @@ static void timer_fired(struct loop_timer *timer)
 	struct tide_call *call = container_of(timer, struct tide_call, plugin_timer);
 	struct gateway_loop *loop = call->exchange->loop;
 
-	services_enter(loop);
+	services_enter(loop, call->target->provider->plugin->code, "timer");
 	call->plugin_fn(call, call->plugin_data);
 	services_leave(loop);
 }

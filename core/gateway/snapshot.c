@@ -91,7 +91,7 @@ static int name_key(const struct conf_provider *conf, struct slice *ret)
 }
 
 static int provider_new(struct gateway *gateway, const struct conf_provider *conf,
-			struct gateway_provider **ret, struct error *error)
+			const char *stamp, struct gateway_provider **ret, struct error *error)
 {
 	_cleanup_(cleanup_provider_free) struct gateway_provider *provider =
 	    calloc(1, sizeof(*provider));
@@ -124,8 +124,11 @@ static int provider_new(struct gateway *gateway, const struct conf_provider *con
 				&provider->plugin, error);
 	if (r < 0)
 		return r;
+	if (provider->plugin->off)
+		standing_found(provider->standing, GATEWAY_HEALTH_DOWN, 0,
+			       "its plugin is off, since it crashed too often");
 	if (registry_add(&gateway->registry, &provider->object, REGISTRY_PROVIDER, conf->name,
-			 conf->digest, provider_destroy) < 0)
+			 stamp, provider_destroy) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	*ret = steal(provider);
 	return 0;
@@ -166,11 +169,14 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf, st
 static int provider_get(struct gateway *gateway, const struct conf_provider *conf,
 			struct gateway_provider **ret, struct error *error)
 {
-	struct registry_object *object =
-	    registry_take(&gateway->registry, REGISTRY_PROVIDER, conf->name, conf->digest);
+	struct registry_object *object;
+	char stamp[GATEWAY_STAMP_SIZE];
 
+	plugin_set_stamp(gateway->options.plugins, conf->plugin, conf->digest, stamp,
+			 sizeof(stamp));
+	object = registry_take(&gateway->registry, REGISTRY_PROVIDER, conf->name, stamp);
 	if (!object)
-		return provider_new(gateway, conf, ret, error);
+		return provider_new(gateway, conf, stamp, ret, error);
 	*ret = container_of(object, struct gateway_provider, object);
 	return 0;
 }

@@ -137,7 +137,7 @@ void gateway_standings_each(struct gateway *gateway,
 		struct gateway_standing standing = { .name = name };
 
 		read_standing(provider->standing, &standing);
-		if (!provider->origin)
+		if (!provider->origin && !provider->plugin->off)
 			standing.health = GATEWAY_HEALTH_UP;
 		fn(&standing, data);
 	}

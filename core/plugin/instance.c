@@ -69,22 +69,23 @@ static struct tide_slice host_secret(struct tide_instance *instance)
 }
 
 static int find_plugin(const struct plugin_set *set, const struct plugin_object *object,
-		       const struct tide_plugin **ret, struct error *error)
+		       struct plugin_module **ret, struct error *error)
 {
-	const struct tide_plugin *plugin = plugin_set_find(set, object->plugin);
+	struct plugin_module *module = plugin_set_module(set, object->plugin);
+	const struct tide_plugin *plugin = module ? module->facts.plugin : NULL;
 	const struct conf_place *at = object->place;
 	const char *kind = plugin_kind_name(object->kind);
 
-	if (!plugin)
+	if (!module)
 		return error_set_at(error, -ENOENT, at->file, at->line, at->column,
 				    "%s %s: no plugin named \"%s\" is loaded; plugins.load in the "
 				    "main file names those that are",
 				    kind, object->name, object->plugin);
-	if (plugin->kind != object->kind)
+	if (plugin && plugin->kind != object->kind)
 		return error_set_at(error, -EINVAL, at->file, at->line, at->column,
 				    "%s %s: plugin %s is one of a %s", kind, object->name,
 				    plugin->name, plugin_kind_name(plugin->kind));
-	*ret = plugin;
+	*ret = module;
 	return 0;
 }
 
@@ -112,15 +113,22 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 			 const struct plugin_object *object, const struct plugin_services *services,
 			 void *operations, size_t operations_size, struct error *error)
 {
-	int r = find_plugin(set, object, &instance->plugin, error);
+	struct plugin_module *module = NULL;
+	int r = find_plugin(set, object, &module, error);
 
 	if (r < 0)
 		return r;
-	clamp(operations, operations_size, instance->plugin->operations);
+	instance->plugin = module->facts.plugin;
+	instance->code = plugin_module_code(module, object->name);
 	instance->name = strdup(object->name);
+	if (!instance->name || !instance->code)
+		return error_set(error, -ENOMEM, "out of memory");
+	if (!instance->plugin)
+		return PLUGIN_OFF;
+	clamp(operations, operations_size, instance->plugin->operations);
 	if (object->secret)
 		instance->secret = strdup(object->secret);
-	if (!instance->name || (object->secret && !instance->secret))
+	if (object->secret && !instance->secret)
 		return error_set(error, -ENOMEM, "out of memory");
 	instance->host = (struct tide_host){
 		.size = sizeof(instance->host),
@@ -145,8 +153,11 @@ int plugin_instance_create(struct tide_instance *instance, const struct plugin_o
 {
 	const struct conf_place *at = object->place;
 	char message[PLUGIN_ERROR_SIZE] = "";
-	int r = create(&instance->host, instance, ret_state, message, sizeof(message));
+	int r;
 
+	plugin_enter(instance->code, "create");
+	r = create(&instance->host, instance, ret_state, message, sizeof(message));
+	plugin_leave();
 	if (r >= 0)
 		return 0;
 	message[PLUGIN_ERROR_SIZE - 1] = '\0';

@@ -10,12 +10,6 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
-
-struct plugin_set {
-	size_t count;
-	struct plugin_facts *loaded;
-};
 
 static bool name_valid(const char *name)
 {
@@ -169,90 +163,4 @@ int plugin_open(int fd, const char *path, const struct tide_plugin **ret, struct
 	}
 	*ret = plugin;
 	return 0;
-}
-
-struct plugin_set *plugin_set_free(struct plugin_set *set)
-{
-	if (!set)
-		return NULL;
-	for (size_t i = 0; i < set->count; i++)
-		free(set->loaded[i].file);
-	free(set->loaded); /* the code stays mapped until the process ends */
-	free(set);
-	return NULL;
-}
-CLEANUP_DEFINE(struct plugin_set, plugin_set_free);
-
-static int load_one(struct plugin_set *set, const char *folder, const char *entry,
-		    bool require_root, struct error *error)
-{
-	_cleanup_fd_ int fd = -1;
-	char path[PATH_MAX];
-	struct plugin_facts *loaded = &set->loaded[set->count];
-	struct plugin_want want;
-	int r = plugin_want_parse(entry, &want, error);
-
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "%s/%s.so", folder, want.stem);
-	r = plugin_file_open(folder, path, require_root, &fd, error);
-	if (r >= 0)
-		r = plugin_file_hash(fd, path, loaded->sha256, error);
-	if (r >= 0)
-		r = plugin_want_check(&want, path, loaded->sha256, error);
-	if (r >= 0)
-		r = plugin_open(fd, path, &loaded->plugin, error);
-	if (r < 0)
-		return r;
-	steal_fd(&fd);
-	if (plugin_set_find(set, loaded->plugin->name))
-		return error_set(error, -EEXIST, "%s: another loaded plugin is named %s already",
-				 path, loaded->plugin->name);
-	loaded->file = strdup(path);
-	if (!loaded->file)
-		return error_set(error, -ENOMEM, "out of memory");
-	set->count++;
-	log_debug("plugin %s %s loaded from %s", loaded->plugin->name, loaded->plugin->version,
-		  path);
-	return 0;
-}
-
-int plugin_set_load(const char *folder, const char *const *entries, bool require_root,
-		    struct plugin_set **ret, struct error *error)
-{
-	_cleanup_(cleanup_plugin_set_free) struct plugin_set *set = calloc(1, sizeof(*set));
-	size_t count = 0;
-
-	while (entries[count])
-		count++;
-	if (set)
-		set->loaded = calloc(count ? count : 1, sizeof(*set->loaded));
-	if (!set || !set->loaded)
-		return error_set(error, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < count; i++) {
-		int r = load_one(set, folder, entries[i], require_root, error);
-		if (r < 0)
-			return r;
-	}
-	*ret = steal(set);
-	return 0;
-}
-
-const struct tide_plugin *plugin_set_find(const struct plugin_set *set, const char *name)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		if (strcmp(set->loaded[i].plugin->name, name) == 0)
-			return set->loaded[i].plugin;
-	}
-	return NULL;
-}
-
-size_t plugin_set_count(const struct plugin_set *set)
-{
-	return set->count;
-}
-
-const struct plugin_facts *plugin_set_at(const struct plugin_set *set, size_t index)
-{
-	return &set->loaded[index];
 }

@@ -11,23 +11,74 @@
 #include <tidegate/policy.h>
 #include <tidegate/provider.h>
 
-struct plugin_set; /* the plugins of one process, loaded once at start, never unloaded while it runs
-		    */
+struct plugin_set; /* the plugins of one process; what was loaded stays mapped while it runs */
 
 /* Loads folder/STEM.so for each entry of the NULL-terminated list, "STEM" or "STEM sha256=HEX".
  * `require_root` asks that file and folder are owned by root and writable by nobody else. */
 int plugin_set_load(const char *folder, const char *const *entries, bool require_root,
 		    struct plugin_set **ret, struct error *error);
+struct plugin_set_options {
+	const char *folder;
+	const char *const *entries;
+	bool require_root;
+	const char *crashes; /* path of their records; NULL: nobody asks */
+	uint32_t
+	    crashes_max; /* as often in PLUGIN_CRASHES_WITHIN_S, and the file stays off; 0: never */
+};
+enum {
+	PLUGIN_CRASHES_WITHIN_S = 86400,
+};
+/* The same, but files that crashed too often are not opened: what is made of them is off. */
+int plugin_set_open(const struct plugin_set_options *options, struct plugin_set **ret,
+		    struct error *error);
 struct plugin_set *plugin_set_free(struct plugin_set *set);
+/* NULL: there is none of that name, or it is off. */
 const struct tide_plugin *plugin_set_find(const struct plugin_set *set, const char *name);
 size_t plugin_set_count(const struct plugin_set *set);
+const char *plugin_kind_name(uint32_t kind); /* "provider"; NULL: there is none such */
 /* What there is to tell of one; the set's. */
 struct plugin_facts {
-	const struct tide_plugin *plugin;
+	const struct tide_plugin *plugin; /* NULL: it is off */
+	const char *name;                 /* of one that is off as when it crashed */
 	char *file;
 	char sha256[SHA256_HEX_SIZE]; /* of the bytes that were loaded */
+	uint32_t turn;                /* another one each time that a file is loaded */
+	uint32_t crashes;             /* of these bytes, as of the start */
+	int64_t crashed_s;            /* the last one, Unix time; 0: never */
 };
 const struct plugin_facts *plugin_set_at(const struct plugin_set *set, size_t index);
+/* Calls `fn` with each; they do not change meanwhile. [any] */
+void plugin_set_each(struct plugin_set *set,
+		     void (*fn)(const struct plugin_facts *facts, void *data), void *data);
+/* What an object's instance is made from: the object's bytes and, of those its plugin has had,
+ * which are in use. [admin] */
+void plugin_set_stamp(const struct plugin_set *set, const char *plugin, const char *digest,
+		      char *ret, size_t size);
+/* A sentence of the first that is off; false where none is. [any] */
+bool plugin_set_tell_off(struct plugin_set *set, char *ret, size_t size);
+/* Loads one that is off, for objects that are made from now on; then they, or it, are to be kept or
+ * not: 0 and the next call must be plugin_set_settle(). -ENOENT, -EEXIST (it is on), or why not.
+ * [admin] */
+int plugin_set_enable(struct plugin_set *set, const char *name, struct error *error);
+/* Keeps what was loaded, or goes back to what was before. [admin] */
+int plugin_set_settle(struct plugin_set *set, bool keep, struct error *error);
+
+/* From here on a crash inside a plugin, or its exit(), is told by name in the log, and in the
+ * records at `path`, which nobody else writes where `alone` says so. Once a process, before threads
+ * start.
+ */
+int plugin_crashes_watch(const char *path, bool alone, struct error *error);
+
+/* Whose code: for reports that may come when the object is gone; as long as the set. */
+struct plugin_code {
+	const char *plugin, *object; /* "": of none */
+	const char *sha256;
+};
+
+/* Around each operation, timer or other call of a plugin's code, on the thread that makes it; they
+ * may lie within each other. `operation` is constant. [any] */
+void plugin_enter(const struct plugin_code *code, const char *operation);
+void plugin_leave(void);
 
 /* The main file, which names what is to be loaded: root's, and writable by nobody else; or -EPERM.
  */
@@ -45,7 +96,9 @@ struct plugin_provider {
 	    *operations; /* clamped by size: absent ones are NULL */
 	void *state;
 	uint32_t dialects; /* that this one takes: bit 1 << enum tide_dialect */
-	bool probes;       /* there is a request that tells whether its upstream is there */
+	bool off; /* its plugin crashed too often, and `plugin` is NULL: it is not to be called */
+	const struct plugin_code *code;
+	bool probes; /* there is a request that tells whether its upstream is there */
 	struct tide_http_request probe;
 };
 
@@ -70,6 +123,8 @@ struct plugin_policy {
 	const struct tide_plugin *plugin;
 	const struct tide_policy_operations *operations; /* clamped by size */
 	void *state;
+	bool off; /* as a provider */
+	const struct plugin_code *code;
 };
 
 int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *conf,

@@ -37,8 +37,11 @@ int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *co
 	instance->policy.name = instance->own.name;
 	instance->policy.plugin = instance->own.plugin;
 	instance->policy.operations = &instance->operations;
-	r = plugin_instance_create(&instance->own, &object, instance->operations.create,
-				   &instance->policy.state, error);
+	instance->policy.code = instance->own.code;
+	instance->policy.off = r == PLUGIN_OFF;
+	if (!instance->policy.off)
+		r = plugin_instance_create(&instance->own, &object, instance->operations.create,
+					   &instance->policy.state, error);
 	if (r < 0)
 		return r;
 	*ret = &steal(instance)->policy;
@@ -51,7 +54,11 @@ struct plugin_policy *plugin_policy_free(struct plugin_policy *policy)
 
 	if (!instance)
 		return NULL;
-	instance->operations.destroy(policy->state);
+	if (!policy->off) {
+		plugin_enter(policy->code, "destroy");
+		instance->operations.destroy(policy->state);
+		plugin_leave();
+	}
 	instance_free(instance);
 	return NULL;
 }

@@ -2,6 +2,7 @@
 /* What the files of this folder share. */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "plugin/plugin.h"
@@ -37,6 +38,21 @@ int plugin_open(int fd, const char *path, const struct tide_plugin **ret, struct
 int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin,
 			    struct error *error);
 
+/* One file of a set; modules and their codes live as long as it. */
+struct plugin_module {
+	struct plugin_facts facts;
+	char *entry; /* of plugins.load */
+	char name[PLUGIN_NAME_MAX + 1];
+	struct plugin_module *before; /* whose place it has, until it is settled */
+	struct plugin_module *next;   /* of all that the set ever had */
+	pthread_mutex_t lock;         /* guards codes */
+	struct plugin_codes *codes;
+};
+/* The one in use, or off. NULL: there is none of that name. [admin] */
+struct plugin_module *plugin_set_module(const struct plugin_set *set, const char *name);
+/* NULL: out of memory. [any] */
+const struct plugin_code *plugin_module_code(struct plugin_module *module, const char *object);
+
 /* Options of one object, checked against the rows. */
 struct plugin_value {
 	const struct tide_option *row;
@@ -52,8 +68,6 @@ struct plugin_object {
 	const struct conf_place *place;
 };
 
-const char *plugin_kind_name(uint32_t kind); /* "provider"; NULL: there is none such */
-
 /* `ret` has option_count entries, to be freed by plugin_values_free. */
 int plugin_values_read(const struct tide_plugin *plugin, const struct plugin_object *object,
 		       struct plugin_value **ret, struct error *error);
@@ -61,14 +75,18 @@ void plugin_values_free(struct plugin_value *values, size_t count);
 
 /* What a plugin holds of an object: options, secret, the table of its host. */
 struct tide_instance {
-	const struct tide_plugin *plugin;
+	const struct tide_plugin *plugin; /* NULL: it is off */
+	const struct plugin_code *code;
 	char *name, *secret;
 	struct plugin_value *values;
 	struct tide_host host;
 };
 
 /* Finds the object's plugin, checks its options, and fills in what it has of the operations of its
- * kind. -ENOENT, -EINVAL, with the object's place. */
+ * kind. -ENOENT, -EINVAL, with the object's place; PLUGIN_OFF: there is nothing to create. */
+enum {
+	PLUGIN_OFF = 1,
+};
 int plugin_instance_init(struct tide_instance *instance, const struct plugin_set *set,
 			 const struct plugin_object *object, const struct plugin_services *services,
 			 void *operations, size_t operations_size, struct error *error);

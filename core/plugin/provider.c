@@ -27,11 +27,15 @@ static void ask_instance(struct instance *instance)
 	struct plugin_provider *provider = &instance->provider;
 
 	provider->dialects = operations->dialects;
+	plugin_enter(provider->code, "dialects_of");
 	if (operations->dialects_of)
 		provider->dialects &= operations->dialects_of(provider->state);
+	plugin_leave();
 	provider->probe.size = sizeof(provider->probe);
+	plugin_enter(provider->code, "probe");
 	provider->probes =
 	    operations->probe && operations->probe(provider->state, &provider->probe) >= 0;
+	plugin_leave();
 }
 
 int plugin_provider_new(const struct plugin_set *set, const struct conf_provider *conf,
@@ -53,11 +57,16 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
 	instance->provider.name = instance->own.name;
 	instance->provider.plugin = instance->own.plugin;
 	instance->provider.operations = &instance->operations;
-	r = plugin_instance_create(&instance->own, &object, instance->operations.create,
-				   &instance->provider.state, error);
-	if (r < 0)
-		return r;
-	ask_instance(instance);
+	instance->provider.code = instance->own.code;
+	instance->provider.dialects = UINT32_MAX; /* one that is off refuses them itself */
+	instance->provider.off = r == PLUGIN_OFF;
+	if (!instance->provider.off) {
+		r = plugin_instance_create(&instance->own, &object, instance->operations.create,
+					   &instance->provider.state, error);
+		if (r < 0)
+			return r;
+		ask_instance(instance);
+	}
 	*ret = &steal(instance)->provider;
 	return 0;
 }
@@ -77,7 +86,11 @@ struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider)
 
 	if (!instance || atomic_fetch_sub(&instance->refs, 1) > 1)
 		return NULL;
-	instance->operations.destroy(provider->state);
+	if (!provider->off) {
+		plugin_enter(provider->code, "destroy");
+		instance->operations.destroy(provider->state);
+		plugin_leave();
+	}
 	instance_free(instance);
 	return NULL;
 }

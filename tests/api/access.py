@@ -37,6 +37,7 @@ BODIES = {
     "/api/v1/prices/explain": {"provider": "sim", "model": "m"},
     "/api/v1/reconcile": {"text": "date,requests,cost_usd\n2026-01-01,1,0.5\n"},
     "/api/v1/corrections": {"undo": 99999, "reason": "nothing"},
+    "/api/v1/plugins/enable": {"name": "simulator"},
     "/api/v1/prices/set": {"provider": "sim", "model": "m", "prices": {"input": "1"}},
     "/api/v1/prices/unset": {"provider": "sim", "model": "m"},
     "/api/v1/prices/override": {"text": "[]"},

@@ -331,7 +331,7 @@ class Checks:
             assert done.stderr.startswith("tidectl: ") and done.stderr.endswith(f"; try `{help_of}`\n"), done.stderr
             assert hint in done.stderr, f"{words}: no {hint} in {done.stderr}"
         verbs = re.findall(r"^  ([a-z]+)", self.run("--help").stdout, re.MULTILINE)
-        equal(sorted(verbs), ["check", "correct", "corrections", "costs", "keys", "logs", "prices", "reconcile", "reload", "status", "why"], "verbs of --help")
+        equal(sorted(verbs), ["check", "correct", "corrections", "costs", "keys", "logs", "plugins", "prices", "reconcile", "reload", "status", "why"], "verbs of --help")
         for verb in verbs:
             for words in ([verb, "--help"], ["-h", verb]):
                 text = self.run(*words).stdout

@@ -135,7 +135,7 @@ class PluginGate(Tidegate):
         shutil.rmtree(self.folder)
 
 
-def compile_plugin(source_name, path):
+def compile_plugin(source_name, path, *more):
     source = pathlib.Path(os.environ.get("TIDEGATE_SRC") or HERE.parents[1])
     checked = b"__asan_init" in program("tidegated").read_bytes()
     command = [
@@ -149,7 +149,7 @@ def compile_plugin(source_name, path):
     ]
     command += ["-Werror", "-shared", "-fPIC", "-I", source / "core" / "include"]
     command += ["-fsanitize=address,undefined"] if checked else []
-    subprocess.run([*command, "-o", path, HERE / source_name], check=True)
+    subprocess.run([*command, *more, "-o", path, HERE / source_name], check=True)
 
 
 class Checks:

@@ -27,6 +27,7 @@ FILES = [
     *(f"now/cost/by_{group}.tsv" for group in BY_REQUEST + BY_ATTEMPT),
     "now/cost/by_user.tsv",
     "now/cost/zone",
+    "now/plugins.tsv",
     "now/prices.tsv",
     "now/providers.tsv",
     "now/status.json",

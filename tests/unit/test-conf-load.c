@@ -18,7 +18,7 @@ static const char every_option[] =
     " prices_override = \"own.json\"; prices_key = \"prices.pub\";\n"
     "log = \"debug\"; core_dumps = true; commit_ms = 7; retain_days = 8;"
     "retain_sums_days = 9; retain_bytes = 5000000000L;\n"
-    "plugins: { folder = \"/plug\"; load = [ ]; };\n"
+    "plugins: { folder = \"/plug\"; load = [ ]; crashes_max = 6; };\n"
     "owners: { provider = \"files\"; model = \"files\"; route = \"files\"; tenant = \"files\";\n"
     "          key = \"files\"; policy = \"files\"; };\n"
     "limits: { connections = 11; inflight = 12; header_bytes = 1313; header_ms = 14;\n"
@@ -91,6 +91,7 @@ static void check_main(const struct conf *conf)
 	CHECK_INT(conf->retain_bytes, 5000000000);
 	CHECK_STR(conf->plugin_folder, "/plug");
 	CHECK(!conf->plugin_load[0]);
+	CHECK_INT(conf->plugin_crashes_max, 6);
 	for (int kind = 0; kind < CONF_KINDS; kind++)
 		CHECK_INT(conf->owners[kind], CONF_OWNER_FILES);
 	CHECK_STR(conf->main_file, at("main.conf"));

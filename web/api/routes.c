@@ -185,6 +185,17 @@ static int post_prices_override(struct api_call *call, json_t *body, json_t **re
 	return act(call, "prices.override", body, ret, error);
 }
 
+static int get_plugins(struct api_call *call, json_t *body, json_t **ret, struct error *error)
+{
+	return act(call, "plugins.list", NULL, ret, error);
+}
+
+static int post_plugins_enable(struct api_call *call, json_t *body, json_t **ret,
+			       struct error *error)
+{
+	return act(call, "plugins.enable", body, ret, error);
+}
+
 static int post_reload(struct api_call *call, json_t *body, json_t **ret, struct error *error)
 {
 	return act(call, "reload", NULL, ret, error);
@@ -219,6 +230,8 @@ static const struct api_route routes[] = {
 	{ "POST", "/api/v1/prices/set", "", post_prices_set, false },
 	{ "POST", "/api/v1/prices/unset", "", post_prices_unset, false },
 	{ "POST", "/api/v1/prices/use", "", post_prices_use, false },
+	{ "GET", "/api/v1/plugins", "", get_plugins, false },
+	{ "POST", "/api/v1/plugins/enable", "", post_plugins_enable, false },
 	{ "POST", "/api/v1/reload", "", post_reload, false },
 	{ "POST", "/api/v1/check", "", post_check, false },
 };

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plugins that take the daemon down: the crash is told by name, the next start keeps off who crashed
+too often, and what needs it is refused while all else serves."""
+
+import json
+import signal
+import time
+
+from gateway import PROMPT, Checks, PluginGate, compile_plugin
+from tap import equal
+from tidegate import sanitized
+from wire import Connection
+
+CRASHES = {
+    "crash": ("request", "SIGSEGV"),
+    "overflow": ("request", "SIGSEGV"),
+    "abort": ("request", "SIGABRT"),
+    "divide": ("request", "SIGFPE"),
+    "timer": ("timer", "SIGSEGV"),
+}
+WORDS = [*CRASHES, "exit", "block", "brief", "fine"]
+
+
+def policy(name, **more):
+    return {"name": name, "plugin": "fatal", **more}
+
+
+class FatalGate(PluginGate):
+    def __init__(self, policies=(), providers=(), routes=(), **settings):
+        self.policies = [policy("watcher"), policy("lenient", on_error="skip"), *policies]
+        guarded = [
+            {"name": word, "targets": ["sim/sim-text"], "policies": ["watcher"]} for word in WORDS
+        ]
+        super().__init__(
+            providers=[
+                {"name": "sim", "plugin": "simulator"},
+                {"name": "glass", "plugin": "fragile"},
+                *providers,
+            ],
+            routes=[
+                *guarded,
+                {"name": "unguarded", "targets": ["sim/sim-text"]},
+                {"name": "leniently", "targets": ["sim/sim-text"], "policies": ["lenient"]},
+                {"name": "glass-first", "targets": ["glass/m", "sim/sim-text"]},
+                *routes,
+            ],
+            args=["--loops", "2"],
+            **settings,
+        )
+        self.build()
+        compile_plugin("gateway-fatal-provider.c", self.folder / "provider-fragile.so")
+        self.write_config()
+
+    def build(self, version="1"):
+        """Another file of that name, as an installer puts it there."""
+        new = self.folder / ".new"
+        compile_plugin("gateway-fatal-policy.c", new, f'-DVERSION="{version}"')
+        new.rename(self.folder / "policy-fatal.so")
+
+    def _plugins(self):
+        return [*super()._plugins(), "policy-fatal"]
+
+    def config_settings(self):
+        return {**super().config_settings(), "policies": tuple(self.policies)}
+
+    def plugins(self):
+        found = json.loads(self.tidectl("plugins", "--json").stdout)["plugins"]
+        return {plugin["name"]: plugin for plugin in found}
+
+    def falls(self, model):
+        """Asks for what crashes; how the process ended."""
+        with Connection(self.api_port) as connection:
+            body = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
+            connection.chat(self.keys["app"], body)
+            process, self.process = self.process, None
+            code = process.wait(20)
+        self.log_file.close()
+        return code
+
+
+class Loading(Checks):
+    def ends_as(self, code, name):
+        """By the signal itself, as if nobody had looked; a sanitizer exits instead."""
+        if sanitized():
+            assert code != 0, code
+        else:
+            equal(code, -getattr(signal, name), "how it ended")
+
+    def crashes(self, model):
+        operation, name = CRASHES[model]
+        told = f"plugin fatal crashed: object watcher, in {operation}(), by {name}"
+        before = self.gate.log().count(told)
+        self.ends_as(self.gate.falls(model), name)
+        equal(self.gate.log().count(told), before + 1, f"lines: {self.gate.log()[-2000:]}")
+        self.gate.start()
+        equal(self.gate.plugins()["fatal"]["state"], "on", "state, by another number of crashes")
+        equal(self.ask("fine").status, 200, "it serves")
+
+    def exits(self):
+        """exit() of an operation is no end that anybody asked for."""
+        equal(self.gate.falls("exit"), 0, "its status is its own")
+        assert "plugin fatal crashed: object watcher, in request(), by exit()" in self.gate.log()
+        self.gate.start()
+
+    def foreign_signal(self):
+        """Who is killed by another process while it serves has no plugin to blame."""
+        crashes = self.gate.plugins()["fatal"]["crashes"]
+        process, self.gate.process = self.gate.process, None
+        process.send_signal(signal.SIGABRT)
+        self.ends_as(process.wait(20), "SIGABRT")
+        self.gate.log_file.close()
+        self.gate.start()
+        equal(self.gate.plugins()["fatal"]["crashes"], crashes, "crashes")
+
+    def no_limit(self):
+        """crashes_max = 0: it is loaded however often it crashed."""
+        assert self.gate.plugins()["fatal"]["crashes"] > 3, self.gate.plugins()["fatal"]
+
+    # ---- off ----
+
+    def stays_off(self):
+        for _ in range(2):
+            equal(self.ask("fine").status, 200, "before")
+            self.ends_as(self.gate.falls("crash"), "SIGSEGV")
+            self.gate.start()
+        plugin = self.gate.plugins()["fatal"]
+        equal((plugin["state"], plugin["crashes"], plugin["kind"]), ("off", 2, None), "plugin")
+        equal(sorted(plugin["objects"]), ["lenient", "watcher"], "its objects")
+        answer = self.ask("fine")
+        equal((answer.status, answer.json()["error"]["code"]), (503, "policy_off"), "a route of it")
+        equal(self.ask("leniently").status, 200, "on_error = skip")
+        equal(self.ask("unguarded").status, 200, "another route")
+        state = self.gate.admin("GET", "/readyz").text
+        equal(state.split(": ")[0], "degraded", "readiness")
+        assert "plugin fatal is off" in state and "tidectl plugins enable fatal" in state, state
+        assert "plugin fatal is off" in self.gate.status()["state"], "status"
+        assert self.gate.log().count("plugin fatal is off: it crashed 2 times") == 1, "log"
+        assert "fatal" in self.gate.tidectl("plugins").stdout, "tidectl plugins"
+
+    def enabled(self):
+        """At once; and its crashes count from zero."""
+        done = self.gate.tidectl("plugins", "enable", "fatal")
+        equal(done.returncode, 0, done.stderr)
+        equal(self.ask("fine").status, 200, "at once")
+        equal(self.gate.plugins()["fatal"]["state"], "on", "state")
+        equal(self.gate.admin("GET", "/readyz").text, "ready\n", "readiness")
+        equal(self.gate.tidectl("plugins", "enable", "fatal").returncode, 1, "again")
+        equal(self.gate.tidectl("plugins", "enable", "absent").returncode, 1, "another")
+        self.ends_as(self.gate.falls("crash"), "SIGSEGV")
+        self.gate.start()
+        equal(self.gate.plugins()["fatal"]["crashes"], 1, "crashes")
+        equal(self.ask("fine").status, 200, "once is not too often")
+
+    def other_bytes(self):
+        """Another file of that name has not crashed."""
+        self.ends_as(self.gate.falls("crash"), "SIGSEGV")
+        self.gate.start()
+        equal(self.gate.plugins()["fatal"]["state"], "off", "state")
+        self.gate.build("2")
+        self.gate.restart()
+        plugin = self.gate.plugins()["fatal"]
+        equal((plugin["state"], plugin["crashes"], plugin["version"]), ("on", 0, "2"), "plugin")
+        equal(self.ask("fine").headers["x-policy-version"], "2", "version")
+
+    def provider_off(self):
+        """Its targets fall to the next ones; where there is none, 503."""
+        equal(self.ask("glass/m").json()["choices"][0]["message"]["content"], "alive", "before")
+        for _ in range(2):
+            self.ends_as(self.gate.falls("glass/crash"), "SIGSEGV")
+            self.gate.start()
+        told = "plugin fragile crashed: object glass, in start(), by SIGSEGV"
+        equal(self.gate.log().count(told), 2, "lines")
+        equal(self.gate.plugins()["fragile"]["state"], "off", "state")
+        answer = self.ask("glass/m")
+        equal((answer.status, answer.json()["error"]["code"]), (503, "provider_off"), "alone")
+        answer = self.ask("glass-first")
+        equal((answer.status, answer.headers["x-tidegate-provider"]), (200, "sim"), "falls")
+        health = {p["name"]: p for p in self.gate.status()["providers"]}["glass"]
+        equal((health["health"], "off" in health["why"]), ("down", True), "health")
+        equal(self.gate.tidectl("plugins", "enable", "fragile").returncode, 0, "enable")
+        equal(self.ask("glass/m").status, 200, "after")
+
+    def old_crashes(self):
+        """A day later they do not count."""
+        path = self.gate.state / "plugin-crashes"
+        fields = path.read_text().splitlines()[-1].split()
+        fields[2] = self.gate.plugins()["sim" + "ulator"]["sha256"]
+        for back, state in ((86400 + 60, "on"), (60, "off")):
+            lines = [" ".join([str(int(time.time()) - back), "11", fields[2], "simulator", "x", "start"])] * 2
+            path.write_text("".join(line.ljust(511) + "\n" for line in lines))
+            self.gate.restart()
+            equal(self.gate.plugins()["simulator"]["state"], state, f"{back} s after")
+        path.write_text("no record\n" * 200)
+        self.gate.restart()
+        equal(self.gate.plugins()["simulator"]["state"], "on", "by what is no record")
+
+
+def register(suite, _):
+    with FatalGate(settings={"plugins": {"crashes_max": 0}}) as gate:
+        checks = Loading(gate, None)
+        for model in CRASHES:
+            suite.check(f"loading/{model}-is-told", checks.crashes, model)
+        suite.check("loading/exit-is-told", checks.exits)
+        suite.check("loading/foreign-signal", checks.foreign_signal)
+        suite.check("loading/no-limit", checks.no_limit)
+    with FatalGate(settings={"plugins": {"crashes_max": 2}}) as gate:
+        checks = Loading(gate, None)
+        suite.check("loading/stays-off", checks.stays_off)
+        suite.check("loading/enabled", checks.enabled)
+        suite.check("loading/other-bytes", checks.other_bytes)
+        suite.check("loading/provider-off", checks.provider_off)
+        suite.check("loading/old-crashes", checks.old_crashes)
