@@ -2,6 +2,7 @@
 /* Columns for people. Control characters in names are not sent to the terminal. */
 #include "cli/print.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "base/utf8.h"
 
 enum {
-	COLUMNS_MAX = 8,
+	COLUMNS_MAX = 16,
 	NAME_MIN = 8,
 };
 
@@ -121,6 +122,7 @@ void print_table(json_t *rows, const struct print_column *columns, size_t count,
 	char text[PRINT_CELL_MAX];
 	json_t *row;
 
+	assert(count <= COLUMNS_MAX);
 	for (size_t c = 0; c < count; c++) {
 		widths[c] = strlen(columns[c].title);
 		json_array_foreach (rows, i, row) {
