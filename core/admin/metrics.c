@@ -226,6 +226,32 @@ static void providers(struct admin *admin, struct buffer *out)
 	}
 }
 
+static void add_stalls(const struct plugin_facts *facts, void *out)
+{
+	buffer_append_str(out, "tidegate_plugin_stalls_total{plugin=\"");
+	label(out, facts->name);
+	buffer_printf(out, "\"} %llu\n", (unsigned long long)facts->stalls);
+}
+
+static void add_stall_seconds(const struct plugin_facts *facts, void *out)
+{
+	unsigned long long us = facts->stall_ns / 1000;
+
+	buffer_append_str(out, "tidegate_plugin_stall_seconds_total{plugin=\"");
+	label(out, facts->name);
+	buffer_printf(out, "\"} %llu.%06llu\n", us / 1000000, us % 1000000);
+}
+
+static void plugins(struct admin *admin, struct buffer *out)
+{
+	head(out, "tidegate_plugin_stalls_total", "counter",
+	     "Operations of a plugin that held up a loop for 50 ms or more.");
+	plugin_set_each(admin->options.plugins, add_stalls, out);
+	head(out, "tidegate_plugin_stall_seconds_total", "counter",
+	     "How long those that have returned did.");
+	plugin_set_each(admin->options.plugins, add_stall_seconds, out);
+}
+
 static void ledger(struct admin *admin, const struct ledger_state *state, struct buffer *out)
 {
 	by_group(admin, out, LEDGER_BY_TENANT, SERIES_COST, "tidegate_tenant_cost_usd_total",
@@ -271,5 +297,6 @@ void render_metrics(struct admin *admin, const struct admin_moment *moment, int 
 	lanes(&moment->counters, out);
 	tls(admin, &moment->counters, out);
 	providers(admin, out);
+	plugins(admin, out);
 	ledger(admin, &moment->ledger, out);
 }

@@ -73,7 +73,7 @@ static void add_cells(const struct plugin_facts *facts, void *data)
 	each_object(plugins->conf, facts->name, add_object_cell, out);
 	if (!out->failed && out->data[out->len - 1] == '\t')
 		buffer_append_char(out, '-');
-	buffer_append_char(out, '\n');
+	buffer_printf(out, "\t%llu\n", (unsigned long long)facts->stalls);
 }
 
 void render_plugins(struct admin *admin, const struct admin_moment *moment, int argument,
@@ -104,12 +104,13 @@ static void add_row(const struct plugin_facts *facts, void *data)
 		snprintf(abi, sizeof(abi), "%u.%u", plugin->abi_major, plugin->abi_minor);
 	json_array_append_new(
 	    plugins->rows,
-	    json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:i, s:o, s:o}", "name",
-		      facts->name, "state", plugin ? "on" : "off", "kind",
+	    json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:i, s:o, s:I, s:I, s:o}",
+		      "name", facts->name, "state", plugin ? "on" : "off", "kind",
 		      plugin ? kind_of(facts) : NULL, "version", plugin ? plugin->version : NULL,
 		      "summary", plugin ? plugin->summary : NULL, "abi", plugin ? abi : NULL,
 		      "file", facts->file, "sha256", facts->sha256, "crashes", (int)facts->crashes,
-		      "crashed", json_moment(facts->crashed_s), "objects", objects));
+		      "crashed", json_moment(facts->crashed_s), "stalls", (json_int_t)facts->stalls,
+		      "stalled_ms", (json_int_t)(facts->stall_ns / NS_PER_MS), "objects", objects));
 }
 
 int verb_plugins_list(struct admin *admin, json_t *arguments, const struct admin_caller *caller,

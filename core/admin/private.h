@@ -121,7 +121,7 @@ void render_prices(struct admin *admin, const struct admin_moment *moment, int a
 		   struct buffer *out);
 /* plugins.c */
 #define ADMIN_PLUGINS_COLUMNS \
-	"plugin\tstate\tkind\tversion\tabi\tfile\tsha256\tcrashes\tcrashed\tobjects"
+	"plugin\tstate\tkind\tversion\tabi\tfile\tsha256\tcrashes\tcrashed\tobjects\tstalls"
 void render_plugins(struct admin *admin, const struct admin_moment *moment, int argument,
 		    struct buffer *out);
 /* status.c */

@@ -25,6 +25,11 @@ uint64_t clock_real_ns(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+uint64_t clock_coarse_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
 static char *put_digits(char *at, uint64_t value, int count, char after)
 {
 	for (int i = count - 1; i >= 0; i--, value /= 10)

@@ -11,6 +11,8 @@
 
 uint64_t clock_now_ns(void);  /* CLOCK_MONOTONIC */
 uint64_t clock_real_ns(void); /* CLOCK_REALTIME */
+/* The monotonic one as of its last tick, some ms ago: a read from memory. */
+uint64_t clock_coarse_ns(void);
 
 enum {
 	CLOCK_TEXT_SIZE = 32,

@@ -13,8 +13,9 @@ static const struct print_column columns[] = {
 	{ "NAME", "name", false },       { "STATE", "state", false },
 	{ "KIND", "kind", false },       { "VERSION", "version", false },
 	{ "ABI", "abi", false },         { "CRASHES", "crashes", true },
-	{ "CRASHED", "crashed", false }, { "OBJECTS", "objects", false },
-	{ "FILE", "file", false },       { "SHA256", "sha256", false },
+	{ "CRASHED", "crashed", false }, { "STALLS", "stalls", true },
+	{ "OBJECTS", "objects", false }, { "FILE", "file", false },
+	{ "SHA256", "sha256", false },
 };
 
 /* A cell is a scalar. */

@@ -16,6 +16,7 @@
 #include "gateway/registry-objects.h"
 #include "gateway/routes.h"
 #include "gateway/snapshot.h"
+#include "gateway/stalls.h"
 #include "upstream/upstream.h"
 #include "wire/wire.h"
 
@@ -102,6 +103,7 @@ struct gateway {
 	_Atomic bool draining;
 	uint32_t connections_told; /* [admin] the limit that was last compared with what can be */
 	char console_secret[64];
+	struct stalls stalls;  /* [main] */
 	struct buffer sockets; /* [main] gateway_socket of each listener */
 };
 

@@ -352,7 +352,7 @@ int gateway_listen(struct gateway *gateway, struct gateway_socket *inherited, si
 
 int gateway_start(struct gateway *gateway, struct error *error)
 {
-	int r = 0;
+	int r = stalls_start(&gateway->stalls, error);
 
 	for (uint32_t i = 0; i < gateway->options.loops && r >= 0; i++)
 		r = start_thread(&gateway->loops[i], error);
@@ -412,6 +412,7 @@ void gateway_stop(struct gateway *gateway, uint32_t drain_ms, bool (*enough)(voi
 	}
 	for (uint32_t i = 0; i < gateway->options.loops; i++)
 		stop_thread(&gateway->loops[i]);
+	stalls_stop(&gateway->stalls);
 }
 
 bool gateway_outlive(struct gateway *gateway, uint32_t most_ms, bool (*enough)(void *data),

@@ -54,7 +54,7 @@ void services_enter(struct gateway_loop *loop, const struct plugin_code *code,
 		    const char *operation)
 {
 	loop->plugin_depth++;
-	plugin_enter(code, operation);
+	plugin_enter_on_loop(code, operation);
 }
 
 void services_leave(struct gateway_loop *loop)

@@ -45,6 +45,7 @@ struct plugin_facts {
 	uint32_t turn;                /* another one each time that a file is loaded */
 	uint32_t crashes;             /* of these bytes, as of the start */
 	int64_t crashed_s;            /* the last one, Unix time; 0: never */
+	uint64_t stalls, stall_ns;    /* as plugin_set_each tells them */
 };
 const struct plugin_facts *plugin_set_at(const struct plugin_set *set, size_t index);
 /* Calls `fn` with each; they do not change meanwhile. [any] */
@@ -69,16 +70,39 @@ int plugin_set_settle(struct plugin_set *set, bool keep, struct error *error);
  */
 int plugin_crashes_watch(const char *path, bool alone, struct error *error);
 
+/* Of one loaded file. [any] */
+struct plugin_tally {
+	_Atomic uint64_t stalls, stall_ns;
+};
+
 /* Whose code: for reports that may come when the object is gone; as long as the set. */
 struct plugin_code {
 	const char *plugin, *object; /* "": of none */
 	const char *sha256;
+	struct plugin_tally *tally;
 };
 
 /* Around each operation, timer or other call of a plugin's code, on the thread that makes it; they
  * may lie within each other. `operation` is constant. [any] */
 void plugin_enter(const struct plugin_code *code, const char *operation);
 void plugin_leave(void);
+/* The same, where a loop waits for it. */
+void plugin_enter_on_loop(const struct plugin_code *code, const char *operation);
+
+enum {
+	PLUGIN_STALL_MS = 50,
+};
+/* An operation that a loop has waited for as long at least. */
+struct plugin_stall {
+	const struct plugin_code *code;
+	const char *operation;
+	uint64_t ms; /* until now, or in all; up to a tick of the kernel less than it was */
+	bool over;   /* it has returned */
+};
+typedef void (*plugin_stall_fn)(const struct plugin_stall *stall, void *data);
+/* What is new since the last look: each once while it stalls, and once when it is over. Of those
+ * that end between two looks only the last of a loop. [one thread] */
+void plugin_stalls_look(plugin_stall_fn fn, void *data);
 
 /* The main file, which names what is to be loaded: root's, and writable by nobody else; or -EPERM.
  */

@@ -47,6 +47,7 @@ struct plugin_module {
 	struct plugin_module *next;   /* of all that the set ever had */
 	pthread_mutex_t lock;         /* guards codes */
 	struct plugin_codes *codes;
+	struct plugin_tally tally;
 };
 /* The one in use, or off. NULL: there is none of that name. [admin] */
 struct plugin_module *plugin_set_module(const struct plugin_set *set, const char *name);

@@ -119,7 +119,8 @@ static const char *likely_name(const char *stem)
 
 static int run_file(struct plugin_module *module, int fd, const char *stem, struct error *error)
 {
-	const struct plugin_code code = { likely_name(stem), "", module->facts.sha256 };
+	const struct plugin_code code = { likely_name(stem), "", module->facts.sha256,
+					  &module->tally };
 	int r;
 
 	plugin_enter(&code, "load");
@@ -272,8 +273,13 @@ void plugin_set_each(struct plugin_set *set,
 		     void (*fn)(const struct plugin_facts *facts, void *data), void *data)
 {
 	pthread_mutex_lock(&set->lock);
-	for (size_t i = 0; i < set->count; i++)
-		fn(&set->modules[i]->facts, data);
+	for (size_t i = 0; i < set->count; i++) {
+		struct plugin_facts facts = set->modules[i]->facts;
+
+		facts.stalls = atomic_load(&set->modules[i]->tally.stalls);
+		facts.stall_ns = atomic_load(&set->modules[i]->tally.stall_ns);
+		fn(&facts, data);
+	}
 	pthread_mutex_unlock(&set->lock);
 }
 
@@ -304,7 +310,7 @@ bool plugin_set_tell_off(struct plugin_set *set, char *ret, size_t size)
 	return found;
 }
 
-static struct plugin_codes *code_new(const struct plugin_module *module, const char *object)
+static struct plugin_codes *code_new(struct plugin_module *module, const char *object)
 {
 	size_t len = strlen(object);
 	struct plugin_codes *codes = malloc(sizeof(*codes) + len + 1);
@@ -312,7 +318,8 @@ static struct plugin_codes *code_new(const struct plugin_module *module, const c
 	if (!codes)
 		return NULL;
 	memcpy(codes->object, object, len + 1);
-	codes->code = (struct plugin_code){ module->name, codes->object, module->facts.sha256 };
+	codes->code = (struct plugin_code){ module->name, codes->object, module->facts.sha256,
+					    &module->tally };
 	codes->next = module->codes;
 	return codes;
 }

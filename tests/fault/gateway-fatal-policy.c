@@ -101,6 +101,8 @@ static int32_t request(void *data, struct tide_request *request, void **ret_requ
 		raise(SIGFPE);
 	if (is(model, "block"))
 		usleep(300000);
+	if (is(model, "shortish"))
+		usleep(90000);
 	if (is(model, "brief"))
 		usleep(20000);
 	if (is(model, "timer")) {

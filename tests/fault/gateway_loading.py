@@ -3,6 +3,7 @@
 too often, and what needs it is refused while all else serves."""
 
 import json
+import re
 import signal
 import time
 
@@ -18,7 +19,7 @@ CRASHES = {
     "divide": ("request", "SIGFPE"),
     "timer": ("timer", "SIGSEGV"),
 }
-WORDS = [*CRASHES, "exit", "block", "brief", "fine"]
+WORDS = [*CRASHES, "exit", "block", "brief", "shortish", "fine"]
 
 
 def policy(name, **more):
@@ -116,6 +117,51 @@ class Loading(Checks):
         """crashes_max = 0: it is loaded however often it crashed."""
         assert self.gate.plugins()["fatal"]["crashes"] > 3, self.gate.plugins()["fatal"]
 
+    # ---- stalls ----
+
+    def stall_lines(self):
+        return [x for x in self.gate.log().splitlines() if "held up a loop" in x]
+
+    def stalls(self):
+        """An operation that blocks is told while it does, and when it has returned: each once."""
+        equal(self.ask("fine").status, 200, "before")
+        equal(self.stall_lines(), [], "lines before")
+        with Connection(self.gate.api_port) as connection:
+            body = {"model": "block", "messages": [{"role": "user", "content": PROMPT}]}
+            connection.chat(self.gate.keys["app"], body)
+            self.gate.wait_for(self.stall_lines, what="a line")
+            equal(len(self.stall_lines()), 1, "lines while it blocks")
+            equal(connection.response().status, 200, "status")
+        self.gate.wait_for(lambda: len(self.stall_lines()) > 1, what="another line")
+        now, over = self.stall_lines()
+        begin = "plugin fatal: object watcher "
+        assert begin + "has held up a loop for " in now and "ms now, in request()" in now, now
+        assert begin + "held up a loop for " in over and "ms in request()" in over, over
+        first, whole = (int(re.search(r"for (\d+) ms", line)[1]) for line in (now, over))
+        assert 50 <= first < 300 and 280 <= whole < 2000, (first, whole)
+
+    def stalls_count(self):
+        """Blocks that are too short do not."""
+        for _ in range(3):
+            equal(self.ask("brief").status, 200, "20 ms")
+        equal(self.ask("shortish").status, 200, "90 ms")
+        self.gate.wait_for(lambda: self.gate.plugins()["fatal"]["stalls"] == 2, what="two stalls")
+        plugin = self.gate.plugins()["fatal"]
+        assert 350 <= plugin["stalled_ms"] < 3000, plugin
+        equal(self.gate.plugins()["simulator"]["stalls"], 0, "of another")
+
+        def counted():
+            found = {
+                line.split("{")[0]: float(line.split()[1])
+                for line in self.gate.admin_socket("GET", "/metrics").text.splitlines()
+                if line.startswith("tidegate_plugin_stall") and '"fatal"' in line
+            }
+            return found.get("tidegate_plugin_stalls_total") == 2 and found
+
+        self.gate.wait_for(counted, what="metrics")
+        assert counted()["tidegate_plugin_stall_seconds_total"] >= 0.35, counted()
+        equal(len([x for x in self.stall_lines() if "watcher held" in x]), 2, "lines")
+
     # ---- off ----
 
     def stays_off(self):
@@ -203,6 +249,8 @@ def register(suite, _):
         suite.check("loading/exit-is-told", checks.exits)
         suite.check("loading/foreign-signal", checks.foreign_signal)
         suite.check("loading/no-limit", checks.no_limit)
+        suite.check("loading/stalls", checks.stalls)
+        suite.check("loading/stalls-count", checks.stalls_count)
     with FatalGate(settings={"plugins": {"crashes_max": 2}}) as gate:
         checks = Loading(gate, None)
         suite.check("loading/stays-off", checks.stays_off)
