@@ -57,21 +57,23 @@ bool admit_passes_header(struct slice name)
 
 static int collect_headers(struct exchange *exchange, const struct http_request *request)
 {
-	struct tide_header *out;
+	struct tide_header passed[HTTP_HEADERS_MAX], *out;
 	size_t count = 0;
 
-	out =
-	    arena_alloc(http_exchange_arena(exchange->http), request->header_count * sizeof(*out));
-	if (!out)
-		return -ENOMEM;
 	for (size_t i = 0; i < request->header_count; i++) {
 		const struct http_header *header = &request->headers[i];
 		if (admit_passes_header(header->name))
-			out[count++] = (struct tide_header){
+			passed[count++] = (struct tide_header){
 				{ header->name.ptr, header->name.len },
 				{ header->value.ptr, header->value.len },
 			};
 	}
+	if (count == 0)
+		return 0;
+	out = arena_alloc(http_exchange_arena(exchange->http), count * sizeof(*out));
+	if (!out)
+		return -ENOMEM;
+	memcpy(out, passed, count * sizeof(*out));
 	exchange->client_headers = out;
 	exchange->client_header_count = count;
 	return 0;

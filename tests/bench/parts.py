@@ -33,12 +33,12 @@ class Figure:
 
 
 FIGURES = {
-    'proxy': [Figure('cpu_us_per_request_plain', 'us', 1.0), Figure('cpu_us_per_request_curl', 'us', 1.6),
-              Figure('cpu_us_per_request_plain_100k', 'us'), Figure('cpu_us_per_request_tls', 'us', 1.1),
+    'proxy': [Figure('cpu_us_per_request_plain', 'us', 0.9), Figure('cpu_us_per_request_curl', 'us', 1.6),
+              Figure('cpu_us_per_request_plain_100k', 'us', 0.9), Figure('cpu_us_per_request_tls', 'us', 1.1),
               Figure('added_p50_us', 'us')],
-    'streams': [Figure(f'streams_{STREAMS}_cpu', '% of a core'), Figure(f'streams_{STREAMS}_rss_mb', 'MB'),
-                Figure(f'streams_{STREAMS}_late_p99_ms', 'ms'), Figure(f'streams_{STREAMS}_lost', 'chunks')],
-    'idle': [Figure('idle_anonymous_mb', 'MB', 8.0, 'value'), Figure(f'idle_{IDLE}_rss_mb', 'MB'),
+    'streams': [Figure(f'streams_{STREAMS}_cpu', '% of a core', 1.0), Figure(f'streams_{STREAMS}_rss_mb', 'MB', 80.0, 'value'),
+                Figure(f'streams_{STREAMS}_late_p99_ms', 'ms'), Figure(f'streams_{STREAMS}_lost', 'chunks', 0.0, 'value')],
+    'idle': [Figure('idle_anonymous_mb', 'MB', 8.0, 'value'), Figure(f'idle_{IDLE}_rss_mb', 'MB', 40.0, 'value'),
              Figure(f'idle_{IDLE}_requests_per_s', '1/s'), Figure(f'slow_{SLOW}_closed', 'clients')],
     'fs': [Figure('open_read_close_vs_proc', '1/s'), Figure('open_read_close_vs_proc_idle', '1/s')],
     'ledger': [Figure('ledger_us_per_request', 'us', 6.0, 'value')],
