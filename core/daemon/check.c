@@ -3,6 +3,7 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -20,8 +21,44 @@ static int say(const struct error *error, int r)
 	return r;
 }
 
+void daemon_program(char *ret, size_t size)
+{
+	enum {
+		LEAST = 10, /* not one that a child is given as another */
+	};
+	char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	int fd = -1, high;
+
+	/* By the name first: under a debugger the other is the debugger's. */
+	if (len > 0) {
+		path[len] = '\0';
+		fd = open(path, O_PATH | O_CLOEXEC);
+	}
+	if (fd < 0)
+		fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, LEAST);
+	if (fd >= 0)
+		close(fd);
+	snprintf(ret, size, "/proc/self/fd/%d", high);
+}
+
+static int load(const struct conf *conf, const char *const *entries, const char *program,
+		struct plugin_set **ret, struct error *error)
+{
+	const struct plugin_set_options options = {
+		.folder = conf->plugin_folder,
+		.entries = entries,
+		.require_root = true,
+		.trial = program,
+	};
+
+	return plugin_set_open(&options, ret, error);
+}
+
 /* Of the plugins to load all that are refused, each by itself. */
-static void say_refused(const struct conf *conf, const struct error *whole, struct report *report)
+static void say_refused(const struct conf *conf, const char *program, const struct error *whole,
+			struct report *report)
 {
 	const struct conf_place *at = &conf->plugins_place;
 	struct error error = { 0 }, cause;
@@ -30,7 +67,7 @@ static void say_refused(const struct conf *conf, const struct error *whole, stru
 	for (size_t i = 0; conf->plugin_load[i]; i++) {
 		_cleanup_(cleanup_plugin_set_free) struct plugin_set *set = NULL;
 		const char *stem[] = { conf->plugin_load[i], NULL };
-		if (plugin_set_load(conf->plugin_folder, stem, true, &set, &cause) >= 0)
+		if (load(conf, stem, program, &set, &cause) >= 0)
 			continue;
 		error_set_at(&error, -EINVAL, at->file, at->line, at->column, "%s", cause.message);
 		conf_report(report, &error);
@@ -46,12 +83,14 @@ static void judge(void *data, const struct conf *conf, struct report *report)
 {
 	_cleanup_(cleanup_plugin_set_free) struct plugin_set *plugins = NULL;
 	struct error error = { 0 };
+	char program[DAEMON_PROGRAM_SIZE];
 
+	daemon_program(program, sizeof(program));
 	if (conf->plugin_load[0] && plugin_check_main_file(conf->main_file, &error) < 0)
 		conf_report(report, &error);
 	error = (struct error){ 0 };
-	if (plugin_set_load(conf->plugin_folder, conf->plugin_load, true, &plugins, &error) < 0)
-		say_refused(conf, &error, report);
+	if (load(conf, conf->plugin_load, program, &plugins, &error) < 0)
+		say_refused(conf, program, &error, report);
 	gateway_check(plugins, conf, report);
 }
 

@@ -326,15 +326,18 @@ static int start_fresh(struct daemon *daemon, struct error *error)
 static int load_plugins(struct daemon *daemon, struct error *error)
 {
 	const struct conf *conf = daemon->conf;
-	char crashes[4096];
+	char crashes[4096], program[DAEMON_PROGRAM_SIZE];
 	const struct plugin_set_options options = {
 		.folder = conf->plugin_folder,
 		.entries = conf->plugin_load,
 		.require_root = true,
 		.crashes = crashes,
 		.crashes_max = conf->plugin_crashes_max,
+		.trial = program,
 	};
 	int r;
+
+	daemon_program(program, sizeof(program));
 
 	snprintf(crashes, sizeof(crashes), "%s/plugin-crashes", conf->state);
 	r = plugin_crashes_watch(crashes, daemon->before.fd < 0, error);

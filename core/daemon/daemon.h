@@ -17,3 +17,8 @@ int daemon_run(const struct daemon_options *options);
 /* Validates offline, every error on stderr; 0 or a negative errno. */
 int daemon_check(const struct daemon_options *options);
 int daemon_inspect(const char *path);
+enum {
+	DAEMON_PROGRAM_SIZE = 32,
+};
+/* A path by which this very program can be run, whatever lies at its own by now. */
+void daemon_program(char *ret, size_t size);

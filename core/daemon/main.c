@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gateway/gateway.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -118,7 +119,12 @@ static int parse(int argc, char **argv, struct daemon_options *options)
 int main(int argc, char **argv)
 {
 	struct daemon_options options = { 0 };
-	int r = parse(argc, argv, &options);
+	int r;
+
+	if (argc == 2 &&
+	    strcmp(argv[1], PLUGIN_TRIAL_OPTION) == 0) /* of ourselves, not of people */
+		gateway_try_plugin();
+	r = parse(argc, argv, &options);
 
 	if (r > 0)
 		return EXIT_SUCCESS;

@@ -91,10 +91,13 @@ int gateway_publish(struct gateway *gateway, struct conf *conf, struct error *er
 /* Ends what runs by that key with an error, streams with their dialect's event: when it returns,
  * all loops have. No configuration in force has the key any more. [admin thread] */
 void gateway_end_key(struct gateway *gateway, const char *name);
-/* Reports all for which gateway_publish would refuse `conf`, for conf_check; providers are made and
- * destroyed again. `plugins` NULL: of providers only the addresses are looked at. [any] */
+/* Reports all for which gateway_publish would refuse `conf`, for conf_check; objects of plugins are
+ * made and destroyed again, in a child where the set has one. `plugins` NULL: of providers only the
+ * addresses are looked at. [any] */
 void gateway_check(const struct plugin_set *plugins, const struct conf *conf,
 		   struct report *report);
+/* plugin_trial_run() with the services of a gateway. [main, of a child] */
+_Noreturn void gateway_try_plugin(void);
 /* The price books in force, as new references. [any] */
 struct ledger_books gateway_books(struct gateway *gateway);
 /* What a model's own object says, which is above all books. [any] */

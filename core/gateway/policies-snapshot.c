@@ -14,7 +14,6 @@ static void policy_free(struct gateway_policy *policy)
 	free(policy);
 }
 CLEANUP_DEFINE(struct gateway_policy, policy_free);
-CLEANUP_DEFINE(struct plugin_policy, plugin_policy_free);
 
 static void policy_destroy(struct registry_object *object)
 {
@@ -138,11 +137,10 @@ void policies_check(const struct plugin_set *plugins, const struct conf *conf,
 
 	services_init(&calls);
 	for (size_t i = 0; plugins && i < conf->policy_count; i++) {
-		_cleanup_(cleanup_plugin_policy_free) struct plugin_policy *plugin = NULL;
 		struct error error = { 0 };
 
 		if (!conf->policies[i].broken &&
-		    plugin_policy_new(plugins, &conf->policies[i], &services, &plugin, &error) < 0)
+		    plugin_policy_check(plugins, &conf->policies[i], &services, &error) < 0)
 			conf_report(report, &error);
 	}
 }

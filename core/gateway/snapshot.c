@@ -25,7 +25,6 @@ static void provider_free(struct gateway_provider *provider)
 }
 CLEANUP_DEFINE(struct gateway_provider, provider_free);
 CLEANUP_DEFINE(struct upstream_origin, upstream_origin_unref);
-CLEANUP_DEFINE(struct plugin_provider, plugin_provider_unref);
 
 static void provider_destroy(struct registry_object *object)
 {
@@ -138,7 +137,6 @@ static int provider_check(const struct plugin_set *plugins, const struct conf_pr
 			  struct error *error)
 {
 	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin = NULL;
-	_cleanup_(cleanup_plugin_provider_unref) struct plugin_provider *plugin = NULL;
 	struct tide_call_services calls;
 	const struct plugin_services services = { &calls, services_alloc, &policed_services };
 	int r = conf->base_url ? origin_new(conf, &origin, error) : 0;
@@ -146,7 +144,16 @@ static int provider_check(const struct plugin_set *plugins, const struct conf_pr
 	if (r < 0 || !plugins)
 		return r;
 	services_init(&calls);
-	return plugin_provider_new(plugins, conf, &services, &plugin, error);
+	return plugin_provider_check(plugins, conf, &services, error);
+}
+
+void gateway_try_plugin(void)
+{
+	struct tide_call_services calls;
+	const struct plugin_services services = { &calls, services_alloc, &policed_services };
+
+	services_init(&calls);
+	plugin_trial_run(&services);
 }
 
 void gateway_check(const struct plugin_set *plugins, const struct conf *conf, struct report *report)

@@ -5,24 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/json.h"
-
-enum {
-	INSPECT_MS = 5000,
-	INSPECT_OUTPUT_BYTES = 256 * 1024,
-	NOBODY = 65534,
-};
+#include "plugin/child.h"
 
 static const char *const type_names[] = { "string", "int", "bool" };
 
@@ -112,21 +101,6 @@ static void describe_json(const struct tide_plugin *plugin, const char *sha256, 
 
 /* ---- the child ---- */
 
-static void drop_privileges(void)
-{
-	const struct rlimit cpu = { 4, 4 }, memory = { 512 << 20, 512 << 20 }, none = { 0, 0 };
-
-	setrlimit(RLIMIT_CPU, &cpu);
-	setrlimit(RLIMIT_AS, &memory);
-	setrlimit(RLIMIT_FSIZE, &none);
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
-		_exit(126);
-	/* Changing ids closed /proc/self to us, by which the plugin is opened. */
-	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-}
-
 /* First byte of the answer: '+' a description follows, '-' a refusal follows. */
 static _Noreturn void child(const char *path, const char *sha256, bool json, int plugin_fd,
 			    int out_fd)
@@ -135,7 +109,7 @@ static _Noreturn void child(const char *path, const char *sha256, bool json, int
 	struct buffer out = { 0 };
 	struct error error = { 0 };
 
-	drop_privileges();
+	plugin_child_drop(PLUGIN_CHILD_MEMORY_BYTES);
 	clearenv();
 	/* By descriptor: nobody may have no right to walk to the file. */
 	if (plugin_open(plugin_fd, path, &plugin, &error) < 0) {
@@ -153,41 +127,13 @@ static _Noreturn void child(const char *path, const char *sha256, bool json, int
 
 /* ---- the parent ---- */
 
-/* Reads until the child closes its end; false when the deadline passed first. */
-static bool collect(int fd, struct buffer *out)
-{
-	uint64_t until = clock_now_ns() + INSPECT_MS * NS_PER_MS;
-
-	for (;;) {
-		uint64_t now = clock_now_ns();
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		ssize_t n;
-		int ready;
-		if (now >= until)
-			return false;
-		ready = poll(&wait, 1, (int)((until - now) / NS_PER_MS) + 1);
-		if (ready == 0)
-			return false;
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (!buffer_reserve(out, 4096) || out->len > INSPECT_OUTPUT_BYTES)
-			return true;
-		n = read(fd, out->data + out->len, 4096);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return true;
-		out->len += (size_t)n;
-	}
-}
-
 static int judge(const char *path, bool in_time, int status, struct buffer *answer,
 		 struct buffer *out, struct error *error)
 {
 	if (!in_time)
 		return error_set(error, -ETIMEDOUT,
 				 "%s: did not load within %d s (a constructor that hangs?)", path,
-				 INSPECT_MS / 1000);
+				 PLUGIN_CHILD_MS / 1000);
 	if (WIFSIGNALED(status))
 		return error_set(error, -ENOEXEC, "%s: crashed while it was loaded (%s)", path,
 				 strsignal(WTERMSIG(status)));
@@ -224,7 +170,7 @@ int plugin_inspect(const char *path, bool json, struct buffer *out, struct error
 	if (pid == 0)
 		child(path, sha256, json, plugin_fd, write_fd);
 	close(steal_fd(&write_fd));
-	in_time = collect(read_fd, &answer);
+	in_time = plugin_child_collect(read_fd, &answer);
 	if (!in_time)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

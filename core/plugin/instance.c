@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "plugin/trial.h"
 
 const char *plugin_kind_name(uint32_t kind)
 {
@@ -113,13 +114,12 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 			 const struct plugin_object *object, const struct plugin_services *services,
 			 void *operations, size_t operations_size, struct error *error)
 {
-	struct plugin_module *module = NULL;
-	int r = find_plugin(set, object, &module, error);
+	int r = find_plugin(set, object, &instance->module, error);
 
 	if (r < 0)
 		return r;
-	instance->plugin = module->facts.plugin;
-	instance->code = plugin_module_code(module, object->name);
+	instance->plugin = instance->module->facts.plugin;
+	instance->code = plugin_module_code(instance->module, object->name);
 	instance->name = strdup(object->name);
 	if (!instance->name || !instance->code)
 		return error_set(error, -ENOMEM, "out of memory");
@@ -153,8 +153,11 @@ int plugin_instance_create(struct tide_instance *instance, const struct plugin_o
 {
 	const struct conf_place *at = object->place;
 	char message[PLUGIN_ERROR_SIZE] = "";
-	int r;
+	int r = plugin_trial_object(instance->module->trials, instance->module->fd,
+				    &instance->module->facts, object, error);
 
+	if (r < 0)
+		return r;
 	plugin_enter(instance->code, "create");
 	r = create(&instance->host, instance, ret_state, message, sizeof(message));
 	plugin_leave();
@@ -165,4 +168,24 @@ int plugin_instance_create(struct tide_instance *instance, const struct plugin_o
 			    "%s %s: plugin %s refused: %s", plugin_kind_name(object->kind),
 			    object->name, instance->plugin->name,
 			    message[0] ? message : strerror(-r));
+}
+
+int plugin_instance_check(const struct plugin_set *set, const struct plugin_object *object,
+			  const struct plugin_services *services, bool *ret_done,
+			  struct error *error)
+{
+	union {
+		struct tide_provider_operations provider;
+		struct tide_policy_operations policy;
+	} operations;
+	struct tide_instance instance = { 0 };
+	int r = plugin_instance_init(&instance, set, object, services, &operations,
+				     sizeof(operations), error);
+
+	*ret_done = r != 0 || instance.module->trials->program;
+	if (r == 0 && *ret_done)
+		r = plugin_trial_object(instance.module->trials, instance.module->fd,
+					&instance.module->facts, object, error);
+	plugin_instance_fini(&instance);
+	return r < 0 ? r : 0;
 }

@@ -21,9 +21,11 @@ struct plugin_set_options {
 	const char *folder;
 	const char *const *entries;
 	bool require_root;
-	const char *crashes; /* path of their records; NULL: nobody asks */
-	uint32_t
-	    crashes_max; /* as often in PLUGIN_CRASHES_WITHIN_S, and the file stays off; 0: never */
+	const char *crashes;  /* path of their records; NULL: nobody asks */
+	uint32_t crashes_max; /* in PLUGIN_CRASHES_WITHIN_S, and it stays off; 0: never */
+	/* A program that with PLUGIN_TRIAL_OPTION calls plugin_trial_run(), and nothing else: what
+	 * is new is tried there before it runs here. NULL: nothing is. */
+	const char *trial;
 };
 enum {
 	PLUGIN_CRASHES_WITHIN_S = 86400,
@@ -31,6 +33,10 @@ enum {
 /* The same, but files that crashed too often are not opened: what is made of them is off. */
 int plugin_set_open(const struct plugin_set_options *options, struct plugin_set **ret,
 		    struct error *error);
+#define PLUGIN_TRIAL_OPTION "--try-plugin"
+struct plugin_services;
+/* [main, of a child] */
+_Noreturn void plugin_trial_run(const struct plugin_services *services);
 struct plugin_set *plugin_set_free(struct plugin_set *set);
 /* NULL: there is none of that name, or it is off. */
 const struct tide_plugin *plugin_set_find(const struct plugin_set *set, const char *name);
@@ -138,6 +144,10 @@ struct plugin_services {
 int plugin_provider_new(const struct plugin_set *set, const struct conf_provider *conf,
 			const struct plugin_services *services, struct plugin_provider **ret,
 			struct error *error);
+/* Whether that would do, without making one that stays: all that create() does is done in a child,
+ * where the set has a program for it. */
+int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf,
+			  const struct plugin_services *services, struct error *error);
 struct plugin_provider *plugin_provider_ref(struct plugin_provider *provider);
 struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider);
 
@@ -154,4 +164,6 @@ struct plugin_policy {
 int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *conf,
 		      const struct plugin_services *services, struct plugin_policy **ret,
 		      struct error *error);
+int plugin_policy_check(const struct plugin_set *set, const struct conf_policy *conf,
+			const struct plugin_services *services, struct error *error);
 struct plugin_policy *plugin_policy_free(struct plugin_policy *policy);

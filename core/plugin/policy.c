@@ -19,13 +19,25 @@ static void instance_free(struct instance *instance)
 }
 CLEANUP_DEFINE(struct instance, instance_free);
 
+static struct plugin_object object_of(const struct conf_policy *conf)
+{
+	return (struct plugin_object){
+		.kind = TIDE_KIND_POLICY,
+		.name = conf->name,
+		.plugin = conf->plugin,
+		.secret = conf->secret_text,
+		.options = &conf->options,
+		.place = &conf->place,
+		.digest = conf->digest,
+	};
+}
+
 int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *conf,
 		      const struct plugin_services *services, struct plugin_policy **ret,
 		      struct error *error)
 {
 	_cleanup_(cleanup_instance_free) struct instance *instance = calloc(1, sizeof(*instance));
-	const struct plugin_object object = { TIDE_KIND_POLICY,  conf->name,     conf->plugin,
-					      conf->secret_text, &conf->options, &conf->place };
+	const struct plugin_object object = object_of(conf);
 	int r;
 
 	if (!instance)
@@ -61,4 +73,18 @@ struct plugin_policy *plugin_policy_free(struct plugin_policy *policy)
 	}
 	instance_free(instance);
 	return NULL;
+}
+
+int plugin_policy_check(const struct plugin_set *set, const struct conf_policy *conf,
+			const struct plugin_services *services, struct error *error)
+{
+	const struct plugin_object object = object_of(conf);
+	struct plugin_policy *made = NULL;
+	bool done;
+	int r = plugin_instance_check(set, &object, services, &done, error);
+
+	if (!done)
+		r = plugin_policy_new(set, conf, services, &made, error);
+	plugin_policy_free(made);
+	return r;
 }

@@ -48,7 +48,11 @@ struct plugin_module {
 	pthread_mutex_t lock;         /* guards codes */
 	struct plugin_codes *codes;
 	struct plugin_tally tally;
+	int fd; /* -1: it is off */
+	struct plugin_trials *trials;
 };
+/* A set of that one file, which is opened at once. [main, of a child] */
+int plugin_set_of_file(int fd, const char *path, struct plugin_set **ret, struct error *error);
 /* The one in use, or off. NULL: there is none of that name. [admin] */
 struct plugin_module *plugin_set_module(const struct plugin_set *set, const char *name);
 /* NULL: out of memory. [any] */
@@ -67,6 +71,7 @@ struct plugin_object {
 	const char *name, *plugin, *secret;
 	const struct conf_plugin_options *options;
 	const struct conf_place *place;
+	const char *digest; /* of its bytes; NULL: nobody knows */
 };
 
 /* `ret` has option_count entries, to be freed by plugin_values_free. */
@@ -76,6 +81,7 @@ void plugin_values_free(struct plugin_value *values, size_t count);
 
 /* What a plugin holds of an object: options, secret, the table of its host. */
 struct tide_instance {
+	struct plugin_module *module;
 	const struct tide_plugin *plugin; /* NULL: it is off */
 	const struct plugin_code *code;
 	char *name, *secret;
@@ -94,7 +100,11 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 /* All kinds have the same. */
 typedef int32_t (*plugin_create_fn)(const struct tide_host *host, struct tide_instance *instance,
 				    void **ret_state, char *error, uint64_t error_size);
-/* What it refuses is the object's error, with its words. */
+/* What it refuses is the object's error, with its words. It is tried in a child before. */
 int plugin_instance_create(struct tide_instance *instance, const struct plugin_object *object,
 			   plugin_create_fn create, void **ret_state, struct error *error);
+/* The same without making one: in a child, or where there is none, here. */
+int plugin_instance_check(const struct plugin_set *set, const struct plugin_object *object,
+			  const struct plugin_services *services, bool *ret_done,
+			  struct error *error);
 void plugin_instance_fini(struct tide_instance *instance);

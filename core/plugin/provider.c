@@ -38,13 +38,25 @@ static void ask_instance(struct instance *instance)
 	plugin_leave();
 }
 
+static struct plugin_object object_of(const struct conf_provider *conf)
+{
+	return (struct plugin_object){
+		.kind = TIDE_KIND_PROVIDER,
+		.name = conf->name,
+		.plugin = conf->plugin,
+		.secret = conf->secret_text,
+		.options = &conf->options,
+		.place = &conf->place,
+		.digest = conf->digest,
+	};
+}
+
 int plugin_provider_new(const struct plugin_set *set, const struct conf_provider *conf,
 			const struct plugin_services *services, struct plugin_provider **ret,
 			struct error *error)
 {
 	_cleanup_(cleanup_instance_free) struct instance *instance = calloc(1, sizeof(*instance));
-	const struct plugin_object object = { TIDE_KIND_PROVIDER, conf->name,     conf->plugin,
-					      conf->secret_text,  &conf->options, &conf->place };
+	const struct plugin_object object = object_of(conf);
 	int r;
 
 	if (!instance)
@@ -93,4 +105,18 @@ struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider)
 	}
 	instance_free(instance);
 	return NULL;
+}
+
+int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf,
+			  const struct plugin_services *services, struct error *error)
+{
+	const struct plugin_object object = object_of(conf);
+	struct plugin_provider *made = NULL;
+	bool done;
+	int r = plugin_instance_check(set, &object, services, &done, error);
+
+	if (!done)
+		r = plugin_provider_new(set, conf, services, &made, error);
+	plugin_provider_unref(made);
+	return r;
 }

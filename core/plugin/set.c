@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "plugin/crash.h"
+#include "plugin/trial.h"
 
 struct plugin_codes {
 	struct plugin_codes *next;
@@ -26,6 +27,7 @@ struct plugin_set {
 	pthread_mutex_t lock; /* guards the modules in use, which [admin] alone changes */
 	size_t count;
 	struct plugin_module **modules;
+	struct plugin_trials trials;
 	struct plugin_module *all; /* those too that are in use no more */
 	uint32_t turn;
 };
@@ -61,6 +63,9 @@ struct plugin_set *plugin_set_free(struct plugin_set *set)
 		module_free(module);
 	}
 	pthread_mutex_destroy(&set->lock);
+	pthread_mutex_destroy(&set->trials.lock);
+	map_fini(&set->trials.good);
+	free(set->trials.program);
 	free(set->modules);
 	free(set->folder);
 	free(set->crashes);
@@ -145,6 +150,8 @@ static int module_load(struct plugin_set *set, const char *entry, bool forgive,
 		return r;
 	if (module) {
 		pthread_mutex_init(&module->lock, NULL);
+		module->fd = -1;
+		module->trials = &set->trials;
 		module->entry = strdup(entry);
 	}
 	if (!module || !module->entry ||
@@ -159,10 +166,12 @@ static int module_load(struct plugin_set *set, const char *entry, bool forgive,
 		return r;
 	look_back(set, module);
 	if (!is_off(set, module) || forgive) {
-		r = run_file(module, fd, want.stem, error);
+		r = plugin_trial_file(&set->trials, fd, module->facts.file, error);
+		if (r >= 0)
+			r = run_file(module, fd, want.stem, error);
 		if (r < 0)
 			return r;
-		steal_fd(&fd);
+		module->fd = steal_fd(&fd); /* open as long as the process lives */
 	}
 	module->facts.name = module->name;
 	module->facts.turn = ++set->turn;
@@ -208,11 +217,14 @@ int plugin_set_open(const struct plugin_set_options *options, struct plugin_set 
 		count++;
 	if (set) {
 		pthread_mutex_init(&set->lock, NULL);
+		pthread_mutex_init(&set->trials.lock, NULL);
+		set->trials.program = options->trial ? strdup(options->trial) : NULL;
 		set->modules = calloc(count + 1, sizeof(struct plugin_module *));
 		set->folder = strdup(options->folder);
 		set->crashes = options->crashes ? strdup(options->crashes) : NULL;
 	}
-	if (!set || !set->modules || !set->folder || (options->crashes && !set->crashes))
+	if (!set || !set->modules || !set->folder || (options->crashes && !set->crashes) ||
+	    (options->trial && !set->trials.program))
 		return error_set(error, -ENOMEM, "out of memory");
 	set->require_root = options->require_root;
 	set->crashes_max = options->crashes_max;
@@ -233,6 +245,32 @@ int plugin_set_load(const char *folder, const char *const *entries, bool require
 						    .require_root = require_root };
 
 	return plugin_set_open(&options, ret, error);
+}
+
+int plugin_set_of_file(int fd, const char *path, struct plugin_set **ret, struct error *error)
+{
+	static const char *const none[] = { NULL };
+	_cleanup_(cleanup_plugin_set_free) struct plugin_set *set = NULL;
+	int r = plugin_set_load("", none, false, &set, error);
+
+	if (r < 0)
+		return r;
+	set->all = set->modules[0] = calloc(1, sizeof(struct plugin_module));
+	if (!set->all)
+		return error_set(error, -ENOMEM, "out of memory");
+	pthread_mutex_init(&set->all->lock, NULL);
+	set->all->trials = &set->trials;
+	set->all->fd = fd;
+	set->all->facts.file = strdup(path);
+	if (!set->all->facts.file)
+		return error_set(error, -ENOMEM, "out of memory");
+	r = run_file(set->all, fd, path, error);
+	if (r < 0)
+		return r;
+	set->all->facts.name = set->all->name;
+	set->count = 1;
+	*ret = steal(set);
+	return 0;
 }
 
 /* ---- what there is ---- */

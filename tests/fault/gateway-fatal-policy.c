@@ -62,7 +62,7 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 		return -EINVAL;
 	}
 	if (is(does, "secret") && !is(host->secret(instance), "the true one"))
-		return -EACCES;
+		return -EKEYREJECTED;
 	state = malloc(sizeof(*state));
 	if (!state)
 		return -ENOMEM;

@@ -4,8 +4,13 @@ too often, and what needs it is refused while all else serves."""
 
 import json
 import re
+import shutil
 import signal
+import subprocess
 import time
+from pathlib import Path
+
+import tidegate
 
 from gateway import PROMPT, Checks, PluginGate, compile_plugin
 from tap import equal
@@ -28,6 +33,7 @@ def policy(name, **more):
 
 class FatalGate(PluginGate):
     def __init__(self, policies=(), providers=(), routes=(), **settings):
+        self.more = []
         self.policies = [policy("watcher"), policy("lenient", on_error="skip"), *policies]
         guarded = [
             {"name": word, "targets": ["sim/sim-text"], "policies": ["watcher"]} for word in WORDS
@@ -59,7 +65,7 @@ class FatalGate(PluginGate):
         new.rename(self.folder / "policy-fatal.so")
 
     def _plugins(self):
-        return [*super()._plugins(), "policy-fatal"]
+        return [*super()._plugins(), "policy-fatal", *self.more]
 
     def config_settings(self):
         return {**super().config_settings(), "policies": tuple(self.policies)}
@@ -162,6 +168,93 @@ class Loading(Checks):
         assert counted()["tidegate_plugin_stall_seconds_total"] >= 0.35, counted()
         equal(len([x for x in self.stall_lines() if "watcher held" in x]), 2, "lines")
 
+    # ---- trials ----
+
+    def tries(self, does, told):
+        """Start, check and reload refuse it with its place; the daemon never ran it."""
+        before = len(self.gate.log())
+        self.gate.policies.append(policy("tried", options={"create": does}))
+        self.gate.write_config()
+        try:
+            done = self.gate.tidectl("check")
+            equal(done.returncode, 1, "check in force")
+            for text in (done.stderr, self.gate.tidectl("reload").stderr):
+                assert "tidegate.conf:" in text and "policy tried: " in text, text
+                assert told in text, text
+            done = self.gate.tidectl("check", self.gate.config)
+            equal(done.returncode, 1, "check of a file")
+            assert told in done.stderr and "policy tried: " in done.stderr, done.stderr
+            equal(self.ask("fine").status, 200, "it serves")
+        finally:
+            self.gate.policies.pop()
+            self.gate.write_config()
+        equal(self.gate.tidectl("reload").returncode, 0, "without it")
+        assert "policy tried: created" not in self.gate.log()[before:], "it ran in the daemon"
+        assert "crashed: object" not in self.gate.log()[before:], "it crashed in the daemon"
+
+    def refused_start(self):
+        self.gate.stop()
+        self.gate.policies.append(policy("tried", options={"create": "crash"}))
+        self.gate.write_config()
+        done = subprocess.run(
+            self.gate.command("--foreground"), capture_output=True, text=True, timeout=60
+        )
+        self.gate.policies.pop()
+        self.gate.write_config()
+        equal(done.returncode, 1, done.stderr)
+        assert "policy tried: " in done.stderr and "crashed" in done.stderr, done.stderr
+        assert not (self.gate.state / "plugin-crashes").read_bytes(), "it counts as no crash"
+        self.gate.start()
+
+    def tries_once(self):
+        """What is unchanged is not made again, and what was checked is not tried again."""
+        self.gate.policies.append(policy("new"))
+        self.gate.write_config()
+        before = self.children()
+        equal(self.gate.tidectl("check").returncode, 0, "check")
+        once = self.children()
+        assert once > before, "nothing was tried"
+        equal(self.gate.tidectl("check").returncode, 0, "check again")
+        equal(self.gate.tidectl("reload").returncode, 0, "reload")
+        equal(self.children(), once, "children of the second check and the reload")
+
+    def children(self):
+        """Page faults of children that were waited for: a number that grows with each."""
+        text = Path(f"/proc/{self.gate.process.pid}/stat").read_text()
+        return int(text.rpartition(")")[2].split()[8])
+
+    def true_secret(self):
+        """create() judges the secret, and is given it in the child too."""
+        path = self.gate.dir / "tried-secret"
+        for text, code in (("another one", 1), ("the true one", 0)):
+            path.write_text(text)
+            path.chmod(0o600)
+            self.gate.policies.append(
+                policy("tried", secret=f"file:{path}", options={"create": "secret"})
+            )
+            self.gate.write_config()
+            done = self.gate.tidectl("check")
+            self.gate.policies.pop()
+            equal(done.returncode, code, f"with {text!r}: {done.stderr}")
+        self.gate.write_config()
+
+    def constructor(self):
+        """A file that crashes as it is loaded is refused before the daemon runs it."""
+        self.gate.stop()
+        self.gate.more = ["provider-broken"]
+        self.gate.write_config()
+        for name, told in (("crashes", "crashed (Segmentation fault)"), ("exits", "ended the process")):
+            built = tidegate.build_dir() / "tests" / "plugin" / f"broken-constructor-{name}.so"
+            shutil.copy(built, self.gate.folder / "provider-broken.so")
+            done = subprocess.run(
+                self.gate.command("--foreground"), capture_output=True, text=True, timeout=60
+            )
+            equal(done.returncode, 1, done.stderr)
+            assert "provider-broken.so: " in done.stderr and told in done.stderr, done.stderr
+        self.gate.more = []
+        self.gate.write_config()
+        self.gate.start()
+
     # ---- off ----
 
     def stays_off(self):
@@ -251,6 +344,17 @@ def register(suite, _):
         suite.check("loading/no-limit", checks.no_limit)
         suite.check("loading/stalls", checks.stalls)
         suite.check("loading/stalls-count", checks.stalls_count)
+    with FatalGate() as gate:
+        checks = Loading(gate, None)
+        suite.check("loading/create-crashes", checks.tries, "crash", "crashed (Segmentation fault)")
+        suite.check("loading/create-aborts", checks.tries, "abort", "crashed (Aborted)")
+        suite.check("loading/create-exits", checks.tries, "exit", "ended the process (with status 0)")
+        suite.check("loading/create-hangs", checks.tries, "hang", "did not return within 5 s")
+        suite.check("loading/create-refuses", checks.tries, "refuse", "plugin fatal refused: no 7")
+        suite.check("loading/create-crashes-at-start", checks.refused_start)
+        suite.check("loading/tried-once", checks.tries_once)
+        suite.check("loading/true-secret", checks.true_secret)
+        suite.check("loading/constructor", checks.constructor)
     with FatalGate(settings={"plugins": {"crashes_max": 2}}) as gate:
         checks = Loading(gate, None)
         suite.check("loading/stays-off", checks.stays_off)
