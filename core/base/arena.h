@@ -9,7 +9,8 @@
 #include "base/slice.h"
 
 enum {
-	ARENA_BLOCK_BYTES = 4096,
+	ARENA_BLOCK_BYTES =
+	    3840, /* a common request has one: thousands of streams wait with theirs */
 };
 
 struct arena_block;

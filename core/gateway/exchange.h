@@ -193,6 +193,9 @@ struct exchange {
 	size_t client_header_count;
 	struct tide_call call; /* last: its watch need not be zeroed */
 };
+/* Half of an arena's block, so that a common request has its own and one block is enough. */
+_Static_assert(sizeof(struct exchange) <= ARENA_BLOCK_BYTES / 2,
+	       "streams would take twice as much");
 
 /* admit.c */
 /* What an exchange holds besides its memory and its snapshot; it is settled. */

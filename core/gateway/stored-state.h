@@ -7,7 +7,7 @@
 struct gateway_provider;
 
 struct stored_state {
-	struct ledger_answer answer;           /* that the call is about, or goes on from */
+	struct ledger_answer *answer;          /* that the call is about, or goes on from */
 	struct slice rest;                     /* behind the dialect's path */
 	const struct gateway_provider *pinned; /* the only one that can answer; NULL: any */
 	bool noted; /* its own answer's id, or that there is none to keep */

@@ -28,10 +28,15 @@ static bool may_ask(const struct exchange *exchange, struct slice name)
 /* A key that may not ask for a model is not told of its answers either. */
 static int find(struct exchange *exchange, struct slice id)
 {
-	int r = ledger_answer_find(ledger_of(exchange), slice_of(exchange->key->tenant), id,
-				   http_exchange_arena(exchange->http), &exchange->stored.answer);
+	struct arena *arena = http_exchange_arena(exchange->http);
+	int r;
 
-	if (r == 0 && !may_ask(exchange, exchange->stored.answer.route))
+	exchange->stored.answer = arena_zalloc(arena, sizeof(*exchange->stored.answer));
+	if (!exchange->stored.answer)
+		return -ENOMEM;
+	r = ledger_answer_find(ledger_of(exchange), slice_of(exchange->key->tenant), id, arena,
+			       exchange->stored.answer);
+	if (r == 0 && !may_ask(exchange, exchange->stored.answer->route))
 		return -ENOENT;
 	return r;
 }
@@ -54,7 +59,7 @@ static void price(struct exchange *exchange, struct gateway_target *target)
 {
 	const struct gateway_snapshot *snapshot = exchange->held->snapshot;
 	const struct gateway_route *route =
-	    map_get(&snapshot->routes, exchange->stored.answer.route);
+	    map_get(&snapshot->routes, exchange->stored.answer->route);
 
 	for (size_t i = 0; route && i < route->target_count; i++) {
 		if (route->targets[i].provider == target->provider &&
@@ -77,11 +82,11 @@ static struct gateway_route *route_new(struct exchange *exchange, struct gateway
 	if (!route || !target)
 		return NULL;
 	target->provider = provider;
-	target->upstream_model = exchange->stored.answer.model;
+	target->upstream_model = exchange->stored.answer->model;
 	price(exchange, target);
-	asked = map_get(&exchange->held->snapshot->routes, exchange->stored.answer.route);
+	asked = map_get(&exchange->held->snapshot->routes, exchange->stored.answer->route);
 	*route = (struct gateway_route){
-		.name = exchange->stored.answer.route,
+		.name = exchange->stored.answer->route,
 		.targets = target,
 		.target_count = 1,
 		.policies = asked ? asked->policies : exchange->held->snapshot->everywhere,
@@ -102,14 +107,14 @@ bool stored_plan(struct exchange *exchange, struct wire_error *ret)
 	*ret = out_of_memory;
 	if (r == -ENOMEM)
 		return false;
-	provider =
-	    r == 0 ? map_get(&exchange->held->snapshot->providers, exchange->stored.answer.provider)
-		   : NULL;
+	provider = r == 0 ? map_get(&exchange->held->snapshot->providers,
+				    exchange->stored.answer->provider)
+			  : NULL;
 	if (!provider) {
 		*ret = refuse_answer(exchange->http, id, r == 0);
 		return false;
 	}
-	exchange->request.model = exchange->stored.answer.route;
+	exchange->request.model = exchange->stored.answer->route;
 	exchange->request.stream = asks_for_stream(request->query);
 	exchange->stored.rest = arena_printf(arena, "/%.*s%s%.*s", SLICE_ARGS(id),
 					     tail.len ? "/" : "", SLICE_ARGS(tail));
@@ -153,7 +158,7 @@ bool stored_pin(struct exchange *exchange, struct wire_error *ret)
 	if (r < 0)
 		return false;
 	exchange->stored.pinned =
-	    map_get(&exchange->held->snapshot->providers, exchange->stored.answer.provider);
+	    map_get(&exchange->held->snapshot->providers, exchange->stored.answer->provider);
 	*ret = elsewhere;
 	return exchange->stored.pinned && has_target(exchange);
 }
@@ -206,10 +211,10 @@ enum ledger_usage_source stored_bill(struct tide_call *call, enum ledger_usage_s
 	}
 	if (!endpoint_is_by_id(exchange->endpoint))
 		return told;
-	if (!exchange->stored.bills && exchange->stored.answer.pending &&
+	if (!exchange->stored.bills && exchange->stored.answer->pending &&
 	    call->attempt->status < 300 && usage_is_known(&call->watch))
 		exchange->stored.bills =
-		    ledger_answer_settle(ledger, exchange->entry, &exchange->stored.answer);
+		    ledger_answer_settle(ledger, exchange->entry, exchange->stored.answer);
 	return exchange->stored.bills ? LEDGER_USAGE_PROVIDER : LEDGER_USAGE_NONE;
 }
 
@@ -218,6 +223,5 @@ void stored_deleted(struct tide_call *call)
 	struct exchange *exchange = call->exchange;
 
 	if (exchange->endpoint == ENDPOINT_RESPONSE_DELETE && call->attempt->status < 300)
-		ledger_answer_forget(ledger_of(exchange), exchange->entry,
-				     &exchange->stored.answer);
+		ledger_answer_forget(ledger_of(exchange), exchange->entry, exchange->stored.answer);
 }

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 
 enum {
-	HEAD_FIXED_BYTES = 192, /* status line, date and framing headers */
+	HEAD_FIXED_BYTES = 160, /* status line, date and framing headers */
 	CHUNK_SIZE_BYTES = 20,  /* 16 digits, CR LF */
 };
 

@@ -177,6 +177,12 @@ __attribute__((noinline)) static void on_told(struct wire_watch *watch,
 		watch->told.own_key = slice_eq_str(text, "true");
 }
 
+static struct slice version_of(struct slice text)
+{
+	return (struct slice){ text.ptr,
+			       text.len < WIRE_VERSION_BYTES ? text.len : WIRE_VERSION_BYTES };
+}
+
 void watch_node(struct wire_watch *watch, uint8_t number, enum walk_what what, struct slice text)
 {
 	const struct walk_node *node = &watch->grammar->nodes[number];
@@ -227,7 +233,7 @@ void watch_node(struct wire_watch *watch, uint8_t number, enum walk_what what, s
 		break;
 	case WALK_VERSION:
 		if (what == WALK_TEXT)
-			watch_served(text, watch->told.version);
+			watch_served(version_of(text), watch->told.version);
 		break;
 	case WALK_OWN:
 		watch->grammar->on(watch, number, what, text);

@@ -104,6 +104,7 @@ enum {
 	WIRE_TOLD_BYTES = 32,
 	WIRE_ID_BYTES = 96,
 	WIRE_CAPTURE_BYTES = 128, /* of one key, number or short string that is looked at */
+	WIRE_VERSION_BYTES = 64,  /* of what an answer says of its model's version */
 	WIRE_WALK_DEPTH = 8,
 	WIRE_EVENT_NAME_BYTES = 32,
 };
@@ -141,7 +142,7 @@ struct wire_told {
 	bool in_ticks; /* the cost, of which 10^10 are a dollar; else it is in dollars */
 	bool own_key;  /* then the upstream's cost comes beside the cost */
 	/* its first words, unescaped and cut; "": it says nothing that can be read */
-	char model[WIRE_CAPTURE_BYTES + 1], version[WIRE_CAPTURE_BYTES + 1];
+	char model[WIRE_CAPTURE_BYTES + 1], version[WIRE_VERSION_BYTES + 1];
 };
 
 enum wire_error_class { /* how an error event or body reads, for the decision before content */
@@ -226,8 +227,7 @@ struct wire_watch {
 void wire_watch_init(struct wire_watch *watch, enum wire_dialect dialect, bool stream);
 /* Looks at the next bytes. Never fails: what is not understood is passed over. */
 void wire_watch_feed(struct wire_watch *watch, struct slice data);
-/* True when the bytes fed so far end between events (a terminal error may be written as an event of
- * its own). */
+/* The bytes fed so far end between events: a terminal error may be one of its own. */
 bool wire_watch_at_boundary(const struct wire_watch *watch);
 /* True when they end inside a document, which so is none. */
 bool wire_watch_inside_document(const struct wire_watch *watch);

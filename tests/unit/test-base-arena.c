@@ -53,7 +53,7 @@ static void test_pool_is_reused_and_bounded(void)
 
 	arena_init(&arena, &pool);
 	for (int i = 0; i < 10; i++)
-		CHECK(arena_alloc(&arena, 4000));
+		CHECK(arena_alloc(&arena, ARENA_BLOCK_BYTES - 96));
 	arena_fini(&arena);
 	CHECK_INT(pool.free_count, 3);
 	kept = pool.free;
@@ -73,7 +73,7 @@ static void test_pool_defaults_to_256(void)
 
 	arena_init(&arena, &pool);
 	for (int i = 0; i < 300; i++)
-		CHECK(arena_alloc(&arena, 4000));
+		CHECK(arena_alloc(&arena, ARENA_BLOCK_BYTES - 96));
 	arena_fini(&arena);
 	CHECK_INT(pool.free_count, 256);
 	arena_pool_fini(&pool);
