@@ -228,6 +228,8 @@ static void providers(struct admin *admin, struct buffer *out)
 
 static void add_stalls(const struct plugin_facts *facts, void *out)
 {
+	if (facts->replaced) /* the one in its place has its name */
+		return;
 	buffer_append_str(out, "tidegate_plugin_stalls_total{plugin=\"");
 	label(out, facts->name);
 	buffer_printf(out, "\"} %llu\n", (unsigned long long)facts->stalls);
@@ -237,6 +239,8 @@ static void add_stall_seconds(const struct plugin_facts *facts, void *out)
 {
 	unsigned long long us = facts->stall_ns / 1000;
 
+	if (facts->replaced)
+		return;
 	buffer_append_str(out, "tidegate_plugin_stall_seconds_total{plugin=\"");
 	label(out, facts->name);
 	buffer_printf(out, "\"} %llu.%06llu\n", us / 1000000, us % 1000000);

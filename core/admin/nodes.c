@@ -66,7 +66,8 @@ const struct admin_row admin_rows[] = {
 	  0,
 	  true },
 	{ { "now/plugins.tsv", ADMIN_TABLE, ADMIN_PLUGINS_COLUMNS,
-	    "The plugins of plugins.load: on or off, and how often the bytes that are loaded "
+	    "The plugins of plugins.load: on, off, or replaced by another file while requests go "
+	    "on, and how often the bytes that are loaded "
 	    "crashed "
 	    "within a day, as of the start; texts percent-encoded, - for none." },
 	  render_plugins,

@@ -120,8 +120,14 @@ void providers_json(struct admin *admin, struct buffer *out); /* an array */
 void render_prices(struct admin *admin, const struct admin_moment *moment, int argument,
 		   struct buffer *out);
 /* plugins.c */
-#define ADMIN_PLUGINS_COLUMNS \
-	"plugin\tstate\tkind\tversion\tabi\tfile\tsha256\tcrashes\tcrashed\tobjects\tstalls"
+#define ADMIN_PLUGINS_COLUMNS                                                                      \
+	"plugin\tstate\tkind\tversion\tabi\tfile\tsha256\tcrashes\tcrashed\tobjects\tstalls\tdrai" \
+	"ning"
+/* What `conf` says is to be loaded, as its files are now; then settled: kept, or not. `enable`:
+ * with the one of that name, which is off. */
+int plugins_renew(struct admin *admin, const struct conf *conf, const char *enable,
+		  struct error *error);
+int plugins_settle(struct admin *admin, bool keep, struct error *error);
 void render_plugins(struct admin *admin, const struct admin_moment *moment, int argument,
 		    struct buffer *out);
 /* status.c */

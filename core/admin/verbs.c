@@ -83,7 +83,7 @@ int verb_reload(struct admin *admin, json_t *arguments, const struct admin_calle
 {
 	_cleanup_(cleanup_conf_unref) struct conf *now = gateway_conf(admin->options.gateway);
 	_cleanup_(cleanup_conf_unref) struct conf *next = NULL;
-	int r;
+	int r, settled;
 
 	r = conf_load(admin->options.main_file, &admin->options.overrides, &next, error, NULL);
 	if (r < 0)
@@ -91,9 +91,13 @@ int verb_reload(struct admin *admin, json_t *arguments, const struct admin_calle
 	r = conf_check_reload(now, next, error);
 	if (r < 0)
 		return not_valid(r);
-	r = admin_publish(admin, next, error);
+	r = plugins_renew(admin, next, NULL, error);
 	if (r < 0)
 		return not_valid(r);
+	r = admin_publish(admin, next, error);
+	settled = plugins_settle(admin, r >= 0, r >= 0 ? error : NULL);
+	if (r < 0 || settled < 0)
+		return not_valid(r < 0 ? r : settled);
 	gateway_certificates_tell(admin->options.gateway, true);
 	*ret = json_pack("{s:I}", "generation", (json_int_t)admin->generation);
 	return 0;
@@ -101,9 +105,15 @@ int verb_reload(struct admin *admin, json_t *arguments, const struct admin_calle
 
 static void judge(void *data, const struct conf *conf, struct report *report)
 {
-	const struct admin *admin = data;
+	struct admin *admin = data;
+	struct error error = { 0 };
+	int r = plugins_renew(admin, conf, NULL, &error);
 
+	if (r < 0)
+		conf_report(report, &error);
 	gateway_check(admin->options.plugins, conf, report);
+	if (r >= 0)
+		plugins_settle(admin, false, NULL);
 }
 
 /* The files as they are now, without putting them in force: every error, not only the first. */

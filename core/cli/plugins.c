@@ -3,6 +3,7 @@
 #include "cli/plugins.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
@@ -17,6 +18,17 @@ static const struct print_column columns[] = {
 	{ "OBJECTS", "objects", false }, { "FILE", "file", false },
 	{ "SHA256", "sha256", false },
 };
+
+static void tell_draining(json_t *row)
+{
+	char text[64];
+
+	if (strcmp(json_string_value(json_object_get(row, "state")) ?: "", "replaced") != 0)
+		return;
+	snprintf(text, sizeof(text), "replaced, draining %lld requests",
+		 (long long)json_integer_value(json_object_get(row, "draining")));
+	json_object_set_new(row, "state", json_string(text));
+}
 
 /* A cell is a scalar. */
 static void join_objects(json_t *row)
@@ -38,8 +50,10 @@ static void print_list(json_t *value)
 	json_t *rows = json_object_get(value, "plugins"), *row;
 	size_t i;
 
-	json_array_foreach (rows, i, row)
+	json_array_foreach (rows, i, row) {
+		tell_draining(row);
 		join_objects(row);
+	}
 	print_table(rows, columns, ARRAY_SIZE(columns), 0);
 }
 

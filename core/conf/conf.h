@@ -181,7 +181,7 @@ struct conf {
 	const char *prices_override, *prices_key; /* NULL: none */
 	const char *zone, *prices_file, *log_level; /* zone is R */
 	const char *plugin_folder;                  /* R */
-	const char **plugin_load;                   /* R; file stems, NULL-terminated */
+	const char **plugin_load;                   /* file stems, NULL-terminated */
 	uint32_t plugin_crashes_max;                /* R; in a day, and one stays off; 0: never */
 	struct conf_tls api_tls, admin_tls;
 	struct conf_jwt jwt;

@@ -114,13 +114,16 @@ SECTION(admin, "admin", "The listener of the operators.");
 static const struct option plugins_rows[] = {
 	{ "folder", OPTION_PATH, OPTION_RESTART, MAIN(plugin_folder),
 	  .fallback = TIDEGATE_PLUGIN_FOLDER, .doc = "Where plugins are loaded from." },
-	{ "load", OPTION_TEXTS, OPTION_RESTART | OPTION_NO_FOLDER, MAIN(plugin_load),
+	{ "load", OPTION_TEXTS, OPTION_NO_FOLDER, MAIN(plugin_load),
 	  .fallback = "provider-openai provider-anthropic provider-gemini provider-bedrock "
 		      "provider-simulator",
 	  .doc =
 	      "The plugins to load, by file name without \".so\". Nothing else is loaded. "
 	      "\" sha256=\" and a digest behind the name pin the file's bytes, as in "
-	      "\"policy-x sha256=0123…\"; tidegated --inspect tells the digest. Where "
+	      "\"policy-x sha256=0123…\"; tidegated --inspect tells the digest. A reload "
+	      "loads another file in the place of one that runs beside it, for what begins from "
+	      "then "
+	      "on. Where "
 	      "there are any, the main file must be owned by root and writable by nobody else." },
 	{ "crashes_max", OPTION_COUNT, OPTION_RESTART, MAIN(plugin_crashes_max), .min = 0,
 	  .max = 1000, .fallback = "3",

@@ -61,6 +61,7 @@ static void add_loop(const struct gateway_loop *loop, struct gateway_counters *s
 	sum->streams_total += load(&counters->streams);
 	sum->inflight += load(&counters->inflight);
 	sum->drains += load(&counters->drains);
+	sum->outdated += load(&counters->outdated);
 	sum->tokens_in_total += load(&counters->tokens_in);
 	sum->tokens_out_total += load(&counters->tokens_out);
 	sum->policy_failures_total += load(&counters->policy_failures);

@@ -23,7 +23,7 @@
 /* A loop's hold on a snapshot: one atomic reference for all its requests. */
 struct loop_snapshot {
 	struct gateway_snapshot *snapshot;
-	uint32_t users;   /* the loop itself and its exchanges */
+	uint32_t users;   /* the loop itself, while it is the current one, and its exchanges */
 	struct map adhoc; /* PROVIDER/UPSTREAM_MODEL named by clients → gateway_route; bounded */
 	struct arena arena;
 };
@@ -35,7 +35,8 @@ struct loop_counters {
 	_Atomic uint64_t requests_by_outcome[LEDGER_CRASHED + 1];
 	_Atomic uint64_t refused_keys, attempts, failovers, streams, inflight, tokens_in,
 	    tokens_out, usage_anomalies, policy_failures;
-	_Atomic uint64_t drains; /* answers that are read without a client, now */
+	_Atomic uint64_t outdated; /* of which a snapshot before the current one is held */
+	_Atomic uint64_t drains;   /* answers that are read without a client, now */
 	_Atomic uint64_t latency[GATEWAY_HISTOGRAM_BUCKETS],
 	    first_content[GATEWAY_HISTOGRAM_BUCKETS];
 	_Atomic uint64_t latency_us, first_content_us;

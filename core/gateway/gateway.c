@@ -51,6 +51,8 @@ static void swap(struct loop_task *task)
 	}
 	probe_follow(loop, before ? before->snapshot : NULL, next->snapshot);
 	issuer_follow(loop, before ? before->snapshot : NULL, next->snapshot);
+	if (before)
+		counter_add(&loop->counters.outdated, before->users);
 	loop_snapshot_drop(loop, before);
 	limits_set(loop, &next->snapshot->conf->limits);
 	certificates_serve(loop);

@@ -41,6 +41,7 @@ struct gateway_counters {
 	uint64_t attempts_total, failovers_total;
 	uint64_t streams_total;
 	uint64_t inflight; /* admitted, not settled */
+	uint64_t outdated; /* that began with a configuration before the one in force */
 	uint64_t drains;   /* of these, answers that are read on after their client left */
 	uint64_t tokens_in_total, tokens_out_total;
 	uint64_t policy_failures_total;

@@ -473,7 +473,11 @@ struct loop_snapshot *loop_snapshot_hold(struct gateway_loop *loop)
 
 void loop_snapshot_drop(struct gateway_loop *loop, struct loop_snapshot *held)
 {
-	if (!held || --held->users > 0)
+	if (!held)
+		return;
+	if (held != loop->current)
+		counter_add(&loop->counters.outdated, (uint64_t)-1);
+	if (--held->users > 0)
 		return;
 	gateway_snapshot_unref(loop->gateway, held->snapshot);
 	map_fini(&held->adhoc);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "plugin/module.h"
 #include "plugin/trial.h"
 
 const char *plugin_kind_name(uint32_t kind)
@@ -98,6 +99,8 @@ void plugin_instance_fini(struct tide_instance *instance)
 	if (instance->plugin)
 		plugin_values_free(instance->values, instance->plugin->option_count);
 	free(instance->name);
+	if (instance->module)
+		atomic_fetch_sub(&instance->module->instances, 1);
 }
 
 /* Tables are clamped by size: what the plugin's header did not have yet stays NULL. */
@@ -118,6 +121,7 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 
 	if (r < 0)
 		return r;
+	atomic_fetch_add(&instance->module->instances, 1);
 	instance->plugin = instance->module->facts.plugin;
 	instance->code = plugin_module_code(instance->module, object->name);
 	instance->name = strdup(object->name);

@@ -51,10 +51,12 @@ struct plugin_facts {
 	uint32_t turn;                /* another one each time that a file is loaded */
 	uint32_t crashes;             /* of these bytes, as of the start */
 	int64_t crashed_s;            /* the last one, Unix time; 0: never */
-	uint64_t stalls, stall_ns;    /* as plugin_set_each tells them */
+	/* As plugin_set_each tells them. */
+	uint64_t stalls, stall_ns;
+	bool replaced; /* another is in its place, and instances of it still have requests */
 };
 const struct plugin_facts *plugin_set_at(const struct plugin_set *set, size_t index);
-/* Calls `fn` with each; they do not change meanwhile. [any] */
+/* Calls `fn` with each, those that are replaced last; they do not change meanwhile. [any] */
 void plugin_set_each(struct plugin_set *set,
 		     void (*fn)(const struct plugin_facts *facts, void *data), void *data);
 /* What an object's instance is made from: the object's bytes and, of those its plugin has had,
@@ -63,12 +65,17 @@ void plugin_set_stamp(const struct plugin_set *set, const char *plugin, const ch
 		      char *ret, size_t size);
 /* A sentence of the first that is off; false where none is. [any] */
 bool plugin_set_tell_off(struct plugin_set *set, char *ret, size_t size);
-/* Loads one that is off, for objects that are made from now on; then they, or it, are to be kept or
- * not: 0 and the next call must be plugin_set_settle(). -ENOENT, -EEXIST (it is on), or why not.
+/* Looks at the files anew: another file in the place of one is loaded beside it, and what is made
+ * from now on is made of it. `enable`: loads the one of that name, which is off. Refused, with
+ * nothing changed: as plugin_set_open does; -ENOENT, -EEXIST for the name. Else plugin_set_settle()
+ * must follow. [admin] */
+int plugin_set_renew(struct plugin_set *set, const char *const *entries, const char *enable,
+		     struct error *error);
+/* Keeps what was loaded, and calls `fn` (may be NULL) with each; or goes back to what was before.
  * [admin] */
-int plugin_set_enable(struct plugin_set *set, const char *name, struct error *error);
-/* Keeps what was loaded, or goes back to what was before. [admin] */
-int plugin_set_settle(struct plugin_set *set, bool keep, struct error *error);
+int plugin_set_settle(struct plugin_set *set, bool keep,
+		      void (*fn)(const struct plugin_facts *facts, void *data), void *data,
+		      struct error *error);
 
 /* From here on a crash inside a plugin, or its exit(), is told by name in the log, and in the
  * records at `path`, which nobody else writes where `alone` says so. Once a process, before threads

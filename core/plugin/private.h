@@ -38,25 +38,13 @@ int plugin_open(int fd, const char *path, const struct tide_plugin **ret, struct
 int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin,
 			    struct error *error);
 
-/* One file of a set; modules and their codes live as long as it. */
-struct plugin_module {
-	struct plugin_facts facts;
-	char *entry; /* of plugins.load */
-	char name[PLUGIN_NAME_MAX + 1];
-	struct plugin_module *before; /* whose place it has, until it is settled */
-	struct plugin_module *next;   /* of all that the set ever had */
-	pthread_mutex_t lock;         /* guards codes */
-	struct plugin_codes *codes;
-	struct plugin_tally tally;
-	int fd; /* -1: it is off */
-	struct plugin_trials *trials;
-};
+struct plugin_module; /* one file of a set: module.h */
+/* The one in use, or off. NULL: there is none of that name. [admin] */
+struct plugin_module *plugin_set_module(const struct plugin_set *set, const char *name);
 /* A set of that one file, which is opened at once. [main, of a child] */
 int plugin_set_of_file(int fd, const char *path, struct plugin_set **ret, struct error *error);
 /* The one in use, or off. NULL: there is none of that name. [admin] */
 struct plugin_module *plugin_set_module(const struct plugin_set *set, const char *name);
-/* NULL: out of memory. [any] */
-const struct plugin_code *plugin_module_code(struct plugin_module *module, const char *object);
 
 /* Options of one object, checked against the rows. */
 struct plugin_value {

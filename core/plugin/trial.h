@@ -2,6 +2,8 @@
 /* Files and objects of plugins tried in a child, before they run in this process. */
 #pragma once
 
+#include <pthread.h>
+
 #include "base/map.h"
 #include "plugin/private.h"
 

@@ -57,6 +57,10 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 		exit(0);
 	while (is(does, "hang"))
 		pause();
+#ifdef REFUSES /* another build of it */
+	snprintf(error, error_size, "no more");
+	return -EINVAL;
+#endif
 	if (is(does, "refuse")) {
 		snprintf(error, error_size, "no %d", 7);
 		return -EINVAL;

@@ -368,7 +368,7 @@ static void test_reload(void)
 	check_reload("mount = \"none\";", "mount" RESTART);
 	check_reload("zone = \"Asia/Tokyo\";", "zone" RESTART);
 	check_reload("plugins: { folder = \"/x\"; };", "plugins.folder" RESTART);
-	check_reload("plugins: { load = [ ]; };", "plugins.load" RESTART);
+	check_reload("plugins: { folder = \"/other\"; };", "plugins.folder" RESTART);
 	check_reload("limits: { inflight = 1; };", "limits.inflight" RESTART);
 }
 
