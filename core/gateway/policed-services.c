@@ -210,7 +210,9 @@ static bool is_header_name(struct slice name)
 	for (size_t i = 0; i < name.len; i++)
 		if (!memchr(letters, name.ptr[i], sizeof(letters) - 1))
 			return false;
-	return name.len > 2 && name.len <= 64 && slice_starts(name, SLICE("x-"));
+	return name.len > 2 && name.len <= 64 &&
+	       (slice_starts(name, SLICE("x-")) ||
+		slice_starts(name, SLICE("anthropic-ratelimit-")));
 }
 
 static int32_t service_header(struct tide_request *request, struct tide_slice name,

@@ -342,6 +342,16 @@ void policies_end(struct exchange *exchange)
 	exchange->policed = NULL;
 }
 
+bool policies_say(const struct exchange *exchange, struct slice name)
+{
+	const struct tide_request *request = exchange->policed;
+
+	for (size_t i = 0; request && i < request->header_count; i++)
+		if (slice_case_eq(request->headers[i].name, name))
+			return true;
+	return false;
+}
+
 size_t policies_headers(const struct exchange *exchange, struct http_header *out, size_t most)
 {
 	const struct tide_request *request = exchange->policed;

@@ -87,6 +87,8 @@ void policies_settled(struct exchange *exchange);
 void policies_end(struct exchange *exchange);
 /* Headers that policies want in the answer, into `out` with room for `most`; how many. */
 size_t policies_headers(const struct exchange *exchange, struct http_header *out, size_t most);
+/* One of them has this name. */
+bool policies_say(const struct exchange *exchange, struct slice name);
 /* The same of a refusal, with which policy it is of and when to ask again; two more. */
 size_t policies_refusal_headers(const struct exchange *exchange, struct http_header *out,
 				size_t most);

@@ -242,6 +242,7 @@ static void pass_headers(const struct tide_call *call, const struct upstream_hea
 {
 	for (size_t i = 0; i < count && *n < RELAY_HEADERS_MAX - RELAY_OWN_HEADERS_MAX; i++) {
 		if (relay_passes_header(headers[i].name) &&
+		    !policies_say(call->exchange, headers[i].name) &&
 		    !hush_has(&call->target->provider->hush, headers[i].value) &&
 		    !(call->translated && tells_form(headers[i].name)))
 			out[(*n)++] = (struct http_header){ headers[i].name, headers[i].value };

@@ -227,6 +227,7 @@ def odd(made, what):
     elif what == "identity":
         made.headers += (("Content-Encoding", "identity"),)
     elif what == "many-headers":
+        made.headers += (("X-RateLimit-Limit-Requests", "1000"),)
         made.headers += tuple((f"x-ratelimit-limit-{n}", "1000") for n in range(60))
     elif what == "untyped":
         made.headers = ()

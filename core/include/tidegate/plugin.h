@@ -33,6 +33,20 @@ struct tide_header {
 	struct tide_slice name, value;
 };
 
+/* A wire format; what a provider's upstream speaks and what it answers in. */
+enum tide_dialect {
+	TIDE_DIALECT_OPENAI_CHAT = 1,        /* platform.openai.com/docs/api-reference/chat */
+	TIDE_DIALECT_ANTHROPIC_MESSAGES = 2, /* docs.anthropic.com/en/api/messages */
+	/* Since 0.3: */
+	TIDE_DIALECT_OPENAI_RESPONSES = 3,  /* platform.openai.com/docs/api-reference/responses */
+	TIDE_DIALECT_OPENAI_EMBEDDINGS = 4, /* platform.openai.com/docs/api-reference/embeddings */
+	TIDE_DIALECT_GEMINI = 5,            /* ai.google.dev/api/generate-content */
+	TIDE_DIALECT_BEDROCK_CONVERSE = 6,  /* docs.aws.amazon.com: API_runtime_Converse */
+	TIDE_DIALECT_ANTHROPIC_COUNT_TOKENS =
+	    7,                                /* docs.anthropic.com/en/api/messages-count-tokens */
+	TIDE_DIALECT_GEMINI_COUNT_TOKENS = 8, /* ai.google.dev/api/tokens */
+};
+
 enum tide_option_type {
 	TIDE_OPTION_STRING,
 	TIDE_OPTION_INT, /* min and max bound it */

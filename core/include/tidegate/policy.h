@@ -120,8 +120,9 @@ struct tide_request_services {
 	 * is the operator's policy that asks. The request's policies stay those it began with.
 	 * -ENOENT: there is none of that name. */
 	int32_t (*retarget)(struct tide_request *request, struct tide_slice model);
-	/* A header for the client, whatever answers: "x-" and lower case. Both are copied; 8 at
-	 * most a request. -EINVAL, -E2BIG, -ENOMEM. */
+	/* A header for the client, whatever answers: "x-" or "anthropic-ratelimit-", and lower
+	 * case. It comes in the place of a provider's own. Both are copied; 8 at most a request.
+	 * -EINVAL, -E2BIG, -ENOMEM. */
 	int32_t (*header)(struct tide_request *request, struct tide_slice name,
 			  struct tide_slice value);
 	/* Why, in few words without prompts or secrets, for row and `tidectl why`; up to 64 bytes
