@@ -246,14 +246,35 @@ static void add_stall_seconds(const struct plugin_facts *facts, void *out)
 	buffer_printf(out, "\"} %llu.%06llu\n", us / 1000000, us % 1000000);
 }
 
+struct family {
+	struct buffer *out;
+	const char *name; /* the last one's */
+};
+
+static void add_metric(const struct plugin_metric_facts *facts, int64_t value, void *data)
+{
+	struct family *family = data;
+
+	if (strcmp(facts->name, family->name) != 0)
+		head(family->out, facts->name, facts->gauge ? "gauge" : "counter", facts->help);
+	family->name = facts->name;
+	buffer_printf(family->out, "%s{%s=\"", facts->name,
+		      facts->kind == TIDE_KIND_POLICY ? "policy" : "provider");
+	label(family->out, facts->object);
+	buffer_printf(family->out, "\"} %lld\n", (long long)value);
+}
+
 static void plugins(struct admin *admin, struct buffer *out)
 {
+	struct family family = { out, "" };
+
 	head(out, "tidegate_plugin_stalls_total", "counter",
 	     "Operations of a plugin that held up a loop for 50 ms or more.");
 	plugin_set_each(admin->options.plugins, add_stalls, out);
 	head(out, "tidegate_plugin_stall_seconds_total", "counter",
 	     "How long those that have returned did.");
 	plugin_set_each(admin->options.plugins, add_stall_seconds, out);
+	plugin_set_metrics_each(admin->options.plugins, add_metric, &family);
 }
 
 static void ledger(struct admin *admin, const struct ledger_state *state, struct buffer *out)

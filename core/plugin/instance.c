@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "plugin/metric.h"
 #include "plugin/module.h"
 #include "plugin/trial.h"
 
@@ -99,6 +100,7 @@ void plugin_instance_fini(struct tide_instance *instance)
 	if (instance->plugin)
 		plugin_values_free(instance->values, instance->plugin->option_count);
 	free(instance->name);
+	plugin_metric_leave(instance);
 	if (instance->module)
 		atomic_fetch_sub(&instance->module->instances, 1);
 }
@@ -149,6 +151,8 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 		.call = services->calls,
 		.request = services->requests,
 	};
+	instance->metrics = plugin_set_metrics((struct plugin_set *)set);
+	plugin_metric_offer(&instance->host);
 	return plugin_values_read(instance->plugin, object, &instance->values, error);
 }
 

@@ -63,6 +63,20 @@ void plugin_set_each(struct plugin_set *set,
  * which are in use. [admin] */
 void plugin_set_stamp(const struct plugin_set *set, const char *plugin, const char *digest,
 		      char *ret, size_t size);
+enum {
+	PLUGIN_METRIC_NAME_SIZE = 112, /* "tidegate_plugin_", 32, '_', 48, "_total" */
+};
+/* A counter or gauge of an object of a plugin. */
+struct plugin_metric_facts {
+	char *plugin, *object, *name, *help; /* name: as monitoring sees it */
+	uint32_t kind;                       /* enum tide_kind of the object */
+	bool gauge;
+};
+/* Those of living instances: a family's one after the other. [any] */
+void plugin_set_metrics_each(struct plugin_set *set,
+			     void (*fn)(const struct plugin_metric_facts *facts, int64_t value,
+					void *data),
+			     void *data);
 /* A sentence of the first that is off; false where none is. [any] */
 bool plugin_set_tell_off(struct plugin_set *set, char *ret, size_t size);
 /* Looks at the files anew: another file in the place of one is loaded beside it, and what is made

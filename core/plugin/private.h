@@ -10,6 +10,7 @@
 enum {
 	PLUGIN_NAME_MAX = 32,
 	PLUGIN_OPTIONS_MAX = 64,
+	PLUGIN_METRICS_MAX = 32, /* of an object */
 	PLUGIN_ERROR_SIZE = 256,
 	PLUGIN_STEM_SIZE = 224,
 	PLUGIN_BY_FD_SIZE = 32,
@@ -74,8 +75,12 @@ struct tide_instance {
 	const struct plugin_code *code;
 	char *name, *secret;
 	struct plugin_value *values;
+	struct plugin_metrics *metrics; /* the set's */
+	struct tide_metric *metric[PLUGIN_METRICS_MAX];
+	size_t metric_count;
 	struct tide_host host;
 };
+struct plugin_metrics *plugin_set_metrics(struct plugin_set *set);
 
 /* Finds the object's plugin, checks its options, and fills in what it has of the operations of its
  * kind. -ENOENT, -EINVAL, with the object's place; PLUGIN_OFF: there is nothing to create. */

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "plugin/crash.h"
+#include "plugin/metric.h"
 #include "plugin/trial.h"
 
 CLEANUP_DEFINE(struct plugin_module, plugin_module_free);
@@ -31,7 +32,13 @@ struct plugin_set {
 	struct plugin_module *all; /* those too that are in use no more */
 	uint32_t turn;
 	struct plugin_trials trials;
+	struct plugin_metrics metrics;
 };
+
+struct plugin_metrics *plugin_set_metrics(struct plugin_set *set)
+{
+	return &set->metrics;
+}
 
 struct plugin_set *plugin_set_free(struct plugin_set *set)
 {
@@ -43,6 +50,7 @@ struct plugin_set *plugin_set_free(struct plugin_set *set)
 		next = module->next;
 		plugin_module_free(module);
 	}
+	plugin_metrics_fini(&set->metrics);
 	pthread_mutex_destroy(&set->lock);
 	pthread_mutex_destroy(&set->trials.lock);
 	map_fini(&set->trials.good);
@@ -286,6 +294,7 @@ int plugin_set_open(const struct plugin_set_options *options, struct plugin_set 
 
 	if (!set)
 		return error_set(error, -ENOMEM, "out of memory");
+	plugin_metrics_init(&set->metrics);
 	pthread_mutex_init(&set->lock, NULL);
 	pthread_mutex_init(&set->trials.lock, NULL);
 	set->trials.program = options->trial ? strdup(options->trial) : NULL;

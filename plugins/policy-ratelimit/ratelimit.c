@@ -42,6 +42,7 @@ struct limiter {
 	uint32_t in_flight_max; /* 0: no limit */
 	uint32_t per_s;
 	bool parts[PARTS];
+	struct tide_metric *refused, *in_flight;
 	char who[WHO_BYTES]; /* "tenant and model" */
 };
 
@@ -169,6 +170,8 @@ static int32_t create(const struct tide_host *host, struct tide_instance *instan
 		return r;
 	}
 	tell_who(limiter);
+	limiter->refused = host->counter(instance, "refused", "Requests that a limit refused.");
+	limiter->in_flight = host->gauge(instance, "in_flight", "Requests under way.");
 	*ret_state = limiter;
 	return 0;
 }
@@ -235,6 +238,7 @@ static int32_t deny(const struct limiter *limiter, struct tide_request *request,
 		.retry_after_s = seconds_up(refusal->wait_ns),
 	};
 
+	limiter->host->metric_add(limiter->refused, 1);
 	limiter->host->request->deny(request, &denial);
 	limiter->host->request->note(request, slice_of(refusal->note));
 	return TIDE_DENY;
@@ -417,6 +421,7 @@ static int32_t request(void *user, struct tide_request *request, void **ret_requ
 	if (!allowed)
 		return deny(limiter, request, &refusal);
 	*taken = (struct taken){ place, tokens };
+	limiter->host->metric_add(limiter->in_flight, 1);
 	*ret_request_state = taken;
 	return TIDE_CONTINUE;
 }
@@ -432,6 +437,7 @@ static void ended(void *user, struct tide_request *request, void *request_state,
 
 	if (!taken)
 		return;
+	limiter->host->metric_add(limiter->in_flight, -1);
 	used = (uint64_t)(end->tokens_in + end->tokens_out);
 	shard = table_enter_at(&limiter->table, taken->place);
 	taken->place->in_flight--;

@@ -199,6 +199,25 @@ class Checks:
         del self.gate.limits["odd"]
         assert why in done.stdout + done.stderr, (done.stdout, done.stderr)
 
+    def counted(self):
+        """What monitoring sees goes on when the object is made anew."""
+        refused = 'tidegate_plugin_ratelimit_refused_total{policy="twenty"}'
+
+        def metrics():
+            return dict(
+                line.rsplit(" ", 1) for line in self.gate.admin_socket("GET", "/metrics").text.splitlines()
+            )
+
+        before = metrics()
+        equal(before[refused], str(2 * AT_ONCE - 20), "refused")
+        equal(before['tidegate_plugin_ratelimit_in_flight{policy="few"}'], "0", "in flight")
+        self.gate.limits = {**self.gate.limits, "twenty": {"requests": 3, "per_s": LONG_S}}
+        self.gate.write_config()
+        equal(self.gate.tidectl("reload").returncode, 0, "reload")
+        equal([self.ask("twenty").status for _ in range(4)], [200, 200, 200, 429], "the new limit")
+        goes_on = lambda: metrics()[refused] == str(2 * AT_ONCE - 19)  # noqa: E731
+        self.gate.wait_for(goes_on, what="one more that was refused")
+
     def example(self):
         """What packaging/ ships is an object that is taken."""
         folder = self.gate.dir / "conf.d" / "policy"
@@ -236,6 +255,7 @@ def register(suite, upstream):
         suite.check("ratelimit/instead-of-the-providers", checks.instead_of_the_providers)
         suite.check("ratelimit/refused-uses-nothing", checks.refused_uses_nothing)
         suite.check("ratelimit/bounded", checks.bounded)
+        suite.check("ratelimit/counted", checks.counted)
         suite.check("ratelimit/example", checks.example)
         suite.check("ratelimit/no-limit", checks.refuses, {"by": "key"}, "it limits nothing")
         suite.check("ratelimit/by-nothing", checks.refuses, {"by": "key, moon", "requests": 1}, '"moon" is none of')

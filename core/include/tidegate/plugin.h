@@ -101,6 +101,7 @@ enum tide_log_level {
 struct tide_instance; /* the host's handle of one configured object */
 struct tide_call;     /* one attempt at one upstream, see provider.h */
 struct tide_timer;
+struct tide_metric; /* a counter or gauge of the object; since 0.9 */
 
 /* Services of the host. Thread rules: [any] any thread; [create] only inside create(); [call] only
  * on the thread that called start() for that call, between start() and the call's end. */
@@ -129,6 +130,20 @@ struct tide_host {
 	const struct tide_call_services *call;
 	/* [request] Services of a policy's request: policy.h. Since 0.5. */
 	const struct tide_request_services *request;
+
+	/* [create] A number that monitoring sees as tidegate_plugin_PLUGIN_NAME_total, of a
+	 * counter, or tidegate_plugin_PLUGIN_NAME, with the object as a label: `name` is
+	 * [a-z][a-z0-9_]{0,47}, `help` one line. The same for the same name: an object that is made
+	 * anew goes on where it was. NULL, and a warning in the log: no name, a gauge that is a
+	 * counter elsewhere, or more than 32 of the object. Since 0.9, as what follows. */
+	struct tide_metric *(*counter)(struct tide_instance *instance, const char *name,
+				       const char *help);
+	struct tide_metric *(*gauge)(struct tide_instance *instance, const char *name,
+				     const char *help);
+	/* [any] Without a lock. Of NULL nothing; a counter takes no less than 1 at a time. */
+	void (*metric_add)(struct tide_metric *metric, int64_t value);
+	/* [any] Gauges only. */
+	void (*metric_set)(struct tide_metric *metric, int64_t value);
 };
 
 #ifdef __cplusplus
