@@ -160,6 +160,8 @@ void gateway_check(const struct plugin_set *plugins, const struct conf *conf, st
 {
 	struct error error = { 0 };
 
+	if (plugins)
+		plugin_set_try(plugins, conf);
 	prices_check(conf, report);
 	policies_check(plugins, conf, report);
 	certificates_check(conf, report);
@@ -417,6 +419,7 @@ int gateway_snapshot_new(struct gateway *gateway, struct conf *conf,
 	snapshot->conf = conf_ref(conf);
 	snapshot->books.public = ledger_book_ref(books->public);
 	snapshot->books.override = ledger_book_ref(books->override);
+	plugin_set_try(gateway->options.plugins, conf);
 	r = add_providers(gateway, snapshot, error);
 	if (r < 0)
 		return r;

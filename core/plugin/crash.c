@@ -142,7 +142,9 @@ static void on_fatal(int signal, siginfo_t *info, void *context)
 		which++;
 	if (info->si_code != SI_USER && info->si_code != SI_QUEUE) /* not by another process */
 		note(which);
-	sigaction(signal, &before[which], NULL);
+	/* Of all: what ends the process now may be another one, and that is the same crash. */
+	for (size_t i = 0; fatal[i].number != SIGNAL_EXIT; i++)
+		sigaction(fatal[i].number, &before[i], NULL);
 	if (info->si_code <= 0)
 		raise(signal);
 	errno = saved_errno;

@@ -169,6 +169,9 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
  * where the set has a program for it. */
 int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf,
 			  const struct plugin_services *services, struct error *error);
+/* Tries all new objects of a configuration, those of a plugin in one child, so that each need not
+ * be tried when it is made or checked; what does not do is found then. [admin] */
+void plugin_set_try(const struct plugin_set *set, const struct conf *conf);
 struct plugin_provider *plugin_provider_ref(struct plugin_provider *provider);
 struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider);
 

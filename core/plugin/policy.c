@@ -19,7 +19,7 @@ static void instance_free(struct instance *instance)
 }
 CLEANUP_DEFINE(struct instance, instance_free);
 
-static struct plugin_object object_of(const struct conf_policy *conf)
+struct plugin_object plugin_object_of_policy(const struct conf_policy *conf)
 {
 	return (struct plugin_object){
 		.kind = TIDE_KIND_POLICY,
@@ -37,7 +37,7 @@ int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *co
 		      struct error *error)
 {
 	_cleanup_(cleanup_instance_free) struct instance *instance = calloc(1, sizeof(*instance));
-	const struct plugin_object object = object_of(conf);
+	const struct plugin_object object = plugin_object_of_policy(conf);
 	int r;
 
 	if (!instance)
@@ -78,7 +78,7 @@ struct plugin_policy *plugin_policy_free(struct plugin_policy *policy)
 int plugin_policy_check(const struct plugin_set *set, const struct conf_policy *conf,
 			const struct plugin_services *services, struct error *error)
 {
-	const struct plugin_object object = object_of(conf);
+	const struct plugin_object object = plugin_object_of_policy(conf);
 	struct plugin_policy *made = NULL;
 	bool done;
 	int r = plugin_instance_check(set, &object, services, &done, error);

@@ -39,6 +39,9 @@ int plugin_open(int fd, const char *path, const struct tide_plugin **ret, struct
 int plugin_check_descriptor(const char *path, const struct tide_plugin *plugin,
 			    struct error *error);
 
+struct plugin_object plugin_object_of_provider(const struct conf_provider *conf);
+struct plugin_object plugin_object_of_policy(const struct conf_policy *conf);
+
 struct plugin_module; /* one file of a set: module.h */
 /* The one in use, or off. NULL: there is none of that name. [admin] */
 struct plugin_module *plugin_set_module(const struct plugin_set *set, const char *name);

@@ -38,7 +38,7 @@ static void ask_instance(struct instance *instance)
 	plugin_leave();
 }
 
-static struct plugin_object object_of(const struct conf_provider *conf)
+struct plugin_object plugin_object_of_provider(const struct conf_provider *conf)
 {
 	return (struct plugin_object){
 		.kind = TIDE_KIND_PROVIDER,
@@ -56,7 +56,7 @@ int plugin_provider_new(const struct plugin_set *set, const struct conf_provider
 			struct error *error)
 {
 	_cleanup_(cleanup_instance_free) struct instance *instance = calloc(1, sizeof(*instance));
-	const struct plugin_object object = object_of(conf);
+	const struct plugin_object object = plugin_object_of_provider(conf);
 	int r;
 
 	if (!instance)
@@ -110,7 +110,7 @@ struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider)
 int plugin_provider_check(const struct plugin_set *set, const struct conf_provider *conf,
 			  const struct plugin_services *services, struct error *error)
 {
-	const struct plugin_object object = object_of(conf);
+	const struct plugin_object object = plugin_object_of_provider(conf);
 	struct plugin_provider *made = NULL;
 	bool done;
 	int r = plugin_instance_check(set, &object, services, &done, error);

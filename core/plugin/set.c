@@ -284,6 +284,37 @@ int plugin_set_settle(struct plugin_set *set, bool keep,
 	return r;
 }
 
+/* ---- trials ---- */
+
+static void try_objects(struct plugin_module *module, const struct conf *conf,
+			struct plugin_object *objects)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < conf->provider_count; i++)
+		if (strcmp(conf->providers[i].plugin, module->name) == 0 &&
+		    !conf->providers[i].broken)
+			objects[count++] = plugin_object_of_provider(&conf->providers[i]);
+	for (size_t i = 0; i < conf->policy_count; i++)
+		if (strcmp(conf->policies[i].plugin, module->name) == 0 &&
+		    !conf->policies[i].broken)
+			objects[count++] = plugin_object_of_policy(&conf->policies[i]);
+	plugin_trial_together(module->trials, module->fd, &module->facts, objects, count);
+}
+
+void plugin_set_try(const struct plugin_set *set, const struct conf *conf)
+{
+	struct plugin_object *objects =
+	    set->trials.program
+		? calloc(conf->provider_count + conf->policy_count + 1, sizeof(*objects))
+		: NULL;
+
+	for (size_t i = 0; objects && i < set->in_use.count; i++)
+		if (set->in_use.modules[i]->facts.plugin)
+			try_objects(set->in_use.modules[i], conf, objects);
+	free(objects);
+}
+
 /* ---- sets ---- */
 
 int plugin_set_open(const struct plugin_set_options *options, struct plugin_set **ret,

@@ -25,8 +25,11 @@
 enum {
 	ASKED_BYTES_MAX = 16 << 20,
 	TRIED_MAX = 4096,
-	FD_MIN = 10, /* of descriptors that are to become 0, 1 and 3 */
+	KEY_SIZE = 512,
+	SECRETS_BYTES = 256 * 1024, /* at once: a buffer that grows leaves copies behind */
+	FD_MIN = 10,                /* of descriptors that are to become 0, 1 and 3 */
 	PLUGIN_FD = 3,
+	NOT_ASKED = 125, /* exit status of the child */
 };
 
 static const uint64_t memory_bytes = UINT64_C(2) << 30; /* a model may be a part of create() */
@@ -75,13 +78,9 @@ static bool take_number(struct slice *rest, uint64_t *ret)
 	return take(rest, &text) && text && slice_to_u64(slice_of(text), ret) >= 0;
 }
 
-/* Without an object only the file is tried. */
-static void put_asked(struct buffer *out, const char *path, const struct plugin_object *object)
+static void put_object(struct buffer *out, const struct plugin_object *object)
 {
-	put(out, path);
-	put_number(out, object ? object->kind : 0);
-	if (!object)
-		return;
+	put_number(out, object->kind);
 	put(out, object->name);
 	put(out, object->plugin);
 	put(out, object->secret);
@@ -94,8 +93,7 @@ static void put_asked(struct buffer *out, const char *path, const struct plugin_
 }
 
 struct asked {
-	struct buffer bytes;
-	const char *path, *name, *plugin, *secret;
+	const char *name, *plugin, *secret;
 	uint64_t kind;
 	struct conf_plugin_options options;
 };
@@ -120,15 +118,11 @@ static bool take_options(struct slice *rest, struct conf_plugin_options *ret)
 	return true;
 }
 
-static bool take_asked(struct asked *asked)
+static bool take_asked(struct slice *rest, struct asked *asked)
 {
-	struct slice rest = buffer_slice(&asked->bytes);
-
-	if (!take(&rest, &asked->path) || !asked->path || !take_number(&rest, &asked->kind))
-		return false;
-	return asked->kind == 0 ||
-	       (take(&rest, &asked->name) && take(&rest, &asked->plugin) &&
-		take(&rest, &asked->secret) && take_options(&rest, &asked->options));
+	return take_number(rest, &asked->kind) && take(rest, &asked->name) &&
+	       take(rest, &asked->plugin) && take(rest, &asked->secret) &&
+	       take_options(rest, &asked->options);
 }
 
 /* ---- the child ---- */
@@ -177,21 +171,29 @@ void plugin_trial_run(const struct plugin_services *services)
 {
 	struct plugin_set *set = NULL;
 	struct error error = { 0 };
+	struct buffer bytes = { 0 }, out = { 0 };
 	struct asked asked = { 0 };
-	struct buffer out = { 0 };
+	struct slice rest;
+	const char *path;
 	int fd = dup(STDOUT_FILENO), r; /* the plugin may print */
 
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	dup2(STDERR_FILENO, STDOUT_FILENO);
-	if (fd < 0 || !read_all(STDIN_FILENO, &asked.bytes) || !take_asked(&asked))
-		_exit(125);
+	if (fd < 0 || !read_all(STDIN_FILENO, &bytes))
+		_exit(NOT_ASKED);
+	rest = buffer_slice(&bytes);
+	if (!take(&rest, &path) || !path)
+		_exit(NOT_ASKED);
 	plugin_child_drop(memory_bytes);
 	signal(SIGXFSZ, SIG_IGN);
 	log_set_level(LOG_LEVEL_ERROR);
 	clearenv();
-	r = plugin_set_of_file(PLUGIN_FD, asked.path, &set, &error);
-	if (r >= 0 && asked.kind != 0)
+	r = plugin_set_of_file(PLUGIN_FD, path, &set, &error);
+	while (r >= 0 && rest.len > 0) {
+		if (!take_asked(&rest, &asked))
+			_exit(NOT_ASKED);
 		r = try_object(set, &asked, services, &error);
+	}
 	buffer_printf(&out, "%d %s", r < 0 ? r : 0, r < 0 ? error.message : "");
 	_exit(write(fd, out.data, out.len) == (ssize_t)out.len ? 0 : 1);
 }
@@ -312,7 +314,7 @@ int plugin_trial_file(const struct plugin_trials *trials, int fd, const char *pa
 
 	if (!trials->program)
 		return 0;
-	put_asked(&asked, path, NULL);
+	put(&asked, path);
 	return ask(trials->program, fd, &asked, path, error);
 }
 
@@ -346,7 +348,9 @@ static int try(struct plugin_trials *trials, int fd, const struct plugin_facts *
 	char what[256];
 	int r;
 
-	put_asked(&asked, facts->file, object);
+	buffer_reserve(&asked, SECRETS_BYTES);
+	put(&asked, facts->file);
+	put_object(&asked, object);
 	if (asked.failed)
 		return error_set(error, -ENOMEM, "out of memory");
 	snprintf(what, sizeof(what), "%s %s: create() of plugin %s", plugin_kind_name(object->kind),
@@ -359,17 +363,25 @@ static int try(struct plugin_trials *trials, int fd, const struct plugin_facts *
 	return error_set_at(error, r, at->file, at->line, at->column, "%s", cause.message);
 }
 
+/* False: what is made of it has no name that would do. */
+static bool key_of(const struct plugin_facts *facts, const struct plugin_object *object,
+		   char ret[static KEY_SIZE])
+{
+	int len = snprintf(ret, KEY_SIZE, "%s/%u/%s/%s", facts->sha256, object->kind,
+			   object->digest ? object->digest : "", object->name);
+
+	return object->digest && len > 0 && len < KEY_SIZE;
+}
+
 int plugin_trial_object(struct plugin_trials *trials, int fd, const struct plugin_facts *facts,
 			const struct plugin_object *object, struct error *error)
 {
-	char key[512];
-	int len, r;
+	char key[KEY_SIZE];
+	int r;
 
 	if (!trials->program)
 		return 0;
-	len = snprintf(key, sizeof(key), "%s/%u/%s/%s", facts->sha256, object->kind,
-		       object->digest ? object->digest : "", object->name);
-	if (!object->digest || len < 0 || (size_t)len >= sizeof(key))
+	if (!key_of(facts, object, key))
 		return try(trials, fd, facts, object, error);
 	if (tried(trials, slice_of(key)))
 		return 0;
@@ -377,4 +389,28 @@ int plugin_trial_object(struct plugin_trials *trials, int fd, const struct plugi
 	if (r >= 0)
 		remember(trials, slice_of(key));
 	return r;
+}
+
+void plugin_trial_together(struct plugin_trials *trials, int fd, const struct plugin_facts *facts,
+			   const struct plugin_object *objects, size_t count)
+{
+	_cleanup_(buffer_fini) struct buffer asked = { 0 };
+	struct error ignored;
+	char key[KEY_SIZE];
+	size_t fresh = 0;
+
+	buffer_reserve(&asked, SECRETS_BYTES);
+	put(&asked, facts->file);
+	for (size_t i = 0; i < count; i++) {
+		if (!key_of(facts, &objects[i], key) || tried(trials, slice_of(key)))
+			continue;
+		put_object(&asked, &objects[i]);
+		fresh++;
+	}
+	if (fresh > 1 && !asked.failed &&
+	    ask(trials->program, fd, &asked, facts->file, &ignored) >= 0)
+		for (size_t i = 0; i < count; i++)
+			if (key_of(facts, &objects[i], key))
+				remember(trials, slice_of(key));
+	explicit_bzero(asked.data, asked.len);
 }

@@ -18,6 +18,10 @@ struct plugin_trials {
  * the process. */
 int plugin_trial_file(const struct plugin_trials *trials, int fd, const char *path,
 		      struct error *error);
+/* Makes all that are new in one child, so that plugin_trial_object() need not try each: where one
+ * of them does not do, nothing is known of any. */
+void plugin_trial_together(struct plugin_trials *trials, int fd, const struct plugin_facts *facts,
+			   const struct plugin_object *objects, size_t count);
 /* Makes an instance and destroys it, once for the same bytes of both: what create() refuses, but
  * for -EACCES and -EPERM, is refused with its words and the object's place; so are crash, exit,
  * hang. */

@@ -33,6 +33,11 @@ def policy(name, **more):
     return {"name": name, "plugin": "fatal", **more}
 
 
+def told_of(told):
+    """A child under a sanitizer tells itself of its crash, and exits."""
+    return "ended the process" if sanitized() and told.startswith("crashed (Seg") else told
+
+
 class FatalGate(PluginGate):
     def __init__(self, policies=(), providers=(), routes=(), **settings):
         self.more, self.pin = [], ""
@@ -134,15 +139,15 @@ class Loading(Checks):
     def stalls(self):
         """An operation that blocks is told while it does, and when it has returned: each once."""
         equal(self.ask("fine").status, 200, "before")
-        equal(self.stall_lines(), [], "lines before")
+        old = len(self.stall_lines())  # of crashes, which take a sanitizer a while to tell
         with Connection(self.gate.api_port) as connection:
             body = {"model": "block", "messages": [{"role": "user", "content": PROMPT}]}
             connection.chat(self.gate.keys["app"], body)
-            self.gate.wait_for(self.stall_lines, what="a line")
-            equal(len(self.stall_lines()), 1, "lines while it blocks")
+            self.gate.wait_for(lambda: len(self.stall_lines()) > old, what="a line")
+            equal(len(self.stall_lines()), old + 1, "lines while it blocks")
             equal(connection.response().status, 200, "status")
-        self.gate.wait_for(lambda: len(self.stall_lines()) > 1, what="another line")
-        now, over = self.stall_lines()
+        self.gate.wait_for(lambda: len(self.stall_lines()) > old + 1, what="another line")
+        now, over = self.stall_lines()[old:]
         begin = "plugin fatal: object watcher "
         assert begin + "has held up a loop for " in now and "ms now, in request()" in now, now
         assert begin + "held up a loop for " in over and "ms in request()" in over, over
@@ -169,7 +174,7 @@ class Loading(Checks):
             return found.get("tidegate_plugin_stalls_total") == 2 and 0.35 <= seconds < 3
 
         self.gate.wait_for(counted, what="metrics")
-        equal(len([x for x in self.stall_lines() if "watcher held" in x]), 2, "lines")
+        assert len([x for x in self.stall_lines() if "watcher held" in x]) >= 2, "lines"
 
     # ---- trials ----
 
@@ -183,10 +188,10 @@ class Loading(Checks):
             equal(done.returncode, 1, "check in force")
             for text in (done.stderr, self.gate.tidectl("reload").stderr):
                 assert "tidegate.conf:" in text and "policy tried: " in text, text
-                assert told in text, text
+                assert told_of(told) in text, text
             done = self.gate.tidectl("check", self.gate.config)
             equal(done.returncode, 1, "check of a file")
-            assert told in done.stderr and "policy tried: " in done.stderr, done.stderr
+            assert told_of(told) in done.stderr and "policy tried: " in done.stderr, done.stderr
             equal(self.ask("fine").status, 200, "it serves")
         finally:
             self.gate.policies.pop()
@@ -204,10 +209,11 @@ class Loading(Checks):
         )
         self.gate.policies.pop()
         self.gate.write_config()
-        equal(done.returncode, 1, done.stderr)
-        assert "policy tried: " in done.stderr and "crashed" in done.stderr, done.stderr
-        assert not (self.gate.state / "plugin-crashes").read_bytes(), "it counts as no crash"
         self.gate.start()
+        equal(done.returncode, 1, done.stderr)
+        told = told_of("crashed (Segmentation fault)")
+        assert "policy tried: " in done.stderr and told in done.stderr, done.stderr
+        assert not (self.gate.state / "plugin-crashes").read_bytes(), "it counts as no crash"
 
     def tries_once(self):
         """What is unchanged is not made again, and what was checked is not tried again."""
@@ -244,6 +250,7 @@ class Loading(Checks):
     def constructor(self):
         """A file that crashes as it is loaded is refused before the daemon runs it."""
         self.gate.stop()
+        refusals = []
         self.gate.more = ["provider-broken"]
         self.gate.write_config()
         for name, told in (("crashes", "crashed (Segmentation fault)"), ("exits", "ended the process")):
@@ -252,11 +259,13 @@ class Loading(Checks):
             done = subprocess.run(
                 self.gate.command("--foreground"), capture_output=True, text=True, timeout=60
             )
-            equal(done.returncode, 1, done.stderr)
-            assert "provider-broken.so: " in done.stderr and told in done.stderr, done.stderr
+            refusals.append((told_of(told), done))
         self.gate.more = []
         self.gate.write_config()
         self.gate.start()
+        for told, done in refusals:
+            equal(done.returncode, 1, done.stderr)
+            assert "provider-broken.so: " in done.stderr and told in done.stderr, done.stderr
 
     # ---- replacement ----
 

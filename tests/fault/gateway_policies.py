@@ -242,7 +242,7 @@ class Policies(Checks):
             for p in self.gate.policies
         ]
         self.gate.write_config()
-        self.gate.reload()
+        equal(self.gate.tidectl("reload").returncode, 0, "reload")
         thread.join()
         equal(self.ask("later").status, 403, "the new one")
         assert answers[0] in (200, 403), answers
