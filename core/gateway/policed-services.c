@@ -12,6 +12,7 @@
 enum {
 	TIMER_MAX_MS = 86400000,
 	HEADER_VALUE_BYTES = 1024,
+	HASH_EXCEPT_MAX = 64,
 };
 
 static struct arena *arena_of(const struct tide_request *request)
@@ -289,6 +290,20 @@ static void service_timer(struct tide_request *request, uint64_t delay_ms,
 	loop_timer_set(loop, &request->timer, loop_now_ns(loop) + bounded_ms * NS_PER_MS);
 }
 
+/* ---- what is no request's ---- */
+
+static int32_t service_canonical_hash(struct tide_slice json, const struct tide_slice *except,
+				      uint64_t except_count, uint8_t ret[WIRE_HASH_BYTES])
+{
+	struct slice names[HASH_EXCEPT_MAX];
+
+	if (except_count > HASH_EXCEPT_MAX)
+		return -E2BIG;
+	for (uint64_t i = 0; i < except_count; i++)
+		names[i] = slice_from(except[i]);
+	return wire_canonical_hash(slice_from(json), names, except_count, ret, NULL);
+}
+
 const struct tide_request_services policed_services = {
 	.size = sizeof(policed_services),
 	.info = service_info,
@@ -303,4 +318,5 @@ const struct tide_request_services policed_services = {
 	.suspend = service_suspend,
 	.complete = policed_complete,
 	.timer = service_timer,
+	.canonical_hash = service_canonical_hash,
 };

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "wire/canonical.h"
 #include "wire/dialect.h"
 #include "wire/eventstream.h"
 #include "wire/translate.h"
@@ -246,15 +247,14 @@ void wire_strip_fini(struct wire_strip *strip);
 /* -ENOMEM: all that was fed has then been emitted, and the strip is at its end. */
 int wire_strip_feed(struct wire_strip *strip, struct slice data,
 		    void (*emit)(void *user, struct slice data), void *user);
-struct slice
-wire_strip_rest(const struct wire_strip *strip); /* what is held at the end of the answer */
+/* What is held at the end of the answer. */
+struct slice wire_strip_rest(const struct wire_strip *strip);
 /* The beginning of an event that is not over yet has been emitted. */
 bool wire_strip_is_passing(const struct wire_strip *strip);
 
 /* ---- errors of our own ---- */
 
-/* A code that Anthropic's SDKs know: they ask again without `thread`, with the whole conversation.
- */
+/* Anthropic's SDKs know it: they ask again without `thread`, with the whole conversation. */
 #define WIRE_THREAD_UNSUPPORTED "thread_unsupported_request"
 
 struct wire_error {

@@ -176,6 +176,22 @@ static int32_t header(struct own *own, struct tide_request *request)
 	return TIDE_CONTINUE;
 }
 
+static int32_t hash(struct own *own, struct tide_request *request)
+{
+	const struct tide_request_services *services = own->state->services;
+	const struct tide_slice except[] = { text("stream"), text("model") };
+	uint8_t digest[32];
+	char hex[65];
+
+	if (services->canonical_hash(text("{"), NULL, 0, digest) != -EINVAL ||
+	    services->canonical_hash(services->body(request), except, 2, digest) != 0)
+		abort();
+	for (int i = 0; i < 32; i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	services->header(request, text("x-canonical"), text(hex));
+	return TIDE_CONTINUE;
+}
+
 static int32_t fail(struct own *own, struct tide_request *request)
 {
 	return -EIO;
@@ -280,6 +296,7 @@ static const struct {
 	{ "edit-model", edit_model },
 	{ "retarget", retarget },
 	{ "header", header },
+	{ "hash", hash },
 	{ "fail", fail },
 	{ "odd", odd },
 	{ "later", later },

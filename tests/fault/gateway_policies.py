@@ -3,12 +3,13 @@
 upstream and nothing else changes, that a wait ends however it may, and that each request which a
 policy was asked about is told of its end once."""
 
+import hashlib
 import json
 import shutil
 import threading
 import time
 
-from gateway import PROMPT, Checks, PluginGate, compile_plugin
+from gateway import CHAT, PROMPT, Checks, PluginGate, compile_plugin
 from tap import equal
 from tidegate import price
 from wire import Connection, chat_text
@@ -17,7 +18,7 @@ MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 SOUND = (
     "continue", "deny", "deny-bare", "answer-text", "answer-document", "edit", "edit-back",
-    "edit-model", "retarget", "header", "later", "now", "twice", "elsewhere", "over-and-on",
+    "edit-model", "retarget", "header", "hash", "later", "now", "twice", "elsewhere", "over-and-on",
 )  # fmt: skip
 UNSOUND = (
     "answer-half", "answer-nothing", "edit-stream", "edit-broken", "edit-over", "fail", "odd",
@@ -171,6 +172,21 @@ class Policies(Checks):
             "decisions",
         )
 
+    def hashes(self):
+        """What means the same has one hash, however it is written; another prompt has another."""
+        text = '{"messages":[{"content":"%s","role":"user"}],"model":"hash","temperature":%s,"stream":%s}'
+        said = [("hi", "1", "false"), ("h\\u0069", "1.0", "true"), ("hi", "1", "  false "), ("ho", "1", "false")]
+        found = []
+        for words in said:
+            with Connection(self.gate.api_port) as connection:
+                answer = connection.ask(self.gate.keys["app"], (text % words).encode(), target=CHAT)
+            equal(answer.status, 200, f"status ({answer.body})")
+            found.append(answer.headers["x-canonical"])
+        plain = '{"messages":[{"content":"hi","role":"user"}],"temperature":1}'
+        equal(found[0], hashlib.sha256(plain.encode()).hexdigest(), "the SHA-256 of one spelling")
+        equal(found[:3], [found[0]] * 3, "the same")
+        assert found[3] != found[0], "another prompt"
+
     def adds_to_many_headers(self):
         for stream in (False, True):
             answer = self.ask("header-many", stream)
@@ -309,6 +325,7 @@ def register(suite, upstream):
         suite.check("policies/edit-model", checks.edits_model)
         suite.check("policies/retarget", checks.retargets)
         suite.check("policies/header", checks.adds_headers)
+        suite.check("policies/canonical-hash", checks.hashes)
         suite.check("policies/header-many", checks.adds_to_many_headers)
         for model in ("later", "now", "twice"):
             suite.check(f"policies/{model}", checks.waits, model)

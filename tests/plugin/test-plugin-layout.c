@@ -163,7 +163,7 @@ static void policy_h(void)
 	AT(tide_request_end, tokens_out, 72);
 	AT(tide_request_end, first_content_ns, 80);
 	AT(tide_request_end, duration_ns, 88);
-	SIZE(tide_request_services, 104);
+	SIZE(tide_request_services, 112);
 	AT(tide_request_services, size, 0);
 	AT(tide_request_services, reserved, 4);
 	AT(tide_request_services, info, 8);
@@ -178,6 +178,7 @@ static void policy_h(void)
 	AT(tide_request_services, suspend, 80);
 	AT(tide_request_services, complete, 88);
 	AT(tide_request_services, timer, 96);
+	AT(tide_request_services, canonical_hash, 104);
 	SIZE(tide_policy_operations, 48);
 	AT(tide_policy_operations, size, 0);
 	AT(tide_policy_operations, reserved, 4);

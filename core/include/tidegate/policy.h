@@ -141,6 +141,14 @@ struct tide_request_services {
 	 * again replaces it. Gone when the request goes on or ends. */
 	void (*timer)(struct tide_request *request, uint64_t delay_ms,
 		      void (*fn)(struct tide_request *request, void *data), void *data);
+	/* [any] The SHA-256 of a JSON value in one spelling, so that what means the same has the
+	 * same one: members in order, of repeated ones the last, without blanks, numbers by their
+	 * value (1 and 1.0 are one). `except` names members of the outermost object that do not
+	 * count, as "stream". It is the same in every release of this major version. Some
+	 * microseconds a KiB. -EINVAL: no JSON; -E2BIG: deeper than 128, more than 1048576 values,
+	 * or 64 exceptions; -ENOMEM. Since 0.9. */
+	int32_t (*canonical_hash)(struct tide_slice json, const struct tide_slice *except,
+				  uint64_t except_count, uint8_t ret[32]);
 };
 
 struct tide_policy_operations {
