@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "plugin/metric.h"
 #include "plugin/module.h"
+#include "plugin/offload.h"
 #include "plugin/trial.h"
 
 const char *plugin_kind_name(uint32_t kind)
@@ -71,6 +72,12 @@ static struct tide_slice host_secret(struct tide_instance *instance)
 	return (struct tide_slice){ instance->secret, strlen(instance->secret) };
 }
 
+static int32_t host_offload(struct tide_instance *instance, void (*work)(void *data),
+			    void (*dropped)(void *data), void *data)
+{
+	return instance->work ? plugin_work_add(instance->work, work, dropped, data) : -ESHUTDOWN;
+}
+
 static int find_plugin(const struct plugin_set *set, const struct plugin_object *object,
 		       struct plugin_module **ret, struct error *error)
 {
@@ -92,8 +99,18 @@ static int find_plugin(const struct plugin_set *set, const struct plugin_object 
 	return 0;
 }
 
+bool plugin_instance_close(struct tide_instance *instance)
+{
+	bool done = plugin_work_close(instance->work);
+
+	if (done)
+		instance->work = NULL;
+	return done;
+}
+
 void plugin_instance_fini(struct tide_instance *instance)
 {
+	plugin_instance_close(instance);
 	if (instance->secret)
 		explicit_bzero(instance->secret, strlen(instance->secret));
 	free(instance->secret);
@@ -150,9 +167,13 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 		.call_alloc = services->call_alloc,
 		.call = services->calls,
 		.request = services->requests,
+		.offload = host_offload,
 	};
 	instance->metrics = plugin_set_metrics((struct plugin_set *)set);
 	plugin_metric_offer(&instance->host);
+	if (plugin_work_open(plugin_set_pool((struct plugin_set *)set), instance->code,
+			     &instance->work) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
 	return plugin_values_read(instance->plugin, object, &instance->values, error);
 }
 

@@ -66,6 +66,8 @@ struct plugin_policy *plugin_policy_free(struct plugin_policy *policy)
 
 	if (!instance)
 		return NULL;
+	if (!plugin_instance_close(&instance->own))
+		return NULL;
 	if (!policy->off) {
 		plugin_enter(policy->code, "destroy");
 		instance->operations.destroy(policy->state);

@@ -81,8 +81,10 @@ struct tide_instance {
 	struct plugin_metrics *metrics; /* the set's */
 	struct tide_metric *metric[PLUGIN_METRICS_MAX];
 	size_t metric_count;
+	struct plugin_work *work; /* NULL once it is closed */
 	struct tide_host host;
 };
+struct plugin_pool *plugin_set_pool(struct plugin_set *set);
 struct plugin_metrics *plugin_set_metrics(struct plugin_set *set);
 
 /* Finds the object's plugin, checks its options, and fills in what it has of the operations of its
@@ -103,4 +105,6 @@ int plugin_instance_create(struct tide_instance *instance, const struct plugin_o
 int plugin_instance_check(const struct plugin_set *set, const struct plugin_object *object,
 			  const struct plugin_services *services, bool *ret_done,
 			  struct error *error);
+/* Before destroy(): its work is done or dropped. False: some still runs, so it must not go. */
+bool plugin_instance_close(struct tide_instance *instance);
 void plugin_instance_fini(struct tide_instance *instance);

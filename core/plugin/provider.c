@@ -98,6 +98,8 @@ struct plugin_provider *plugin_provider_unref(struct plugin_provider *provider)
 
 	if (!instance || atomic_fetch_sub(&instance->refs, 1) > 1)
 		return NULL;
+	if (!plugin_instance_close(&instance->own))
+		return NULL;
 	if (!provider->off) {
 		plugin_enter(provider->code, "destroy");
 		instance->operations.destroy(provider->state);

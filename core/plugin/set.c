@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "plugin/crash.h"
 #include "plugin/metric.h"
+#include "plugin/offload.h"
 #include "plugin/trial.h"
 
 CLEANUP_DEFINE(struct plugin_module, plugin_module_free);
@@ -33,7 +34,13 @@ struct plugin_set {
 	uint32_t turn;
 	struct plugin_trials trials;
 	struct plugin_metrics metrics;
+	struct plugin_pool pool;
 };
+
+struct plugin_pool *plugin_set_pool(struct plugin_set *set)
+{
+	return &set->pool;
+}
 
 struct plugin_metrics *plugin_set_metrics(struct plugin_set *set)
 {
@@ -44,7 +51,7 @@ struct plugin_set *plugin_set_free(struct plugin_set *set)
 {
 	struct plugin_module *module, *next;
 
-	if (!set)
+	if (!set || !plugin_pool_fini(&set->pool))
 		return NULL;
 	for (module = set->all; module; module = next) {
 		next = module->next;
@@ -326,6 +333,7 @@ int plugin_set_open(const struct plugin_set_options *options, struct plugin_set 
 	if (!set)
 		return error_set(error, -ENOMEM, "out of memory");
 	plugin_metrics_init(&set->metrics);
+	plugin_pool_init(&set->pool);
 	pthread_mutex_init(&set->lock, NULL);
 	pthread_mutex_init(&set->trials.lock, NULL);
 	set->trials.program = options->trial ? strdup(options->trial) : NULL;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <tidegate/policy.h>
@@ -192,6 +193,33 @@ static int32_t hash(struct own *own, struct tide_request *request)
 	return TIDE_CONTINUE;
 }
 
+/* The request may be gone before it: this is not the request's. */
+struct job {
+	const struct tide_request_services *services;
+	uint64_t token;
+	void *own; /* not to be looked at: it may be gone */
+};
+
+static void work(void *data)
+{
+	const struct timespec a_while = { .tv_nsec = 20000000 };
+	struct job *job = data;
+
+	nanosleep(&a_while, NULL);
+	job->services->complete(job->token, TIDE_CONTINUE, job->own);
+	free(job);
+}
+
+static int32_t offload(struct own *own, struct tide_request *request)
+{
+	struct job *job = malloc(sizeof(*job));
+
+	*job = (struct job){ own->state->services, own->state->services->suspend(request, 0), own };
+	if (own->state->host->offload(own->state->instance, work, free, job) != 0)
+		abort();
+	return TIDE_SUSPEND;
+}
+
 static int32_t fail(struct own *own, struct tide_request *request)
 {
 	return -EIO;
@@ -297,6 +325,7 @@ static const struct {
 	{ "retarget", retarget },
 	{ "header", header },
 	{ "hash", hash },
+	{ "offload", offload },
 	{ "fail", fail },
 	{ "odd", odd },
 	{ "later", later },

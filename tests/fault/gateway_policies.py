@@ -18,7 +18,7 @@ MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 SOUND = (
     "continue", "deny", "deny-bare", "answer-text", "answer-document", "edit", "edit-back",
-    "edit-model", "retarget", "header", "hash", "later", "now", "twice", "elsewhere", "over-and-on",
+    "edit-model", "retarget", "header", "hash", "offload", "later", "now", "twice", "elsewhere", "over-and-on",
 )  # fmt: skip
 UNSOUND = (
     "answer-half", "answer-nothing", "edit-stream", "edit-broken", "edit-over", "fail", "odd",
@@ -327,7 +327,7 @@ def register(suite, upstream):
         suite.check("policies/header", checks.adds_headers)
         suite.check("policies/canonical-hash", checks.hashes)
         suite.check("policies/header-many", checks.adds_to_many_headers)
-        for model in ("later", "now", "twice"):
+        for model in ("later", "now", "twice", "offload"):
             suite.check(f"policies/{model}", checks.waits, model)
         suite.check("policies/elsewhere", checks.elsewhere)
         for model in UNSOUND:

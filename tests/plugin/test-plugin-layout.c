@@ -39,7 +39,7 @@ static void plugin_h(void)
 	AT(tide_plugin, options, 40);
 	AT(tide_plugin, option_count, 48);
 	AT(tide_plugin, operations, 56);
-	SIZE(tide_host, 120);
+	SIZE(tide_host, 128);
 	AT(tide_host, size, 0);
 	AT(tide_host, abi_major, 4);
 	AT(tide_host, abi_minor, 6);
@@ -57,6 +57,7 @@ static void plugin_h(void)
 	AT(tide_host, gauge, 96);
 	AT(tide_host, metric_add, 104);
 	AT(tide_host, metric_set, 112);
+	AT(tide_host, offload, 120);
 }
 
 static void provider_h(void)

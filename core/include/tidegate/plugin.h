@@ -144,6 +144,14 @@ struct tide_host {
 	void (*metric_add)(struct tide_metric *metric, int64_t value);
 	/* [any] Gauges only. */
 	void (*metric_set)(struct tide_metric *metric, int64_t value);
+	/* [any] Runs work(data) on a thread that no request waits for, where it may block and take
+	 * long; a request that waits for it is suspended, and work() says complete(). Each is run
+	 * or dropped, once: dropped(data) comes instead (may be NULL; on the admin thread, which
+	 * must not wait) when the instance ends first, whose destroy() waits for those that run. It
+	 * may use no service of requests but complete(). -EAGAIN: 1024 of the object wait already;
+	 * -ESHUTDOWN: the instance is ending; -ENOMEM, -EINVAL. Since 0.9. */
+	int32_t (*offload)(struct tide_instance *instance, void (*work)(void *data),
+			   void (*dropped)(void *data), void *data);
 };
 
 #ifdef __cplusplus
