@@ -173,6 +173,8 @@ static int32_t service_splice(struct tide_request *request, uint64_t offset, uin
 		return -EALREADY;
 	if (offset > size || len > size - offset)
 		return -ERANGE;
+	if (*at && request->edits_last->offset + request->edits_last->len <= offset)
+		at = &request->edits_last->next;
 	while (*at && (*at)->offset + (*at)->len <= offset)
 		at = &(*at)->next;
 	if (*at && (*at)->offset < offset + len)
@@ -186,6 +188,8 @@ static int32_t service_splice(struct tide_request *request, uint64_t offset, uin
 	if (!edit->bytes.ptr)
 		return -ENOMEM;
 	*at = edit;
+	if (!edit->next)
+		request->edits_last = edit;
 	return 0;
 }
 

@@ -29,7 +29,7 @@ struct tide_request {
 	struct wire_error denial;
 	uint64_t retry_after_s;
 	struct tide_answer answer;
-	struct policed_edit *edits;
+	struct policed_edit *edits, *edits_last;
 	const struct gateway_route *route; /* to go to instead; NULL: none */
 	struct slice route_name;
 	char note[POLICED_NOTE_BYTES + 1];

@@ -34,7 +34,7 @@ FOREIGN = {
 }
 
 # Foreign headers that a plugin may include too: it is a house of its own, beside the owner folder of core/.
-PLUGIN_HEADERS = {"jansson.h"}
+PLUGIN_HEADERS = {"jansson.h", "openssl/crypto.h", "openssl/evp.h", "openssl/hmac.h"}
 
 # What plugins share, compiled into each.
 PLUGIN_SHARED = "plugins/common"
