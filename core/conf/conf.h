@@ -87,14 +87,14 @@ struct conf_model {
 
 /* What decides about requests. */
 struct conf_policy {
-	const char *name, *plugin;
+	const char *name, *plugin, *on_error; /* deny skip */
 	struct conf_place place;
-	const char *secret, *secret_text; /* as a provider's */
-	const char *on_error;             /* deny skip */
-	uint32_t deadline_ms;             /* of what it suspends a request for */
+	uint32_t deadline_ms, connect_ms; /* deadline: of what it suspends a request for */
+	/* As a provider's; base_url: where it may send requests of its own. */
+	const char *secret, *secret_text, *base_url, *ca_file, *cert_file, *key_file, *proxy,
+	    *digest;
 	struct conf_plugin_options options;
-	const char *digest; /* as a provider's */
-	bool broken;        /* likewise */
+	bool allow_private, broken;
 };
 
 struct conf_target {

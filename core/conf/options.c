@@ -612,6 +612,24 @@ static const struct option policy_rows[] = {
 	{ "deadline_ms", OPTION_MS, 0, OBJECT(policy.deadline_ms), .min = 1, .max = HOUR_MS,
 	  .fallback = "1000",
 	  .doc = "How long the policy may keep a request waiting, each time that it does." },
+	{ "base_url", OPTION_URL, 0, OBJECT(policy.base_url), .example = "https://guard.example/v1",
+	  .doc =
+	      "Where the policy may send requests of its own; without it, nowhere. No redirect is "
+	      "followed, and the environment's proxies count as for a provider." },
+	{ "allow_private", OPTION_FLAG, 0, OBJECT(policy.allow_private), .fallback = "false",
+	  .doc = "Allow loopback and private addresses, as for a provider." },
+	{ "ca_file", OPTION_FILE, 0, OBJECT(policy.ca_file), .example = "ca.pem",
+	  .doc =
+	      "Certificates to trust for base_url instead of the system's, in PEM. What cannot be "
+	      "used of these three files refuses the configuration." },
+	{ "cert_file", OPTION_FILE, 0, OBJECT(policy.cert_file), .example = "client.pem",
+	  .doc = "Client certificate and what leads to its authority, in PEM; needs key_file." },
+	{ "key_file", OPTION_FILE, 0, OBJECT(policy.key_file), .example = "client.key",
+	  .doc = "Key of the client certificate, in PEM and not encrypted." },
+	{ "proxy", OPTION_URL, 0, OBJECT(policy.proxy), .example = "http://proxy.example:3128",
+	  .doc = "HTTP proxy for base_url. It comes before the environment's." },
+	{ "connect_ms", OPTION_MS, 0, OBJECT(policy.connect_ms), .min = 1, .max = HOUR_MS,
+	  .fallback = "5000", .doc = "Time to connect, TLS included." },
 	{ "options", OPTION_PLUGIN, 0, OBJECT(policy.options),
 	  .doc = "The plugin's own options; its manual names them." },
 };

@@ -144,7 +144,13 @@ static int resolve_policy(struct snapshot *snapshot, struct object *object, stru
 	policy->name = object->name;
 	policy->place = object->place;
 	policy->broken = object->broken;
+	if (!policy->cert_file != !policy->key_file)
+		report_at(report, &object->place,
+			  "cert_file and key_file are given together or not at all");
 	digest_rows(object, &canonical);
+	digest_file(policy->ca_file, &canonical);
+	digest_file(policy->cert_file, &canonical);
+	digest_file(policy->key_file, &canonical);
 	policy->digest = digest_of(snapshot, &canonical);
 	return policy->digest ? 0 : -ENOMEM;
 }

@@ -79,6 +79,7 @@ struct gateway_loop {
 	struct upstream_origin *console_origin;
 	struct issuer_memory tokens;
 	struct policy_waits waits;
+	struct outgoing_desk outgoing;
 	struct loop_counters counters;
 };
 

@@ -190,6 +190,7 @@ static int loop_init(struct gateway *gateway, struct gateway_loop *loop, uint32_
 	loop->end_key_task.fn = ending_key;
 	list_init(&loop->exchanges);
 	list_init(&loop->over);
+	outgoing_loop_init(loop);
 	r = policies_loop_init(loop);
 	if (r >= 0)
 		r = loop_new(&loop->loop);
@@ -228,6 +229,7 @@ static void loop_fini(struct gateway_loop *loop)
 		probe_follow(loop, loop->current->snapshot, NULL);
 		issuer_follow(loop, loop->current->snapshot, NULL);
 	}
+	outgoing_loop_end(loop);
 	issuer_forget(&loop->tokens);
 	http_server_free(loop->server);
 	upstream_free(loop->upstream);
@@ -263,7 +265,8 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret, str
 	pthread_condattr_destroy(&attributes);
 	services_init(&gateway->services);
 	gateway->plugin_services =
-	    (struct plugin_services){ &gateway->services, services_alloc, &policed_services };
+	    (struct plugin_services){ &gateway->services, services_alloc, &policed_services,
+				      &outgoing_services };
 	if (http_tls_tickets_new(&gateway->certificates.tickets) < 0 ||
 	    http_budget_new(options->loops, &gateway->budget) < 0 ||
 	    http_share_new(gateway->budget, &gateway->common) < 0)

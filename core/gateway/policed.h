@@ -47,6 +47,8 @@ struct tide_request {
 	size_t decisions_len;
 	struct slice decider; /* whose verdict is what the client got; empty: nobody's */
 	bool informed;
+	struct list outgoing; /* calls about it */
+	bool over;            /* no more of them */
 	struct tide_request_info info;
 	struct tide_request_end end;
 };

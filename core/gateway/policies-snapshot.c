@@ -9,7 +9,11 @@
 
 static void policy_free(struct gateway_policy *policy)
 {
+	outgoing_account_end(&policy->outgoing);
+	if (policy->plugin) /* which stays, where work of it hangs */
+		plugin_policy_own(policy->plugin, NULL);
 	plugin_policy_free(policy->plugin);
+	outgoing_account_fini(&policy->outgoing);
 	free((char *)policy->name.ptr);
 	free(policy);
 }
@@ -28,11 +32,15 @@ static int policy_new(struct gateway *gateway, const struct conf_policy *conf, c
 
 	if (!policy)
 		return error_set(error, -ENOMEM, "out of memory");
+	outgoing_account_init(&policy->outgoing, gateway);
 	policy->name = (struct slice){ strdup(conf->name), strlen(conf->name) };
 	policy->skips = strcmp(conf->on_error, "skip") == 0;
 	policy->deadline_ns = conf->deadline_ms * NS_PER_MS;
 	if (!policy->name.ptr)
 		return error_set(error, -ENOMEM, "out of memory");
+	r = outgoing_origin_new(conf, &policy->outgoing.origin, error);
+	if (r < 0)
+		return r;
 	r = plugin_policy_new(gateway->options.plugins, conf, &gateway->plugin_services,
 			      &policy->plugin, error);
 	if (r < 0)
@@ -40,6 +48,7 @@ static int policy_new(struct gateway *gateway, const struct conf_policy *conf, c
 	if (registry_add(&gateway->registry, &policy->object, REGISTRY_POLICY, conf->name, stamp,
 			 policy_destroy) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
+	plugin_policy_own(policy->plugin, policy);
 	*ret = steal(policy);
 	return 0;
 }
@@ -129,18 +138,29 @@ int policies_of_route(struct gateway_snapshot *snapshot, const char *const *name
 	return 0;
 }
 
+static int policy_check(const struct plugin_set *plugins, const struct conf_policy *conf,
+			const struct plugin_services *services, struct error *error)
+{
+	struct upstream_origin *origin = NULL;
+	int r = outgoing_origin_new(conf, &origin, error);
+
+	upstream_origin_unref(origin);
+	return r < 0 || !plugins ? r : plugin_policy_check(plugins, conf, services, error);
+}
+
 void policies_check(const struct plugin_set *plugins, const struct conf *conf,
 		    struct report *report)
 {
 	struct tide_call_services calls;
-	const struct plugin_services services = { &calls, services_alloc, &policed_services };
+	const struct plugin_services services = { &calls, services_alloc, &policed_services,
+						  &outgoing_services };
 
 	services_init(&calls);
-	for (size_t i = 0; plugins && i < conf->policy_count; i++) {
+	for (size_t i = 0; i < conf->policy_count; i++) {
 		struct error error = { 0 };
 
 		if (!conf->policies[i].broken &&
-		    plugin_policy_check(plugins, &conf->policies[i], &services, &error) < 0)
+		    policy_check(plugins, &conf->policies[i], &services, &error) < 0)
 			conf_report(report, &error);
 	}
 }

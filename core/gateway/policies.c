@@ -255,6 +255,7 @@ void policies_begin(struct exchange *exchange)
 	}
 	request->exchange = exchange;
 	request->list = list;
+	list_init(&request->outgoing);
 	request->end = (struct tide_request_end){ .size = sizeof(request->end),
 						  .outcome = TIDE_REQUEST_REFUSED };
 	exchange->policed = request;
@@ -329,6 +330,8 @@ void policies_end(struct exchange *exchange)
 	if (!request)
 		return;
 	stop_waiting(request);
+	request->over = true;
+	outgoing_end_of(&request->outgoing);
 	for (size_t i = 0; i < request->asked; i++) {
 		const struct plugin_policy *plugin = request->list->items[i]->plugin;
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/loop.h"
+#include "gateway/outgoing.h"
 #include "gateway/registry-objects.h"
 #include "plugin/plugin.h"
 
@@ -30,6 +31,7 @@ struct gateway_policy {
 	bool skips; /* on_error */
 	uint64_t deadline_ns;
 	struct trouble trouble;
+	struct outgoing_account outgoing;
 };
 
 enum {

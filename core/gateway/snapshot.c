@@ -138,7 +138,8 @@ static int provider_check(const struct plugin_set *plugins, const struct conf_pr
 {
 	_cleanup_(cleanup_upstream_origin_unref) struct upstream_origin *origin = NULL;
 	struct tide_call_services calls;
-	const struct plugin_services services = { &calls, services_alloc, &policed_services };
+	const struct plugin_services services = { &calls, services_alloc, &policed_services,
+						  &outgoing_services };
 	int r = conf->base_url ? origin_new(conf, &origin, error) : 0;
 
 	if (r < 0 || !plugins)
@@ -150,7 +151,8 @@ static int provider_check(const struct plugin_set *plugins, const struct conf_pr
 void gateway_try_plugin(void)
 {
 	struct tide_call_services calls;
-	const struct plugin_services services = { &calls, services_alloc, &policed_services };
+	const struct plugin_services services = { &calls, services_alloc, &policed_services,
+						  &outgoing_services };
 
 	services_init(&calls);
 	plugin_trial_run(&services);

@@ -78,6 +78,11 @@ static int32_t host_offload(struct tide_instance *instance, void (*work)(void *d
 	return instance->work ? plugin_work_add(instance->work, work, dropped, data) : -ESHUTDOWN;
 }
 
+void *plugin_instance_owner(struct tide_instance *instance)
+{
+	return atomic_load(&instance->owner);
+}
+
 static int find_plugin(const struct plugin_set *set, const struct plugin_object *object,
 		       struct plugin_module **ret, struct error *error)
 {
@@ -168,6 +173,7 @@ int plugin_instance_init(struct tide_instance *instance, const struct plugin_set
 		.call = services->calls,
 		.request = services->requests,
 		.offload = host_offload,
+		.outgoing = services->outgoing,
 	};
 	instance->metrics = plugin_set_metrics((struct plugin_set *)set);
 	plugin_metric_offer(&instance->host);

@@ -158,6 +158,7 @@ struct plugin_services {
 	const struct tide_call_services *calls;
 	void *(*call_alloc)(struct tide_call *call, uint64_t size);
 	const struct tide_request_services *requests;
+	const struct tide_outgoing_services *outgoing;
 };
 
 /* Checks the object's options against the plugin's rows (errors have file, line and column) and
@@ -191,3 +192,7 @@ int plugin_policy_new(const struct plugin_set *set, const struct conf_policy *co
 int plugin_policy_check(const struct plugin_set *set, const struct conf_policy *conf,
 			const struct plugin_services *services, struct error *error);
 struct plugin_policy *plugin_policy_free(struct plugin_policy *policy);
+/* Whose the instance is, for services that know it by its handle alone. NULL: nobody's yet. [any]
+ */
+void plugin_policy_own(struct plugin_policy *policy, void *owner);
+void *plugin_instance_owner(struct tide_instance *instance);

@@ -77,6 +77,11 @@ struct plugin_policy *plugin_policy_free(struct plugin_policy *policy)
 	return NULL;
 }
 
+void plugin_policy_own(struct plugin_policy *policy, void *owner)
+{
+	atomic_store(&container_of(policy, struct instance, policy)->own.owner, owner);
+}
+
 int plugin_policy_check(const struct plugin_set *set, const struct conf_policy *conf,
 			const struct plugin_services *services, struct error *error)
 {

@@ -82,6 +82,7 @@ struct tide_instance {
 	struct tide_metric *metric[PLUGIN_METRICS_MAX];
 	size_t metric_count;
 	struct plugin_work *work; /* NULL once it is closed */
+	_Atomic(void *) owner;
 	struct tide_host host;
 };
 struct plugin_pool *plugin_set_pool(struct plugin_set *set);

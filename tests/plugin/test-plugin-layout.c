@@ -3,6 +3,7 @@
  * version changes, and a new member goes to the end of its struct with a line here. */
 #include "unit/test.h"
 
+#include <tidegate/calls.h>
 #include <tidegate/policy.h>
 #include <tidegate/provider.h>
 
@@ -39,7 +40,7 @@ static void plugin_h(void)
 	AT(tide_plugin, options, 40);
 	AT(tide_plugin, option_count, 48);
 	AT(tide_plugin, operations, 56);
-	SIZE(tide_host, 128);
+	SIZE(tide_host, 136);
 	AT(tide_host, size, 0);
 	AT(tide_host, abi_major, 4);
 	AT(tide_host, abi_minor, 6);
@@ -58,6 +59,7 @@ static void plugin_h(void)
 	AT(tide_host, metric_add, 104);
 	AT(tide_host, metric_set, 112);
 	AT(tide_host, offload, 120);
+	AT(tide_host, outgoing, 128);
 }
 
 static void provider_h(void)
@@ -190,6 +192,33 @@ static void policy_h(void)
 	AT(tide_policy_operations, ended, 40);
 }
 
+static void calls_h(void)
+{
+	SIZE(tide_fetch, 80);
+	AT(tide_fetch, size, 0);
+	AT(tide_fetch, deadline_ms, 4);
+	AT(tide_fetch, method, 8);
+	AT(tide_fetch, path, 24);
+	AT(tide_fetch, headers, 40);
+	AT(tide_fetch, header_count, 48);
+	AT(tide_fetch, body, 56);
+	AT(tide_fetch, reply_max, 72);
+	SIZE(tide_reply, 80);
+	AT(tide_reply, size, 0);
+	AT(tide_reply, error, 4);
+	AT(tide_reply, status, 8);
+	AT(tide_reply, reserved, 12);
+	AT(tide_reply, content_type, 16);
+	AT(tide_reply, headers, 32);
+	AT(tide_reply, header_count, 40);
+	AT(tide_reply, body, 48);
+	AT(tide_reply, message, 64);
+	SIZE(tide_outgoing_services, 16);
+	AT(tide_outgoing_services, size, 0);
+	AT(tide_outgoing_services, reserved, 4);
+	AT(tide_outgoing_services, fetch, 8);
+}
+
 static void constants(void)
 {
 	CHECK_INT(TIDE_OPTION_STRING, 0);
@@ -232,6 +261,7 @@ int main(void)
 	test_run("plugin-h", plugin_h);
 	test_run("provider-h", provider_h);
 	test_run("policy-h", policy_h);
+	test_run("calls-h", calls_h);
 	test_run("constants", constants);
 	return 0;
 }

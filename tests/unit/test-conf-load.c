@@ -56,7 +56,8 @@ static const char every_option[] =
     "  sha256 = \"0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F20\"; } );\n"
     "policies_everywhere = [ \"g\" ];\n"
     "policies = ( { name = \"g\"; plugin = \"limit\"; secret = \"file:secrets/p\"; on_error = "
-    "\"skip\"; deadline_ms = 35; options: { per = 2; }; } );\n";
+    "\"skip\"; deadline_ms = 35; base_url = \"http://guard.example\"; allow_private = true; "
+    "connect_ms = 36; proxy = \"http://p\"; options: { per = 2; }; } );\n";
 
 static void check_main(const struct conf *conf)
 {
@@ -215,6 +216,10 @@ static void check_others(const struct conf *conf)
 	CHECK_STR(policy->secret_text, "s3cret");
 	CHECK_STR(policy->on_error, "skip");
 	CHECK_INT(policy->deadline_ms, 35);
+	CHECK_STR(policy->base_url, "http://guard.example");
+	CHECK_STR(policy->proxy, "http://p");
+	CHECK(policy->allow_private && !policy->ca_file);
+	CHECK_INT(policy->connect_ms, 36);
 	CHECK_INT(policy->options.count, 1);
 	CHECK_INT(strlen(policy->digest), 64);
 	CHECK_STR(route->policies[0], "g");

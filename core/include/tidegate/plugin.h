@@ -152,6 +152,8 @@ struct tide_host {
 	 * -ESHUTDOWN: the instance is ending; -ENOMEM, -EINVAL. Since 0.9. */
 	int32_t (*offload)(struct tide_instance *instance, void (*work)(void *data),
 			   void (*dropped)(void *data), void *data);
+	/* [any] Requests that a policy makes itself: calls.h. */
+	const struct tide_outgoing_services *outgoing;
 };
 
 #ifdef __cplusplus

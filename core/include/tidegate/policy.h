@@ -8,6 +8,7 @@
  * 1 ms goes elsewhere, while the request is suspended. */
 #pragma once
 
+#include <tidegate/calls.h>
 #include <tidegate/plugin.h>
 
 #ifdef __cplusplus
