@@ -68,6 +68,31 @@ static int policy_get(struct gateway *gateway, const struct conf_policy *conf,
 	return 0;
 }
 
+static bool watches(const struct gateway_policy *policy)
+{
+	const struct plugin_policy *plugin = policy->plugin;
+
+	return !plugin->off && plugin->operations->events && plugin->operations->event;
+}
+
+static int add_watchers(struct gateway_snapshot *snapshot)
+{
+	struct policy_list *watchers = &snapshot->watchers;
+	size_t most = snapshot->policies.count;
+
+	if (most == 0)
+		return 0;
+	watchers->items =
+	    arena_alloc(&snapshot->arena, most * sizeof(const struct gateway_policy *));
+	if (!watchers->items)
+		return -ENOMEM;
+	map_foreach (entry, &snapshot->policies) {
+		if (watches(entry->value))
+			watchers->items[watchers->count++] = entry->value;
+	}
+	return 0;
+}
+
 int policies_add(struct gateway *gateway, struct gateway_snapshot *snapshot, struct error *error)
 {
 	for (size_t i = 0; i < snapshot->conf->policy_count; i++) {
@@ -82,7 +107,8 @@ int policies_add(struct gateway *gateway, struct gateway_snapshot *snapshot, str
 			return error_set(error, -ENOMEM, "out of memory");
 		}
 	}
-	if (policies_of_route(snapshot, NULL, &snapshot->everywhere) < 0)
+	if (policies_of_route(snapshot, NULL, &snapshot->everywhere) < 0 ||
+	    add_watchers(snapshot) < 0)
 		return error_set(error, -ENOMEM, "out of memory");
 	return 0;
 }

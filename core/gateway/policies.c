@@ -281,7 +281,7 @@ void policies_refuse_waiting(struct exchange *exchange, const struct wire_error 
 	exchange_refuse(exchange, error);
 }
 
-void policies_settled(struct exchange *exchange)
+enum tide_request_outcome policies_outcome(uint8_t outcome)
 {
 	static const enum tide_request_outcome outcomes[] = {
 		[LEDGER_OK] = TIDE_REQUEST_OK,
@@ -291,6 +291,12 @@ void policies_settled(struct exchange *exchange)
 		[LEDGER_REFUSED] = TIDE_REQUEST_REFUSED,
 		[LEDGER_CRASHED] = TIDE_REQUEST_ERROR,
 	};
+
+	return outcomes[outcome];
+}
+
+void policies_settled(struct exchange *exchange)
+{
 	struct tide_request *request = exchange->policed;
 	const struct ledger_entry *entry = exchange->entry;
 	struct tide_request_end *end;
@@ -298,7 +304,7 @@ void policies_settled(struct exchange *exchange)
 	if (!request)
 		return;
 	end = &request->end;
-	end->outcome = outcomes[entry->outcome];
+	end->outcome = policies_outcome(entry->outcome);
 	end->status = entry->status;
 	end->attempts = entry->attempt_count;
 	end->first_content_ns = entry->first_content_us * 1000ull;

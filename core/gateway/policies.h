@@ -85,6 +85,8 @@ bool policies_are_waiting(const struct exchange *exchange);
 void policies_refuse_waiting(struct exchange *exchange, const struct wire_error *error);
 /* It is settled, and its entry not yet closed: what ended() will be told. */
 void policies_settled(struct exchange *exchange);
+/* Of the ledger's. */
+enum tide_request_outcome policies_outcome(uint8_t outcome);
 /* The exchange goes: each policy that was asked is told. */
 void policies_end(struct exchange *exchange);
 /* Headers that policies want in the answer, into `out` with room for `most`; how many. */

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "gateway/keepalive.h"
+#include "gateway/events.h"
 #include "gateway/stored.h"
 
 enum {
@@ -203,6 +204,7 @@ void settle(struct exchange *exchange, enum ledger_outcome outcome, int status)
 		entry->end_us = ledger_elapsed_us(entry, loop_now_ns(exchange->loop->loop));
 	count(exchange);
 	policies_settled(exchange);
+	events_settled(exchange);
 	ledger_close(exchange->loop->gateway->options.ledger, exchange->loop->index, entry);
 	exchange->entry = NULL;
 	exchange->call.attempt = NULL;

@@ -67,7 +67,8 @@ struct gateway_snapshot {
 	struct map tenants;   /* name → gateway_tenant, likewise */
 	struct map policies;  /* name → gateway_policy, likewise */
 	struct policy_list everywhere;
-	struct map routes; /* a client's model → gateway_route: routes, then models */
+	struct policy_list watchers; /* that are told of events */
+	struct map routes;           /* a client's model → gateway_route: routes, then models */
 	struct http_tls *tls[GATEWAY_LISTENERS]; /* NULL: plain HTTP */
 	const struct network *trusted;           /* before the applications' listener */
 	size_t trusted_count;

@@ -310,6 +310,7 @@ static const struct {
 	int32_t (*fn)(struct own *own, struct tide_request *request);
 } behaviours[] = {
 	{ "continue", go_on },
+	{ "watch", go_on },
 	{ "deny-bare", deny_bare },
 	{ "deny", deny },
 	{ "answer-text", answer_text },
@@ -410,13 +411,35 @@ static const struct tide_option options[] = {
 	{ .name = "what", .type = TIDE_OPTION_STRING, .doc = "To what." },
 };
 
+static void event(void *user, const struct tide_event *event)
+{
+	const struct state *state = user;
+	char line[512];
+
+	if (state->does.len != 5 || memcmp(state->does.ptr, "watch", 5) != 0)
+		return;
+	snprintf(
+	    line, sizeof(line),
+	    "event %u of %.*s: tenant %.*s key %.*s route %.*s provider %.*s outcome %u status %u "
+	    "attempt %u tokens %lld+%lld cost %lld, in %d",
+	    event->type, (int)event->request_id.len, event->request_id.ptr, (int)event->tenant.len,
+	    event->tenant.ptr, (int)event->key.len, event->key.ptr, (int)event->route.len,
+	    event->route.ptr, (int)event->provider.len, event->provider.ptr, event->outcome,
+	    event->status, event->attempt, (long long)event->tokens_in,
+	    (long long)event->tokens_out, (long long)event->cost_nano,
+	    event->first_content_ns <= event->duration_ns);
+	state->host->log(state->instance, TIDE_LOG_INFO, text(line));
+}
+
 static const struct tide_policy_operations operations = {
 	.size = sizeof(operations),
+	.events = 1u << TIDE_EVENT_ATTEMPT_ENDED | 1u << TIDE_EVENT_REQUEST_SETTLED,
 	.create = create,
 	.destroy = destroy,
 	.request = request,
 	.resumed = resumed,
 	.ended = ended,
+	.event = event,
 };
 
 static const struct tide_plugin plugin = {

@@ -3,8 +3,10 @@
 upstream and nothing else changes, that a wait ends however it may, and that each request which a
 policy was asked about is told of its end once."""
 
+import collections
 import hashlib
 import json
+import re
 import shutil
 import threading
 import time
@@ -31,6 +33,7 @@ class PolicyGate(PluginGate):
         self.policies = [policy(does) for does in (*SOUND, *UNSOUND)]
         self.policies += [policy(does, on_error="skip", name=f"skip-{does}") for does in UNSOUND]
         self.policies += [policy("continue", name="everywhere"), policy("late", name="wait")]
+        self.policies += [policy("watch")]
         super().__init__(**settings)
         compile_plugin("gateway-policy.c", self.folder / "policy-tries.so")
         self.write_config()
@@ -292,14 +295,43 @@ class Policies(Checks):
         equal(len(ends), asked, "ends of the policy that is everywhere")
 
 
+    def watches(self):
+        """Whom no route names is told of each request and attempt, as the ledger has them."""
+        fell = self.ask("falls")
+        equal((fell.status, fell.headers["x-tidegate-attempts"]), (200, "2"), "answer")
+        self.gate.settled()
+        rows = {row["id"]: row for row in self.gate.request_rows()}
+        told = [
+            (m["id"], int(m["type"]), m["rest"])
+            for m in re.finditer(r"event (?P<type>\d) of (?P<id>\w+): (?P<rest>.*)", self.gate.log())
+        ]
+        settled = [one for one in told if one[1] == 2]
+        equal(sorted(one[0] for one in settled), sorted(rows), "requests, each once")
+        equal(
+            collections.Counter(one[0] for one in told if one[1] == 1),
+            collections.Counter({id: row["attempts"] for id, row in rows.items() if row["attempts"]}),
+            "attempts",
+        )
+        outcomes = {"ok": 0, "error": 1, "incomplete": 2, "departed": 3, "refused": 4}
+        for id, _, rest in settled:
+            wanted = f"outcome {outcomes[rows[id]['outcome']]} status {rows[id]['status']} "
+            assert wanted in rest, (rest, dict(rows[id]))
+            assert f"cost {rows[id]['cost_nano']}, in 1" in rest, (rest, dict(rows[id]))
+        equal([one[1] for one in told if one[0] == fell.id], [1, 1, 2], "the order")
+        first = next(one[2] for one in told if one[0] == fell.id)
+        assert "tenant acme key app route falls provider up outcome 1 status 503 attempt 1 " in first, first
+
+
 def gate_for(upstream):
     costs = price("1", "2")
     models = [{"name": "plain", "provider": "up", "upstream_model": "m", "price": costs}]
     models += [{"name": "other", "provider": "up", "upstream_model": "upstream-other", "price": costs}]
     many = {"provider": "up", "upstream_model": "odd-many-headers", "price": costs}
     models.append({"name": "many", **many})
+    models.append({"name": "gone", "provider": "up", "upstream_model": "status-503", "price": costs})
     names = [*SOUND, *UNSOUND, *(f"skip-{x}" for x in UNSOUND)]
     routes = [{"name": x, "targets": ["plain"], "policies": [x]} for x in names]
+    routes += [{"name": "falls", "targets": ["gone", "plain"]}]
     routes += [{"name": "edits", "targets": ["plain"], "policies": ["edit", "edit-back"]}]
     routes += [{"name": "header-deny", "targets": ["plain"], "policies": ["header", "deny"]}]
     routes += [{"name": "header-many", "targets": ["many"], "policies": ["header"]}]
@@ -335,5 +367,6 @@ def register(suite, upstream):
         suite.check("policies/by-another-name", checks.by_another_name)
         suite.check("policies/leaves", checks.leaves)
         suite.check("policies/each-ended-once", checks.each_ended_once)
+        suite.check("policies/watches", checks.watches)
         suite.check("policies/reload", checks.reloads)
         suite.check("policies/configuration", checks.refuses_configuration)

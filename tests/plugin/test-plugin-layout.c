@@ -182,14 +182,39 @@ static void policy_h(void)
 	AT(tide_request_services, complete, 88);
 	AT(tide_request_services, timer, 96);
 	AT(tide_request_services, canonical_hash, 104);
-	SIZE(tide_policy_operations, 48);
+	SIZE(tide_event, 216);
+	AT(tide_event, size, 0);
+	AT(tide_event, type, 4);
+	AT(tide_event, request_id, 8);
+	AT(tide_event, tenant, 24);
+	AT(tide_event, feature, 40);
+	AT(tide_event, key, 56);
+	AT(tide_event, user, 72);
+	AT(tide_event, run, 88);
+	AT(tide_event, route, 104);
+	AT(tide_event, provider, 120);
+	AT(tide_event, model, 136);
+	AT(tide_event, outcome, 152);
+	AT(tide_event, status, 156);
+	AT(tide_event, attempt, 160);
+	AT(tide_event, reserved, 164);
+	AT(tide_event, cost_nano, 168);
+	AT(tide_event, tokens_in, 176);
+	AT(tide_event, tokens_cached, 184);
+	AT(tide_event, tokens_out, 192);
+	AT(tide_event, first_content_ns, 200);
+	AT(tide_event, duration_ns, 208);
+	SIZE(tide_policy_operations, 56);
 	AT(tide_policy_operations, size, 0);
-	AT(tide_policy_operations, reserved, 4);
+	AT(tide_policy_operations, events, 4);
 	AT(tide_policy_operations, create, 8);
 	AT(tide_policy_operations, destroy, 16);
 	AT(tide_policy_operations, request, 24);
 	AT(tide_policy_operations, resumed, 32);
 	AT(tide_policy_operations, ended, 40);
+	AT(tide_policy_operations, event, 48);
+	CHECK_INT(TIDE_EVENT_ATTEMPT_ENDED, 1);
+	CHECK_INT(TIDE_EVENT_REQUEST_SETTLED, 2);
 }
 
 static void calls_h(void)

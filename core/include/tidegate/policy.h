@@ -92,6 +92,29 @@ struct tide_request_end {
 	uint64_t first_content_ns, duration_ns;       /* since the request began; 0: none came */
 };
 
+enum tide_event_type {
+	TIDE_EVENT_ATTEMPT_ENDED = 1,   /* of a provider; told when its request is settled */
+	TIDE_EVENT_REQUEST_SETTLED = 2, /* behind those of its attempts */
+};
+
+/* What became of a request whose key was known, or of one of its attempts, as the ledger has it.
+ * Slices live until event() returns. Since 0.9. */
+struct tide_event {
+	uint32_t size;
+	uint32_t type; /* enum tide_event_type */
+	struct tide_slice request_id;
+	struct tide_slice tenant, feature, key, user, run; /* as of tide_request_info */
+	struct tide_slice route;           /* or the model, as the client named it */
+	struct tide_slice provider, model; /* of the attempt, or of the last one; empty: none */
+	uint32_t outcome;                  /* enum tide_request_outcome */
+	uint32_t status;  /* HTTP: of the provider's answer, or that the client got; 0 none */
+	uint32_t attempt; /* its number, from 1; of a request how many there were */
+	uint32_t reserved;
+	int64_t cost_nano;                            /* nano-dollars */
+	int64_t tokens_in, tokens_cached, tokens_out; /* cached are a part of in */
+	uint64_t first_content_ns, duration_ns;       /* since it began; 0: none came, no time */
+};
+
 /* All [request]: on the request's thread, within an operation or a timer about it; complete()
  * [any].
  */
@@ -154,7 +177,7 @@ struct tide_request_services {
 
 struct tide_policy_operations {
 	uint32_t size;
-	uint32_t reserved;
+	uint32_t events; /* that event() is told: bit 1 << enum tide_event_type. Since 0.9 */
 	/* [admin thread] As a provider's. */
 	int32_t (*create)(const struct tide_host *host, struct tide_instance *instance,
 			  void **ret_state, char *error, uint64_t error_size);
@@ -170,6 +193,10 @@ struct tide_policy_operations {
 	 * ended: it is settled, and its state can go. May be NULL. */
 	void (*ended)(void *state, struct tide_request *request, void *request_state,
 		      const struct tide_request_end *end);
+	/* [loop] Something happened: of all requests, whether request() was called for them or not,
+	 * also where no route names the object. Each once; of what a crash interrupted none. From
+	 * any of the loops' threads, several at a time. May be NULL. Since 0.9. */
+	void (*event)(void *state, const struct tide_event *event);
 };
 
 #ifdef __cplusplus
