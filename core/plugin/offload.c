@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One lock, for jobs are few and long. Threads are made when there is work and none is idle. */
+/* One lock, for jobs are few and long. Threads are made when more waits than are
+ * idle. */
 #include "plugin/offload.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@ static struct job *next_job(struct plugin_pool *pool, struct plugin_work **ret)
 	list_remove(&job->node);
 	list_remove(&work->node);
 	work->waiting--;
+	pool->waiting--;
 	work->running++;
 	if (work->waiting > 0)
 		list_append(&pool->ready, &work->node);
@@ -162,11 +164,13 @@ static int take(struct plugin_work *work, struct job *job)
 		return -ESHUTDOWN;
 	if (work->waiting == OFFLOAD_QUEUE_MAX)
 		return -EAGAIN;
-	if (pool->idle == 0 && pool->thread_count < pool->thread_max)
+	/* Those that are idle may be about to wake up for what waits already. */
+	if (pool->waiting >= pool->idle && pool->thread_count < pool->thread_max)
 		r = add_thread(pool);
 	if (r < 0)
 		return r;
 	list_append(&work->jobs, &job->node);
+	pool->waiting++;
 	if (work->waiting++ == 0)
 		list_append(&pool->ready, &work->node);
 	pthread_cond_signal(&pool->some);
@@ -231,6 +235,7 @@ bool plugin_work_close(struct plugin_work *work)
 	work->closing = true;
 	list_take_all(&jobs, &work->jobs);
 	list_remove(&work->node);
+	pool->waiting -= work->waiting;
 	work->waiting = 0;
 	pthread_mutex_unlock(&pool->lock);
 	drop_all(work, &jobs);

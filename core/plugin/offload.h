@@ -22,6 +22,7 @@ struct plugin_pool {
 	struct list ready;         /* struct plugin_work that has jobs, in turn */
 	pthread_t threads[OFFLOAD_THREADS_MAX];
 	size_t thread_count, thread_max, idle;
+	size_t waiting; /* jobs of all */
 	bool stopping;
 	bool hung; /* a job did not end: nobody waits for its thread */
 };

@@ -12,6 +12,7 @@
 enum {
 	PRODUCERS = 4,
 	JOBS = 3000,
+	TURNS = 1000,
 };
 
 static const struct plugin_code code = { .plugin = "one", .object = "a" };
@@ -76,6 +77,47 @@ static void in_turn(void)
 	CHECK(plugin_pool_fini(&pool));
 	CHECK_INT(runs, 6);
 	CHECK_INT(drops, 0);
+}
+
+static void post(void *data)
+{
+	sem_post(&go);
+	atomic_fetch_add(&runs, 1);
+}
+
+static bool is_idle(struct plugin_pool *pool)
+{
+	bool idle;
+
+	pthread_mutex_lock(&pool->lock);
+	idle = pool->idle > 0;
+	pthread_mutex_unlock(&pool->lock);
+	return idle;
+}
+
+/* One idle thread is no reason for two jobs to wait for each other. */
+static void at_once(void)
+{
+	struct plugin_pool pool;
+	struct plugin_work *a, *b;
+
+	begin(&pool);
+	pool.thread_max = 2;
+	CHECK_INT(plugin_work_open(&pool, &code, &a), 0);
+	CHECK_INT(plugin_work_open(&pool, &other, &b), 0);
+	CHECK_INT(plugin_work_add(a, run, NULL, NULL), 0);
+	while (!is_idle(&pool))
+		sched_yield();
+	for (int i = 0; i < TURNS; i++) {
+		CHECK_INT(plugin_work_add(a, wait_and_run, NULL, NULL), 0);
+		CHECK_INT(plugin_work_add(b, post, NULL, NULL), 0);
+		while (atomic_load(&runs) < 2 * (i + 1) + 1)
+			sched_yield();
+	}
+	CHECK(plugin_work_close(a));
+	CHECK(plugin_work_close(b));
+	CHECK_INT(pool.thread_count, 2);
+	CHECK(plugin_pool_fini(&pool));
 }
 
 static void bounded(void)
@@ -196,6 +238,7 @@ static void under_load(void)
 int main(void)
 {
 	test_run("in turn", in_turn);
+	test_run("at once", at_once);
 	test_run("bounded", bounded);
 	test_run("ended", ended);
 	test_run("hung", hung);
